@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/cli.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/file.h"
+
+void cli_list_add(struct cli_list *list, const char *item)
+{
+    const char **bigger = realloc(list->items, (list->count + 1) * sizeof *bigger);
+    if (bigger == NULL) {
+        perror("switchyard");
+        exit(1);
+    }
+    list->items = bigger;
+    list->items[list->count++] = item;
+}
+
+uint64_t cli_count(struct argp_state *state, const char *option, const char *text, uint64_t least, uint64_t most, bool binary)
+{
+    char *end;
+    errno = 0;
+    double value = strtod(text, &end);
+    double unit = binary ? 1024.0 : 1000.0;
+    if (*end == 'k' || *end == 'K')
+        value *= unit;
+    else if (*end == 'M')
+        value *= unit * unit;
+    else if (*end == 'G')
+        value *= unit * unit * unit;
+    end += *end != '\0' && strchr("kKMG", *end) != NULL;
+    if (end == text || *end != '\0' || errno != 0 || !(value >= 0.0) || value != floor(value) || value < (double)least ||
+        value > (double)most)
+        argp_error(state, "%s: '%s' is not a whole number from %llu to %llu", option, text, (unsigned long long)least,
+                   (unsigned long long)most);
+    return (uint64_t)value;
+}
+
+double cli_real(struct argp_state *state, const char *option, const char *text, double least, double most)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !(value >= least) || !(value <= most))
+        argp_error(state, "%s: '%s' is not a number from %g to %g", option, text, least, most);
+    return value;
+}
+
+static const char *const precisions[] = {"f32", "bf16", "selective", "f64"};
+
+enum sy_status cli_precision(struct sy_ctx *ctx, const char *name, enum sy_precision *out)
+{
+    for (size_t i = 0; i < SY_COUNT(precisions); ++i) {
+        if (strcmp(name, precisions[i]) == 0) {
+            *out = (enum sy_precision)i;
+            return SY_OK;
+        }
+    }
+    return sy_fail(ctx, SY_INVALID, "unknown precision '%s': choose f32, selective or bf16", name);
+}
+
+const char *cli_precision_name(enum sy_precision precision)
+{
+    return precisions[precision];
+}
+
+enum sy_status cli_model_open(struct sy_ctx *ctx, const char *path, bool need_weights, struct cli_model *out)
+{
+    memset(out, 0, sizeof *out);
+    SY_TRY(sy_config_load(ctx, path, &out->config));
+    if (!sy_dir_exists(path)) {
+        if (!need_weights)
+            return SY_OK;
+        sy_config_finish(&out->config);
+        return sy_fail(ctx, SY_INVALID, "%s is a config without weights: give the directory that holds model.safetensors", path);
+    }
+    char *single = sy_path_join(path, "model.safetensors"), *index = sy_path_join(path, "model.safetensors.index.json");
+    bool weights = single != NULL && index != NULL && (sy_file_exists(single) || sy_file_exists(index));
+    free(single);
+    free(index);
+    enum sy_status status = SY_OK;
+    if (weights || need_weights)
+        status = sy_tensors_open(ctx, path, &out->tensors);
+    if (status != SY_OK)
+        sy_config_finish(&out->config);
+    else if (out->tensors != NULL)
+        sy_weights_adapt_config(ctx, out->tensors, &out->config);
+    return status;
+}
+
+enum sy_status cli_model_tokenizer(struct sy_ctx *ctx, const char *path, const char *wanted, struct cli_model *m)
+{
+    char *own = sy_dir_exists(path) ? sy_path_join(path, "spiece.model") : NULL;
+    const char *source = wanted;
+    if (source == NULL && own != NULL && sy_file_exists(own))
+        source = own;
+    if (source == NULL)
+        source = "bytes";
+    if (strcmp(source, "bytes") != 0)
+        snprintf(m->tokenizer_file, sizeof m->tokenizer_file, "%s", source);
+    enum sy_status status;
+    if (wanted == NULL && source != own && m->config.vocab_size != 384)
+        status = sy_fail(ctx, SY_INVALID,
+                         "%s has a vocabulary of %u but no spiece.model; give the vocabulary with --tokenizer FILE (or 'bytes', "
+                         "whose vocabulary is 384)",
+                         path, m->config.vocab_size);
+    else
+        status = sy_tokenizer_open(ctx, source, m->config.vocab_size, &m->tokenizer);
+    free(own);
+    return status;
+}
+
+void cli_model_close(struct cli_model *m)
+{
+    sy_tokenizer_close(&m->tokenizer);
+    sy_tensors_close(&m->tensors);
+    sy_config_finish(&m->config);
+}
+
+void cli_human(double value, char out[16])
+{
+    static const char *const units[] = {"", " k", " M", " G", " T"};
+    size_t u = 0;
+    while (fabs(value) >= 1000.0 && u + 1 < SY_COUNT(units)) {
+        value /= 1000.0;
+        ++u;
+    }
+    snprintf(out, 16, fabs(value) < 10.0 && u > 0 ? "%.2f%s" : fabs(value) < 100.0 && u > 0 ? "%.1f%s" : "%.0f%s", value, units[u]);
+}
+
+void cli_duration(double seconds, char out[32])
+{
+    unsigned long s = seconds > 0.0 ? (unsigned long)(seconds + 0.5) : 0;
+    if (s >= 3600)
+        snprintf(out, 32, "%lu h %02lu min", s / 3600, s / 60 % 60);
+    else if (s >= 60)
+        snprintf(out, 32, "%lu min %02lu s", s / 60, s % 60);
+    else
+        snprintf(out, 32, "%lu s", s);
+}
+
+double cli_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}

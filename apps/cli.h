@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// cli.h: what the command-line programs share: option values, opening a model, printing metrics.
+//
+// Options are parsed by the C library's argp; every program's --help is its manual page.
+#pragma once
+
+#include <argp.h>
+
+#include "engine/session.h"
+
+#define SY_VERSION_TEXT "switchyard " SY_VERSION
+
+/// A growing list of borrowed strings (files given on the command line).
+struct cli_list {
+    const char **items;
+    size_t count;
+};
+void cli_list_add(struct cli_list *list, const char *item);
+
+/// Parses a whole number with an optional suffix k, M, G (×1024 for bytes when `binary`). Ends the program with a usage
+/// message through `state` on nonsense.
+uint64_t cli_count(struct argp_state *state, const char *option, const char *text, uint64_t least, uint64_t most, bool binary);
+double cli_real(struct argp_state *state, const char *option, const char *text, double least, double most);
+
+enum sy_status cli_precision(struct sy_ctx *ctx, const char *name, enum sy_precision *out);
+const char *cli_precision_name(enum sy_precision precision);
+
+/// A model given as a directory or a config.json.
+struct cli_model {
+    struct sy_config config;
+    struct sy_tensors *tensors;      ///< NULL when only a config was given.
+    struct sy_tokenizer *tokenizer;  ///< NULL until cli_model_tokenizer().
+    char tokenizer_file[4096];       ///< The SentencePiece file in use; "" for bytes.
+};
+/// Opens config and, when the directory has them, weights. `need_weights`: a config alone is an error.
+enum sy_status cli_model_open(struct sy_ctx *ctx, const char *path, bool need_weights, struct cli_model *out);
+/// Chooses and opens the vocabulary: `wanted` ("bytes", a file), else the model's own spiece.model, else bytes when V fits.
+enum sy_status cli_model_tokenizer(struct sy_ctx *ctx, const char *path, const char *wanted, struct cli_model *m);
+void cli_model_close(struct cli_model *m);
+
+/// "1.23 M", "456 k": at most 8 characters.
+void cli_human(double value, char out[16]);
+/// "1 h 02 min", "3 min 20 s", "12 s".
+void cli_duration(double seconds, char out[32]);
+double cli_seconds(void); ///< Monotonic clock.

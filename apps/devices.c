@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// devices.c: lists what was found: devices, limits, and which variant of each op would run.
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/cli.h"
+#include "engine/op.h"
+
+static const char doc[] = "List compute devices: names, drivers, limits, and the variant of each op that would run.\v"
+                          "A device is chosen elsewhere by the name in the first column (--device opencl:0).";
+
+struct options {
+    bool json, ops;
+};
+
+static const struct argp_option options[] = {{"json", 'j', NULL, 0, "print JSON", 0},
+                                             {"ops", 'o', NULL, 0, "list every op with its launch knobs", 0},
+                                             {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *o = state->input;
+    switch (key) {
+    case 'j': o->json = true; break;
+    case 'o': o->ops = true; break;
+    case ARGP_KEY_ARG: argp_error(state, "unexpected argument '%s'", arg); break;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static const char *class_name(enum sy_device_class c)
+{
+    static const char *const names[] = {"reference", "cpu", "simt"};
+    return names[c];
+}
+
+/// Why this kind of kernel runs here.
+static const char *class_reason(const struct sy_caps *c)
+{
+    switch (c->device_class) {
+    case SY_CLASS_REF: return "plain C, the truth of every test";
+    case SY_CLASS_CPU: return "a CPU that compiles whole work-groups: WG=1, VEC=16, register-block matmul on packed panels";
+    default: return c->software ? "a software rasteriser: GPU kernels, for correctness only" : "a GPU: local-memory tiles";
+    }
+}
+
+static const char *variant(enum sy_op_id op, const struct sy_caps *c)
+{
+    bool cpu = c->device_class == SY_CLASS_CPU;
+    if (op == SY_OP_matmul)
+        return cpu ? "replaced by pack_b + matmul_packed" : "tiles";
+    if (op == SY_OP_matmul_dw)
+        return cpu ? "replaced by pack_b + matmul_dw_packed" : "tiles";
+    if (op == SY_OP_matmul_packed || op == SY_OP_matmul_dw_packed || op == SY_OP_pack_b)
+        return cpu ? "register blocks" : "not used";
+    return "generic";
+}
+
+static json_t *ops_json(const struct sy_caps *c)
+{
+    json_t *list = json_object();
+    for (int op = 0; op < SY_OP_COUNT; ++op) {
+        struct sy_knobs k = sy_op_knobs((enum sy_op_id)op, c);
+        json_object_set_new(list, sy_op_info((enum sy_op_id)op)->name,
+                            json_pack("{s:s, s:i, s:i}", "variant", variant((enum sy_op_id)op, c), "wg", (int)k.wg, "vec", (int)k.vec));
+    }
+    return list;
+}
+
+static json_t *caps_json(const struct sy_caps *c)
+{
+    json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b}", "id", c->id, "name", c->name, "driver", c->driver, "api", c->api,
+                          "class", class_name(c->device_class), "software", c->software, "unified_memory", c->unified_memory);
+    const struct {
+        const char *key;
+        uint64_t value;
+    } numbers[] = {{"memory_bytes", c->memory_bytes},     {"max_alloc_bytes", c->max_alloc_bytes},
+                   {"max_binding_bytes", c->max_binding_bytes}, {"max_bindings", c->max_bindings},
+                   {"shared_bytes", c->shared_bytes},     {"max_work_group", c->max_wg},
+                   {"offset_align", c->offset_align},     {"subgroup_min", c->subgroup_min},
+                   {"subgroup_max", c->subgroup_max},     {"compute_units", c->compute_units}};
+    for (size_t i = 0; i < SY_COUNT(numbers); ++i)
+        json_object_set_new(j, numbers[i].key, json_integer((json_int_t)(numbers[i].value > INT64_MAX ? INT64_MAX : numbers[i].value)));
+    json_object_set_new(j, "why", json_string(class_reason(c)));
+    json_object_set_new(j, "ops", ops_json(c));
+    return j;
+}
+
+static void print_caps(const struct sy_caps *c, bool ops)
+{
+    printf("%-10s %s\n", c->id, c->name);
+    printf("           %s, %s\n", c->api, c->driver);
+    printf("           %s: %s\n", class_name(c->device_class), class_reason(c));
+    printf("           memory %.1f GiB, one allocation %.1f GiB, one binding %.0f MiB, local %u KiB, work-group %u, ",
+           (double)c->memory_bytes / 0x1p30, (double)c->max_alloc_bytes / 0x1p30, (double)c->max_binding_bytes / 0x1p20,
+           c->shared_bytes / 1024, c->max_wg);
+    if (c->subgroup_max != 0)
+        printf("subgroup %u to %u\n", c->subgroup_min, c->subgroup_max);
+    else
+        printf("no subgroups\n");
+    for (int op = 0; ops && op < SY_OP_COUNT; ++op) {
+        struct sy_knobs k = sy_op_knobs((enum sy_op_id)op, c);
+        printf("           %-18s WG %-3u VEC %-2u %s\n", sy_op_info((enum sy_op_id)op)->name, k.wg, k.vec,
+               variant((enum sy_op_id)op, c));
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {0};
+    argp_program_version = SY_VERSION_TEXT;
+    const struct argp argp = {.options = options, .parser = parse, .doc = doc};
+    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    struct sy_ctx *ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-devices", SY_LOG_INFO);
+    struct sy_caps *list = NULL;
+    size_t count = 0;
+    enum sy_status status = ctx == NULL ? SY_NOMEM : sy_device_list(ctx, &list, &count);
+    json_t *all = json_array();
+    for (size_t i = 0; i < count; ++i) {
+        if (o.json)
+            json_array_append_new(all, caps_json(&list[i]));
+        else
+            print_caps(&list[i], o.ops);
+    }
+    if (o.json && status == SY_OK) {
+        json_dumpf(all, stdout, JSON_INDENT(2));
+        putchar('\n');
+    }
+    json_decref(all);
+    free(list);
+    sy_ctx_destroy(&ctx);
+    return status == SY_OK ? 0 : 1;
+}

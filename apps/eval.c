@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// eval.c: loss, accuracy and routing of a model on held-out text, or every tensor of one batch.
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/cli.h"
+#include "apps/report.h"
+#include "engine/dump.h"
+
+static const char doc[] =
+    "Evaluate a model: loss, negative log perplexity (nlp), accuracy, and how the router spreads the tokens.\v"
+    "With --batch, one batch of token ids is evaluated instead of text, and --dump writes its logits, router tensors, losses "
+    "and (with --gradients) the gradient of every weight to a safetensors file.\n\n"
+    "Examples:\n"
+    "  switchyard-eval --model runs/a/latest --data held-out.txt\n"
+    "  switchyard-eval --model DIR --batch batch.safetensors --dump out.safetensors --gradients --mode train --precision f32\n";
+
+enum { OPT_MODEL = 256, OPT_DATA, OPT_BATCH, OPT_DUMP, OPT_GRADIENTS, OPT_MODE, OPT_JSON, OPT_TOKENIZER, OPT_SRC, OPT_TGT,
+       OPT_SEQUENCES, OPT_MOST, OPT_PRECISION, OPT_DEVICE, OPT_SEED };
+
+static const struct argp_option options[] = {
+    {"model", OPT_MODEL, "DIR", 0, "Hugging Face directory", 1},
+    {"data", OPT_DATA, "FILE", 0, "held-out text; several files may follow", 1},
+    {"batch", OPT_BATCH, "FILE", 0, "input_ids, attention_mask, labels (and jitter.*) in safetensors", 1},
+    {"tokenizer", OPT_TOKENIZER, "FILE", 0, "SentencePiece model, or 'bytes' (default: the model's own, else bytes)", 1},
+    {"dump", OPT_DUMP, "FILE", 0, "with --batch: write the tensors here", 2},
+    {"gradients", OPT_GRADIENTS, NULL, 0, "with --dump: the gradients too", 2},
+    {"mode", OPT_MODE, "NAME", 0, "which capacity factor applies: eval (default) or train", 2},
+    {"json", OPT_JSON, NULL, 0, "print JSON", 2},
+    {"src-len", OPT_SRC, "N", 0, "source length in tokens (default 512)", 3},
+    {"tgt-len", OPT_TGT, "N", 0, "target length in tokens (default 114)", 3},
+    {"sequences", OPT_SEQUENCES, "N", 0, "sequences of one batch (default 8)", 3},
+    {"batches", OPT_MOST, "N", 0, "at most this many batches (default: all the text)", 3},
+    {"seed", OPT_SEED, "N", 0, "of the span corruption (default 0)", 3},
+    {"precision", OPT_PRECISION, "NAME", 0, "selective (default), f32 or bf16", 4},
+    {"device", OPT_DEVICE, "ID", 0, "auto (default), opencl:0, vulkan:0, ref:0, …", 4},
+    {0}};
+
+struct options {
+    const char *model, *batch, *dump, *mode, *tokenizer, *precision, *device;
+    struct cli_list data;
+    uint64_t src_len, tgt_len, sequences, most, seed;
+    bool gradients, json;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *o = state->input;
+    switch (key) {
+    case OPT_MODEL: o->model = arg; break;
+    case OPT_DATA: cli_list_add(&o->data, arg); break;
+    case OPT_BATCH: o->batch = arg; break;
+    case OPT_DUMP: o->dump = arg; break;
+    case OPT_GRADIENTS: o->gradients = true; break;
+    case OPT_MODE: o->mode = arg; break;
+    case OPT_JSON: o->json = true; break;
+    case OPT_TOKENIZER: o->tokenizer = arg; break;
+    case OPT_SRC: o->src_len = cli_count(state, "--src-len", arg, 2, 1u << 20, false); break;
+    case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 2, 1u << 20, false); break;
+    case OPT_SEQUENCES: o->sequences = cli_count(state, "--sequences", arg, 1, 1u << 20, false); break;
+    case OPT_MOST: o->most = cli_count(state, "--batches", arg, 1, 1u << 30, false); break;
+    case OPT_SEED: o->seed = cli_count(state, "--seed", arg, 0, (uint64_t)1 << 53, false); break;
+    case OPT_PRECISION: o->precision = arg; break;
+    case OPT_DEVICE: o->device = arg; break;
+    case ARGP_KEY_ARG:
+        if (o->data.count == 0)
+            argp_error(state, "what is '%s'? Files follow --data", arg);
+        cli_list_add(&o->data, arg);
+        break;
+    case ARGP_KEY_END:
+        if (o->model == NULL || (o->data.count == 0) == (o->batch == NULL))
+            argp_error(state, "--model and either --data FILE… or --batch FILE are needed");
+        if (strcmp(o->mode, "train") != 0 && strcmp(o->mode, "eval") != 0)
+            argp_error(state, "--mode: '%s' is neither train nor eval", o->mode);
+        if (o->dump != NULL && o->batch == NULL)
+            argp_error(state, "--dump needs --batch");
+        if (o->gradients && o->dump == NULL)
+            argp_error(state, "--gradients needs --dump");
+        break;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+struct run {
+    struct options o;
+    struct sy_ctx *ctx;
+    struct sy_device *device;
+    struct cli_model model;
+    struct sy_dataset *data;
+    struct sy_session *session;
+    struct sy_batch batch;
+};
+
+static void print_metrics(const struct sy_metrics *m)
+{
+    printf("target tokens            %llu\n", (unsigned long long)m->labels);
+    printf("cross-entropy            %.6f nats per token\n", m->loss_ce);
+    printf("negative log perplexity  %.6f\n", m->nlp);
+    printf("perplexity               %.4f\n", m->perplexity);
+    printf("accuracy                 %.2f %%\n", 100.0 * m->accuracy);
+    if (m->layer_count == 0)
+        return;
+    printf("auxiliary, z loss        %.6f, %.6f\n\n", m->aux, m->z);
+    printf("%-20s %9s %16s %14s %10s\n", "sparse layer", "dropped", "fullest/mean", "load entropy", "mean gate");
+    for (uint32_t i = 0; i < m->layer_count; ++i) {
+        const struct sy_layer_metrics *l = &m->layers[i];
+        printf("%-20s %8.2f%% %16.2f %14.3f %10.3f\n", l->name, 100.0 * l->dropped, l->max_load, l->entropy, l->mean_gate);
+    }
+}
+
+static enum sy_status print_result(struct run *r, const struct sy_metrics *m)
+{
+    if (!r->o.json) {
+        print_metrics(m);
+        return SY_OK;
+    }
+    json_t *j = report_json("eval", m);
+    if (j == NULL)
+        return sy_fail(r->ctx, SY_NOMEM, "out of host memory");
+    json_dumpf(j, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(j);
+    return SY_OK;
+}
+
+static enum sy_status open_text(struct run *r, struct sy_session_params *p)
+{
+    const struct options *o = &r->o;
+    SY_TRY(cli_model_tokenizer(r->ctx, o->model, o->tokenizer, &r->model));
+    struct sy_data_source source = {.files = o->data.items, .file_count = o->data.count};
+    struct sy_dataset_params d = {.sources = &source,
+                                  .source_count = 1,
+                                  .tokenizer = r->model.tokenizer,
+                                  .objective = SY_OBJECTIVE_SPANS,
+                                  .src_len = (uint32_t)o->src_len,
+                                  .tgt_len = (uint32_t)o->tgt_len,
+                                  .seed = o->seed,
+                                  .in_order = true};
+    p->batch = (uint32_t)o->sequences;
+    p->src_len = d.src_len;
+    p->tgt_len = d.tgt_len;
+    return sy_dataset_open(r->ctx, &d, &r->data);
+}
+
+static enum sy_status open_batch(struct run *r, struct sy_session_params *p)
+{
+    SY_TRY(sy_batch_load(r->ctx, r->o.batch, r->model.config.vocab_size, &r->batch));
+    p->batch = r->batch.batch;
+    p->src_len = r->batch.src_len;
+    p->tgt_len = r->batch.tgt_len;
+    p->keep_internals = r->o.dump != NULL;
+    p->kind = r->o.gradients ? SY_SESSION_GRADIENTS : SY_SESSION_EVAL;
+    return sy_dump_has_jitter(r->ctx, r->o.batch, &p->jitter_input);
+}
+
+static enum sy_status run(struct run *r)
+{
+    const struct options *o = &r->o;
+    struct sy_session_params p = {.kind = SY_SESSION_EVAL, .config = &r->model.config, .capacity_train = strcmp(o->mode, "train") == 0};
+    struct sy_metrics m;
+    SY_TRY(cli_precision(r->ctx, o->precision, &p.precision));
+    SY_TRY(cli_model_open(r->ctx, o->model, true, &r->model));
+    SY_TRY(o->batch != NULL ? open_batch(r, &p) : open_text(r, &p));
+    SY_TRY(sy_device_open(r->ctx, o->device, &r->device));
+    SY_TRY(sy_session_create(r->ctx, r->device, &p, &r->session));
+    SY_TRY(sy_weights_load(&r->session->runtime, r->model.tensors));
+    if (o->batch == NULL) {
+        SY_TRY(report_evaluate(r->ctx, r->session, r->data, p.batch, o->most, &m));
+        return print_result(r, &m);
+    }
+    if (p.jitter_input)
+        SY_TRY(sy_dump_load_jitter(r->session, o->batch));
+    SY_TRY(sy_session_evaluate(r->session, &r->batch, 1, &m));
+    if (o->dump != NULL)
+        SY_TRY(sy_dump_save(r->session, &r->batch, &m, o->gradients, o->dump));
+    return print_result(r, &m);
+}
+
+int main(int argc, char **argv)
+{
+    struct run r = {.o = {.mode = "eval", .precision = "selective", .device = "auto", .src_len = 512, .tgt_len = 114, .sequences = 8}};
+    argp_program_version = SY_VERSION_TEXT;
+    const struct argp argp = {.options = options, .parser = parse, .doc = doc};
+    argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &r.o);
+    r.ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-eval", SY_LOG_INFO);
+    enum sy_status status = r.ctx != NULL ? run(&r) : SY_NOMEM;
+    sy_session_destroy(&r.session);
+    sy_dataset_close(&r.data);
+    sy_batch_finish(&r.batch);
+    cli_model_close(&r.model);
+    sy_device_close(&r.device);
+    sy_ctx_destroy(&r.ctx);
+    free(r.o.data.items);
+    return status == SY_OK ? 0 : 1;
+}

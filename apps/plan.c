@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// plan.c: parameters, bytes and FLOPs of a training step, from the real planner, without a device.
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/cli.h"
+#include "engine/backward.h"
+#include "engine/lower.h"
+
+static const char doc[] =
+    "Plan a training step without a device: exact parameters, bytes per arena and FLOPs.\v"
+    "The numbers come from the code that places tensors on a real device, so what is printed is what a run allocates.\n\n"
+    "Examples:\n"
+    "  switchyard-plan --model configs/switch-base-128.json --batch 8 --device-memory 24G\n"
+    "  switchyard-plan --model configs/switch-c-2048.json --ranks 2048\n";
+
+enum { OPT_MODEL = 256, OPT_BATCH, OPT_SRC, OPT_TGT, OPT_MEMORY, OPT_RANKS, OPT_PRECISION, OPT_OPTIMIZER, OPT_CLASS, OPT_JSON,
+       OPT_RECOMPUTE };
+
+static const struct argp_option options[] = {
+    {"model", OPT_MODEL, "PATH", 0, "Hugging Face directory or config.json", 0},
+    {"batch", OPT_BATCH, "N", 0, "sequences of one micro-batch (default 8)", 0},
+    {"src-len", OPT_SRC, "N", 0, "source length in tokens (default 512)", 0},
+    {"tgt-len", OPT_TGT, "N", 0, "target length in tokens (default 114)", 0},
+    {"precision", OPT_PRECISION, "NAME", 0, "selective (default), f32 or bf16", 0},
+    {"optimizer", OPT_OPTIMIZER, "NAME", 0, "adafactor (default) or adamw", 0},
+    {"recompute", OPT_RECOMPUTE, NULL, 0, "recompute each block's activations in the backward pass", 0},
+    {"class", OPT_CLASS, "NAME", 0, "kernels of a gpu (default) or a cpu device", 0},
+    {"device-memory", OPT_MEMORY, "BYTES", 0, "say whether it fits (suffixes k, M, G)", 0},
+    {"ranks", OPT_RANKS, "N", 0, "experts spread evenly over N ranks, the rest on every rank (default 1)", 0},
+    {"json", OPT_JSON, NULL, 0, "print JSON", 0},
+    {0}};
+
+struct options {
+    const char *model, *precision, *optimizer, *device_class;
+    uint64_t batch, src_len, tgt_len, memory, ranks;
+    bool json, recompute;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *o = state->input;
+    switch (key) {
+    case OPT_MODEL: o->model = arg; break;
+    case OPT_BATCH: o->batch = cli_count(state, "--batch", arg, 1, 1u << 20, false); break;
+    case OPT_SRC: o->src_len = cli_count(state, "--src-len", arg, 1, 1u << 20, false); break;
+    case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 1, 1u << 20, false); break;
+    case OPT_MEMORY: o->memory = cli_count(state, "--device-memory", arg, 1, (uint64_t)1 << 60, true); break;
+    case OPT_RANKS: o->ranks = cli_count(state, "--ranks", arg, 1, 1u << 20, false); break;
+    case OPT_PRECISION: o->precision = arg; break;
+    case OPT_OPTIMIZER:
+        if (strcmp(arg, "adafactor") != 0 && strcmp(arg, "adamw") != 0)
+            argp_error(state, "--optimizer: '%s' is neither adafactor nor adamw", arg);
+        o->optimizer = arg;
+        break;
+    case OPT_CLASS:
+        if (strcmp(arg, "gpu") != 0 && strcmp(arg, "cpu") != 0)
+            argp_error(state, "--class: '%s' is neither gpu nor cpu", arg);
+        o->device_class = arg;
+        break;
+    case OPT_RECOMPUTE: o->recompute = true; break;
+    case OPT_JSON: o->json = true; break;
+    case ARGP_KEY_ARG: argp_error(state, "unexpected argument '%s'", arg); break;
+    case ARGP_KEY_END:
+        if (o->model == NULL)
+            argp_error(state, "--model is needed");
+        break;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+/// Totals of one rank. Expert parameters are divided over the ranks (the fullest rank is reported).
+struct totals {
+    uint64_t parameters, expert_parameters, rank_parameters;
+    uint64_t arena[SY_ARENA_COUNT], bytes;
+    double forward, backward, update;
+    size_t nodes;
+};
+
+static uint64_t tensor_bytes(const struct sy_graph *g, sy_tid t)
+{
+    const struct sy_tensor *x = sy_graph_tensor(g, t);
+    return t == SY_NONE ? 0 : x->count * sy_dtype_bytes(x->dtype);
+}
+
+static void add_up(const struct sy_graph *g, const struct sy_plan *plan, uint64_t ranks, struct totals *t)
+{
+    memset(t, 0, sizeof *t);
+    memcpy(t->arena, plan->arena_bytes, sizeof t->arena);
+    t->nodes = g->node_count;
+    for (size_t i = 0; i < g->param_count; ++i) {
+        const struct sy_param *p = &g->params[i];
+        uint64_t part = (uint64_t)p->rows * p->cols, all = part * p->parts, here = p->parts;
+        t->parameters += all;
+        if ((p->flags & SY_PARAM_EXPERT) != 0) {
+            t->expert_parameters += all;
+            here = (p->parts + ranks - 1) / ranks;
+            uint64_t away = p->parts - here;
+            t->arena[SY_ARENA_PARAMS] -= tensor_bytes(g, p->master) / p->parts * away;
+            if (p->weight != p->master)
+                t->arena[SY_ARENA_WEIGHTS] -= tensor_bytes(g, p->weight) / p->parts * away;
+            t->arena[SY_ARENA_GRADS] -= tensor_bytes(g, p->grad) / p->parts * away;
+            for (uint32_t s = 0; s < p->state_count; ++s)
+                t->arena[SY_ARENA_STATE] -= tensor_bytes(g, p->state[s]) / p->parts * away;
+        }
+        t->rank_parameters += part * here;
+    }
+    for (int a = 0; a < SY_ARENA_COUNT; ++a)
+        t->bytes += t->arena[a];
+    for (size_t i = 0; i < g->node_count; ++i) {
+        const struct sy_node *n = &g->nodes[i];
+        const struct sy_op_impl *impl = sy_op_info(n->op)->impl;
+        double f = impl->flops != NULL ? impl->flops(n->args) : 0.0;
+        *(n->phase == SY_PHASE_UPDATE ? &t->update : n->backward ? &t->backward : &t->forward) += f;
+    }
+}
+
+static void print_text(const struct options *o, const struct sy_config *c, const struct totals *t)
+{
+    char a[16], b[16], d[16];
+    double tokens = (double)o->batch * (double)(o->src_len + o->tgt_len);
+    printf("parameters          %llu", (unsigned long long)t->parameters);
+    cli_human((double)t->parameters, a);
+    printf(" (%s", a);
+    if (t->expert_parameters != 0) {
+        cli_human((double)t->expert_parameters, a);
+        printf(", %s of them in %u experts a layer", a, c->experts);
+    }
+    printf(")\n");
+    if (o->ranks > 1)
+        printf("on each rank        %llu, experts over %llu ranks\n", (unsigned long long)t->rank_parameters,
+               (unsigned long long)o->ranks);
+    printf("one step            %llu sequences of %llu -> %llu tokens, %zu ops, %s, %s\n", (unsigned long long)o->batch,
+           (unsigned long long)o->src_len, (unsigned long long)o->tgt_len, t->nodes, o->precision, o->optimizer);
+    for (int i = 0; i < SY_ARENA_COUNT; ++i)
+        printf("  %-18s%14llu bytes  %9.2f GiB\n", sy_arena_name((enum sy_arena)i), (unsigned long long)t->arena[i],
+               (double)t->arena[i] / 0x1p30);
+    printf("  %-18s%14llu bytes  %9.2f GiB\n", "total", (unsigned long long)t->bytes, (double)t->bytes / 0x1p30);
+    cli_human(t->forward, a);
+    cli_human(t->backward, b);
+    cli_human(t->update, d);
+    printf("FLOPs               forward %s, backward %s, update %s\n", a, b, d);
+    cli_human(t->forward / tokens, a);
+    cli_human(t->forward / (double)o->batch, b);
+    printf("                    forward per token %s, per sequence %s\n", a, b);
+    if (o->memory != 0)
+        printf("%.2f GiB of device memory: %s\n", (double)o->memory / 0x1p30,
+               t->bytes <= o->memory ? "it fits" : "it does NOT fit; try a smaller --batch, --recompute or more --ranks");
+}
+
+static enum sy_status print_json(struct sy_ctx *ctx, const struct options *o, const struct totals *t)
+{
+    json_t *arenas = json_object();
+    for (int i = 0; i < SY_ARENA_COUNT; ++i)
+        json_object_set_new(arenas, sy_arena_name((enum sy_arena)i), json_integer((json_int_t)t->arena[i]));
+    json_t *j = json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:f, s:f, s:f, s:I}", "parameters", (json_int_t)t->parameters,
+                          "expert_parameters", (json_int_t)t->expert_parameters, "rank_parameters", (json_int_t)t->rank_parameters,
+                          "ranks", (json_int_t)o->ranks, "arena_bytes", arenas, "total_bytes", (json_int_t)t->bytes,
+                          "flops_forward", t->forward, "flops_backward", t->backward, "flops_update", t->update, "ops",
+                          (json_int_t)t->nodes);
+    if (j == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    if (o->memory != 0)
+        json_object_set_new(j, "fits", json_boolean(t->bytes <= o->memory));
+    json_dumpf(j, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(j);
+    return SY_OK;
+}
+
+static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct cli_model *model, struct sy_graph *g)
+{
+    enum sy_precision precision;
+    SY_TRY(cli_precision(ctx, o->precision, &precision));
+    SY_TRY(cli_model_open(ctx, o->model, false, model));
+    sy_graph_init(g, ctx, precision, strcmp(o->device_class, "cpu") == 0 ? SY_CLASS_CPU : SY_CLASS_SIMT);
+    struct sy_model_params p = {.config = &model->config,
+                                .mode = SY_MODEL_TRAIN,
+                                .batch = (uint32_t)o->batch,
+                                .src_len = (uint32_t)o->src_len,
+                                .tgt_len = (uint32_t)o->tgt_len};
+    struct sy_model *m = calloc(1, sizeof *m);
+    if (m == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    enum sy_status status = sy_model_build(g, &p, m);
+    free(m);
+    SY_TRY(status);
+    sy_backward(g, o->recompute);
+    struct sy_optimizer_params op = {.kind = strcmp(o->optimizer, "adamw") == 0 ? SY_OPTIMIZER_ADAMW : SY_OPTIMIZER_ADAFACTOR};
+    struct sy_optimizer_outputs out;
+    sy_optimizer_emit(g, &op, &out);
+    sy_graph_refresh(g);
+    sy_lower(g);
+    struct sy_plan made;
+    struct sy_limits limits = {0};
+    SY_TRY(sy_plan_create(g, &limits, &made));
+    struct totals t;
+    add_up(g, &made, o->ranks, &t);
+    sy_plan_finish(&made);
+    if (o->json)
+        return print_json(ctx, o, &t);
+    print_text(o, &model->config, &t);
+    return SY_OK;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.precision = "selective", .optimizer = "adafactor", .device_class = "gpu", .batch = 8, .src_len = 512,
+                        .tgt_len = 114, .ranks = 1};
+    argp_program_version = SY_VERSION_TEXT;
+    const struct argp argp = {.options = options, .parser = parse, .doc = doc};
+    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    struct sy_ctx *ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-plan", SY_LOG_INFO);
+    struct cli_model model = {0};
+    struct sy_graph g = {0};
+    enum sy_status status = ctx != NULL ? plan(ctx, &o, &model, &g) : SY_NOMEM;
+    sy_graph_finish(&g);
+    cli_model_close(&model);
+    sy_ctx_destroy(&ctx);
+    return status == SY_OK ? 0 : 1;
+}

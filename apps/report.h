@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// report.h: what a person (progress, plain lines) and a program (metrics.jsonl) see of a run.
+#pragma once
+
+#include "engine/session.h"
+
+struct report {
+    struct sy_ctx *ctx;
+    void *file;          ///< FILE of metrics.jsonl
+    bool terminal;
+    uint64_t first_step, steps, log_every;
+    double started, last_print;
+    uint64_t timed_tokens; ///< Tokens since the first (compiling) step.
+    double timed_from;
+    char last_line[256];
+};
+
+/// Opens DIR/metrics.jsonl for appending and prints the head line (device, parameters, memory).
+enum sy_status report_open(struct report *r, struct sy_ctx *ctx, const char *dir, const struct sy_session *s, uint64_t step,
+                           uint64_t steps, uint64_t log_every);
+enum sy_status report_step(struct report *r, uint64_t step, double lr, const struct sy_metrics *m);
+enum sy_status report_validation(struct report *r, uint64_t step, const struct sy_metrics *m);
+void report_close(struct report *r);
+
+/// Evaluates up to `most` batches of a held-out dataset (0: all of it); means are weighted by target tokens.
+enum sy_status report_evaluate(struct sy_ctx *ctx, struct sy_session *s, const struct sy_dataset *data, uint32_t batch,
+                               uint64_t most, struct sy_metrics *out);
+
+/// The metrics as a JSON object (a json_t; the caller releases it): kind "train", "valid" or "eval".
+void *report_json(const char *kind, const struct sy_metrics *m);

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+// train.c: the training program: options → model, data, device → steps, validation, checkpoints.
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "apps/cli.h"
+#include "apps/report.h"
+#include "engine/checkpoint.h"
+#include "engine/file.h"
+#include "engine/schedule.h"
+
+static const char doc[] =
+    "Train a Switch Transformer (or a dense T5) by span corruption.\v"
+    "The model is a Hugging Face directory (its weights are the start) or a config.json (weights are drawn from --seed). Text "
+    "files may be plain, .gz or .jsonl (key \"text\").\n\n"
+    "OUT/step-N/ is again a Hugging Face directory, with the training state beside it; OUT/latest points at the newest; "
+    "OUT/metrics.jsonl has one line a step. SIGTERM or SIGUSR1 saves a checkpoint and leaves.\n\n"
+    "Examples:\n"
+    "  switchyard-train --model configs/quickstart-switch.json --data book.txt --out runs/a --steps 500 --batch-tokens 4096\n"
+    "  switchyard-train --model configs/quickstart-switch.json --data book.txt --out runs/a --steps 900 --batch-tokens 4096 --resume\n"
+    "  switchyard-train --model DIR --batch batch.safetensors --steps 10 --out runs/b --precision f32   (one batch, repeated)\n";
+
+enum { OPT_SRC = 256, OPT_TGT, OPT_OPTIMIZER, OPT_LR, OPT_SCHEDULE, OPT_WARMUP, OPT_SEED, OPT_SAVE, OPT_RESUME, OPT_VALID,
+       OPT_VALID_EVERY, OPT_VALID_BATCHES, OPT_STEPS, OPT_TOKENS, OPT_MICRO, OPT_BATCH, OPT_TOKENIZER, OPT_CLIP, OPT_DECAY,
+       OPT_RECOMPUTE, OPT_KEEP, OPT_LOG, OPT_DATA, OPT_MODEL, OPT_OUT, OPT_DEVICE, OPT_PRECISION, OPT_MIX };
+
+static const struct argp_option options[] = {
+    {"model", OPT_MODEL, "PATH", 0, "Hugging Face directory, or a config.json to start from drawn weights", 1},
+    {"data", OPT_DATA, "FILE", 0, "training text; several files may follow", 1},
+    {"valid", OPT_VALID, "FILE", 0, "held-out text; several files may follow", 1},
+    {"batch", OPT_BATCH, "FILE", 0, "repeat this one batch (input_ids, attention_mask, labels) instead of text", 1},
+    {"tokenizer", OPT_TOKENIZER, "FILE", 0, "SentencePiece model, or 'bytes' (default: the model's own, else bytes)", 1},
+    {"out", OPT_OUT, "DIR", 0, "where checkpoints and metrics.jsonl go", 1},
+    {"resume", OPT_RESUME, NULL, 0, "continue from OUT/latest", 1},
+    {"steps", OPT_STEPS, "N", 0, "optimizer steps in all", 2},
+    {"batch-tokens", OPT_TOKENS, "N", 0, "source tokens of one step (default 4096): sequences = N / src-len", 2},
+    {"micro-batch", OPT_MICRO, "N", 0, "sequences on the device at once; the rest accumulates (default: all)", 2},
+    {"src-len", OPT_SRC, "N", 0, "source length in tokens (default 512)", 2},
+    {"tgt-len", OPT_TGT, "N", 0, "target length in tokens (default 114)", 2},
+    {"mix-exponent", OPT_MIX, "X", 0, "share of a file ∝ size^X: 1 as it is (default), 0.3 as mT5", 2},
+    {"optimizer", OPT_OPTIMIZER, "NAME", 0, "adafactor (default, the paper's) or adamw", 3},
+    {"lr", OPT_LR, "X", 0, "peak learning rate (default 1 for rsqrt, 1e-3 otherwise)", 3},
+    {"schedule", OPT_SCHEDULE, "NAME", 0, "rsqrt (default), constant, linear, cosine", 3},
+    {"warmup", OPT_WARMUP, "N", 0, "warm-up steps (default 10000 for rsqrt, 0 otherwise)", 3},
+    {"clip-norm", OPT_CLIP, "X", 0, "clip the global gradient norm (default: no)", 3},
+    {"weight-decay", OPT_DECAY, "X", 0, "for adamw (default 0)", 3},
+    {"precision", OPT_PRECISION, "NAME", 0, "selective (default: bf16 storage, f32 sums and router), f32, bf16", 4},
+    {"device", OPT_DEVICE, "ID", 0, "auto (default), opencl:0, vulkan:0, ref:0, … (switchyard-devices lists them)", 4},
+    {"recompute", OPT_RECOMPUTE, NULL, 0, "recompute each block's activations in the backward pass: less memory, same bits", 4},
+    {"seed", OPT_SEED, "N", 0, "of weights, data order and dropout (default 0)", 4},
+    {"save-every", OPT_SAVE, "N", 0, "steps between checkpoints (default: only at the end)", 5},
+    {"keep", OPT_KEEP, "N", 0, "checkpoints to keep (default 2; 0 = all)", 5},
+    {"valid-every", OPT_VALID_EVERY, "N", 0, "steps between validations (default: only at the end)", 5},
+    {"valid-batches", OPT_VALID_BATCHES, "N", 0, "batches of one validation (default 16)", 5},
+    {"log-every", OPT_LOG, "N", 0, "steps between lines when not on a terminal (default 10)", 5},
+    {0}};
+
+struct options {
+    const char *model, *out, *batch_file, *tokenizer, *optimizer, *schedule, *precision, *device;
+    struct cli_list data, valid, *current;
+    uint64_t steps, batch_tokens, micro, src_len, tgt_len, seed, save_every, keep, valid_every, valid_batches, log_every, warmup;
+    double lr, clip, decay, mix;
+    bool resume, recompute, have_lr, have_warmup;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *o = state->input;
+    const uint64_t big = UINT32_MAX / 2;
+    switch (key) {
+    case OPT_MODEL: o->model = arg; break;
+    case OPT_DATA: cli_list_add(o->current = &o->data, arg); break;
+    case OPT_VALID: cli_list_add(o->current = &o->valid, arg); break;
+    case OPT_BATCH: o->batch_file = arg; break;
+    case OPT_TOKENIZER: o->tokenizer = arg; break;
+    case OPT_OUT: o->out = arg; break;
+    case OPT_RESUME: o->resume = true; break;
+    case OPT_STEPS: o->steps = cli_count(state, "--steps", arg, 1, big, false); break;
+    case OPT_TOKENS: o->batch_tokens = cli_count(state, "--batch-tokens", arg, 1, big, false); break;
+    case OPT_MICRO: o->micro = cli_count(state, "--micro-batch", arg, 1, big, false); break;
+    case OPT_SRC: o->src_len = cli_count(state, "--src-len", arg, 2, 1u << 20, false); break;
+    case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 2, 1u << 20, false); break;
+    case OPT_MIX: o->mix = cli_real(state, "--mix-exponent", arg, 0.0, 1.0); break;
+    case OPT_OPTIMIZER: o->optimizer = arg; break;
+    case OPT_LR: o->lr = cli_real(state, "--lr", arg, 0.0, 1e3); o->have_lr = true; break;
+    case OPT_SCHEDULE: o->schedule = arg; break;
+    case OPT_WARMUP: o->warmup = cli_count(state, "--warmup", arg, 0, big, false); o->have_warmup = true; break;
+    case OPT_CLIP: o->clip = cli_real(state, "--clip-norm", arg, 0.0, 1e9); break;
+    case OPT_DECAY: o->decay = cli_real(state, "--weight-decay", arg, 0.0, 10.0); break;
+    case OPT_PRECISION: o->precision = arg; break;
+    case OPT_DEVICE: o->device = arg; break;
+    case OPT_RECOMPUTE: o->recompute = true; break;
+    case OPT_SEED: o->seed = cli_count(state, "--seed", arg, 0, (uint64_t)1 << 53, false); break;
+    case OPT_SAVE: o->save_every = cli_count(state, "--save-every", arg, 1, big, false); break;
+    case OPT_KEEP: o->keep = cli_count(state, "--keep", arg, 0, big, false); break;
+    case OPT_VALID_EVERY: o->valid_every = cli_count(state, "--valid-every", arg, 1, big, false); break;
+    case OPT_VALID_BATCHES: o->valid_batches = cli_count(state, "--valid-batches", arg, 1, big, false); break;
+    case OPT_LOG: o->log_every = cli_count(state, "--log-every", arg, 1, big, false); break;
+    case ARGP_KEY_ARG:
+        if (o->current == NULL)
+            argp_error(state, "what is '%s'? Files follow --data or --valid", arg);
+        cli_list_add(o->current, arg);
+        break;
+    case ARGP_KEY_END:
+        if (o->model == NULL || o->out == NULL || o->steps == 0)
+            argp_error(state, "--model, --out and --steps are needed");
+        if ((o->data.count == 0) == (o->batch_file == NULL))
+            argp_error(state, "give either --data FILE… or --batch FILE");
+        break;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static volatile sig_atomic_t leave_asked; // a signal handler has nowhere else to write
+
+static void on_signal(int number)
+{
+    (void)number;
+    leave_asked = 1;
+}
+
+/// Everything a run holds.
+struct run {
+    struct options o;
+    struct sy_ctx *ctx;
+    struct sy_device *device;
+    struct cli_model model;
+    struct sy_dataset *train, *valid;
+    struct sy_session *session, *validation;
+    struct sy_schedule schedule;
+    enum sy_precision precision;
+    struct sy_batch fixed, *micro; ///< --batch; micro-batches of one step
+    uint32_t sequences, micro_batch, micro_count;
+    struct sy_train_state state;
+    struct report report;
+};
+
+static enum sy_status open_dataset(struct run *r, const struct cli_list *files, bool held_out, struct sy_dataset **out)
+{
+    struct sy_data_source *sources = calloc(files->count, sizeof *sources);
+    if (sources == NULL)
+        return sy_fail(r->ctx, SY_NOMEM, "out of host memory");
+    for (size_t i = 0; i < files->count; ++i)
+        sources[i] = (struct sy_data_source){.files = &files->items[i], .file_count = 1};
+    struct sy_dataset_params p = {.sources = sources,
+                                  .source_count = files->count,
+                                  .tokenizer = r->model.tokenizer,
+                                  .objective = SY_OBJECTIVE_SPANS,
+                                  .mixing = SY_MIX_SIZE,
+                                  .exponent = r->o.mix,
+                                  .src_len = (uint32_t)r->o.src_len,
+                                  .tgt_len = (uint32_t)r->o.tgt_len,
+                                  .seed = r->o.seed,
+                                  .in_order = held_out};
+    enum sy_status status = sy_dataset_open(r->ctx, &p, out);
+    free(sources);
+    return status;
+}
+
+static enum sy_status open_data(struct run *r)
+{
+    struct options *o = &r->o;
+    if (o->batch_file != NULL) {
+        SY_TRY(sy_batch_load(r->ctx, o->batch_file, r->model.config.vocab_size, &r->fixed));
+        o->src_len = r->fixed.src_len;
+        o->tgt_len = r->fixed.tgt_len;
+        r->sequences = r->micro_batch = r->fixed.batch;
+        r->micro_count = 1;
+        return SY_OK;
+    }
+    SY_TRY(cli_model_tokenizer(r->ctx, o->model, o->tokenizer, &r->model));
+    r->sequences = (uint32_t)(o->batch_tokens / o->src_len);
+    if (r->sequences == 0)
+        return sy_fail(r->ctx, SY_INVALID, "--batch-tokens %llu is less than one sequence of --src-len %llu",
+                       (unsigned long long)o->batch_tokens, (unsigned long long)o->src_len);
+    r->micro_batch = o->micro == 0 || o->micro > r->sequences ? r->sequences : (uint32_t)o->micro;
+    if (r->sequences % r->micro_batch != 0)
+        return sy_fail(r->ctx, SY_INVALID, "--micro-batch %u does not divide the %u sequences of a step", r->micro_batch,
+                       r->sequences);
+    r->micro_count = r->sequences / r->micro_batch;
+    SY_TRY(open_dataset(r, &o->data, false, &r->train));
+    if (o->valid.count != 0)
+        SY_TRY(open_dataset(r, &o->valid, true, &r->valid));
+    r->micro = calloc(r->micro_count, sizeof *r->micro);
+    return r->micro != NULL ? SY_OK : sy_fail(r->ctx, SY_NOMEM, "out of host memory");
+}
+
+static enum sy_status choose(struct run *r)
+{
+    struct options *o = &r->o;
+    SY_TRY(cli_precision(r->ctx, o->precision, &r->precision));
+    SY_TRY(sy_schedule_parse(r->ctx, o->schedule, &r->schedule.kind));
+    bool rsqrt_kind = r->schedule.kind == SY_SCHEDULE_RSQRT;
+    r->schedule.peak = o->have_lr ? o->lr : rsqrt_kind ? 1.0 : 1e-3;
+    r->schedule.warmup = o->have_warmup ? o->warmup : rsqrt_kind ? 10000 : 0;
+    r->schedule.steps = o->steps;
+    if (strcmp(o->optimizer, "adafactor") != 0 && strcmp(o->optimizer, "adamw") != 0)
+        return sy_fail(r->ctx, SY_INVALID, "unknown optimizer '%s': choose adafactor or adamw", o->optimizer);
+    return SY_OK;
+}
+
+static enum sy_status open_sessions(struct run *r)
+{
+    const struct options *o = &r->o;
+    struct sy_session_params p = {.kind = SY_SESSION_TRAIN,
+                                  .config = &r->model.config,
+                                  .precision = r->precision,
+                                  .batch = r->micro_batch,
+                                  .src_len = (uint32_t)o->src_len,
+                                  .tgt_len = (uint32_t)o->tgt_len,
+                                  .recompute = o->recompute,
+                                  .optimizer = {.kind = strcmp(o->optimizer, "adamw") == 0 ? SY_OPTIMIZER_ADAMW
+                                                                                            : SY_OPTIMIZER_ADAFACTOR,
+                                                .clip_norm = (float)o->clip,
+                                                .weight_decay = (float)o->decay}};
+    SY_TRY(sy_session_create(r->ctx, r->device, &p, &r->session));
+    if (r->valid == NULL)
+        return SY_OK;
+    p.kind = SY_SESSION_EVAL;
+    p.lender = r->session;
+    return sy_session_create(r->ctx, r->device, &p, &r->validation);
+}
+
+static enum sy_status check_resumed(struct run *r, const struct sy_train_state *was)
+{
+    uint64_t fingerprint = r->train != NULL ? sy_dataset_fingerprint(r->train) : 0;
+    if (was->data_fingerprint != fingerprint)
+        return sy_fail(r->ctx, SY_INVALID,
+                       "%s/latest was trained on other data, lengths, tokenizer or seed (fingerprint %016llx, now %016llx): give "
+                       "the same ones, or start anew with --model %s/latest and another --out",
+                       r->o.out, (unsigned long long)was->data_fingerprint, (unsigned long long)fingerprint, r->o.out);
+    if (was->batch_sequences != r->sequences || strcmp(was->optimizer, r->o.optimizer) != 0)
+        return sy_fail(r->ctx, SY_INVALID, "%s/latest was trained with %u sequences a step and %s, not %u and %s", r->o.out,
+                       was->batch_sequences, was->optimizer, r->sequences, r->o.optimizer);
+    return SY_OK;
+}
+
+static enum sy_status start(struct run *r)
+{
+    struct options *o = &r->o;
+    char latest[4096];
+    snprintf(latest, sizeof latest, "%s/latest", o->out);
+    r->state = (struct sy_train_state){.seed = o->seed,
+                                       .data_fingerprint = r->train != NULL ? sy_dataset_fingerprint(r->train) : 0,
+                                       .batch_sequences = r->sequences,
+                                       .micro_batch = r->micro_batch,
+                                       .lr = r->schedule.peak,
+                                       .warmup = r->schedule.warmup,
+                                       .schedule_steps = r->schedule.steps};
+    snprintf(r->state.optimizer, sizeof r->state.optimizer, "%s", o->optimizer);
+    snprintf(r->state.schedule, sizeof r->state.schedule, "%s", o->schedule);
+    snprintf(r->state.precision, sizeof r->state.precision, "%s", o->precision);
+    if (!o->resume) {
+        if (sy_dir_exists(latest))
+            return sy_fail(r->ctx, SY_INVALID, "%s already holds checkpoints: add --resume, or choose another --out", o->out);
+        return r->model.tensors != NULL ? sy_weights_load(&r->session->runtime, r->model.tensors)
+                                        : sy_weights_init(&r->session->runtime, o->seed);
+    }
+    struct sy_train_state was;
+    SY_TRY(sy_checkpoint_read_state(r->ctx, latest, &was));
+    SY_TRY(check_resumed(r, &was));
+    SY_TRY(sy_checkpoint_load(r->session, latest));
+    r->state.step = was.step;
+    r->state.next_example = was.next_example;
+    return SY_OK;
+}
+
+static enum sy_status save(struct run *r)
+{
+    const char *vocabulary = r->model.tokenizer_file[0] != '\0' ? r->model.tokenizer_file : NULL;
+    return sy_checkpoint_save(r->session, r->o.out, &r->state, vocabulary, (uint32_t)r->o.keep);
+}
+
+static enum sy_status validate(struct run *r)
+{
+    struct sy_metrics m;
+    SY_TRY(report_evaluate(r->ctx, r->validation, r->valid, r->micro_batch, r->o.valid_batches, &m));
+    return report_validation(&r->report, r->state.step, &m);
+}
+
+static enum sy_status one_step(struct run *r)
+{
+    const struct sy_batch *batches = &r->fixed;
+    if (r->train != NULL) {
+        for (uint32_t i = 0; i < r->micro_count; ++i)
+            SY_TRY(sy_dataset_batch(r->ctx, r->train, r->state.next_example + (uint64_t)i * r->micro_batch, r->micro_batch,
+                                    &r->micro[i]));
+        batches = r->micro;
+    }
+    struct sy_metrics m;
+    uint64_t t = r->state.step + 1;
+    double lr = sy_schedule_lr(&r->schedule, t);
+    SY_TRY(sy_session_step(r->session, batches, r->micro_count, t, lr, r->o.seed, &m));
+    r->state.step = t;
+    r->state.next_example += r->sequences;
+    return report_step(&r->report, t, lr, &m);
+}
+
+static enum sy_status loop(struct run *r)
+{
+    const struct options *o = &r->o;
+    uint64_t saved = o->resume ? r->state.step : UINT64_MAX, validated = UINT64_MAX;
+    while (r->state.step < o->steps && !leave_asked) {
+        SY_TRY(one_step(r));
+        if (o->save_every != 0 && r->state.step % o->save_every == 0) {
+            SY_TRY(save(r));
+            saved = r->state.step;
+        }
+        if (r->valid != NULL && o->valid_every != 0 && r->state.step % o->valid_every == 0) {
+            SY_TRY(validate(r));
+            validated = r->state.step;
+        }
+    }
+    if (r->state.step != saved)
+        SY_TRY(save(r));
+    if (leave_asked) {
+        sy_log(r->ctx, SY_LOG_INFO, "asked to leave: saved %s/step-%llu; continue with --resume", o->out,
+               (unsigned long long)r->state.step);
+        return SY_OK;
+    }
+    return r->valid != NULL && validated != r->state.step ? validate(r) : SY_OK;
+}
+
+static enum sy_status run(struct run *r)
+{
+    const struct options *o = &r->o;
+    SY_TRY(choose(r));
+    SY_TRY(cli_model_open(r->ctx, o->model, false, &r->model));
+    SY_TRY(open_data(r));
+    SY_TRY(sy_device_open(r->ctx, o->device, &r->device));
+    SY_TRY(open_sessions(r));
+    SY_TRY(sy_dir_create(r->ctx, o->out));
+    sy_checkpoint_clean(r->ctx, o->out);
+    SY_TRY(start(r));
+    SY_TRY(report_open(&r->report, r->ctx, o->out, r->session, r->state.step, o->steps, o->log_every));
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+    enum sy_status status = loop(r);
+    report_close(&r->report);
+    if (status == SY_OK)
+        printf("%s/latest holds step %llu; metrics are in %s/metrics.jsonl\n", o->out, (unsigned long long)r->state.step, o->out);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct run r = {.o = {.optimizer = "adafactor",
+                          .schedule = "rsqrt",
+                          .precision = "selective",
+                          .device = "auto",
+                          .batch_tokens = 4096,
+                          .src_len = 512,
+                          .tgt_len = 114,
+                          .keep = 2,
+                          .valid_batches = 16,
+                          .log_every = 10,
+                          .mix = 1.0}};
+    argp_program_version = SY_VERSION_TEXT;
+    const struct argp argp = {.options = options, .parser = parse, .doc = doc};
+    argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &r.o);
+    r.ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-train", SY_LOG_INFO);
+    enum sy_status status = r.ctx != NULL ? run(&r) : SY_NOMEM;
+    sy_session_destroy(&r.validation);
+    sy_session_destroy(&r.session);
+    sy_dataset_close(&r.valid);
+    sy_dataset_close(&r.train);
+    for (uint32_t i = 0; r.micro != NULL && i < r.micro_count; ++i)
+        sy_batch_finish(&r.micro[i]);
+    free(r.micro);
+    sy_batch_finish(&r.fixed);
+    cli_model_close(&r.model);
+    sy_device_close(&r.device);
+    sy_ctx_destroy(&r.ctx);
+    free(r.o.data.items);
+    free(r.o.valid.items);
+    return status == SY_OK ? 0 : 1;
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/checkpoint.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/file.h"
+#include "engine/json.h"
+
+#define PATH_ROOM 4096
+#define FORMAT_VERSION 1
+
+static enum sy_status join(struct sy_ctx *ctx, char *out, const char *dir, const char *name)
+{
+    if (snprintf(out, PATH_ROOM, "%s/%s", dir, name) >= PATH_ROOM)
+        return sy_fail(ctx, SY_INVALID, "path too long: %s/%s", dir, name);
+    return SY_OK;
+}
+
+/// Adds {"name", "bytes", "xxh3_128"} of every regular file in `dir`.
+static enum sy_status list_files(struct sy_ctx *ctx, const char *dir, json_t *files)
+{
+    DIR *d = opendir(dir);
+    if (d == NULL)
+        return sy_fail(ctx, SY_IO, "%s: %s", dir, strerror(errno));
+    enum sy_status status = SY_OK;
+    for (struct dirent *e; status == SY_OK && (e = readdir(d)) != NULL;) {
+        char path[PATH_ROOM], hex[33];
+        uint64_t bytes;
+        if (e->d_name[0] == '.')
+            continue;
+        status = join(ctx, path, dir, e->d_name);
+        if (status == SY_OK)
+            status = sy_file_hash(ctx, path, hex, &bytes);
+        if (status == SY_OK)
+            json_object_set_new(files, e->d_name, json_pack("{s:I, s:s}", "bytes", (json_int_t)bytes, "xxh3_128", hex));
+    }
+    closedir(d);
+    return status;
+}
+
+static enum sy_status write_state(struct sy_ctx *ctx, const char *dir, const struct sy_train_state *st)
+{
+    json_t *files = json_object(), *root = NULL;
+    enum sy_status status = files == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : list_files(ctx, dir, files);
+    char seed[24], fingerprint[24], path[PATH_ROOM];
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)st->seed); // 64 bits do not fit every JSON reader's numbers
+    snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)st->data_fingerprint);
+    if (status == SY_OK) {
+        root = json_pack("{s:i, s:I, s:I, s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:f, s:I, s:I, s:O}", "format", FORMAT_VERSION,
+                         "step", (json_int_t)st->step, "next_example", (json_int_t)st->next_example, "seed", seed,
+                         "data_fingerprint", fingerprint, "batch_sequences", (int)st->batch_sequences, "micro_batch",
+                         (int)st->micro_batch, "optimizer", st->optimizer, "schedule", st->schedule, "precision",
+                         st->precision, "lr", st->lr, "warmup", (json_int_t)st->warmup, "schedule_steps",
+                         (json_int_t)st->schedule_steps, "files", files);
+        status = root == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : join(ctx, path, dir, "state.json");
+    }
+    if (status == SY_OK)
+        status = sy_json_save(ctx, root, path);
+    json_decref(root);
+    json_decref(files);
+    return status;
+}
+
+static enum sy_status copy_file(struct sy_ctx *ctx, const char *from, const char *to)
+{
+    struct sy_map map;
+    SY_TRY(sy_map_open(ctx, from, &map));
+    enum sy_status status = sy_file_write(ctx, to, map.data, map.bytes);
+    sy_map_close(&map);
+    return status;
+}
+
+static enum sy_status write_all(struct sy_session *s, const char *dir, const struct sy_train_state *state,
+                                const char *tokenizer_file)
+{
+    char path[PATH_ROOM];
+    SY_TRY(sy_dir_create(s->ctx, dir));
+    SY_TRY(join(s->ctx, path, dir, "config.json"));
+    SY_TRY(sy_config_save(s->ctx, &s->config, path));
+    SY_TRY(sy_weights_save(&s->runtime, &s->config, dir));
+    if (tokenizer_file != NULL) {
+        SY_TRY(join(s->ctx, path, dir, "spiece.model"));
+        SY_TRY(copy_file(s->ctx, tokenizer_file, path));
+    }
+    SY_TRY(join(s->ctx, path, dir, "optimizer-00001.safetensors"));
+    SY_TRY(sy_state_save(&s->runtime, path));
+    return write_state(s->ctx, dir, state);
+}
+
+/// Points OUT/latest at `name`: a new link takes the old one's place in one rename.
+static enum sy_status switch_latest(struct sy_ctx *ctx, const char *out_dir, const char *name)
+{
+    char link_path[PATH_ROOM], fresh[PATH_ROOM];
+    SY_TRY(join(ctx, link_path, out_dir, "latest"));
+    SY_TRY(join(ctx, fresh, out_dir, ".latest.tmp"));
+    unlink(fresh);
+    if (symlink(name, fresh) != 0)
+        return sy_fail(ctx, SY_IO, "%s: %s", fresh, strerror(errno));
+    return sy_path_commit(ctx, fresh, link_path);
+}
+
+/// Removes all but the newest `keep` of OUT/step-*.
+static void prune(struct sy_ctx *ctx, const char *out_dir, uint64_t newest, uint32_t keep)
+{
+    if (keep == 0)
+        return;
+    for (;;) {
+        uint64_t oldest = UINT64_MAX;
+        uint32_t count = 0;
+        DIR *d = opendir(out_dir);
+        for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+            unsigned long long step;
+            int used = 0;
+            if (sscanf(e->d_name, "step-%llu%n", &step, &used) == 1 && e->d_name[used] == '\0' && step <= newest) {
+                ++count;
+                oldest = step < oldest ? step : oldest;
+            }
+        }
+        if (d != NULL)
+            closedir(d);
+        char path[PATH_ROOM];
+        if (count <= keep || oldest == newest)
+            return;
+        snprintf(path, sizeof path, "%s/step-%llu", out_dir, (unsigned long long)oldest);
+        if (sy_dir_remove(ctx, path) != SY_OK)
+            return; // reported; an old checkpoint too many does no harm
+    }
+}
+
+void sy_checkpoint_clean(struct sy_ctx *ctx, const char *out_dir)
+{
+    DIR *d = opendir(out_dir);
+    if (d == NULL)
+        return;
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        char path[PATH_ROOM];
+        if (strncmp(e->d_name, ".step-", 6) != 0 || join(ctx, path, out_dir, e->d_name) != SY_OK)
+            continue;
+        if (sy_dir_remove(ctx, path) == SY_OK)
+            sy_log(ctx, SY_LOG_INFO, "removed %s, left by an interrupted save", path);
+    }
+    closedir(d);
+}
+
+enum sy_status sy_checkpoint_save(struct sy_session *s, const char *out_dir, const struct sy_train_state *state,
+                                  const char *tokenizer_file, uint32_t keep)
+{
+    char name[64], temporary[PATH_ROOM], target[PATH_ROOM];
+    SY_TRY(sy_dir_create(s->ctx, out_dir));
+    snprintf(name, sizeof name, ".step-%llu.tmp", (unsigned long long)state->step);
+    SY_TRY(join(s->ctx, temporary, out_dir, name));
+    snprintf(name, sizeof name, "step-%llu", (unsigned long long)state->step);
+    SY_TRY(join(s->ctx, target, out_dir, name));
+    SY_TRY(sy_dir_remove(s->ctx, temporary));
+    enum sy_status status = write_all(s, temporary, state, tokenizer_file);
+    if (status == SY_OK) {
+        SY_TRY(sy_dir_remove(s->ctx, target)); // the same step saved before (a resumed run that saves where it began)
+        status = sy_path_commit(s->ctx, temporary, target);
+    }
+    if (status != SY_OK) {
+        struct sy_ctx *quiet = sy_ctx_create(NULL, NULL, SY_LOG_ERROR); // keep the first message
+        if (quiet != NULL && sy_dir_remove(quiet, temporary) != SY_OK)
+            sy_log(s->ctx, SY_LOG_WARN, "%s could not be removed", temporary);
+        sy_ctx_destroy(&quiet);
+        return status;
+    }
+    SY_TRY(switch_latest(s->ctx, out_dir, name));
+    prune(s->ctx, out_dir, state->step, keep);
+    return SY_OK;
+}
+
+static enum sy_status parse_text(struct sy_ctx *ctx, const json_t *root, const char *name, const char *key, char *out,
+                                 size_t room)
+{
+    const char *text = json_string_value(json_object_get(root, key));
+    if (text == NULL || strlen(text) >= room)
+        return sy_fail(ctx, SY_FORMAT, "%s: \"%s\" must be a short string", name, key);
+    snprintf(out, room, "%s", text);
+    return SY_OK;
+}
+
+static enum sy_status parse_count(struct sy_ctx *ctx, const json_t *root, const char *name, const char *key, uint64_t most,
+                                  uint64_t *out)
+{
+    const json_t *v = json_object_get(root, key);
+    json_int_t n = json_integer_value(v);
+    if (!json_is_integer(v) || n < 0 || (uint64_t)n > most)
+        return sy_fail(ctx, SY_FORMAT, "%s: \"%s\" must be a whole number from 0 to %llu", name, key, (unsigned long long)most);
+    *out = (uint64_t)n;
+    return SY_OK;
+}
+
+static enum sy_status parse_number(struct sy_ctx *ctx, const json_t *root, const char *name, const char *key, int base,
+                                   uint64_t *out)
+{
+    const char *text = json_string_value(json_object_get(root, key));
+    char *end = NULL;
+    errno = 0;
+    unsigned long long n = text != NULL ? strtoull(text, &end, base) : 0;
+    if (text == NULL || end == text || *end != '\0' || errno != 0)
+        return sy_fail(ctx, SY_FORMAT, "%s: \"%s\" must be a string of digits", name, key);
+    *out = n;
+    return SY_OK;
+}
+
+static enum sy_status parse_root(struct sy_ctx *ctx, const json_t *root, const char *name, struct sy_train_state *st)
+{
+    uint64_t format, sequences, micro;
+    SY_TRY(parse_count(ctx, root, name, "format", 1000000, &format));
+    if (format != FORMAT_VERSION)
+        return sy_fail(ctx, SY_FORMAT, "%s: state format %llu, but this program reads %d", name, (unsigned long long)format,
+                       FORMAT_VERSION);
+    SY_TRY(parse_count(ctx, root, name, "step", UINT32_MAX, &st->step));
+    SY_TRY(parse_count(ctx, root, name, "next_example", INT64_MAX, &st->next_example));
+    SY_TRY(parse_number(ctx, root, name, "seed", 10, &st->seed));
+    SY_TRY(parse_number(ctx, root, name, "data_fingerprint", 16, &st->data_fingerprint));
+    SY_TRY(parse_count(ctx, root, name, "batch_sequences", INT32_MAX, &sequences));
+    SY_TRY(parse_count(ctx, root, name, "micro_batch", INT32_MAX, &micro));
+    SY_TRY(parse_text(ctx, root, name, "optimizer", st->optimizer, sizeof st->optimizer));
+    SY_TRY(parse_text(ctx, root, name, "schedule", st->schedule, sizeof st->schedule));
+    SY_TRY(parse_text(ctx, root, name, "precision", st->precision, sizeof st->precision));
+    SY_TRY(parse_count(ctx, root, name, "warmup", INT64_MAX, &st->warmup));
+    SY_TRY(parse_count(ctx, root, name, "schedule_steps", INT64_MAX, &st->schedule_steps));
+    const json_t *lr = json_object_get(root, "lr");
+    if (!json_is_number(lr))
+        return sy_fail(ctx, SY_FORMAT, "%s: \"lr\" must be a number", name);
+    st->lr = json_number_value(lr);
+    st->batch_sequences = (uint32_t)sequences;
+    st->micro_batch = (uint32_t)micro;
+    return SY_OK;
+}
+
+enum sy_status sy_checkpoint_parse_state(struct sy_ctx *ctx, const char *text, size_t bytes, const char *name,
+                                         struct sy_train_state *out)
+{
+    json_t *root = NULL;
+    memset(out, 0, sizeof *out);
+    SY_TRY(sy_json_parse(ctx, text, bytes, name, &root));
+    enum sy_status status = parse_root(ctx, root, name, out);
+    json_decref(root);
+    return status;
+}
+
+static enum sy_status check_file(struct sy_ctx *ctx, const char *dir, const char *name, const json_t *entry)
+{
+    char path[PATH_ROOM], hex[33];
+    uint64_t bytes;
+    const char *want = json_string_value(json_object_get(entry, "xxh3_128"));
+    json_int_t size = json_integer_value(json_object_get(entry, "bytes"));
+    if (want == NULL || strchr(name, '/') != NULL)
+        return sy_fail(ctx, SY_FORMAT, "%s/state.json: the entry of file \"%s\" is damaged", dir, name);
+    SY_TRY(join(ctx, path, dir, name));
+    SY_TRY(sy_file_hash(ctx, path, hex, &bytes));
+    if (bytes != (uint64_t)size || strcmp(hex, want) != 0)
+        return sy_fail(ctx, SY_FORMAT,
+                       "%s: %llu bytes with XXH3-128 %s, but state.json says %lld bytes and %s: the checkpoint is damaged; "
+                       "resume from another step-N",
+                       path, (unsigned long long)bytes, hex, (long long)size, want);
+    return SY_OK;
+}
+
+enum sy_status sy_checkpoint_read_state(struct sy_ctx *ctx, const char *dir, struct sy_train_state *out)
+{
+    char path[PATH_ROOM];
+    json_t *root = NULL;
+    memset(out, 0, sizeof *out);
+    SY_TRY(join(ctx, path, dir, "state.json"));
+    SY_TRY(sy_json_load(ctx, path, &root));
+    enum sy_status status = parse_root(ctx, root, path, out);
+    json_t *files = json_object_get(root, "files"), *entry;
+    const char *name;
+    if (status == SY_OK && !json_is_object(files))
+        status = sy_fail(ctx, SY_FORMAT, "%s: \"files\" must be an object", path);
+    if (status == SY_OK) {
+        json_object_foreach(files, name, entry) {
+            status = check_file(ctx, dir, name, entry);
+            if (status != SY_OK)
+                break;
+        }
+    }
+    json_decref(root);
+    return status;
+}
+
+enum sy_status sy_checkpoint_load(struct sy_session *s, const char *dir)
+{
+    char path[PATH_ROOM];
+    struct sy_tensors *tensors = NULL;
+    SY_TRY(sy_tensors_open(s->ctx, dir, &tensors));
+    enum sy_status status = sy_weights_load(&s->runtime, tensors);
+    sy_tensors_close(&tensors);
+    SY_TRY(status);
+    SY_TRY(join(s->ctx, path, dir, "optimizer-00001.safetensors"));
+    return sy_state_load(&s->runtime, path);
+}

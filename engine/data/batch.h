@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// batch.h: batches of examples out of text, by example number, with no state in between.
+//
+// A dataset holds its tokens in memory. Example i of a run is a function of (files, tokenizer, lengths, seed, i) alone:
+// any batch can be made at any time, in any order, on any rank; a resumed run sees the same examples.
+//
+// Span corruption: each source's text is cut into segments of the raw length that fills src_len and tgt_len best
+//   (sy_spans_raw_length); a rest shorter than a segment is left out, unless it is all there is.
+//   Pass e over the data visits every segment once in an order drawn from (seed, e), with new noise.
+// Several sources: examples come in blocks of 65,536 in which each source has its exact share, in drawn order.
+// Threads: an open dataset is read-only and may be shared.
+// Layer:   engine.
+#pragma once
+
+#include "engine/data/tokenizer.h"
+
+#define SY_IGNORE (-100) ///< A label that does not count.
+
+/// [batch, src_len] and [batch, tgt_len], row-major. A zeroed struct is an empty batch.
+struct sy_batch {
+    uint32_t batch, src_len, tgt_len;
+    int32_t *input_ids;      ///< pad behind the end
+    int32_t *attention_mask; ///< 1 token, 0 padding
+    int32_t *labels;         ///< SY_IGNORE behind the end
+};
+/// Allocates, or reuses the arrays when the shape is the same. All padding afterwards. Errors: NOMEM · INVALID a zero.
+SY_MUST_CHECK enum sy_status sy_batch_resize(struct sy_ctx *ctx, uint32_t batch, uint32_t src_len, uint32_t tgt_len,
+                                             int32_t pad, struct sy_batch *out_batch);
+void sy_batch_finish(struct sy_batch *batch);
+/// Reads I32 or I64 input_ids, attention_mask and labels of a safetensors file; ids must be in [0, vocab), labels too or
+/// SY_IGNORE, the mask 0 or 1. Errors: IO · FORMAT naming the tensor and the place.
+SY_MUST_CHECK enum sy_status sy_batch_load(struct sy_ctx *ctx, const char *path, uint32_t vocab,
+                                           struct sy_batch *out_batch);
+
+enum sy_objective {
+    SY_OBJECTIVE_SPANS, ///< Span corruption of running text (reader.h: sy_text_read).
+    SY_OBJECTIVE_PAIRS, ///< Supervised "inputs" → "targets" (reader.h: sy_pairs_read), cut to src_len and tgt_len with eos.
+};
+
+/// What one source contributes when there are several.
+enum sy_mixing {
+    SY_MIX_SIZE,        ///< Share ∝ size^exponent: 1 = as large as they are, 0.3 = mT5, 0 = equal.
+    SY_MIX_RATE,        ///< Share ∝ its `rate`.
+};
+
+struct sy_data_source {
+    const char *name; ///< For messages; NULL: the first file's.
+    const char *const *files;
+    size_t file_count;
+    double rate; ///< For SY_MIX_RATE; > 0.
+};
+
+/// Called after each file, and at the end. Borrowed strings.
+typedef void (*sy_progress_fn)(void *user, const char *path, size_t files_done, size_t files, uint64_t tokens);
+
+struct sy_dataset_params {
+    const struct sy_data_source *sources;
+    size_t source_count;
+    const struct sy_tokenizer *tokenizer; ///< Must outlive the dataset.
+    enum sy_objective objective;
+    enum sy_mixing mixing;
+    double exponent; ///< For SY_MIX_SIZE.
+    uint32_t src_len, tgt_len;
+    uint64_t seed;
+    bool in_order; ///< Held-out data: no shuffling, no mixing: sources one after the other, the same noise every time.
+    sy_progress_fn progress; ///< May be NULL.
+    void *user;
+};
+
+struct sy_dataset;
+
+/// Reads and tokenises everything. Errors: as the reader · INVALID lengths too short, no data · NOMEM.
+SY_MUST_CHECK enum sy_status sy_dataset_open(struct sy_ctx *ctx, const struct sy_dataset_params *params,
+                                             struct sy_dataset **out_dataset);
+void sy_dataset_close(struct sy_dataset **dataset);
+
+/// Examples in one pass over all sources; tokens held; raw tokens of one segment (0 for pairs).
+uint64_t sy_dataset_count(const struct sy_dataset *dataset);
+uint64_t sy_dataset_tokens(const struct sy_dataset *dataset);
+uint32_t sy_dataset_segment(const struct sy_dataset *dataset);
+/// Digest of everything that decides the examples: a resumed run compares it.
+uint64_t sy_dataset_fingerprint(const struct sy_dataset *dataset);
+/// Fraction of examples that comes from source `index`.
+double sy_dataset_share(const struct sy_dataset *dataset, size_t index);
+
+/// Examples first … first + batch − 1 of the run (wrapping into the next pass). in_order: example count is 0 again.
+SY_MUST_CHECK enum sy_status sy_dataset_batch(struct sy_ctx *ctx, const struct sy_dataset *dataset, uint64_t first,
+                                              uint32_t batch, struct sy_batch *out_batch);

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// input_plain.c: plain files only, for a build without zlib.
+#include "engine/data/input.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct sy_input {
+    struct sy_ctx *ctx;
+    char *path;
+    FILE *file;
+    bool started;
+};
+
+enum sy_status sy_input_open(struct sy_ctx *ctx, const char *path, struct sy_input **out_input)
+{
+    struct sy_input *input = calloc(1, sizeof *input);
+    if (input == NULL || (input->path = strdup(path)) == NULL) {
+        free(input);
+        return sy_fail(ctx, SY_NOMEM, "%s: out of memory", path);
+    }
+    input->ctx = ctx;
+    input->file = fopen(path, "rb");
+    if (input->file == NULL) {
+        enum sy_status status = sy_fail(ctx, SY_IO, "cannot open %s: %s", path, strerror(errno));
+        free(input->path);
+        free(input);
+        return status;
+    }
+    *out_input = input;
+    return SY_OK;
+}
+
+enum sy_status sy_input_read(struct sy_input *input, char *data, size_t bytes, size_t *out_bytes)
+{
+    size_t got = fread(data, 1, bytes, input->file);
+    if (got == 0 && ferror(input->file))
+        return sy_fail(input->ctx, SY_IO, "cannot read %s: %s", input->path, strerror(errno));
+    if (!input->started && got >= 2 && memcmp(data, "\x1f\x8b", 2) == 0)
+        return sy_fail(input->ctx, SY_UNSUPPORTED,
+                       "%s is gzipped and this build has no zlib; unpack it (gunzip) or build with -Dzlib=enabled", input->path);
+    input->started = true;
+    *out_bytes = got;
+    return SY_OK;
+}
+
+void sy_input_close(struct sy_input **input)
+{
+    if (*input == NULL)
+        return;
+    fclose((*input)->file);
+    free((*input)->path);
+    free(*input);
+    *input = NULL;
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// sentencepiece.h: the C face of libsentencepiece, which is C++ only. Private to engine/data.
+//
+// sentencepiece.cc implements it; sentencepiece_stub.c takes its place in a build without the library.
+// sentencepiece_check.c refuses model files that would make the library read outside its tables.
+#pragma once
+
+#include "hostlib/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sy_spm;
+
+/// Checks the bytes of a model file (protobuf frame, normalisation table). Errors: FORMAT.
+SY_MUST_CHECK enum sy_status sy_spm_check(struct sy_ctx *ctx, const void *data, size_t bytes, const char *name);
+
+/// Loads a checked model. Errors: FORMAT · NOMEM · UNSUPPORTED built without the library.
+SY_MUST_CHECK enum sy_status sy_spm_load(struct sy_ctx *ctx, const void *data, size_t bytes, const char *name,
+                                         struct sy_spm **out_spm);
+void sy_spm_free(struct sy_spm *spm);
+
+uint32_t sy_spm_pieces(const struct sy_spm *spm);
+/// −1 when the model has none.
+int32_t sy_spm_pad(const struct sy_spm *spm);
+int32_t sy_spm_eos(const struct sy_spm *spm);
+int32_t sy_spm_unk(const struct sy_spm *spm);
+/// Id of the piece of exactly this text, or −1.
+int32_t sy_spm_find(const struct sy_spm *spm, const char *piece);
+
+/// Results are malloc'ed, never NULL on success; text is NUL-terminated.
+SY_MUST_CHECK enum sy_status sy_spm_encode(struct sy_ctx *ctx, const struct sy_spm *spm, const char *text, size_t bytes,
+                                           int32_t **out_ids, size_t *out_count);
+SY_MUST_CHECK enum sy_status sy_spm_decode(struct sy_ctx *ctx, const struct sy_spm *spm, const int32_t *ids, size_t count,
+                                           char **out_text, size_t *out_bytes);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// file.h: whole files: read, map, hash, and write so that a reader sees the old one or the new one, never half.
+//
+// Writing goes to `PATH.tmp-PID` beside the target, is flushed to the disk, and takes the name at the end.
+// A full disk or a crash leaves the old file as it was.
+// Layer: engine.
+#pragma once
+
+#include "hostlib/status.h"
+
+/// "directory/name" in a malloc'ed string; NULL when out of memory.
+char *sy_path_join(const char *directory, const char *name);
+bool sy_file_exists(const char *path); ///< A regular file (or a link to one).
+bool sy_dir_exists(const char *path);
+
+/// Creates a directory and its missing parents. Errors: IO.
+SY_MUST_CHECK enum sy_status sy_dir_create(struct sy_ctx *ctx, const char *path);
+/// Removes a directory tree (old checkpoints). Links are removed, never followed. A missing one is no error.
+SY_MUST_CHECK enum sy_status sy_dir_remove(struct sy_ctx *ctx, const char *path);
+/// Renames a file or directory that was completely written, and flushes the directory entries involved.
+SY_MUST_CHECK enum sy_status sy_path_commit(struct sy_ctx *ctx, const char *from, const char *to);
+
+/// Reads a file of at most `max_bytes` into malloc'ed memory with a NUL behind it. Errors: IO · FORMAT too large.
+SY_MUST_CHECK enum sy_status sy_file_read(struct sy_ctx *ctx, const char *path, uint64_t max_bytes, char **out_data,
+                                          size_t *out_bytes);
+
+/// A read-only mapping. The file must not shrink while it is mapped.
+struct sy_map {
+    const uint8_t *data; ///< NULL for an empty file.
+    uint64_t bytes;
+};
+SY_MUST_CHECK enum sy_status sy_map_open(struct sy_ctx *ctx, const char *path, struct sy_map *out_map);
+void sy_map_close(struct sy_map *map);
+
+/// XXH3-128 of a file as 32 hexadecimal digits (canonical order, as `xxhsum -H2` prints it), and its size.
+SY_MUST_CHECK enum sy_status sy_file_hash(struct sy_ctx *ctx, const char *path, char out_hex[33], uint64_t *out_bytes);
+
+/// One file being written. After any failure call sy_file_abort(); the target is untouched.
+struct sy_file;
+SY_MUST_CHECK enum sy_status sy_file_create(struct sy_ctx *ctx, const char *path, struct sy_file **out_file);
+SY_MUST_CHECK enum sy_status sy_file_append(struct sy_file *file, const void *data, uint64_t bytes);
+/// Flushes, renames and closes. `*file` becomes NULL in any case.
+SY_MUST_CHECK enum sy_status sy_file_commit(struct sy_file **file);
+/// Discards the temporary file; a NULL file is fine.
+void sy_file_abort(struct sy_file **file);
+
+/// All of the above for data in memory.
+SY_MUST_CHECK enum sy_status sy_file_write(struct sy_ctx *ctx, const char *path, const void *data, uint64_t bytes);

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// graph.h: a step of training (or evaluation, or decoding) as a list of ops on shaped tensors.
+//
+// Built once from a config by the layer functions (engine/layers/), extended by backward.c and optimizer.c, rewritten
+// by lower.c for a device class, planned by plan.c and replayed by runtime.c. Nodes are kept in execution order.
+//
+// Every op call is one node and one dispatch. Tensors are identified by an index (sy_tid); index 0 is a 64-byte dummy
+// that stands for "not used". Building never fails midway: the first error sticks in `status` and is returned by
+// sy_graph_status(), so that layer code stays readable.
+//
+// Ownership: the graph owns tensors, nodes and names. Threads: one.   Layer: engine.
+#pragma once
+
+#include "engine/op.h"
+
+typedef uint32_t sy_tid;
+#define SY_NONE ((sy_tid)0)
+
+enum sy_precision {
+    SY_PRECISION_F32,
+    SY_PRECISION_BF16,      ///< Everything, router too (Table 2: known to diverge).
+    SY_PRECISION_SELECTIVE, ///< Storage bf16, sums f32, router f32. The default.
+    SY_PRECISION_F64,       ///< `ref` only, for gradient checks.
+};
+
+enum sy_tensor_kind {
+    SY_KIND_ACTIVATION, ///< Lives from its first writer to its last reader; memory is reused.
+    SY_KIND_KEEP,       ///< Lives always: read by the host, or carried between phases.
+    SY_KIND_INPUT,      ///< Written by the host before a replay.
+    SY_KIND_CONST,      ///< Written once from `data`.
+    SY_KIND_PARAM,      ///< Master weight (f32).
+    SY_KIND_WEIGHT,     ///< The copy of a parameter that kernels read when activations are bf16.
+    SY_KIND_GRAD,
+    SY_KIND_STATE, ///< Optimizer state.
+    SY_KIND_COUNT
+};
+
+struct sy_tensor {
+    char name[112];
+    enum sy_tensor_kind kind;
+    enum sy_dtype dtype;
+    uint64_t shape[4]; ///< Unused trailing dimensions are 1.
+    uint64_t count;    ///< Elements.
+    const void *data;  ///< SY_KIND_CONST: owned copy of the contents.
+    // Written by plan.c:
+    uint32_t block;    ///< Which memory block.
+    uint64_t offset;   ///< Bytes into the block.
+    int32_t first, last; ///< Node positions of the first writer and last user; −1 when unused.
+};
+
+/// When a node runs. One device program per phase.
+enum sy_phase {
+    SY_PHASE_REFRESH, ///< Masters → bf16 weights; after loading and after each update.
+    SY_PHASE_ENCODE,  ///< Decoding only: the encoder and the cross-attention keys and values.
+    SY_PHASE_MICRO,   ///< Forward (and backward) of one micro-batch; decoding: one token.
+    SY_PHASE_UPDATE,  ///< Once a step: norm, clip, optimizer.
+    SY_PHASE_COUNT
+};
+
+#define SY_NODE_AUX 6
+
+struct sy_node {
+    enum sy_op_id op;
+    enum sy_op_types types;
+    enum sy_phase phase;
+    uint32_t args[SY_MAX_ARGS_BYTES / 4];
+    sy_tid bind[SY_MAX_BINDINGS];
+    /// Tensors the gradient rule needs and the kernel does not (see rules.c).
+    sy_tid aux[SY_NODE_AUX];
+    uint32_t aux_args[SY_MAX_ARGS_BYTES / 4];
+    /// The first write of an accumulated tensor in a step: `accumulate` is 0 for the first micro-batch and 1 after it
+    /// (for fill: it runs only for the first).
+    bool first_write;
+    bool backward;      ///< Emitted by backward.c.
+    int32_t segment;    ///< Recomputation unit (one block of a stack), or −1.
+    char label[80];
+};
+
+/// Properties of a parameter, for sy_param_new().
+enum sy_param_flags {
+    SY_PARAM_EXPERT = 1, ///< Lives with an expert (partitioned over the expert axis).
+    SY_PARAM_WIDE = 2,   ///< Kernels read the f32 master (the router), whatever the precision.
+};
+
+/// How a parameter starts.
+enum sy_init { SY_INIT_NORMAL, SY_INIT_TRUNCATED, SY_INIT_ONES };
+
+/// One trainable tensor: `parts` matrices [rows, cols] of one shape, stored one after the other (experts; q, k and v; the
+/// two halves of a gated wi). Each part has its own name on disk.
+struct sy_param {
+    sy_tid master, weight, grad;
+    uint32_t parts, rows, cols;
+    char (*names)[112]; ///< [parts], Hugging Face names.
+    bool vector;        ///< Stored on disk as [cols] (norm weights).
+    enum sy_init init;
+    float sigma;
+    uint32_t flags;     ///< enum sy_param_flags
+    int32_t grad_writes; ///< Contributions emitted so far.
+    sy_tid state[4];    ///< Optimizer state: Adafactor {r, col} or {v}; AdamW {m, v}.
+    uint32_t state_count;
+};
+
+struct sy_graph {
+    struct sy_ctx *ctx;
+    enum sy_status status;
+    enum sy_precision precision;
+    enum sy_device_class device_class;
+    enum sy_dtype t, f; ///< Storage of activations, and of what is "always f32".
+    uint32_t tile_rows; ///< Rows of a ragged matmul tile on this device class.
+
+    struct sy_tensor *tensors;
+    size_t tensor_count, tensor_room;
+    struct sy_node *nodes;
+    size_t node_count, node_room;
+    struct sy_param *params;
+    size_t param_count, param_room;
+
+    enum sy_phase phase; ///< Given to new nodes.
+    bool in_backward;
+    int32_t segment;
+    char scope[64];      ///< Prefix of new labels, e.g. "encoder.block.3".
+    sy_tid step;         ///< The step constants.
+    sy_tid *grads;       ///< Gradient of each tensor (backward.c); index = tensor.
+    size_t grads_room;
+};
+
+void sy_graph_init(struct sy_graph *g, struct sy_ctx *ctx, enum sy_precision precision, enum sy_device_class device_class);
+void sy_graph_finish(struct sy_graph *g);
+/// The first error of building. Errors: NOMEM · INVALID (an op given the wrong tensors; names the op).
+SY_MUST_CHECK enum sy_status sy_graph_status(const struct sy_graph *g);
+
+struct sy_tensor *sy_graph_tensor(const struct sy_graph *g, sy_tid t);
+/// The tensor of that name, or SY_NONE.
+sy_tid sy_graph_find(const struct sy_graph *g, const char *name);
+
+/// New tensors. `name` is formatted and prefixed with the scope when it starts with '.'.
+sy_tid sy_tensor_new(struct sy_graph *g, enum sy_tensor_kind kind, enum sy_dtype dtype, uint64_t d0, uint64_t d1, uint64_t d2,
+                     const char *name);
+/// A host-initialised constant; `data` is copied.
+sy_tid sy_tensor_const(struct sy_graph *g, enum sy_dtype dtype, uint64_t count, const void *data, const char *name);
+/// Activations of type t / f32 / i32.
+sy_tid sy_act_t(struct sy_graph *g, uint64_t rows, uint64_t cols, const char *name);
+sy_tid sy_act_f(struct sy_graph *g, uint64_t rows, uint64_t cols, const char *name);
+sy_tid sy_act_i(struct sy_graph *g, uint64_t rows, uint64_t cols, const char *name);
+/// Makes an activation live for ever, so that the host can read it.
+void sy_keep(struct sy_graph *g, sy_tid t);
+
+/// Appends one op. `bind` holds info->binding_count tensors in registry order. Checks types and sizes against the op's
+/// elements() rule. Returns the node (valid until the next emit), never NULL.
+struct sy_node *sy_emit(struct sy_graph *g, enum sy_op_id op, const void *args, const sy_tid *bind);
+#define SY_EMIT(g, op, args, ...) sy_emit(g, SY_OP_##op, args, (const sy_tid[]){__VA_ARGS__})
+
+/// Declares a parameter and returns the tensor kernels read (the master itself when t is f32).
+/// `names` is copied: parts × 112 bytes.
+sy_tid sy_param_new(struct sy_graph *g, uint32_t parts, uint32_t rows, uint32_t cols, const char (*names)[112],
+                    enum sy_init init, float sigma, uint32_t flags);
+/// The parameter whose weight is `weight`, or NULL.
+struct sy_param *sy_graph_param(const struct sy_graph *g, sy_tid weight);
+/// Its gradient tensor for one more contribution; sets `*first` when this is the step's first.
+sy_tid sy_param_grad(struct sy_graph *g, sy_tid weight, bool *first);
+
+/// Emits the casts master → weight (phase REFRESH).
+void sy_graph_refresh(struct sy_graph *g);

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// layers.h: what the layer functions share. Private to engine/model.c and engine/layers/.
+//
+// A layer function takes activations [rows, D] and returns activations of the same shape; the residual is added by the
+// caller (block.c). Shapes in comments use SPEC §1's letters.
+#pragma once
+
+#include <stdio.h>
+
+#include "engine/model.h"
+
+/// Where in the model we are building.
+struct sy_build {
+    struct sy_graph *g;
+    struct sy_model *m;
+    const struct sy_config *c;
+    bool train, decode;
+    // The current stack:
+    bool decoder;
+    uint32_t batch, seq, rows; ///< rows = batch · seq
+    sy_tid mask;               ///< [rows] 1 = a real token (routing)
+    sy_tid key_mask;           ///< [B,S] for attention over the encoder
+    sy_tid rel;                ///< [H, span] f32, relative bias of this stack's self-attention
+    uint32_t span, rel_origin;
+    sy_tid encoder_output;     ///< [B·S, D]
+};
+
+/// stream id of a random draw: a hash of where it happens, the same on any layout.
+uint32_t sy_stream_id(const char *scope, const char *what);
+/// Names of parameters: prefix + the layer's own.
+sy_tid sy_linear_weight(struct sy_build *b, uint32_t parts, uint32_t out, uint32_t in, const char (*names)[112], uint32_t flags);
+/// y [rows, out] = x · Wᵀ
+sy_tid sy_linear(struct sy_build *b, sy_tid x, sy_tid w, uint32_t rows, uint32_t out, uint32_t in, float alpha, const char *name);
+sy_tid sy_rmsnorm_layer(struct sy_build *b, sy_tid x, const char *param_name);
+sy_tid sy_dropout_layer(struct sy_build *b, sy_tid x, const char *what);
+sy_tid sy_residual_layer(struct sy_build *b, sy_tid x, sy_tid f, const char *what);
+/// Dropout arguments of rate `rate` (0 outside training).
+struct sy_dropout_args sy_dropout_args_of(const struct sy_build *b, float rate, uint32_t cols, const char *what);
+
+/// Expands the stack's relative bias and leaves it in b->rel (SPEC §3).
+void sy_relative_bias(struct sy_build *b, const char *param_name);
+/// T5's bucket of a key at `distance` = key − query.
+int32_t sy_relative_bucket(int32_t distance, bool bidirectional, uint32_t buckets, uint32_t max_distance);
+sy_tid sy_self_attention(struct sy_build *b, sy_tid x, uint32_t block);
+sy_tid sy_cross_attention(struct sy_build *b, sy_tid x, uint32_t block);
+/// Decode: projects the encoder output once (phase ENCODE); returns [B·S, 2·H·K].
+sy_tid sy_cross_keys(struct sy_build *b, uint32_t block);
+
+sy_tid sy_dense_ffn(struct sy_build *b, sy_tid x, uint32_t block);
+sy_tid sy_switch_ffn(struct sy_build *b, sy_tid x, uint32_t block);

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/model.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/layers/layers.h"
+
+static void scope(struct sy_build *b, const char *text)
+{
+    snprintf(b->g->scope, sizeof b->g->scope, "%s", text);
+}
+
+/// x [rows, D] → x + sublayer(norm(x)), for each sub-layer of one block.
+static sy_tid block(struct sy_build *b, sy_tid x, uint32_t i)
+{
+    const char *stack = b->decoder ? "decoder" : "encoder";
+    char name[112];
+    snprintf(name, sizeof name, "%s.block.%u", stack, i);
+    scope(b, name);
+    b->g->segment++;
+    snprintf(name, sizeof name, "%s.block.%u.layer.0.layer_norm.weight", stack, i);
+    x = sy_residual_layer(b, x, sy_self_attention(b, sy_rmsnorm_layer(b, x, name), i), "attention");
+    if (b->decoder) {
+        snprintf(name, sizeof name, "%s.block.%u.layer.1.layer_norm.weight", stack, i);
+        x = sy_residual_layer(b, x, sy_cross_attention(b, sy_rmsnorm_layer(b, x, name), i), "cross");
+    }
+    snprintf(name, sizeof name, "%s.block.%u.layer.%d.layer_norm.weight", stack, i, b->decoder ? 2 : 1);
+    sy_tid h = sy_rmsnorm_layer(b, x, name);
+    bool sparse = sy_config_sparse(b->c, b->decoder, i);
+    return sy_residual_layer(b, x, sparse ? sy_switch_ffn(b, h, i) : sy_dense_ffn(b, h, i), "feed_forward");
+}
+
+/// ids [rows] → final norm of the stack [rows, D].
+static sy_tid stack(struct sy_build *b, sy_tid ids, sy_tid index, sy_tid table)
+{
+    const struct sy_config *c = b->c;
+    const char *name = b->decoder ? "decoder" : "encoder";
+    char text[112];
+    scope(b, name);
+    int32_t segments = b->g->segment;
+    b->g->segment = -1;
+    sy_tid x = sy_act_t(b->g, b->rows, c->d_model, ".embedded");
+    struct sy_embed_args e = {.rows = b->rows, .dim = c->d_model, .vocab = c->vocab_size};
+    SY_EMIT(b->g, embed, &e, ids, table, x)->aux[0] = index;
+    x = sy_dropout_layer(b, x, "embed");
+    snprintf(text, sizeof text, "%s.block.0.layer.0.SelfAttention.relative_attention_bias.weight", name);
+    sy_relative_bias(b, text);
+    b->g->segment = segments;
+    uint32_t layers = b->decoder ? c->decoder_layers : c->layers;
+    for (uint32_t i = 0; i < layers; ++i)
+        x = block(b, x, i);
+    segments = b->g->segment;
+    b->g->segment = -1;
+    scope(b, name);
+    snprintf(text, sizeof text, "%s.final_layer_norm.weight", name);
+    x = sy_dropout_layer(b, sy_rmsnorm_layer(b, x, text), "final");
+    b->g->segment = segments;
+    return x;
+}
+
+static void head(struct sy_build *b, sy_tid h, sy_tid table)
+{
+    struct sy_graph *g = b->g;
+    const struct sy_config *c = b->c;
+    struct sy_model *m = b->m;
+    scope(b, "head");
+    g->segment = -1;
+    sy_tid w = table;
+    if (!c->tied) {
+        static const char name[1][112] = {"lm_head.weight"};
+        w = sy_linear_weight(b, 1, c->vocab_size, c->d_model, name, 0);
+    }
+    float alpha = sy_config_scales_output(c) ? 1.0f / sqrtf((float)c->d_model) : 1.0f;
+    m->logits = sy_act_f(g, b->rows, c->vocab_size, ".logits");
+    struct sy_matmul_args a = {.m = b->rows,
+                               .n = c->vocab_size,
+                               .k = c->d_model,
+                               .experts = 1,
+                               .bt = 1,
+                               .alpha = alpha,
+                               .tile_rows = g->tile_rows};
+    a.tiles = (u32)sy_ceil_div(b->rows, a.tile_rows);
+    SY_EMIT(g, matmul, &a, h, w, SY_NONE, m->logits);
+    if (b->decode) {
+        sy_keep(g, m->logits);
+        return;
+    }
+    m->ce_rows = sy_act_f(g, b->rows, 4, ".ce_rows");
+    struct sy_xent_args x = {
+        .rows = b->rows, .vocab = c->vocab_size, .z_coef = (float)c->z_loss, .smoothing = (float)c->label_smoothing};
+    SY_EMIT(g, xent, &x, m->logits, m->labels, m->ce_rows);
+    m->ce = sy_tensor_new(g, SY_KIND_KEEP, g->f, 4, 1, 1, "ce");
+    struct sy_sum_rows_args s = {.parts = b->rows, .n = 4, .accumulate = 0, .scale = 1.0f};
+    SY_EMIT(g, sum_rows, &s, m->ce_rows, m->ce)->first_write = true;
+}
+
+static sy_tid input(struct sy_graph *g, uint64_t rows, const char *name)
+{
+    return sy_tensor_new(g, SY_KIND_INPUT, SY_I32, rows, 1, 1, name);
+}
+
+static enum sy_status check(struct sy_graph *g, const struct sy_model_params *p)
+{
+    const struct sy_config *c = p->config;
+    if (p->batch == 0 || p->src_len == 0 || p->tgt_len == 0)
+        return sy_fail(g->ctx, SY_INVALID, "model: batch %u, source length %u and target length %u must be positive", p->batch,
+                       p->src_len, p->tgt_len);
+    if (c->switch_attention)
+        return sy_fail(g->ctx, SY_UNSUPPORTED, "config: switch_attention is not supported yet; set it to false");
+    return SY_OK;
+}
+
+static void keep_internals(struct sy_build *b)
+{
+    struct sy_model *m = b->m;
+    sy_keep(b->g, m->logits);
+    sy_keep(b->g, m->encoder_output);
+    for (uint32_t i = 0; i < m->sparse_count; ++i) {
+        struct sy_model_sparse *s = &m->sparse[i];
+        const sy_tid all[] = {s->z, s->p, s->expert, s->gate, s->pos, s->slot, s->choice};
+        for (size_t k = 0; k < SY_COUNT(all); ++k)
+            sy_keep(b->g, all[k]);
+    }
+}
+
+enum sy_status sy_model_build(struct sy_graph *g, const struct sy_model_params *params, struct sy_model *m)
+{
+    SY_TRY(check(g, params));
+    const struct sy_config *c = params->config;
+    memset(m, 0, sizeof *m);
+    m->params = *params;
+    bool decode = params->mode == SY_MODEL_DECODE;
+    struct sy_build b = {.g = g, .m = m, .c = c, .train = params->mode == SY_MODEL_TRAIN, .decode = decode};
+    uint64_t enc_rows = (uint64_t)params->batch * params->src_len;
+    uint64_t dec_rows = decode ? params->batch : (uint64_t)params->batch * params->tgt_len;
+    m->enc_ids = input(g, enc_rows, "input_ids");
+    m->enc_mask = input(g, enc_rows, "attention_mask");
+    m->dec_ids = input(g, dec_rows, "decoder_input_ids");
+    m->dec_mask = input(g, dec_rows, "decoder_mask");
+    if (!decode) {
+        m->labels = input(g, dec_rows, "labels");
+        m->enc_index = input(g, 3 * enc_rows + 2, "input_index");
+        m->dec_index = input(g, 3 * dec_rows + 2, "decoder_input_index");
+    }
+    static const char shared[1][112] = {"shared.weight"};
+    sy_tid table = sy_param_new(g, 1, c->vocab_size, c->d_model, shared, SY_INIT_NORMAL, (float)c->initializer_factor, 0);
+
+    g->phase = decode ? SY_PHASE_ENCODE : SY_PHASE_MICRO;
+    b.batch = params->batch;
+    b.seq = params->src_len;
+    b.rows = (uint32_t)enc_rows;
+    b.mask = b.key_mask = m->enc_mask;
+    m->encoder_output = b.encoder_output = stack(&b, m->enc_ids, m->enc_index, table);
+    if (decode)
+        sy_keep(g, m->encoder_output);
+
+    g->phase = SY_PHASE_MICRO;
+    b.decoder = true;
+    b.seq = decode ? 1 : params->tgt_len;
+    b.rows = (uint32_t)dec_rows;
+    b.mask = m->dec_mask;
+    head(&b, stack(&b, m->dec_ids, m->dec_index, table), table);
+    if (params->keep_internals)
+        keep_internals(&b);
+    g->segment = -1;
+    scope(&b, "");
+    return sy_graph_status(g);
+}
+
+uint64_t sy_model_parameter_count(const struct sy_graph *g)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < g->param_count; ++i)
+        total += (uint64_t)g->params[i].parts * g->params[i].rows * g->params[i].cols;
+    return total;
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// op.h: the op registry (from ops.def), and what engine/ops/NAME.c provides for each op.
+//
+// Layer:  engine. Uses hostlib; includes no OpenCL, Vulkan or MPI header.
+#pragma once
+
+#include <assert.h>
+#include <math.h>
+
+#include "hostlib/kernel.h"
+#include "kernels/op_args.h"
+
+enum sy_op_id {
+#define SY_OP(name, bindings, args, types) SY_OP_##name,
+#include "engine/ops.def"
+#undef SY_OP
+    SY_OP_COUNT
+};
+
+/// Element-type variants of an op: what `t` and `o` bindings hold.
+enum sy_op_types { SY_TYPES_F = 1, SY_TYPES_B = 2, SY_TYPES_M = 4, SY_TYPES_D = 8 /* f64, `ref` only: t, o and f */ };
+
+/// Launch knobs chosen per device (engine/op.c: sy_op_knobs).
+struct sy_knobs {
+    enum sy_device_class device_class;
+    uint32_t wg, vec;
+};
+
+/// What an op's C file provides.
+struct sy_op_impl {
+    /// The reference: computes the whole dispatch with plain loops, sums in double.
+    sy_ref_fn ref;
+    /// Work-groups to launch (linear; folded by hostlib). Must match the kernels' GROUP_ID use.
+    uint64_t (*groups)(const void *args, const struct sy_knobs *knobs);
+    /// Elements binding `i` needs at least; 0 = this binding is not read for these args (a dummy may be bound).
+    uint64_t (*elements)(const void *args, uint32_t i);
+    /// Floating-point operations, for submissions, benchmarks and the planner. NULL: elements moved count.
+    double (*flops)(const void *args);
+    /// Work-group size the kernel wants on SIMT devices (power of two); 0 = 64. CPU class always gets 1.
+    uint32_t wg_simt;
+};
+
+struct sy_op_info {
+    const char *name;
+    uint32_t types; ///< Set of enum sy_op_types.
+    uint32_t args_bytes;
+    uint32_t binding_count, input_count;
+    const char *binding_names[SY_MAX_BINDINGS];
+    char binding_types[SY_MAX_BINDINGS]; ///< 't', 'o', 'f', 'i' or 'c'
+    uint32_t write_mask, read_mask;      ///< `+` outputs are in both.
+    uint32_t const_binding;              ///< UINT32_MAX when there is none.
+    const struct sy_op_impl *impl;
+};
+
+const struct sy_op_info *sy_op_info(enum sy_op_id op);
+/// The op of that name, or SY_OP_COUNT.
+enum sy_op_id sy_op_find(const char *name);
+/// Knobs for `op` on a device with these capabilities.
+struct sy_knobs sy_op_knobs(enum sy_op_id op, const struct sy_caps *caps);
+/// Element type of binding `i` in variant `types`.
+enum sy_dtype sy_op_dtype(const struct sy_op_info *info, uint32_t i, enum sy_op_types types);
+/// The embedded sources of one variant (kernels/ and shaders/, built into the library).
+struct sy_kernel_source sy_op_source(enum sy_op_id op, enum sy_op_types types);
+/// Fills everything sy_kernel_create() needs.
+void sy_op_kernel_params(enum sy_op_id op, enum sy_op_types types, const struct sy_caps *caps, struct sy_kernel_params *out);
+
+// ---- helpers for engine/ops/*.c ------------------------------------------------------------------------------------
+
+#define SY_DECLARE_OP(name) extern const struct sy_op_impl sy_op_impl_##name
+#define SY_OP(name, bindings, args, types) SY_DECLARE_OP(name);
+#include "engine/ops.def"
+#undef SY_OP
+
+static inline uint64_t sy_ceil_div(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
+
+/// Work-groups of an elementwise kernel over n elements, each item doing one VEC-wide step.
+static inline uint64_t sy_groups_elementwise(uint64_t n, const struct sy_knobs *k)
+{
+    return sy_ceil_div(n, (uint64_t)k->wg * k->vec);
+}
+
+static inline double sy_ld(const struct sy_ref_tensor *x, uint64_t i)
+{
+    assert(i < x->count);
+    switch (x->dtype) {
+    case SY_F32: return ((const float *)x->data)[i];
+    case SY_BF16: return sy_bf16_to_f32(((const uint16_t *)x->data)[i]);
+    case SY_F64: return ((const double *)x->data)[i];
+    default: return ((const int32_t *)x->data)[i];
+    }
+}
+
+static inline void sy_st(const struct sy_ref_tensor *x, uint64_t i, double v)
+{
+    assert(i < x->count);
+    switch (x->dtype) {
+    case SY_F32: ((float *)x->data)[i] = (float)v; break;
+    case SY_BF16: ((uint16_t *)x->data)[i] = sy_f32_to_bf16((float)v); break;
+    case SY_F64: ((double *)x->data)[i] = v; break;
+    default: ((int32_t *)x->data)[i] = (int32_t)v; break;
+    }
+}
+
+static inline int32_t sy_ldi(const struct sy_ref_tensor *x, uint64_t i)
+{
+    assert(i < x->count);
+    return ((const int32_t *)x->data)[i];
+}
+
+static inline void sy_sti(const struct sy_ref_tensor *x, uint64_t i, int32_t v)
+{
+    assert(i < x->count);
+    ((int32_t *)x->data)[i] = v;
+}
+
+static inline const struct sy_step *sy_step_of(const struct sy_ref_tensor *x) { return x->data; }

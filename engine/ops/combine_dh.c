@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// combine_dh: dh[s] = gate[src[s]] · dy[src[s] / k], zeros where src[s] = −1.
+#include "engine/op.h"
+#include "kernels/chunk.h"
+
+static void ref(const void *args, const struct sy_ref_tensor *b)
+{
+    const struct sy_dispatch_args *p = args;
+    for (uint64_t s = 0; s < p->slots; ++s) {
+        const int32_t source = sy_ldi(&b[1], s);
+        for (uint64_t i = 0; i < p->dim; ++i) {
+            double dh = 0;
+            if (source >= 0)
+                dh = sy_ld(&b[2], (uint64_t)source) * sy_ld(&b[0], (uint64_t)source / p->k * p->dim + i);
+            sy_st(&b[3], s * p->dim + i, dh);
+        }
+    }
+}
+
+static uint64_t groups(const void *args, const struct sy_knobs *knobs)
+{
+    const struct sy_dispatch_args *p = args;
+    return sy_ceil_div(p->slots, SY_ROWS(knobs->wg));
+}
+
+static uint64_t elements(const void *args, uint32_t i)
+{
+    const struct sy_dispatch_args *p = args;
+    const uint64_t counts[] = {(uint64_t)p->rows * p->dim, p->slots, (uint64_t)p->rows * p->k,
+                               (uint64_t)p->slots * p->dim};
+    return counts[i];
+}
+
+static double flops(const void *args)
+{
+    const struct sy_dispatch_args *p = args;
+    return (double)p->slots * p->dim;
+}
+
+const struct sy_op_impl sy_op_impl_combine_dh = {
+    .ref = ref,
+    .groups = groups,
+    .elements = elements,
+    .flops = flops,
+};

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// dropout: y = dropout(x); its own backward.
+#include "engine/ops/dropout.h"
+
+static void ref(const void *args, const struct sy_ref_tensor *b)
+{
+    const struct sy_dropout_args *p = args;
+    const struct sy_drop_rule d = {p->threshold, p->stream, p->stack, p->scale};
+    for (uint32_t row = 0; row < p->rows; ++row) {
+        for (uint32_t col = 0; col < p->cols; ++col) {
+            const uint64_t at = (uint64_t)row * p->cols + col;
+            const double factor = sy_drop_factor(sy_step_of(&b[1]), &d, 0, row, col);
+            sy_st(&b[2], at, factor > 0 ? sy_ld(&b[0], at) * factor : 0.0);
+        }
+    }
+}
+
+static uint64_t groups(const void *args, const struct sy_knobs *knobs)
+{
+    const struct sy_dropout_args *p = args;
+    return sy_ceil_div(p->rows, SY_ROWS(knobs->wg));
+}
+
+static uint64_t elements(const void *args, uint32_t i)
+{
+    const struct sy_dropout_args *p = args;
+    return i == 1 ? SY_STEP_ELEMENTS : (uint64_t)p->rows * p->cols;
+}
+
+const struct sy_op_impl sy_op_impl_dropout = {
+    .ref = ref,
+    .groups = groups,
+    .elements = elements,
+};

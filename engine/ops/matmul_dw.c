@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// matmul_dw.c: w[e][m][n] (+)= alpha · Σ_r y[r,m] · x[r,n] over each expert's rows: the gradient of a weight.
+#include "engine/ops/matmul_ref.h"
+
+static void ref(const void *args, const struct sy_ref_tensor *x) { sy_matmul_dw_ref(args, x, false); }
+
+static uint64_t groups(const void *args, const struct sy_knobs *knobs)
+{
+    const struct sy_matmul_dw_args *p = args;
+    return p->experts * sy_ceil_div(p->m, SY_ITEM * SY_ITEMS_Y(knobs->wg)) *
+           sy_ceil_div(p->n, SY_ITEM * SY_ITEMS_X(knobs->wg));
+}
+
+static uint64_t elements(const void *args, uint32_t i)
+{
+    const struct sy_matmul_dw_args *p = args;
+    switch (i) {
+    case 0: return (uint64_t)p->rows * p->m;
+    case 1: return (uint64_t)p->rows * p->n;
+    case 2: return p->experts > 1 ? (uint64_t)p->experts + 1 : 0;
+    default: return (uint64_t)p->experts * p->m * p->n;
+    }
+}
+
+const struct sy_op_impl sy_op_impl_matmul_dw = {
+    .ref = ref, .groups = groups, .elements = elements, .flops = sy_matmul_dw_flops};

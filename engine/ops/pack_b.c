@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// pack_b.c: B in zero-padded panels of SY_PANEL columns, for matmul_packed and matmul_dw_packed.
+#include "engine/op.h"
+#include "kernels/tiles.h"
+
+static void ref(const void *args, const struct sy_ref_tensor *x)
+{
+    const struct sy_pack_b_args *p = args;
+    const uint64_t panels = sy_ceil_div(p->n, SY_PANEL);
+    for (uint64_t e = 0; e < p->batch; ++e)
+        for (uint64_t q = 0; q < panels; ++q)
+            for (uint64_t k = 0; k < p->k; ++k)
+                for (uint64_t j = 0; j < SY_PANEL; ++j) {
+                    const uint64_t col = q * SY_PANEL + j, own = e * p->n * p->k;
+                    const uint64_t from = p->bt ? own + col * p->k + k : own + k * p->n + col;
+                    sy_st(&x[1], ((e * panels + q) * p->k + k) * SY_PANEL + j, col < p->n ? sy_ld(&x[0], from) : 0.0);
+                }
+}
+
+static uint64_t groups(const void *args, const struct sy_knobs *knobs)
+{
+    const struct sy_pack_b_args *p = args;
+    return p->batch * sy_ceil_div(sy_ceil_div(p->n, SY_PANEL), SY_PACK_PANELS(knobs->wg, p->bt)) *
+           sy_ceil_div(p->k, SY_PACK_ROWS(knobs->wg, p->bt));
+}
+
+static uint64_t elements(const void *args, uint32_t i)
+{
+    const struct sy_pack_b_args *p = args;
+    return i == 0 ? (uint64_t)p->batch * p->n * p->k : p->batch * sy_ceil_div(p->n, SY_PANEL) * p->k * SY_PANEL;
+}
+
+const struct sy_op_impl sy_op_impl_pack_b = {.ref = ref, .groups = groups, .elements = elements};

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// rmsnorm_dw: part[q][d] = Σ dy · x · rstd over row block q.
+#include "engine/op.h"
+#include "kernels/chunk.h"
+
+static void ref(const void *args, const struct sy_ref_tensor *b)
+{
+    const struct sy_rmsnorm_dw_args *p = args;
+    const uint64_t block = sy_ceil_div(p->rows, p->parts);
+    for (uint64_t q = 0; q < p->parts; ++q) {
+        for (uint64_t j = 0; j < p->dim; ++j) {
+            double sum = 0;
+            for (uint64_t row = q * block; row < (q + 1) * block && row < p->rows; ++row)
+                sum += sy_ld(&b[0], row * p->dim + j) * sy_ld(&b[1], row * p->dim + j) * sy_ld(&b[2], row);
+            sy_st(&b[3], q * p->dim + j, sum);
+        }
+    }
+}
+
+static uint64_t groups(const void *args, const struct sy_knobs *knobs)
+{
+    const struct sy_rmsnorm_dw_args *p = args;
+    assert(sy_ceil_div(p->rows, p->parts) <= SY_TRIPS); // the kernels run over a block's rows in one loop
+    return p->parts * sy_ceil_div(p->dim, SY_COLS(knobs->wg));
+}
+
+static uint64_t elements(const void *args, uint32_t i)
+{
+    const struct sy_rmsnorm_dw_args *p = args;
+    const uint64_t all = (uint64_t)p->rows * p->dim;
+    const uint64_t counts[] = {all, all, p->rows, (uint64_t)p->parts * p->dim};
+    return counts[i];
+}
+
+const struct sy_op_impl sy_op_impl_rmsnorm_dw = {
+    .ref = ref,
+    .groups = groups,
+    .elements = elements,
+};

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// xent_bwd: gradient of the mean cross-entropy (and z-loss) with respect to the logits.
+#include "engine/op.h"
+
+static void ref(const void *args, const struct sy_ref_tensor *b)
+{
+    const struct sy_xent_args *p = args;
+    const double inv = (double)sy_step_of(&b[3])->inv_labels, s = (double)p->smoothing;
+    for (uint32_t row = 0; row < p->rows; ++row) {
+        const double lse = sy_ld(&b[2], 4 * (uint64_t)row), slope = 1.0 + 2.0 * (double)p->z_coef * lse;
+        const int32_t label = sy_ldi(&b[1], row);
+        for (uint32_t i = 0; i < p->vocab; ++i) {
+            const uint64_t at = (uint64_t)row * p->vocab + i;
+            const double hit = (uint32_t)label == i ? 1.0 - s : 0.0;
+            const double d = inv * (exp(sy_ld(&b[0], at) - lse) * slope - hit - s / p->vocab);
+            sy_st(&b[4], at, label < 0 ? 0.0 : d);
+        }
+    }
+}
+
+static uint64_t groups(const void *args, const struct sy_knobs *knobs)
+{
+    (void)knobs;
+    const struct sy_xent_args *p = args;
+    return p->rows;
+}
+
+static uint64_t elements(const void *args, uint32_t i)
+{
+    const struct sy_xent_args *p = args;
+    const uint64_t all = (uint64_t)p->rows * p->vocab;
+    const uint64_t counts[] = {all, p->rows, 4 * (uint64_t)p->rows, sizeof(struct sy_step) / 4, all};
+    return counts[i];
+}
+
+static double flops(const void *args)
+{
+    const struct sy_xent_args *p = args;
+    return 12.0 * p->rows * p->vocab;
+}
+
+const struct sy_op_impl sy_op_impl_xent_bwd = {
+    .ref = ref,
+    .groups = groups,
+    .elements = elements,
+    .flops = flops,
+    .wg_simt = 256, // a row is tens of thousands of logits
+};

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// rules.c: the gradient rule of each differentiable op. A rule emits nodes; it computes nothing itself.
+//
+// Forward nodes leave in `aux` what their rule needs beyond their bindings:
+//   matmul      aux[0] = off (experts > 1)
+//   dispatch    aux[0] = slot
+//   combine     aux[0] = src
+//   route_gate  aux[0..3] = lse, load, mask, z;  aux_args = struct sy_router_loss_args
+//   embed       aux[0] = index (rows sorted by id)
+#include "engine/backward.h"
+
+#include <string.h>
+
+#define ARGS(type, n) struct type a = *(const struct type *)(const void *)(n)->args
+
+/// Emits `x` zero-filled when it is the step's first contribution to a gradient that the next op adds to.
+static void zero_first(struct sy_graph *g, sy_tid x, bool first)
+{
+    if (!first)
+        return;
+    struct sy_fill_args args = {.n = (u32)sy_graph_tensor(g, x)->count, .value = 0.0f};
+    SY_EMIT(g, fill, &args, x)->first_write = true;
+}
+
+static void matmul_rule(struct sy_graph *g, const struct sy_node *n)
+{
+    ARGS(sy_matmul_args, n);
+    sy_tid x = n->bind[0], w = n->bind[1], tiles = n->bind[2], dy = sy_grad_get(g, n->bind[3]);
+    if (dy == SY_NONE)
+        return;
+    struct sy_matmul_args da = a;
+    da.n = a.k;
+    da.k = a.n;
+    da.bt = 0;
+    da.accumulate = 0;
+    enum sy_dtype type = sy_graph_tensor(g, x)->dtype;
+    sy_tid dx = sy_tensor_new(g, SY_KIND_ACTIVATION, type, a.m, a.k, 1, ".dx");
+    struct sy_node *node = SY_EMIT(g, matmul, &da, dy, w, tiles, dx);
+    node->aux[0] = n->aux[0];
+    sy_grad_add(g, x, dx);
+    bool first;
+    sy_tid dw = sy_param_grad(g, w, &first);
+    struct sy_matmul_dw_args wa = {
+        .rows = a.m, .m = a.n, .n = a.k, .experts = a.experts, .accumulate = !first, .alpha = a.alpha};
+    SY_EMIT(g, matmul_dw, &wa, dy, x, n->aux[0], dw)->first_write = first;
+}
+
+static void embed_rule(struct sy_graph *g, const struct sy_node *n)
+{
+    ARGS(sy_embed_args, n);
+    sy_tid dx = sy_grad_get(g, n->bind[2]);
+    if (dx == SY_NONE)
+        return;
+    bool first;
+    sy_tid dw = sy_param_grad(g, n->bind[1], &first);
+    zero_first(g, dw, first);
+    struct sy_embed_bwd_args b = {.rows = a.rows, .dim = a.dim, .vocab = a.vocab};
+    SY_EMIT(g, embed_bwd, &b, n->aux[0], dx, dw);
+}
+
+static void rmsnorm_rule(struct sy_graph *g, const struct sy_node *n)
+{
+    ARGS(sy_rmsnorm_args, n);
+    sy_tid x = n->bind[0], w = n->bind[1], dy = sy_grad_get(g, n->bind[2]), rstd = n->bind[3];
+    if (dy == SY_NONE)
+        return;
+    sy_tid res = sy_grad_get(g, x); // the residual path's gradient is added in the same kernel
+    struct sy_rmsnorm_dx_args da = {.rows = a.rows, .dim = a.dim, .eps = a.eps, .has_res = res != SY_NONE};
+    sy_tid dx = sy_act_t(g, a.rows, a.dim, ".dx");
+    SY_EMIT(g, rmsnorm_dx, &da, dy, x, w, rstd, res, dx);
+    sy_grad_set(g, x, dx);
+    u32 parts = (u32)sy_ceil_div(a.rows, 64);
+    struct sy_rmsnorm_dw_args wa = {.rows = a.rows, .dim = a.dim, .parts = parts < 256 ? parts : 256};
+    sy_tid part = sy_act_f(g, wa.parts, a.dim, ".dw_parts");
+    SY_EMIT(g, rmsnorm_dw, &wa, dy, x, rstd, part);
+    bool first;
+    sy_tid dw = sy_param_grad(g, w, &first);
+    struct sy_sum_rows_args sa = {.parts = wa.parts, .n = a.dim, .accumulate = !first, .scale = 1.0f};
+    SY_EMIT(g, sum_rows, &sa, part, dw)->first_write = first;
+}
+
+static void residual_rule(struct sy_graph *g, const struct sy_node *n)
+{
+    ARGS(sy_dropout_args, n);
+    sy_tid dy = sy_grad_get(g, n->bind[3]);
+    if (dy == SY_NONE)
+        return;
+    sy_tid df = dy;
+    if (a.threshold != 0) {
+        df = sy_act_t(g, a.rows, a.cols, ".df");
+        SY_EMIT(g, dropout, &a, dy, g->step, df);
+    }
+    sy_grad_add(g, n->bind[0], dy);
+    sy_grad_add(g, n->bind[1], df);
+}
+
+static void dropout_rule(struct sy_graph *g, const struct sy_node *n)
+{
+    ARGS(sy_dropout_args, n);
+    sy_tid dy = sy_grad_get(g, n->bind[2]);
+    if (dy == SY_NONE)
+        return;
+    sy_tid dx = sy_act_t(g, a.rows, a.cols, ".dx");
+    SY_EMIT(g, dropout, &a, dy, g->step, dx);
+    sy_grad_add(g, n->bind[0], dx);
+}
+
+static void activation_rule(struct sy_graph *g, const struct sy_node *n, enum sy_op_id backward, uint32_t width)
+{
+    ARGS(sy_ffn_act_args, n);
+    sy_tid dy = sy_grad_get(g, n->bind[3]);
+    if (dy == SY_NONE)
+        return;
+    sy_tid dx = sy_act_t(g, a.rows, (uint64_t)a.cols * width, ".dx");
+    sy_emit(g, backward, &a, (const sy_tid[]){n->bind[0], dy, n->bind[1], g->step, dx});
+    sy_grad_add(g, n->bind[0], dx);
+}
+
+static void relu_rule(struct sy_graph *g, const struct sy_node *n) { activation_rule(g, n, SY_OP_relu_bwd, 1); }
+static void geglu_rule(struct sy_graph *g, const struct sy_node *n) { activation_rule(g, n, SY_OP_geglu_bwd, 2); }
+
+static void bias_expand_rule(struct sy_graph *g, const struct sy_node *n)
+{
+    ARGS(sy_bias_args, n);
+    sy_tid drel = sy_grad_get(g, n->bind[2]);
+    if (drel == SY_NONE)
+        return;
+    bool first;
+    sy_tid dbias = sy_param_grad(g, n->bind[0], &first);
+    a.accumulate = !first;
+    SY_EMIT(g, bias_bwd, &a, drel, n->bind[1], dbias)->first_write = first;
+}
+
+static void attention_rule(struct sy_graph *g, const struct sy_node *n)
+{
+    ARGS(sy_attention_args, n);
+    sy_tid q = n->bind[0], kv = n->bind[1], rel = n->bind[2], mask = n->bind[3];
+    sy_tid o = n->bind[5], lse = n->bind[6], d_o = sy_grad_get(g, o);
+    if (d_o == SY_NONE)
+        return;
+    uint64_t q_rows = (uint64_t)a.batch * a.tq, kv_rows = (uint64_t)a.batch * a.tk;
+    sy_tid ld = sy_act_f(g, (uint64_t)a.batch * a.heads * a.tq, 2, ".lse_delta");
+    SY_EMIT(g, attention_delta, &a, o, d_o, lse, ld);
+    u32 blocks = a.batch * (u32)sy_ceil_div(a.tq, SY_REL_BLOCK);
+    sy_tid drel = a.has_bias ? sy_act_f(g, blocks, (uint64_t)a.heads * a.span, ".drel_parts") : SY_NONE;
+    sy_tid dq = sy_act_t(g, q_rows, a.q_stride, ".dq");
+    SY_EMIT(g, attention_dq, &a, q, kv, rel, mask, ld, d_o, g->step, dq, drel);
+    sy_tid dkv = q == kv ? dq : sy_act_t(g, kv_rows, a.kv_stride, ".dkv"); // self-attention: one fused qkv gradient
+    SY_EMIT(g, attention_dkv, &a, q, kv, rel, mask, ld, d_o, g->step, dkv);
+    sy_grad_add(g, q, dq);
+    if (q != kv)
+        sy_grad_add(g, kv, dkv);
+    if (a.has_bias) {
+        struct sy_sum_rows_args sa = {.parts = blocks, .n = a.heads * a.span, .accumulate = 0, .scale = 1.0f};
+        sy_tid sum = sy_act_f(g, a.heads, a.span, ".drel");
+        SY_EMIT(g, sum_rows, &sa, drel, sum);
+        sy_grad_add(g, rel, sum);
+    }
+}
+
+static void router_input_rule(struct sy_graph *g, const struct sy_node *n)
+{
+    ARGS(sy_router_input_args, n);
+    sy_tid du = sy_grad_get(g, n->bind[3]);
+    if (du == SY_NONE)
+        return;
+    sy_tid dx = sy_act_t(g, a.rows, a.dim, ".dx_router");
+    SY_EMIT(g, router_input_bwd, &a, du, n->bind[1], g->step, dx);
+    sy_grad_add(g, n->bind[0], dx);
+}
+
+/// Through the gates and through both router losses at once, straight to the logits: softmax needs no node of its own.
+static void route_gate_rule(struct sy_graph *g, const struct sy_node *n)
+{
+    struct sy_router_loss_args a = *(const struct sy_router_loss_args *)(const void *)n->aux_args;
+    sy_tid p = n->bind[0], expert = n->bind[1], dgate = sy_grad_get(g, n->bind[2]);
+    sy_tid lse = n->aux[0], load = n->aux[1], mask = n->aux[2], z = n->aux[3];
+    if (dgate == SY_NONE)
+        return;
+    sy_tid dz = sy_act_f(g, a.rows, a.experts, ".dz");
+    SY_EMIT(g, router_dz, &a, p, lse, expert, dgate, load, mask, g->step, dz);
+    sy_grad_add(g, z, dz);
+}
+
+static void dispatch_rule(struct sy_graph *g, const struct sy_node *n)
+{
+    ARGS(sy_dispatch_args, n);
+    sy_tid dxe = sy_grad_get(g, n->bind[2]);
+    if (dxe == SY_NONE)
+        return;
+    sy_tid dx = sy_act_t(g, a.rows, a.dim, ".dx");
+    SY_EMIT(g, dispatch_bwd, &a, dxe, n->aux[0], dx);
+    sy_grad_add(g, n->bind[0], dx);
+}
+
+static void combine_rule(struct sy_graph *g, const struct sy_node *n)
+{
+    ARGS(sy_dispatch_args, n);
+    sy_tid h = n->bind[0], slot = n->bind[1], gate = n->bind[2], dy = sy_grad_get(g, n->bind[3]);
+    if (dy == SY_NONE)
+        return;
+    sy_tid dh = sy_act_t(g, a.slots, a.dim, ".dh"), dgate = sy_act_f(g, a.rows, a.k, ".dgate");
+    SY_EMIT(g, combine_dh, &a, dy, n->aux[0], gate, dh);
+    SY_EMIT(g, combine_dgate, &a, dy, h, slot, dgate);
+    sy_grad_add(g, h, dh);
+    sy_grad_add(g, gate, dgate);
+}
+
+static void xent_rule(struct sy_graph *g, const struct sy_node *n)
+{
+    ARGS(sy_xent_args, n);
+    sy_tid dlogits = sy_act_t(g, a.rows, a.vocab, ".dlogits");
+    SY_EMIT(g, xent_bwd, &a, n->bind[0], n->bind[1], n->bind[2], g->step, dlogits);
+    sy_grad_add(g, n->bind[0], dlogits);
+}
+
+sy_rule sy_rule_get(enum sy_op_id op)
+{
+    static const sy_rule rules[SY_OP_COUNT] = {
+        [SY_OP_matmul] = matmul_rule,       [SY_OP_embed] = embed_rule,
+        [SY_OP_rmsnorm] = rmsnorm_rule,     [SY_OP_residual] = residual_rule,
+        [SY_OP_dropout] = dropout_rule,     [SY_OP_relu] = relu_rule,
+        [SY_OP_geglu] = geglu_rule,         [SY_OP_bias_expand] = bias_expand_rule,
+        [SY_OP_attention] = attention_rule, [SY_OP_router_input] = router_input_rule,
+        [SY_OP_route_gate] = route_gate_rule, [SY_OP_dispatch] = dispatch_rule,
+        [SY_OP_combine] = combine_rule,     [SY_OP_xent] = xent_rule,
+    };
+    return rules[op];
+}

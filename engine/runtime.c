@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/runtime.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t bytes_of(const struct sy_tensor *x)
+{
+    uint64_t bytes = x->count * sy_dtype_bytes(x->dtype);
+    return bytes < 64 ? 64 : (bytes + 3) / 4 * 4;
+}
+
+static enum sy_status allocate(struct sy_runtime *rt)
+{
+    struct sy_ctx *ctx = rt->graph->ctx;
+    const struct sy_caps *caps = sy_device_caps(rt->device);
+    const struct sy_tensor *big = &rt->graph->tensors[rt->plan.largest];
+    if (caps->memory_bytes != 0 && rt->plan.total_bytes > caps->memory_bytes)
+        return sy_fail(ctx, SY_NOMEM,
+                       "%s: the plan needs %.1f MiB but the device has %.1f MiB; the largest tensor is %s (%.1f MiB). Use a "
+                       "smaller --batch-tokens, --recompute, or another device (switchyard-plan shows the bytes)",
+                       caps->id, (double)rt->plan.total_bytes / 1048576.0, (double)caps->memory_bytes / 1048576.0, big->name,
+                       (double)bytes_of(big) / 1048576.0);
+    rt->buffers = calloc(rt->plan.block_count, sizeof(struct sy_buffer *));
+    if (rt->buffers == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    for (size_t i = 0; i < rt->plan.block_count; ++i)
+        SY_TRY(sy_buffer_create(rt->device, sy_arena_name(rt->plan.blocks[i].arena), rt->plan.blocks[i].bytes, &rt->buffers[i]));
+    return SY_OK;
+}
+
+/// Parameters are matched by position: both graphs were built from the same config.
+static enum sy_status borrow(struct sy_runtime *rt, const struct sy_runtime *lender)
+{
+    const struct sy_graph *g = rt->graph, *from = lender->graph;
+    for (size_t i = 0; i < g->param_count; ++i) {
+        // Decoding meets the cross-attention keys in another order: match by name.
+        const struct sy_param *p = &g->params[i], *q = NULL;
+        for (size_t k = 0; k < from->param_count && q == NULL; ++k)
+            if (strcmp(from->params[k].names[0], p->names[0]) == 0)
+                q = &from->params[k];
+        if (q == NULL || q->parts != p->parts || q->rows != p->rows || q->cols != p->cols)
+            return sy_fail(g->ctx, SY_INVALID, "%s: the lending runtime has no such parameter", p->names[0]);
+        rt->places[p->master] = lender->places[q->master];
+        rt->places[p->weight] = lender->places[q->weight];
+    }
+    return SY_OK;
+}
+
+static enum sy_status place_tensors(struct sy_runtime *rt, const struct sy_runtime *lender)
+{
+    const struct sy_graph *g = rt->graph;
+    rt->places = calloc(g->tensor_count, sizeof *rt->places);
+    if (rt->places == NULL)
+        return sy_fail(g->ctx, SY_NOMEM, "out of host memory");
+    for (size_t i = 0; i < g->tensor_count; ++i) {
+        const struct sy_tensor *x = &g->tensors[i];
+        bool borrowed = lender != NULL && (x->kind == SY_KIND_PARAM || x->kind == SY_KIND_WEIGHT);
+        bool unused = x->kind == SY_KIND_ACTIVATION && x->first < 0;
+        if (!borrowed && !unused)
+            rt->places[i] = (struct sy_binding){
+                .buffer = rt->buffers[x->block], .offset_bytes = x->offset, .bytes = bytes_of(x)};
+    }
+    if (lender != NULL)
+        SY_TRY(borrow(rt, lender));
+    for (size_t i = 0; i < g->tensor_count; ++i) {
+        const struct sy_tensor *x = &g->tensors[i];
+        if (x->kind == SY_KIND_CONST)
+            SY_TRY(sy_runtime_write(rt, (sy_tid)i, x->data, x->count * sy_dtype_bytes(x->dtype)));
+    }
+    return SY_OK;
+}
+
+static enum sy_status kernel_for(struct sy_runtime *rt, const struct sy_node *n, struct sy_kernel **out)
+{
+    struct sy_kernel **slot = &rt->kernels[(size_t)n->op * 16 + n->types];
+    if (*slot == NULL) {
+        struct sy_kernel_params params;
+        sy_op_kernel_params(n->op, n->types, sy_device_caps(rt->device), &params);
+        SY_TRY(sy_kernel_create(rt->device, &params, slot));
+    }
+    *out = *slot;
+    return SY_OK;
+}
+
+/// `accumulate` sits at a different place in each argument struct that has one.
+static u32 *accumulate_field(struct sy_dispatch *d, const struct sy_node *n)
+{
+    void *args = d->args;
+    switch (n->op) {
+    case SY_OP_sum_rows: return &((struct sy_sum_rows_args *)args)->accumulate;
+    case SY_OP_matmul_dw:
+    case SY_OP_matmul_dw_packed: return &((struct sy_matmul_dw_args *)args)->accumulate;
+    case SY_OP_bias_bwd: return &((struct sy_bias_args *)args)->accumulate;
+    default: return NULL;
+    }
+}
+
+static enum sy_status fill_dispatch(struct sy_runtime *rt, const struct sy_node *n, bool next, struct sy_dispatch *d)
+{
+    const struct sy_op_info *info = sy_op_info(n->op);
+    memset(d, 0, sizeof *d);
+    SY_TRY(kernel_for(rt, n, &d->kernel));
+    memcpy(d->args, n->args, info->args_bytes);
+    if (next && n->first_write) {
+        u32 *accumulate = accumulate_field(d, n);
+        if (accumulate != NULL)
+            *accumulate = 1;
+    }
+    for (uint32_t b = 0; b < info->binding_count; ++b)
+        d->bindings[b] = rt->places[n->bind[b]];
+    struct sy_knobs knobs = sy_op_knobs(n->op, sy_device_caps(rt->device));
+    d->groups = info->impl->groups(n->args, &knobs);
+    d->write_mask = info->write_mask;
+    d->label = n->label;
+    d->flops = info->impl->flops != NULL ? info->impl->flops(n->args) : 0.0;
+    return SY_OK;
+}
+
+static enum sy_status record(struct sy_runtime *rt, enum sy_phase phase, bool next, struct sy_program **out)
+{
+    static const char *const names[SY_PHASE_COUNT] = {"refresh", "encode", "micro-batch", "update"};
+    const struct sy_graph *g = rt->graph;
+    struct sy_dispatch *list = calloc(g->node_count + 1, sizeof *list);
+    if (list == NULL)
+        return sy_fail(g->ctx, SY_NOMEM, "out of host memory: recording %zu dispatches", g->node_count);
+    size_t count = 0;
+    enum sy_status status = SY_OK;
+    for (size_t i = 0; i < g->node_count && status == SY_OK; ++i) {
+        const struct sy_node *n = &g->nodes[i];
+        if (n->phase != phase || (next && n->op == SY_OP_fill && n->first_write))
+            continue;
+        status = fill_dispatch(rt, n, next, &list[count]);
+        if (status == SY_OK && list[count].groups != 0)
+            ++count;
+    }
+    if (status == SY_OK && count != 0)
+        status = sy_program_create(rt->device, names[phase], list, count, out);
+    if (!next)
+        rt->dispatch_count[phase] = count;
+    free(list);
+    return status;
+}
+
+enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *graph, const struct sy_runtime *lender,
+                                 struct sy_runtime *out)
+{
+    memset(out, 0, sizeof *out);
+    out->device = device;
+    out->graph = graph;
+    const struct sy_caps *caps = sy_device_caps(device);
+    uint64_t block = caps->max_alloc_bytes < ((uint64_t)1 << 30) ? caps->max_alloc_bytes : (uint64_t)1 << 30;
+    struct sy_limits limits = {.max_block_bytes = block,
+                               .max_binding_bytes = caps->max_binding_bytes,
+                               .align = caps->offset_align,
+                               .borrow_params = lender != NULL};
+    enum sy_status status = sy_plan_create(graph, &limits, &out->plan);
+    out->kernels = calloc((size_t)SY_OP_COUNT * 16, sizeof(struct sy_kernel *));
+    if (status == SY_OK && out->kernels == NULL)
+        status = sy_fail(graph->ctx, SY_NOMEM, "out of host memory");
+    if (status == SY_OK)
+        status = allocate(out);
+    if (status == SY_OK)
+        status = place_tensors(out, lender);
+    bool accumulates = false;
+    for (size_t i = 0; i < graph->node_count; ++i)
+        accumulates |= graph->nodes[i].first_write;
+    for (int p = 0; p < SY_PHASE_COUNT && status == SY_OK; ++p)
+        status = record(out, (enum sy_phase)p, false, &out->programs[p]);
+    if (status == SY_OK && accumulates)
+        status = record(out, SY_PHASE_MICRO, true, &out->micro_next);
+    if (status != SY_OK)
+        sy_runtime_finish(out);
+    return status;
+}
+
+void sy_runtime_finish(struct sy_runtime *rt)
+{
+    for (int p = 0; p < SY_PHASE_COUNT; ++p)
+        sy_program_destroy(&rt->programs[p]);
+    sy_program_destroy(&rt->micro_next);
+    for (size_t i = 0; rt->kernels != NULL && i < (size_t)SY_OP_COUNT * 16; ++i)
+        sy_kernel_destroy(&rt->kernels[i]);
+    for (size_t i = 0; rt->buffers != NULL && i < rt->plan.block_count; ++i)
+        sy_buffer_destroy(&rt->buffers[i]);
+    free(rt->kernels);
+    free(rt->buffers);
+    free(rt->places);
+    sy_plan_finish(&rt->plan);
+    memset(rt, 0, sizeof *rt);
+}
+
+enum sy_status sy_runtime_run(struct sy_runtime *rt, enum sy_phase phase, bool accumulate)
+{
+    struct sy_program *p = accumulate && phase == SY_PHASE_MICRO ? rt->micro_next : rt->programs[phase];
+    return p == NULL ? SY_OK : sy_program_submit(p);
+}
+
+enum sy_status sy_runtime_write_part(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count, const void *source)
+{
+    const struct sy_tensor *x = sy_graph_tensor(rt->graph, t);
+    uint64_t size = sy_dtype_bytes(x->dtype);
+    assert(first + count <= x->count);
+    return sy_buffer_write(rt->places[t].buffer, rt->places[t].offset_bytes + first * size, source, count * size);
+}
+
+enum sy_status sy_runtime_read_part(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count, void *destination)
+{
+    const struct sy_tensor *x = sy_graph_tensor(rt->graph, t);
+    uint64_t size = sy_dtype_bytes(x->dtype);
+    assert(first + count <= x->count);
+    return sy_buffer_read(rt->places[t].buffer, rt->places[t].offset_bytes + first * size, destination, count * size);
+}
+
+enum sy_status sy_runtime_write(struct sy_runtime *rt, sy_tid t, const void *source, size_t bytes)
+{
+    const struct sy_tensor *x = sy_graph_tensor(rt->graph, t);
+    assert(bytes == x->count * sy_dtype_bytes(x->dtype));
+    (void)bytes;
+    return sy_runtime_write_part(rt, t, 0, x->count, source);
+}
+
+enum sy_status sy_runtime_read(struct sy_runtime *rt, sy_tid t, void *destination, size_t bytes)
+{
+    const struct sy_tensor *x = sy_graph_tensor(rt->graph, t);
+    assert(bytes == x->count * sy_dtype_bytes(x->dtype));
+    (void)bytes;
+    return sy_runtime_read_part(rt, t, 0, x->count, destination);
+}
+
+enum sy_status sy_runtime_read_f32(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count, float *out)
+{
+    const struct sy_tensor *x = sy_graph_tensor(rt->graph, t);
+    if (x->dtype == SY_F32)
+        return sy_runtime_read_part(rt, t, first, count, out);
+    void *raw = malloc(count * sy_dtype_bytes(x->dtype));
+    if (raw == NULL)
+        return sy_fail(rt->graph->ctx, SY_NOMEM, "out of host memory: reading %s", x->name);
+    enum sy_status status = sy_runtime_read_part(rt, t, first, count, raw);
+    for (uint64_t i = 0; status == SY_OK && i < count; ++i)
+        out[i] = x->dtype == SY_BF16 ? sy_bf16_to_f32(((uint16_t *)raw)[i]) : (float)((double *)raw)[i];
+    free(raw);
+    return status;
+}
+
+enum sy_status sy_runtime_write_f32(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count, const float *source)
+{
+    const struct sy_tensor *x = sy_graph_tensor(rt->graph, t);
+    if (x->dtype == SY_F32)
+        return sy_runtime_write_part(rt, t, first, count, source);
+    void *raw = malloc(count * sy_dtype_bytes(x->dtype));
+    if (raw == NULL)
+        return sy_fail(rt->graph->ctx, SY_NOMEM, "out of host memory: writing %s", x->name);
+    for (uint64_t i = 0; i < count; ++i) {
+        if (x->dtype == SY_BF16)
+            ((uint16_t *)raw)[i] = sy_f32_to_bf16(source[i]);
+        else
+            ((double *)raw)[i] = source[i];
+    }
+    enum sy_status status = sy_runtime_write_part(rt, t, first, count, raw);
+    free(raw);
+    return status;
+}
+
+enum sy_status sy_runtime_zero(struct sy_runtime *rt, sy_tid t)
+{
+    return sy_buffer_zero(rt->places[t].buffer, rt->places[t].offset_bytes, rt->places[t].bytes);
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// runtime.h: a planned graph on a device, ready to be replayed.
+//
+// Creating one allocates every block, compiles the kernels in use, uploads constants and records one program per phase
+// (phase MICRO twice: for the first micro-batch of a step, which overwrites gradients and sums, and for the others, which
+// add). Running a phase only submits.
+//
+// Ownership: the runtime owns buffers, kernels and programs; it borrows the graph and the device.
+#pragma once
+
+#include "engine/plan.h"
+
+struct sy_runtime {
+    struct sy_device *device;
+    struct sy_graph *graph;
+    struct sy_plan plan;
+    struct sy_buffer **buffers; ///< One per block; owned.
+    struct sy_binding *places;  ///< [tensor_count] where each tensor lives, here or in the lender.
+    struct sy_kernel **kernels; ///< [SY_OP_COUNT * 16], by op and types; NULL when unused.
+    struct sy_program *programs[SY_PHASE_COUNT], *micro_next;
+    size_t dispatch_count[SY_PHASE_COUNT];
+};
+
+/// `lender`: another runtime on the device, built from the same config, whose parameters this one reads (validation during
+/// training); it must outlive this one. NULL: own parameters.
+/// Errors: NOMEM with bytes wanted and had · DEVICE compiler errors · INVALID limits, parameters that do not match.
+SY_MUST_CHECK enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *graph,
+                                               const struct sy_runtime *lender, struct sy_runtime *out);
+void sy_runtime_finish(struct sy_runtime *rt);
+
+/// Submits a phase; does not block. `accumulate`: phase MICRO adds to gradients and sums instead of overwriting them.
+SY_MUST_CHECK enum sy_status sy_runtime_run(struct sy_runtime *rt, enum sy_phase phase, bool accumulate);
+
+/// Whole-tensor copies in the tensor's own element type; `bytes` must be its size. read() blocks.
+SY_MUST_CHECK enum sy_status sy_runtime_write(struct sy_runtime *rt, sy_tid t, const void *source, size_t bytes);
+SY_MUST_CHECK enum sy_status sy_runtime_read(struct sy_runtime *rt, sy_tid t, void *destination, size_t bytes);
+/// Part of a tensor, in elements.
+SY_MUST_CHECK enum sy_status sy_runtime_write_part(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count,
+                                                   const void *source);
+SY_MUST_CHECK enum sy_status sy_runtime_read_part(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count,
+                                                  void *destination);
+/// Float tensors of any storage, converted to and from f32.
+SY_MUST_CHECK enum sy_status sy_runtime_read_f32(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count, float *out);
+SY_MUST_CHECK enum sy_status sy_runtime_write_f32(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count,
+                                                  const float *source);
+/// Fills a tensor with zero bytes.
+SY_MUST_CHECK enum sy_status sy_runtime_zero(struct sy_runtime *rt, sy_tid t);

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/session.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/backward.h"
+#include "engine/lower.h"
+
+void sy_shift_right(const int32_t *labels, uint32_t batch, uint32_t tgt_len, int32_t start, int32_t pad, int32_t *out)
+{
+    for (uint32_t b = 0; b < batch; ++b) {
+        const int32_t *from = labels + (size_t)b * tgt_len;
+        int32_t *to = out + (size_t)b * tgt_len;
+        to[0] = start;
+        for (uint32_t t = 1; t < tgt_len; ++t)
+            to[t] = from[t - 1] == SY_IGNORE ? pad : from[t - 1];
+    }
+}
+
+enum sy_status sy_embed_index(struct sy_ctx *ctx, const int32_t *ids, uint32_t rows, uint32_t vocab, int32_t *out)
+{
+    uint32_t *start = calloc((size_t)vocab + 1, sizeof *start);
+    if (start == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory: sorting token ids");
+    for (uint32_t r = 0; r < rows; ++r)
+        start[ids[r] + 1]++;
+    int32_t *unique = out + 1, *begin = out + 1 + rows, *order = out + 2 + 2 * (size_t)rows;
+    uint32_t count = 0;
+    for (uint32_t v = 0; v < vocab; ++v) {
+        if (start[v + 1] != 0) {
+            unique[count] = (int32_t)v;
+            begin[count++] = (int32_t)start[v];
+        }
+        start[v + 1] += start[v];
+    }
+    out[0] = (int32_t)count;
+    begin[count] = (int32_t)rows;
+    for (uint32_t i = count; i < rows; ++i) {
+        unique[i] = 0;
+        begin[i + 1] = (int32_t)rows;
+    }
+    for (uint32_t r = 0; r < rows; ++r)
+        order[start[ids[r]]++] = (int32_t)r;
+    free(start);
+    return SY_OK;
+}
+
+static enum sy_status build(struct sy_session *s)
+{
+    const struct sy_session_params *p = &s->params;
+    static const enum sy_model_mode modes[] = {SY_MODEL_TRAIN, SY_MODEL_EVAL, SY_MODEL_EVAL, SY_MODEL_DECODE};
+    struct sy_model_params m = {.config = &s->config,
+                                .mode = modes[p->kind],
+                                .batch = p->batch,
+                                .src_len = p->src_len,
+                                .tgt_len = p->tgt_len,
+                                .capacity_train = p->capacity_train,
+                                .jitter_input = p->jitter_input,
+                                .keep_internals = p->keep_internals};
+    sy_graph_init(&s->graph, s->ctx, p->precision, sy_device_caps(s->device)->device_class);
+    SY_TRY(sy_model_build(&s->graph, &m, &s->model));
+    for (uint32_t i = 0; i < s->model.sparse_count; ++i) { // read for the metrics
+        sy_keep(&s->graph, s->model.sparse[i].gate);
+        if (s->model.sparse[i].k > 1)
+            sy_keep(&s->graph, s->model.sparse[i].slot);
+    }
+    if (p->kind == SY_SESSION_TRAIN || p->kind == SY_SESSION_GRADIENTS)
+        sy_backward(&s->graph, p->recompute);
+    if (p->kind == SY_SESSION_TRAIN)
+        sy_optimizer_emit(&s->graph, &p->optimizer, &s->outputs);
+    if (p->lender == NULL)
+        sy_graph_refresh(&s->graph);
+    sy_lower(&s->graph);
+    return sy_graph_status(&s->graph);
+}
+
+enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, const struct sy_session_params *params,
+                                 struct sy_session **out)
+{
+    struct sy_session *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    s->ctx = ctx;
+    s->device = device;
+    s->params = *params;
+    uint64_t rows = (uint64_t)params->batch * (params->src_len > params->tgt_len ? params->src_len : params->tgt_len);
+    s->scratch_count = 3 * rows + 2;
+    s->scratch = malloc(s->scratch_count * sizeof *s->scratch);
+    enum sy_status status = s->scratch == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : SY_OK;
+    if (status == SY_OK)
+        status = sy_config_copy(ctx, params->config, &s->config);
+    if (status == SY_OK)
+        status = build(s);
+    if (status == SY_OK)
+        status = sy_runtime_create(device, &s->graph, params->lender != NULL ? &params->lender->runtime : NULL, &s->runtime);
+    if (status != SY_OK)
+        sy_session_destroy(&s);
+    else
+        *out = s;
+    return status;
+}
+
+void sy_session_destroy(struct sy_session **session)
+{
+    struct sy_session *s = *session;
+    if (s == NULL)
+        return;
+    if (s->runtime.device != NULL)
+        sy_runtime_finish(&s->runtime);
+    sy_graph_finish(&s->graph);
+    sy_config_finish(&s->config);
+    free(s->scratch);
+    free(s);
+    *session = NULL;
+}
+
+/// Counts of one stack that normalise the losses.
+struct counts {
+    uint64_t tokens, groups;
+};
+
+static struct counts count_tokens(const int32_t *mask, bool labels, uint64_t rows, uint32_t group)
+{
+    struct counts c = {0};
+    for (uint64_t first = 0; first < rows; first += group) {
+        uint64_t end = first + group < rows ? first + group : rows, in_group = 0;
+        for (uint64_t r = first; r < end; ++r)
+            in_group += labels ? mask[r] != SY_IGNORE : mask[r] != 0;
+        c.tokens += in_group;
+        c.groups += in_group != 0;
+    }
+    return c;
+}
+
+static float inverse(uint64_t n)
+{
+    return n == 0 ? 0.0f : (float)(1.0 / (double)n);
+}
+
+static enum sy_status check_batches(const struct sy_session *s, const struct sy_batch *batches, uint32_t count)
+{
+    const struct sy_session_params *p = &s->params;
+    uint32_t group = s->config.group_tokens;
+    for (uint32_t i = 0; i < count; ++i)
+        if (batches[i].batch != p->batch || batches[i].src_len != p->src_len || batches[i].tgt_len != p->tgt_len)
+            return sy_fail(s->ctx, SY_INVALID, "micro-batch %u is [%u, %u → %u] but the session was built for [%u, %u → %u]", i,
+                           batches[i].batch, batches[i].src_len, batches[i].tgt_len, p->batch, p->src_len, p->tgt_len);
+    uint64_t enc = (uint64_t)p->batch * p->src_len, dec = (uint64_t)p->batch * p->tgt_len;
+    if (count > 1 && group != 0 && s->model.sparse_count != 0 && (enc % group != 0 || dec % group != 0))
+        return sy_fail(s->ctx, SY_INVALID,
+                       "group_tokens %u does not divide the micro-batch (%llu source and %llu target tokens): a routing group "
+                       "would be cut; change --micro-batch or group_tokens",
+                       group, (unsigned long long)enc, (unsigned long long)dec);
+    return SY_OK;
+}
+
+/// Step constants of the whole step; row offsets are filled per micro-batch.
+static void fill_step(const struct sy_session *s, const struct sy_batch *batches, uint32_t count, uint64_t t, double lr,
+                      uint64_t seed, struct sy_step *step, struct sy_metrics *out)
+{
+    uint32_t enc_group = s->config.group_tokens != 0 ? s->config.group_tokens : s->params.src_len;
+    uint32_t dec_group = s->config.group_tokens != 0 ? s->config.group_tokens : s->params.tgt_len;
+    struct counts enc = {0}, dec = {0};
+    for (uint32_t i = 0; i < count; ++i) {
+        const struct sy_batch *b = &batches[i];
+        struct counts e = count_tokens(b->attention_mask, false, (uint64_t)b->batch * b->src_len, enc_group);
+        struct counts d = count_tokens(b->labels, true, (uint64_t)b->batch * b->tgt_len, dec_group);
+        enc.tokens += e.tokens;
+        enc.groups += e.groups;
+        dec.tokens += d.tokens;
+        dec.groups += d.groups;
+    }
+    const struct sy_optimizer_params *o = &s->params.optimizer;
+    double b1 = o->beta1 != 0.0f ? o->beta1 : 0.9, b2 = o->beta2 != 0.0f ? o->beta2 : 0.999, at = (double)t;
+    *step = (struct sy_step){.step = (u32)t,
+                             .seed_lo = (u32)seed,
+                             .seed_hi = (u32)(seed >> 32),
+                             .lr = (f32)lr,
+                             .beta2 = (f32)(1.0 - pow(at, -0.8)),
+                             .adam_c1 = (f32)(1.0 / (1.0 - pow(b1, at))),
+                             .adam_c2 = (f32)(1.0 / (1.0 - pow(b2, at))),
+                             .inv_labels = inverse(dec.tokens),
+                             .inv_tokens_enc = inverse(enc.tokens),
+                             .inv_tokens_dec = inverse(dec.tokens),
+                             .inv_groups_enc = inverse(enc.groups),
+                             .inv_groups_dec = inverse(dec.groups)};
+    out->labels = dec.tokens;
+    out->tokens = enc.tokens + dec.tokens;
+}
+
+static enum sy_status write_ids(struct sy_session *s, sy_tid ids, sy_tid index, const int32_t *values, uint32_t rows)
+{
+    struct sy_runtime *rt = &s->runtime;
+    for (uint32_t r = 0; r < rows; ++r)
+        if (values[r] < 0 || (uint32_t)values[r] >= s->config.vocab_size)
+            return sy_fail(s->ctx, SY_INVALID, "token id %d at position %u is outside the vocabulary of %u", values[r], r,
+                           s->config.vocab_size);
+    SY_TRY(sy_runtime_write_part(rt, ids, 0, rows, values));
+    int32_t *sorted = s->scratch;
+    if (sy_graph_tensor(&s->graph, index)->first < 0)
+        return SY_OK; // forward only: nobody reads it
+    SY_TRY(sy_embed_index(s->ctx, values, rows, s->config.vocab_size, sorted));
+    return sy_runtime_write_part(rt, index, 0, 3 * (uint64_t)rows + 2, sorted);
+}
+
+static enum sy_status write_inputs(struct sy_session *s, const struct sy_batch *b)
+{
+    struct sy_runtime *rt = &s->runtime;
+    const struct sy_model *m = &s->model;
+    uint32_t enc = b->batch * b->src_len, dec = b->batch * b->tgt_len;
+    SY_TRY(write_ids(s, m->enc_ids, m->enc_index, b->input_ids, enc));
+    SY_TRY(sy_runtime_write_part(rt, m->enc_mask, 0, enc, b->attention_mask));
+    int32_t *shifted = malloc(dec * sizeof *shifted);
+    if (shifted == NULL)
+        return sy_fail(s->ctx, SY_NOMEM, "out of host memory: decoder inputs");
+    sy_shift_right(b->labels, b->batch, b->tgt_len, (int32_t)s->config.start_id, (int32_t)s->config.pad_id, shifted);
+    enum sy_status status = write_ids(s, m->dec_ids, m->dec_index, shifted, dec);
+    for (uint32_t r = 0; r < dec; ++r)
+        shifted[r] = b->labels[r] != SY_IGNORE;
+    if (status == SY_OK)
+        status = sy_runtime_write_part(rt, m->dec_mask, 0, dec, shifted);
+    for (uint32_t r = 0; r < dec; ++r)
+        shifted[r] = b->labels[r] == SY_IGNORE ? -1 : b->labels[r];
+    if (status == SY_OK)
+        status = sy_runtime_write_part(rt, m->labels, 0, dec, shifted);
+    free(shifted);
+    return status;
+}
+
+static enum sy_status read_layer(struct sy_session *s, const struct sy_model_sparse *l, const struct sy_step *step,
+                                 struct sy_layer_metrics *out)
+{
+    struct sy_runtime *rt = &s->runtime;
+    size_t cells = (size_t)l->groups * l->experts, gates = (size_t)l->rows * l->k;
+    int32_t *load = malloc(2 * cells * sizeof *load), *kept = load + cells;
+    float *gate = malloc(gates * sizeof *gate), loss[2] = {0};
+    double *per_expert = calloc(l->experts, sizeof *per_expert);
+    enum sy_status status = load == NULL || gate == NULL || per_expert == NULL
+                                ? sy_fail(s->ctx, SY_NOMEM, "out of host memory: metrics of %s", l->name)
+                                : sy_runtime_read_part(rt, l->load, 0, cells, load);
+    if (status == SY_OK)
+        status = sy_runtime_read_part(rt, l->kept, 0, cells, kept);
+    if (status == SY_OK)
+        status = sy_runtime_read_f32(rt, l->gate, 0, gates, gate);
+    if (status == SY_OK)
+        status = sy_runtime_read_f32(rt, l->loss, 0, 2, loss);
+    if (status != SY_OK)
+        goto out;
+    double total = 0.0, placed = 0.0, gate_sum = 0.0, gate_count = 0.0, peak = 0.0, entropy = 0.0;
+    for (size_t i = 0; i < cells; ++i) {
+        per_expert[i % l->experts] += load[i];
+        total += load[i];
+        placed += kept[i];
+    }
+    for (size_t i = 0; i < gates; ++i) {
+        gate_sum += gate[i];
+        gate_count += gate[i] != 0.0f;
+    }
+    for (uint32_t e = 0; e < l->experts; ++e) {
+        double share = total > 0.0 ? per_expert[e] / total : 0.0;
+        peak = share > peak ? share : peak;
+        entropy -= share > 0.0 ? share * log(share) : 0.0;
+    }
+    out->name = l->name;
+    out->aux = (double)loss[0] * (l->decoder ? step->inv_groups_dec : step->inv_groups_enc);
+    out->z = loss[1];
+    out->dropped = l->k == 1 && total > 0.0 ? 1.0 - placed / total : 0.0;
+    out->entropy = entropy;
+    out->max_load = peak * l->experts;
+    out->mean_gate = gate_count > 0.0 ? gate_sum / gate_count : 0.0;
+out:
+    free(load);
+    free(gate);
+    free(per_expert);
+    return status;
+}
+
+/// Share of tokens no expert processed, for routers where a token can have several places: needs the slots themselves.
+static enum sy_status read_dropped(struct sy_session *s, const struct sy_model_sparse *l, const struct sy_batch *last,
+                                   double *out)
+{
+    size_t cells = (size_t)l->rows * l->k;
+    int32_t *slot = malloc(cells * sizeof *slot);
+    if (slot == NULL)
+        return sy_fail(s->ctx, SY_NOMEM, "out of host memory: metrics of %s", l->name);
+    enum sy_status status = sy_runtime_read_part(&s->runtime, l->slot, 0, cells, slot);
+    uint64_t tokens = 0, lost = 0;
+    for (uint32_t r = 0; status == SY_OK && r < l->rows; ++r) {
+        bool real = l->decoder ? last->labels[r] != SY_IGNORE : last->attention_mask[r] != 0, placed = false;
+        for (uint32_t k = 0; k < l->k; ++k)
+            placed |= slot[(size_t)r * l->k + k] >= 0;
+        tokens += real;
+        lost += real && !placed;
+    }
+    *out = tokens != 0 ? (double)lost / (double)tokens : 0.0;
+    free(slot);
+    return status;
+}
+
+static enum sy_status read_metrics(struct sy_session *s, const struct sy_step *step, const struct sy_batch *last,
+                                   struct sy_metrics *out)
+{
+    float ce[4];
+    SY_TRY(sy_runtime_read_f32(&s->runtime, s->model.ce, 0, 4, ce));
+    out->loss_ce = (double)ce[1] * step->inv_labels;
+    out->accuracy = (double)ce[2] * step->inv_labels;
+    out->z = (double)ce[3] * step->inv_labels;
+    out->aux = 0.0;
+    out->layer_count = s->model.sparse_count;
+    for (uint32_t i = 0; i < s->model.sparse_count; ++i) {
+        SY_TRY(read_layer(s, &s->model.sparse[i], step, &out->layers[i]));
+        if (s->model.sparse[i].k > 1)
+            SY_TRY(read_dropped(s, &s->model.sparse[i], last, &out->layers[i].dropped));
+        out->aux += out->layers[i].aux;
+        out->z += out->layers[i].z;
+    }
+    out->total = out->loss_ce + out->aux + out->z;
+    out->nlp = -out->loss_ce;
+    out->perplexity = exp(out->loss_ce);
+    return SY_OK;
+}
+
+static enum sy_status run_micro(struct sy_session *s, const struct sy_batch *batches, uint32_t count, struct sy_step *step)
+{
+    for (uint32_t i = 0; i < count; ++i) {
+        SY_TRY(write_inputs(s, &batches[i]));
+        step->row_enc = i * s->params.batch * s->params.src_len;
+        step->row_dec = i * s->params.batch * s->params.tgt_len;
+        step->sequence = i * s->params.batch;
+        SY_TRY(sy_runtime_write(&s->runtime, s->graph.step, step, sizeof *step));
+        SY_TRY(sy_runtime_run(&s->runtime, SY_PHASE_MICRO, i != 0));
+    }
+    return SY_OK;
+}
+
+enum sy_status sy_session_step(struct sy_session *s, const struct sy_batch *batches, uint32_t count, uint64_t t, double lr,
+                               uint64_t seed, struct sy_metrics *out)
+{
+    assert(s->params.kind == SY_SESSION_TRAIN);
+    struct sy_step step;
+    memset(out, 0, sizeof *out);
+    SY_TRY(check_batches(s, batches, count));
+    fill_step(s, batches, count, t, lr, seed, &step, out);
+    if (out->labels == 0)
+        return sy_fail(s->ctx, SY_INVALID, "step %llu: the batch has no target token", (unsigned long long)t);
+    SY_TRY(run_micro(s, batches, count, &step));
+    SY_TRY(sy_runtime_run(&s->runtime, SY_PHASE_UPDATE, false));
+    SY_TRY(sy_runtime_run(&s->runtime, SY_PHASE_REFRESH, false));
+    SY_TRY(read_metrics(s, &step, &batches[count - 1], out));
+    float clip[2];
+    SY_TRY(sy_runtime_read_f32(&s->runtime, s->outputs.clip, 0, 2, clip));
+    out->grad_norm = clip[1];
+    if (!isfinite(out->total) || !isfinite(out->grad_norm))
+        return sy_fail(s->ctx, SY_INTERNAL,
+                       "step %llu: the loss is %g (cross-entropy %g, aux %g, z %g) and the gradient norm %g: training diverged; "
+                       "resume from the last checkpoint with a lower --lr, or --precision selective",
+                       (unsigned long long)t, out->total, out->loss_ce, out->aux, out->z, out->grad_norm);
+    return SY_OK;
+}
+
+enum sy_status sy_session_evaluate(struct sy_session *s, const struct sy_batch *batches, uint32_t count, struct sy_metrics *out)
+{
+    struct sy_step step;
+    memset(out, 0, sizeof *out);
+    SY_TRY(check_batches(s, batches, count));
+    fill_step(s, batches, count, 1, 0.0, 0, &step, out);
+    SY_TRY(run_micro(s, batches, count, &step));
+    return read_metrics(s, &step, &batches[count - 1], out);
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// weights.h: parameters in and out of a runtime by their Hugging Face names (SPEC §2, §7).
+#pragma once
+
+#include "engine/config.h"
+#include "engine/runtime.h"
+#include "engine/safetensors.h"
+
+/// Draws every parameter from Philox by (seed, name, element): the same on any device, layout and rank count.
+SY_MUST_CHECK enum sy_status sy_weights_init(struct sy_runtime *rt, uint64_t seed);
+/// Loads every parameter. Errors: FORMAT naming the missing or misshapen tensor and what was expected.
+SY_MUST_CHECK enum sy_status sy_weights_load(struct sy_runtime *rt, const struct sy_tensors *tensors);
+/// What a config must say to fit the file: a stored lm_head.weight overrules tie_word_embeddings.
+void sy_weights_adapt_config(struct sy_ctx *ctx, const struct sy_tensors *tensors, struct sy_config *config);
+/// Writes DIRECTORY/model.safetensors (or shards), F32, Hugging Face names.
+SY_MUST_CHECK enum sy_status sy_weights_save(struct sy_runtime *rt, const struct sy_config *config, const char *directory);
+/// Writes one file of gradients, "grad." + name (apps/eval --gradients): appends specs to a list the caller saves.
+struct sy_spec_list {
+    struct sy_tensor_spec *specs;
+    size_t count, room;
+    char (*names)[128]; ///< Owned; specs[i].name points into it only after sy_spec_list_seal().
+    void **owned;       ///< malloc'ed data of each spec, or NULL.
+};
+/// Adds a tensor whose data (malloc'ed) the list takes over.
+SY_MUST_CHECK enum sy_status sy_spec_list_add(struct sy_ctx *ctx, struct sy_spec_list *list, const char *name,
+                                              enum sy_st_dtype dtype, uint32_t ndim, const uint64_t *shape, void *data);
+void sy_spec_list_seal(struct sy_spec_list *list);
+void sy_spec_list_finish(struct sy_spec_list *list);
+/// Adds one tensor per parameter part (kind: the parameter itself, or its gradient), as f32.
+SY_MUST_CHECK enum sy_status sy_weights_list(struct sy_runtime *rt, bool gradients, struct sy_spec_list *list);
+/// Optimizer state in and out: "NAME/r", … for parts × state (SPEC §12).
+SY_MUST_CHECK enum sy_status sy_state_save(struct sy_runtime *rt, const char *path);
+SY_MUST_CHECK enum sy_status sy_state_load(struct sy_runtime *rt, const char *path);

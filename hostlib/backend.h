@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// backend.h: what a backend implements. Private to hostlib.
+//
+// Callers have validated every argument (device.c, buffer.c, kernel.c); a backend checks only what its driver
+// says. Each backend folder has the same files: device.c, buffer.c, kernel.c, program.c, and stub.c, which
+// takes their place when the backend is compiled out.
+//
+// The generic objects below are embedded as the FIRST member of a backend's own structs.
+#pragma once
+
+#include "hostlib/kernel.h"
+
+struct sy_backend {
+    enum sy_backend_id id;
+    /// Appends this backend's devices to a malloc'ed array. A missing driver is no error: zero devices.
+    enum sy_status (*list)(struct sy_ctx *ctx, struct sy_caps **list, size_t *count);
+    /// Opens device `index` of the same order as list(). `*out` is allocated by the backend.
+    enum sy_status (*open)(struct sy_ctx *ctx, uint32_t index, struct sy_device **out);
+    void (*close)(struct sy_device *device); ///< Frees the struct.
+    enum sy_status (*wait)(struct sy_device *device);
+
+    enum sy_status (*buffer_create)(struct sy_device *device, uint64_t bytes, struct sy_buffer **out); ///< Zeroed.
+    void (*buffer_destroy)(struct sy_buffer *buffer);
+    enum sy_status (*buffer_write)(struct sy_buffer *buffer, uint64_t offset, const void *source, uint64_t bytes);
+    enum sy_status (*buffer_read)(struct sy_buffer *buffer, uint64_t offset, void *destination, uint64_t bytes);
+    enum sy_status (*buffer_zero)(struct sy_buffer *buffer, uint64_t offset, uint64_t bytes);
+
+    enum sy_status (*kernel_create)(struct sy_device *device, const struct sy_kernel_params *params, struct sy_kernel **out);
+    void (*kernel_destroy)(struct sy_kernel *kernel);
+
+    enum sy_status (*program_create)(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,
+                                     struct sy_program **out);
+    void (*program_destroy)(struct sy_program *program);
+    enum sy_status (*program_submit)(struct sy_program *program);
+    enum sy_status (*program_profile)(struct sy_program *program, uint64_t *out_ns);
+};
+
+/// Backends in this build; a compiled-out one is a stub that lists nothing and says so when opened.
+extern const struct sy_backend sy_backend_ref, sy_backend_opencl, sy_backend_vulkan;
+const struct sy_backend *sy_backend_get(enum sy_backend_id id);
+
+struct sy_device {
+    const struct sy_backend *backend;
+    struct sy_ctx *ctx;
+    struct sy_caps caps;
+    uint64_t allocated_bytes;
+    struct sy_buffer *buffers; ///< Live children, newest first (linked through `next`).
+    uint32_t kernel_count, program_count;
+    bool lost; ///< Sticky: set on the first driver failure.
+};
+
+struct sy_buffer {
+    struct sy_device *device;
+    struct sy_buffer *next, *previous;
+    char *name;
+    uint64_t bytes;
+};
+
+struct sy_kernel {
+    struct sy_device *device;
+    struct sy_kernel_params params; ///< cl_defines is copied by the generic layer.
+};
+
+struct sy_program {
+    struct sy_device *device;
+    char *name;
+    size_t count;
+};

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// buffer.h: device memory: allocate, fill, read back.
+//
+// A buffer is a byte range on one device; it has no shape (see engine/tensor.h).
+// Lifetime: owned by its device. Destroy only when no submitted program still uses it (sy_device_wait).
+// Layer:    hostlib. Implemented by opencl/, vulkan/, ref/.
+#pragma once
+
+#include "hostlib/device.h"
+
+struct sy_buffer;
+
+/// Allocates `bytes` (rounded up to 4) and zeroes them. `name` is copied; it appears in errors.
+/// Errors: NOMEM with the name, bytes wanted and bytes had · INVALID above max_alloc_bytes.
+SY_MUST_CHECK enum sy_status sy_buffer_create(struct sy_device *device, const char *name, uint64_t bytes,
+                                              struct sy_buffer **out_buffer);
+void sy_buffer_destroy(struct sy_buffer **buffer);
+uint64_t sy_buffer_bytes(const struct sy_buffer *buffer);
+const char *sy_buffer_name(const struct sy_buffer *buffer);
+
+/// Copies host → device. Ordered after everything submitted before; `source` may be reused on return.
+SY_MUST_CHECK enum sy_status sy_buffer_write(struct sy_buffer *buffer, uint64_t offset_bytes, const void *source,
+                                             uint64_t bytes);
+/// Copies device → host; blocks until earlier submissions finish.
+SY_MUST_CHECK enum sy_status sy_buffer_read(struct sy_buffer *buffer, uint64_t offset_bytes, void *destination,
+                                            uint64_t bytes);
+/// Sets a 4-byte-aligned range to zero bytes, ordered after everything submitted before.
+SY_MUST_CHECK enum sy_status sy_buffer_zero(struct sy_buffer *buffer, uint64_t offset_bytes, uint64_t bytes);

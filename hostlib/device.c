@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+// device.c: names, choice, opening and closing of devices; the imagined limits of the environment.
+#include "hostlib/check.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const backend_names[SY_BACKEND_COUNT] = {"ref", "opencl", "vulkan"};
+
+const char *sy_backend_name(enum sy_backend_id backend)
+{
+    return (unsigned)backend < SY_BACKEND_COUNT ? backend_names[backend] : "unknown";
+}
+
+const struct sy_backend *sy_backend_get(enum sy_backend_id id)
+{
+    switch (id) {
+    case SY_BACKEND_REF: return &sy_backend_ref;
+    case SY_BACKEND_OPENCL: return &sy_backend_opencl;
+    case SY_BACKEND_VULKAN: return &sy_backend_vulkan;
+    case SY_BACKEND_COUNT: break;
+    }
+    return NULL;
+}
+
+// ---- imagined limits (docs/env.md) -----------------------------------------------------------------------------
+
+// Reads a whole number with an optional K, M or G (powers of 1024). Absent leaves *value alone.
+static enum sy_status env_number(struct sy_ctx *ctx, const char *name, bool *present, uint64_t *value)
+{
+    const char *text = getenv(name);
+    *present = text != NULL && text[0] != '\0';
+    if (!*present)
+        return SY_OK;
+    char *end = NULL;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    unsigned shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+    if (shift != 0)
+        ++end;
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number == 0 || number > UINT64_MAX >> shift)
+        return sy_fail(ctx, SY_INVALID, "%s=\"%s\": expected a whole number above 0, such as 65536, 64K or 1G", name, text);
+    *value = (uint64_t)number << shift;
+    return SY_OK;
+}
+
+static enum sy_status lower64(struct sy_ctx *ctx, const char *name, uint64_t *limit)
+{
+    bool present;
+    uint64_t value = 0;
+    SY_TRY(env_number(ctx, name, &present, &value));
+    if (present && value < *limit)
+        *limit = value;
+    return SY_OK;
+}
+
+static enum sy_status lower32(struct sy_ctx *ctx, const char *name, uint32_t *limit)
+{
+    uint64_t value = *limit;
+    SY_TRY(lower64(ctx, name, &value));
+    *limit = (uint32_t)value;
+    return SY_OK;
+}
+
+// A larger alignment is the stricter one.
+static enum sy_status raise_align(struct sy_ctx *ctx, const char *name, uint32_t *align)
+{
+    bool present;
+    uint64_t value = 0;
+    SY_TRY(env_number(ctx, name, &present, &value));
+    if (!present)
+        return SY_OK;
+    if ((value & (value - 1)) != 0 || value > UINT32_C(1) << 30)
+        return sy_fail(ctx, SY_INVALID, "%s=%llu: expected a power of two, at most 1G", name, (unsigned long long)value);
+    if (value > *align)
+        *align = (uint32_t)value;
+    return SY_OK;
+}
+
+// SY_DISABLE=fp16,coopmat: switches optional features off.
+static enum sy_status disable_features(struct sy_ctx *ctx, struct sy_caps *caps)
+{
+    const struct {
+        const char *name;
+        bool *flag;
+    } features[] = {
+        {"fp16", &caps->fp16},
+        {"bf16", &caps->bf16},
+        {"coopmat", &caps->coopmat},
+        {"command_buffers", &caps->command_buffers},
+    };
+    const char *text = getenv("SY_DISABLE");
+    while (text != NULL && *text != '\0') {
+        size_t length = strcspn(text, ",");
+        bool known = length == 0;
+        for (size_t i = 0; i < SY_COUNT(features); ++i) {
+            if (strlen(features[i].name) == length && memcmp(features[i].name, text, length) == 0) {
+                *features[i].flag = false;
+                known = true;
+            }
+        }
+        if (length == strlen("subgroups") && memcmp(text, "subgroups", length) == 0) {
+            caps->subgroup_min = caps->subgroup_max = 0;
+            known = true;
+        }
+        if (!known)
+            return sy_fail(ctx, SY_INVALID,
+                           "SY_DISABLE: unknown feature \"%.*s\"; known: fp16, bf16, coopmat, command_buffers, subgroups",
+                           (int)length, text);
+        text += length + (text[length] == ',');
+    }
+    return SY_OK;
+}
+
+// The one place where the environment makes a device smaller than it is; nothing here can make it larger.
+static enum sy_status limit_caps(struct sy_ctx *ctx, struct sy_caps *caps)
+{
+    SY_TRY(lower64(ctx, "SY_FORCE_MEMORY", &caps->memory_bytes));
+    SY_TRY(lower64(ctx, "SY_FORCE_MAX_ALLOC", &caps->max_alloc_bytes));
+    SY_TRY(lower64(ctx, "SY_FORCE_MAX_BINDING", &caps->max_binding_bytes));
+    SY_TRY(lower32(ctx, "SY_FORCE_MAX_BINDINGS", &caps->max_bindings));
+    SY_TRY(lower32(ctx, "SY_FORCE_MAX_ARGS", &caps->max_args_bytes));
+    SY_TRY(lower32(ctx, "SY_FORCE_SHARED", &caps->shared_bytes));
+    SY_TRY(lower32(ctx, "SY_FORCE_MAX_WG", &caps->max_wg));
+    if (caps->max_groups[1] > 1) // elsewhere a grid has one dimension and nothing to fold into
+        SY_TRY(lower32(ctx, "SY_FORCE_MAX_GROUPS", &caps->max_groups[0]));
+    SY_TRY(raise_align(ctx, "SY_FORCE_OFFSET_ALIGN", &caps->offset_align));
+    SY_TRY(disable_features(ctx, caps));
+    if (caps->max_alloc_bytes > caps->memory_bytes)
+        caps->max_alloc_bytes = caps->memory_bytes;
+    if (caps->max_binding_bytes > caps->max_alloc_bytes)
+        caps->max_binding_bytes = caps->max_alloc_bytes;
+    return SY_OK;
+}
+
+// ---- listing and choosing --------------------------------------------------------------------------------------
+
+// Appends one backend's devices, named and limited.
+static enum sy_status list_backend(struct sy_ctx *ctx, enum sy_backend_id id, struct sy_caps **list, size_t *count)
+{
+    const size_t first = *count;
+    if (sy_backend_get(id)->list(ctx, list, count) != SY_OK) {
+        sy_log(ctx, SY_LOG_WARN, "%s devices are skipped: %s", sy_backend_name(id), sy_error(ctx));
+        *count = first;
+        return SY_OK;
+    }
+    for (size_t i = first; i < *count; ++i) {
+        struct sy_caps *caps = &(*list)[i];
+        caps->backend = id;
+        snprintf(caps->id, sizeof caps->id, "%s:%zu", sy_backend_name(id), i - first);
+        SY_TRY(limit_caps(ctx, caps));
+    }
+    return SY_OK;
+}
+
+enum sy_status sy_device_list(struct sy_ctx *ctx, struct sy_caps **out_list, size_t *out_count)
+{
+    struct sy_caps *list = NULL;
+    size_t count = 0;
+    for (int id = 0; id < SY_BACKEND_COUNT; ++id) {
+        enum sy_status status = list_backend(ctx, (enum sy_backend_id)id, &list, &count);
+        if (status != SY_OK) {
+            free(list);
+            return status;
+        }
+    }
+    *out_list = list;
+    *out_count = count;
+    return SY_OK;
+}
+
+// Smaller is better; see device.h. A software GPU behind OpenCL is never a good choice: last.
+static int auto_rank(const struct sy_caps *caps)
+{
+    if (caps->backend == SY_BACKEND_VULKAN)
+        return caps->software ? 3 : 0;
+    if (caps->backend == SY_BACKEND_OPENCL)
+        return !caps->software ? 1 : caps->device_class == SY_CLASS_CPU ? 2 : 5;
+    return 4;
+}
+
+static enum sy_status fail_unknown(struct sy_ctx *ctx, const char *id)
+{
+    struct sy_caps *list = NULL;
+    size_t count = 0;
+    SY_TRY(sy_device_list(ctx, &list, &count));
+    char known[768] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < count && used < sizeof known; ++i) {
+        int n = snprintf(known + used, sizeof known - used, "%s%s (%.60s)", i == 0 ? "" : ", ", list[i].id, list[i].name);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    free(list);
+    return sy_fail(ctx, SY_INVALID, "no device \"%.64s\"; choose auto or one of: %s", id, known);
+}
+
+static enum sy_status open_index(struct sy_ctx *ctx, enum sy_backend_id backend, uint32_t index, struct sy_device **out)
+{
+    struct sy_device *device = NULL;
+    SY_TRY(sy_backend_get(backend)->open(ctx, index, &device));
+    device->backend = sy_backend_get(backend);
+    device->ctx = ctx;
+    device->caps.backend = backend;
+    snprintf(device->caps.id, sizeof device->caps.id, "%s:%u", sy_backend_name(backend), index);
+    enum sy_status status = limit_caps(ctx, &device->caps);
+    if (status != SY_OK) {
+        device->backend->close(device);
+        return status;
+    }
+    *out = device;
+    return SY_OK;
+}
+
+// Takes the best device. One that lacks a mandatory feature is passed over, with a warning.
+static enum sy_status open_auto(struct sy_ctx *ctx, struct sy_device **out)
+{
+    struct sy_caps *list = NULL;
+    size_t count = 0;
+    SY_TRY(sy_device_list(ctx, &list, &count));
+    enum sy_status status = SY_UNSUPPORTED;
+    for (int rank = 0; rank <= 5 && status == SY_UNSUPPORTED; ++rank) {
+        for (size_t i = 0; i < count && status == SY_UNSUPPORTED; ++i) {
+            if (auto_rank(&list[i]) != rank)
+                continue;
+            uint32_t index = (uint32_t)strtoul(strchr(list[i].id, ':') + 1, NULL, 10);
+            status = open_index(ctx, list[i].backend, index, out);
+            if (status == SY_UNSUPPORTED)
+                sy_log(ctx, SY_LOG_WARN, "auto: passing over %s (%s)", list[i].id, list[i].name);
+        }
+    }
+    free(list);
+    return status;
+}
+
+// "opencl:12" → backend and index.
+static bool parse_id(const char *id, enum sy_backend_id *backend, uint32_t *index)
+{
+    const char *colon = strchr(id, ':');
+    if (colon == NULL || colon[1] < '0' || colon[1] > '9')
+        return false;
+    char *end = NULL;
+    errno = 0;
+    unsigned long number = strtoul(colon + 1, &end, 10);
+    if (*end != '\0' || errno != 0 || number > UINT32_MAX)
+        return false;
+    for (int i = 0; i < SY_BACKEND_COUNT; ++i) {
+        if (strlen(backend_names[i]) == (size_t)(colon - id) && memcmp(backend_names[i], id, (size_t)(colon - id)) == 0) {
+            *backend = (enum sy_backend_id)i;
+            *index = (uint32_t)number;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum sy_status sy_device_open(struct sy_ctx *ctx, const char *id, struct sy_device **out_device)
+{
+    if (id == NULL)
+        return sy_fail(ctx, SY_INVALID, "sy_device_open: the device id is NULL; pass \"auto\" or an id such as \"opencl:0\"");
+    if (strcmp(id, "auto") == 0)
+        return open_auto(ctx, out_device);
+    enum sy_backend_id backend;
+    uint32_t index;
+    if (!parse_id(id, &backend, &index))
+        return fail_unknown(ctx, id);
+    if (sy_backend_get(backend)->close == NULL) // compiled out: it explains itself
+        return sy_backend_get(backend)->open(ctx, index, out_device);
+    struct sy_caps *list = NULL;
+    size_t count = 0;
+    enum sy_status status = list_backend(ctx, backend, &list, &count);
+    free(list);
+    SY_TRY(status);
+    return index < count ? open_index(ctx, backend, index, out_device) : fail_unknown(ctx, id);
+}
+
+// ---- an open device --------------------------------------------------------------------------------------------
+
+static void name_leftovers(const struct sy_device *device)
+{
+    char names[512] = "";
+    size_t used = 0, count = 0;
+    for (const struct sy_buffer *b = device->buffers; b != NULL; b = b->next, ++count) {
+        int n = used < sizeof names ? snprintf(names + used, sizeof names - used, " '%s'", b->name) : 0;
+        used += n > 0 ? (size_t)n : 0;
+    }
+    if (count + device->kernel_count + device->program_count != 0)
+        sy_log(device->ctx, SY_LOG_WARN, "%s closed before %zu buffers, %u kernels and %u programs of it were destroyed:%s",
+               device->caps.id, count, device->kernel_count, device->program_count, names);
+}
+
+void sy_device_close(struct sy_device **device)
+{
+    if (device == NULL || *device == NULL)
+        return;
+    if (!(*device)->lost && (*device)->backend->wait(*device) != SY_OK)
+        sy_log((*device)->ctx, SY_LOG_WARN, "%s: unfinished work failed while closing: %s", (*device)->caps.id,
+               sy_error((*device)->ctx));
+    name_leftovers(*device);
+    (*device)->backend->close(*device);
+    *device = NULL;
+}
+
+const struct sy_caps *sy_device_caps(const struct sy_device *device)
+{
+    return &device->caps;
+}
+
+struct sy_ctx *sy_device_ctx(const struct sy_device *device)
+{
+    return device->ctx;
+}
+
+uint64_t sy_device_allocated_bytes(const struct sy_device *device)
+{
+    return device->allocated_bytes;
+}
+
+enum sy_status sy_device_wait(struct sy_device *device)
+{
+    SY_TRY(sy_device_usable(device));
+    return device->backend->wait(device);
+}
+
+enum sy_status sy_device_usable(struct sy_device *device)
+{
+    if (device->lost)
+        return sy_fail(device->ctx, SY_DEVICE, "%s (%s) was lost by an earlier failure; close and reopen it", device->caps.id,
+                       device->caps.name);
+    return SY_OK;
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// device.h: find and open a compute device.
+//
+// A device is named `ref:0`, `opencl:0`, `vulkan:1`, … everywhere: options, logs, tests, docs. The index
+// counts the devices of one backend in the order its drivers report them; platforms without devices are
+// skipped. `auto` takes the first real GPU (Vulkan before OpenCL), else an OpenCL CPU device, else a
+// software Vulkan device, else `ref:0`.
+//
+// Lifetime: a device is owned by its context and must outlive its buffers, kernels and programs;
+//           sy_device_close() names those left behind.
+// Threads:  one thread per device at a time; devices are independent of each other.
+// Layer:    hostlib. Implemented by opencl/, vulkan/ and ref/ behind backend.h.
+#pragma once
+
+#include "hostlib/status.h"
+
+enum sy_backend_id { SY_BACKEND_REF, SY_BACKEND_OPENCL, SY_BACKEND_VULKAN, SY_BACKEND_COUNT };
+
+/// What kind of kernel shape suits the device; chooses variants and the WG and VEC knobs.
+enum sy_device_class {
+    SY_CLASS_REF,  ///< Plain C.
+    SY_CLASS_CPU,  ///< A CPU behind a GPU API that compiles whole work-groups (PoCL): WG=1, VEC=16.
+    SY_CLASS_SIMT, ///< A GPU, or a software rasteriser that behaves like one (lavapipe, rusticl).
+};
+
+/// Filled once when the device is opened (or listed); plain data.
+struct sy_caps {
+    char id[32];      ///< "opencl:0"
+    char name[256];   ///< The driver's device name.
+    char driver[256]; ///< Driver name and version.
+    char api[64];     ///< "OpenCL 3.0", "Vulkan 1.3.230", "C11"
+    char key[33];     ///< Hex digest of everything that makes compiled programs incompatible.
+    enum sy_backend_id backend;
+    enum sy_device_class device_class;
+    bool software;             ///< Runs on the CPU.
+    bool unified_memory;       ///< Host and device share memory.
+    uint64_t memory_bytes;     ///< Largest device-usable heap.
+    uint64_t max_alloc_bytes;  ///< One allocation.
+    uint64_t max_binding_bytes;///< One storage-buffer binding.
+    uint32_t max_bindings;     ///< Storage buffers of one kernel.
+    uint32_t max_args_bytes;   ///< Push constants or by-value argument struct.
+    uint32_t shared_bytes;     ///< Local (shared) memory of one work-group.
+    uint32_t max_wg;           ///< Invocations of one work-group.
+    uint32_t max_groups[3];    ///< Work-groups along x, y, z of one dispatch.
+    uint32_t offset_align;     ///< Of a binding inside a buffer, bytes.
+    uint32_t subgroup_min, subgroup_max; ///< 0 when the device has no subgroups.
+    uint32_t compute_units;
+    uint32_t native_vec;       ///< Preferred float vector width.
+    bool fp16, bf16, coopmat, command_buffers; ///< Optional features, for variants.
+};
+
+struct sy_device;
+
+/// Lists every device of every backend in this build. `*out_list` is owned by the caller (free()).
+/// A backend whose loader or driver fails is logged as a warning and skipped.
+SY_MUST_CHECK enum sy_status sy_device_list(struct sy_ctx *ctx, struct sy_caps **out_list, size_t *out_count);
+
+/// Opens `id` ("auto", "ref:0", "opencl:0", …). Errors: INVALID unknown name (the message lists what
+/// there is) · UNSUPPORTED the device lacks a mandatory feature (named) · DEVICE driver failure.
+SY_MUST_CHECK enum sy_status sy_device_open(struct sy_ctx *ctx, const char *id, struct sy_device **out_device);
+/// Waits for submitted work, then closes. Children still alive are logged by name.
+void sy_device_close(struct sy_device **device);
+
+const struct sy_caps *sy_device_caps(const struct sy_device *device);
+struct sy_ctx *sy_device_ctx(const struct sy_device *device);
+const char *sy_backend_name(enum sy_backend_id backend);
+
+/// Blocks until everything submitted to the device is done. Errors: DEVICE.
+SY_MUST_CHECK enum sy_status sy_device_wait(struct sy_device *device);
+
+/// Bytes now allocated through sy_buffer_create() on this device.
+uint64_t sy_device_allocated_bytes(const struct sy_device *device);

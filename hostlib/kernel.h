@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// kernel.h: one compiled compute kernel, and recorded lists of dispatches that are replayed.
+//
+// A kernel comes as OpenCL C text, SPIR-V and a C function at once; the device's backend takes its own.
+// A program is a list of dispatches recorded once (descriptors bound, command buffers filled, arguments
+// set) and submitted again and again: nothing is allocated or compiled while it runs. What changes per
+// step lives in buffers.
+//
+// Ordering: everything on one device runs in submission order; a dispatch sees the writes of all earlier
+//           ones (the backend inserts the barriers that the write masks ask for).
+// Layer:    hostlib. Implemented by opencl/, vulkan/, ref/.
+#pragma once
+
+#include "hostlib/buffer.h"
+#include "hostlib/dtype.h"
+
+#define SY_MAX_BINDINGS 12
+#define SY_MAX_ARGS_BYTES 128
+
+/// A tensor as the `ref` backend's functions see it. `count` is in elements of `dtype`.
+struct sy_ref_tensor {
+    void *data;
+    enum sy_dtype dtype;
+    uint64_t count;
+};
+
+/// The C twin of a kernel: computes the whole dispatch. `args` is the op's argument struct.
+typedef void (*sy_ref_fn)(const void *args, const struct sy_ref_tensor *bindings);
+
+/// The three spellings of one kernel. All borrowed, for the life of the program (static data).
+struct sy_kernel_source {
+    const char *name;       ///< Entry point of the OpenCL C text; SPIR-V uses "main".
+    const char *cl_text;    ///< Includes already resolved; NULL when absent.
+    const uint32_t *spirv;  ///< For the wanted element types; NULL when absent.
+    size_t spirv_bytes;
+    sy_ref_fn ref;
+};
+
+struct sy_kernel_params {
+    struct sy_kernel_source source;
+    const char *cl_defines;  ///< e.g. "-DT_BF16 -DO_BF16"; WG and VEC are added by the backend.
+    uint32_t wg;             ///< Work-group size: -DWG= / spec constant 0. The kernel uses reqd_work_group_size.
+    uint32_t vec;            ///< -DVEC= / spec constant 1.
+    uint32_t binding_count;  ///< ≤ SY_MAX_BINDINGS
+    uint32_t const_binding;  ///< Which binding is the step-constants block (a UBO in Vulkan), or UINT32_MAX.
+    uint32_t args_bytes;     ///< Multiple of 4, 4 … SY_MAX_ARGS_BYTES.
+    enum sy_dtype types[SY_MAX_BINDINGS]; ///< Element type of each binding, for `ref` and the validator.
+};
+
+struct sy_kernel;
+
+/// Compiles (or takes from the cache) one kernel. Errors: DEVICE with the compiler's log ·
+/// UNSUPPORTED limits exceeded (named) or no source for this backend.
+SY_MUST_CHECK enum sy_status sy_kernel_create(struct sy_device *device, const struct sy_kernel_params *params,
+                                              struct sy_kernel **out_kernel);
+void sy_kernel_destroy(struct sy_kernel **kernel);
+const struct sy_kernel_params *sy_kernel_params(const struct sy_kernel *kernel);
+
+struct sy_binding {
+    struct sy_buffer *buffer;
+    uint64_t offset_bytes; ///< Multiple of caps.offset_align.
+    uint64_t bytes;
+};
+
+struct sy_dispatch {
+    struct sy_kernel *kernel;
+    struct sy_binding bindings[SY_MAX_BINDINGS];
+    uint32_t write_mask;   ///< Bit i: the kernel writes binding i.
+    uint32_t args[SY_MAX_ARGS_BYTES / 4];
+    uint64_t groups;       ///< Linear count of work-groups; Vulkan folds it into x·y, kernels read GROUP_ID.
+    const char *label;     ///< For profiles and "device lost" reports; borrowed for the life of the program.
+    double flops;          ///< Predicted; submissions are cut so that no single one runs long enough to trip a watchdog.
+};
+
+struct sy_program;
+
+/// Records `count` dispatches. Everything is validated here (ranges, alignment, limits), once.
+/// Errors: INVALID naming the dispatch and the binding · NOMEM · DEVICE.
+SY_MUST_CHECK enum sy_status sy_program_create(struct sy_device *device, const char *name,
+                                               const struct sy_dispatch *dispatches, size_t count,
+                                               struct sy_program **out_program);
+void sy_program_destroy(struct sy_program **program);
+
+/// Queues the whole list; does not block. Errors: DEVICE (sticky: the device must be reopened).
+SY_MUST_CHECK enum sy_status sy_program_submit(struct sy_program *program);
+
+/// Runs the list once, alone, and writes each dispatch's device time. `out_ns` has `count` entries.
+SY_MUST_CHECK enum sy_status sy_program_profile(struct sy_program *program, uint64_t *out_ns);

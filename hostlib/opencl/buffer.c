@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// opencl/buffer.c: buffers as cl_mem, and copies through the one in-order queue.
+#include "hostlib/opencl/opencl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct sy_cl_device *device_of(const struct sy_buffer *buffer)
+{
+    return (struct sy_cl_device *)buffer->device;
+}
+
+static cl_mem memory_of(const struct sy_buffer *buffer)
+{
+    return ((const struct sy_cl_buffer *)buffer)->memory;
+}
+
+static cl_int fill_zero(struct sy_cl_device *device, cl_mem memory, uint64_t offset, uint64_t bytes)
+{
+    const cl_uint zero = 0;
+    return clEnqueueFillBuffer(device->queue, memory, &zero, sizeof zero, (size_t)offset, (size_t)bytes, 0, NULL, NULL);
+}
+
+// Many drivers allocate on first use only, so the first fill counts as part of the allocation.
+enum sy_status sy_cl_buffer_create(struct sy_device *base, uint64_t bytes, struct sy_buffer **out)
+{
+    struct sy_cl_device *device = (struct sy_cl_device *)base;
+    struct sy_cl_buffer *buffer = calloc(1, sizeof *buffer);
+    if (buffer == NULL)
+        return SY_NOMEM; // buffer.c words the message
+    // On a unified device this is memory that both sides reach without a copy.
+    const cl_mem_flags host = base->caps.unified_memory ? CL_MEM_ALLOC_HOST_PTR : 0;
+    cl_int error = CL_SUCCESS;
+    buffer->memory = clCreateBuffer(device->context, CL_MEM_READ_WRITE | host, (size_t)bytes, NULL, &error);
+    if (error == CL_SUCCESS) {
+        error = fill_zero(device, buffer->memory, 0, bytes);
+        if (error != CL_SUCCESS)
+            clReleaseMemObject(buffer->memory);
+    }
+    if (error == CL_SUCCESS) {
+        *out = &buffer->base;
+        return SY_OK;
+    }
+    free(buffer);
+    sy_log(base->ctx, SY_LOG_DEBUG, "%s: clCreateBuffer: %s (%d)", base->caps.id, sy_cl_error_name(error), error);
+    if (sy_cl_is_nomem(error))
+        return SY_NOMEM;
+    return sy_cl_lost(device, error, "allocating a buffer of %llu bytes", (unsigned long long)bytes);
+}
+
+void sy_cl_buffer_destroy(struct sy_buffer *buffer)
+{
+    clReleaseMemObject(memory_of(buffer));
+    free(buffer);
+}
+
+// A blocking write would first wait for everything queued, and the step constants are written before each step:
+// small sources are copied to the staging area instead, which is reused once the queue was seen empty.
+static enum sy_status write_staged(struct sy_buffer *buffer, uint64_t offset, const void *source, size_t bytes)
+{
+    struct sy_cl_device *device = device_of(buffer);
+    if (bytes > SY_CL_STAGING_BYTES - device->staging_used)
+        SY_TRY(sy_cl_finish(device, "waiting for earlier writes"));
+    unsigned char *copy = device->staging + device->staging_used;
+    memcpy(copy, source, bytes);
+    device->staging_used += (bytes + 63) & ~(size_t)63;
+    if (device->staging_used > SY_CL_STAGING_BYTES)
+        device->staging_used = SY_CL_STAGING_BYTES;
+    cl_int error = clEnqueueWriteBuffer(device->queue, memory_of(buffer), CL_FALSE, (size_t)offset, bytes, copy, 0, NULL, NULL);
+    if (error != CL_SUCCESS)
+        return sy_cl_lost(device, error, "writing buffer '%s'", buffer->name);
+    return SY_OK;
+}
+
+enum sy_status sy_cl_buffer_write(struct sy_buffer *buffer, uint64_t offset, const void *source, uint64_t bytes)
+{
+    struct sy_cl_device *device = device_of(buffer);
+    if (bytes <= SY_CL_STAGING_BYTES / 4)
+        return write_staged(buffer, offset, source, (size_t)bytes);
+    cl_int error = clEnqueueWriteBuffer(device->queue, memory_of(buffer), CL_TRUE, (size_t)offset, (size_t)bytes, source, 0,
+                                        NULL, NULL);
+    if (error != CL_SUCCESS)
+        return sy_cl_lost(device, error, "writing buffer '%s'", buffer->name);
+    device->staging_used = 0; // the queue is in order: all earlier writes are done
+    return SY_OK;
+}
+
+enum sy_status sy_cl_buffer_read(struct sy_buffer *buffer, uint64_t offset, void *destination, uint64_t bytes)
+{
+    struct sy_cl_device *device = device_of(buffer);
+    cl_int error = clEnqueueReadBuffer(device->queue, memory_of(buffer), CL_TRUE, (size_t)offset, (size_t)bytes, destination,
+                                       0, NULL, NULL);
+    if (error != CL_SUCCESS)
+        return sy_cl_lost(device, error, "reading buffer '%s'", buffer->name);
+    device->staging_used = 0;
+    return SY_OK;
+}
+
+enum sy_status sy_cl_buffer_zero(struct sy_buffer *buffer, uint64_t offset, uint64_t bytes)
+{
+    cl_int error = fill_zero(device_of(buffer), memory_of(buffer), offset, bytes);
+    if (error != CL_SUCCESS)
+        return sy_cl_lost(device_of(buffer), error, "zeroing buffer '%s'", buffer->name);
+    return SY_OK;
+}

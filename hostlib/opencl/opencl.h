@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// opencl.h: what the files of this folder share. Private to hostlib/opencl; <CL/cl.h> is included here only.
+//
+// OpenCL 1.2 and nothing newer: one in-order queue per device, so that order is the only synchronisation.
+#pragma once
+
+#define CL_TARGET_OPENCL_VERSION 120
+#include <CL/cl.h>
+
+#include "hostlib/backend.h"
+
+/// Small writes are copied here and queued, instead of draining the queue; see buffer.c.
+#define SY_CL_STAGING_BYTES (256u * 1024u)
+
+struct sy_cl_device {
+    struct sy_device base;
+    cl_platform_id platform;
+    cl_device_id id;
+    cl_context context;
+    cl_command_queue queue;
+    cl_command_queue profiling; ///< Made on the first sy_program_profile(); NULL until then.
+    bool own_cache;             ///< The driver keeps compiled kernels on disk itself (PoCL).
+    unsigned char *staging;
+    size_t staging_used;
+};
+
+struct sy_cl_buffer {
+    struct sy_buffer base;
+    cl_mem memory;
+};
+
+struct sy_cl_kernel {
+    struct sy_kernel base;
+    cl_program program; ///< Each dispatch makes its own cl_kernel from it: arguments belong to those.
+};
+
+/// Keeps the names of OpenCL errors in one place: "CL_OUT_OF_RESOURCES".
+const char *sy_cl_error_name(cl_int error);
+/// DEVICE "opencl:0 (name): what: CL_…", and the device counts as lost from then on.
+SY_PRINTF(3, 4) enum sy_status sy_cl_lost(struct sy_cl_device *device, cl_int error, const char *format, ...);
+/// Whether `error` says that memory is short.
+bool sy_cl_is_nomem(cl_int error);
+
+/// Blocks until the queue is empty, and frees the staging area for reuse.
+SY_MUST_CHECK enum sy_status sy_cl_finish(struct sy_cl_device *device, const char *what);
+
+enum sy_status sy_cl_buffer_create(struct sy_device *device, uint64_t bytes, struct sy_buffer **out);
+void sy_cl_buffer_destroy(struct sy_buffer *buffer);
+enum sy_status sy_cl_buffer_write(struct sy_buffer *buffer, uint64_t offset, const void *source, uint64_t bytes);
+enum sy_status sy_cl_buffer_read(struct sy_buffer *buffer, uint64_t offset, void *destination, uint64_t bytes);
+enum sy_status sy_cl_buffer_zero(struct sy_buffer *buffer, uint64_t offset, uint64_t bytes);
+
+enum sy_status sy_cl_kernel_create(struct sy_device *device, const struct sy_kernel_params *params,
+                                   struct sy_kernel **out);
+void sy_cl_kernel_destroy(struct sy_kernel *kernel);
+
+enum sy_status sy_cl_program_create(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,
+                                    struct sy_program **out);
+void sy_cl_program_destroy(struct sy_program *program);
+enum sy_status sy_cl_program_submit(struct sy_program *program);
+enum sy_status sy_cl_program_profile(struct sy_program *program, uint64_t *out_ns);

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+// opencl/program.c: recorded dispatches. Each has a cl_kernel of its own with every argument set once, so that
+// replaying costs one enqueue per dispatch and nothing else.
+#include "hostlib/opencl/opencl.h"
+
+#include <stdlib.h>
+
+// A flush starts the device early without paying for one per dispatch, and keeps what a driver batches into one
+// submission far below a GPU watchdog's patience.
+#define FLUSH_DISPATCHES 64
+#define FLUSH_FLOPS 5e10
+#define PROFILE_BATCH 128 // events alive at a time
+
+struct recorded {
+    cl_kernel kernel;
+    size_t global, local;
+    const char *label;
+    bool flush; ///< After this one.
+};
+
+/// A view of a buffer at an offset, shared by all dispatches that bind the same range.
+struct view {
+    cl_mem parent, memory;
+    size_t offset, bytes;
+};
+
+struct sy_cl_program {
+    struct sy_program base;
+    struct recorded *recorded;
+    size_t recorded_count;
+    struct view *views; ///< Open-addressed hash table; `memory` NULL marks a free place.
+    size_t view_room;   ///< A power of two, above twice the number of bindings.
+};
+
+static struct sy_cl_program *from_base(struct sy_program *program)
+{
+    return (struct sy_cl_program *)program;
+}
+
+// ---- recording -------------------------------------------------------------------------------------------------
+
+// The table's place for a range: taken by it, or free.
+static struct view *find_view(struct sy_cl_program *program, cl_mem parent, size_t offset, size_t bytes)
+{
+    uint64_t hash = (uint64_t)(uintptr_t)parent * UINT64_C(0x9E3779B97F4A7C15);
+    hash = (hash ^ (hash >> 29) ^ offset) * UINT64_C(0xBF58476D1CE4E5B9);
+    hash = (hash ^ (hash >> 32) ^ bytes) * UINT64_C(0x94D049BB133111EB);
+    for (size_t i = (size_t)(hash >> 33);; ++i) {
+        struct view *view = &program->views[i & (program->view_room - 1)];
+        if (view->memory == NULL || (view->parent == parent && view->offset == offset && view->bytes == bytes))
+            return view;
+    }
+}
+
+// A range from the start of a buffer is bound as the buffer itself: kernels stay within their sizes.
+static cl_int bind_range(struct sy_cl_program *program, const struct sy_binding *binding, cl_mem *out)
+{
+    cl_mem parent = ((const struct sy_cl_buffer *)binding->buffer)->memory;
+    if (binding->offset_bytes == 0) {
+        *out = parent;
+        return CL_SUCCESS;
+    }
+    cl_int error = CL_SUCCESS;
+    const cl_buffer_region region = {.origin = (size_t)binding->offset_bytes, .size = (size_t)binding->bytes};
+    struct view *view = find_view(program, parent, region.origin, region.size);
+    if (view->memory == NULL) {
+        cl_mem memory = clCreateSubBuffer(parent, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region, &error);
+        if (error != CL_SUCCESS)
+            return error;
+        *view = (struct view){.parent = parent, .memory = memory, .offset = region.origin, .bytes = region.size};
+    }
+    *out = view->memory;
+    return CL_SUCCESS;
+}
+
+static enum sy_status fail_record(struct sy_device *device, const struct sy_dispatch *dispatch, const char *step,
+                                  uint32_t index, cl_int error)
+{
+    return sy_fail(device->ctx, sy_cl_is_nomem(error) ? SY_NOMEM : SY_DEVICE, "recording '%s' (kernel %s) on %s: %s %u: %s (%d)",
+                   dispatch->label, dispatch->kernel->params.source.name, device->caps.id, step, index,
+                   sy_cl_error_name(error), error);
+}
+
+static enum sy_status record(struct sy_device *device, struct sy_cl_program *program, const struct sy_dispatch *dispatch)
+{
+    const struct sy_kernel_params *params = &dispatch->kernel->params;
+    struct recorded *r = &program->recorded[program->recorded_count];
+    cl_int error = CL_SUCCESS;
+    r->kernel = clCreateKernel(((const struct sy_cl_kernel *)dispatch->kernel)->program, params->source.name, &error);
+    if (error != CL_SUCCESS)
+        return fail_record(device, dispatch, "clCreateKernel of dispatch", (uint32_t)program->recorded_count, error);
+    ++program->recorded_count;
+    r->local = params->wg;
+    r->global = (size_t)dispatch->groups * params->wg;
+    r->label = dispatch->label;
+    for (uint32_t i = 0; i < params->binding_count; ++i) {
+        cl_mem memory = NULL;
+        error = bind_range(program, &dispatch->bindings[i], &memory);
+        if (error == CL_SUCCESS)
+            error = clSetKernelArg(r->kernel, i, sizeof memory, &memory);
+        if (error != CL_SUCCESS)
+            return fail_record(device, dispatch, "binding", i, error);
+    }
+    error = clSetKernelArg(r->kernel, params->binding_count, params->args_bytes, dispatch->args);
+    if (error != CL_SUCCESS)
+        return fail_record(device, dispatch, "argument struct, parameter", params->binding_count, error);
+    return SY_OK;
+}
+
+// Decides where the driver is told to start.
+static void place_flushes(struct sy_cl_program *program, const struct sy_dispatch *dispatches, size_t count)
+{
+    double flops = 0;
+    size_t pending = 0;
+    for (size_t i = 0; i < count; ++i) {
+        flops += dispatches[i].flops;
+        if (++pending >= FLUSH_DISPATCHES || flops >= FLUSH_FLOPS || i + 1 == count) {
+            program->recorded[i].flush = true;
+            flops = 0;
+            pending = 0;
+        }
+    }
+}
+
+enum sy_status sy_cl_program_create(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,
+                                    struct sy_program **out)
+{
+    size_t bindings = 0, room = 16;
+    for (size_t i = 0; i < count; ++i)
+        bindings += dispatches[i].kernel->params.binding_count;
+    while (room < 2 * bindings)
+        room *= 2;
+    struct sy_cl_program *program = calloc(1, sizeof *program);
+    if (program == NULL)
+        return sy_fail(device->ctx, SY_NOMEM, "out of host memory for a program of %zu dispatches", count);
+    program->recorded = calloc(count, sizeof *program->recorded);
+    program->views = calloc(room, sizeof *program->views);
+    program->view_room = room;
+    enum sy_status status = SY_OK;
+    if (program->recorded == NULL || program->views == NULL)
+        status = sy_fail(device->ctx, SY_NOMEM, "out of host memory for a program of %zu dispatches", count);
+    for (size_t i = 0; i < count && status == SY_OK; ++i)
+        status = record(device, program, &dispatches[i]);
+    if (status != SY_OK) {
+        sy_cl_program_destroy(&program->base);
+        return status;
+    }
+    place_flushes(program, dispatches, count);
+    *out = &program->base;
+    return SY_OK;
+}
+
+void sy_cl_program_destroy(struct sy_program *base)
+{
+    struct sy_cl_program *program = from_base(base);
+    for (size_t i = 0; i < program->recorded_count; ++i)
+        clReleaseKernel(program->recorded[i].kernel);
+    for (size_t i = 0; program->views != NULL && i < program->view_room; ++i)
+        if (program->views[i].memory != NULL)
+            clReleaseMemObject(program->views[i].memory);
+    free(program->recorded);
+    free(program->views);
+    free(program);
+}
+
+// ---- running ---------------------------------------------------------------------------------------------------
+
+static enum sy_status enqueue(struct sy_program *base, size_t i, cl_command_queue queue, cl_event *event)
+{
+    struct sy_cl_device *device = (struct sy_cl_device *)base->device;
+    const struct recorded *r = &from_base(base)->recorded[i];
+    cl_int error = clEnqueueNDRangeKernel(queue, r->kernel, 1, NULL, &r->global, &r->local, 0, NULL, event);
+    if (error == CL_SUCCESS && r->flush)
+        error = clFlush(queue);
+    if (error != CL_SUCCESS)
+        return sy_cl_lost(device, error, "program '%s', dispatch %zu '%s' (%zu items in groups of %zu)", base->name, i, r->label,
+                          r->global, r->local);
+    return SY_OK;
+}
+
+enum sy_status sy_cl_program_submit(struct sy_program *program)
+{
+    cl_command_queue queue = ((struct sy_cl_device *)program->device)->queue;
+    for (size_t i = 0; i < program->count; ++i)
+        SY_TRY(enqueue(program, i, queue, NULL));
+    return SY_OK;
+}
+
+static enum sy_status make_profiling_queue(struct sy_cl_device *device)
+{
+    if (device->profiling != NULL)
+        return SY_OK;
+    cl_int error = CL_SUCCESS;
+    cl_command_queue queue = clCreateCommandQueue(device->context, device->id, CL_QUEUE_PROFILING_ENABLE, &error);
+    if (error != CL_SUCCESS)
+        return sy_fail(device->base.ctx, SY_UNSUPPORTED, "%s (%s) cannot measure times: %s (%d)", device->base.caps.id,
+                       device->base.caps.name, sy_cl_error_name(error), error);
+    device->profiling = queue;
+    return SY_OK;
+}
+
+static enum sy_status profile_batch(struct sy_program *program, size_t first, size_t count, uint64_t *out_ns)
+{
+    struct sy_cl_device *device = (struct sy_cl_device *)program->device;
+    cl_event events[PROFILE_BATCH] = {NULL};
+    enum sy_status status = SY_OK;
+    for (size_t i = 0; i < count && status == SY_OK; ++i)
+        status = enqueue(program, first + i, device->profiling, &events[i]);
+    cl_int error = clFinish(device->profiling);
+    for (size_t i = 0; i < count && status == SY_OK; ++i) {
+        cl_ulong start = 0, end = 0;
+        if (error == CL_SUCCESS)
+            error = clGetEventProfilingInfo(events[i], CL_PROFILING_COMMAND_START, sizeof start, &start, NULL);
+        if (error == CL_SUCCESS)
+            error = clGetEventProfilingInfo(events[i], CL_PROFILING_COMMAND_END, sizeof end, &end, NULL);
+        if (error != CL_SUCCESS)
+            status = sy_cl_lost(device, error, "profiling program '%s', dispatch %zu", program->name, first + i);
+        out_ns[first + i] = end > start ? end - start : 0;
+    }
+    for (size_t i = 0; i < count; ++i)
+        if (events[i] != NULL)
+            clReleaseEvent(events[i]);
+    return status;
+}
+
+// Two queues are not ordered with each other, so each is drained before the other is used.
+enum sy_status sy_cl_program_profile(struct sy_program *program, uint64_t *out_ns)
+{
+    struct sy_cl_device *device = (struct sy_cl_device *)program->device;
+    SY_TRY(make_profiling_queue(device));
+    SY_TRY(sy_cl_finish(device, "finishing earlier work before a profile"));
+    for (size_t first = 0; first < program->count; first += PROFILE_BATCH) {
+        const size_t left = program->count - first;
+        SY_TRY(profile_batch(program, first, left < PROFILE_BATCH ? left : PROFILE_BATCH, out_ns));
+    }
+    return SY_OK;
+}

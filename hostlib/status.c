@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hostlib/status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct sy_ctx {
+    sy_log_fn log;
+    void *user;
+    enum sy_log_level most_verbose;
+    char error[1024];
+};
+
+struct sy_ctx *sy_ctx_create(sy_log_fn log, void *user, enum sy_log_level most_verbose)
+{
+    struct sy_ctx *ctx = calloc(1, sizeof *ctx);
+    if (ctx == NULL)
+        return NULL;
+    ctx->log = log;
+    ctx->user = user;
+    ctx->most_verbose = most_verbose;
+    return ctx;
+}
+
+void sy_ctx_destroy(struct sy_ctx **ctx)
+{
+    free(*ctx);
+    *ctx = NULL;
+}
+
+void sy_log_stderr(void *user, enum sy_log_level level, const char *text)
+{
+    const char *name = user;
+    const char *kind = level == SY_LOG_ERROR ? "error: " : level == SY_LOG_WARN ? "warning: " : "";
+    fprintf(stderr, "%s: %s%s\n", name, kind, text);
+}
+
+enum sy_status sy_fail(struct sy_ctx *ctx, enum sy_status code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(ctx->error, sizeof ctx->error, format, args);
+    va_end(args);
+    if (ctx->log != NULL)
+        ctx->log(ctx->user, SY_LOG_ERROR, ctx->error);
+    return code;
+}
+
+void sy_log(struct sy_ctx *ctx, enum sy_log_level level, const char *format, ...)
+{
+    if (ctx->log == NULL || level > ctx->most_verbose)
+        return;
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    ctx->log(ctx->user, level, text);
+}
+
+const char *sy_error(const struct sy_ctx *ctx)
+{
+    return ctx->error;
+}
+
+const char *sy_status_name(enum sy_status status)
+{
+    switch (status) {
+    case SY_OK: return "success";
+    case SY_INVALID: return "invalid argument";
+    case SY_NOMEM: return "out of memory";
+    case SY_IO: return "input/output error";
+    case SY_FORMAT: return "damaged or foreign file";
+    case SY_UNSUPPORTED: return "unsupported";
+    case SY_DEVICE: return "device error";
+    case SY_COMM: return "rank error";
+    case SY_INTERNAL: return "internal error";
+    }
+    return "unknown status";
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// device.c: open a Vulkan device, hand it work, wait for it, and say what it was doing when it failed.
+#include "hostlib/vulkan/vulkan.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_SEGMENT_FLOPS 2e10
+
+// ---- work and failure ----------------------------------------------------------------------------------------------
+
+enum sy_status sy_vk_fail(struct sy_vk_device *device, VkResult result, const char *format, ...)
+{
+    char what[512], where[512] = "";
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    const bool memory = result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    if (!memory)
+        device->base.lost = true;
+    if (result == VK_ERROR_DEVICE_LOST && device->latest != NULL) {
+        uint64_t finished = device->finished;
+        if (vkGetSemaphoreCounterValue(device->handle, device->timeline, &finished) != VK_SUCCESS)
+            finished = device->finished;
+        sy_vk_program_where(device->latest, finished, where, sizeof where);
+    }
+    return sy_fail(device->base.ctx, memory ? SY_NOMEM : SY_DEVICE, "%s: %s: %s%s%s", device->base.caps.id, what,
+                   sy_vk_result_name(result), where, device->base.lost ? "; close and reopen the device" : "");
+}
+
+void sy_vk_submit_prepare(struct sy_vk_device *device, const VkCommandBuffer *commands, VkSubmitInfo *info,
+                          VkTimelineSemaphoreSubmitInfo *timeline, uint64_t *value)
+{
+    *timeline = (VkTimelineSemaphoreSubmitInfo){
+        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+        .signalSemaphoreValueCount = 1,
+        .pSignalSemaphoreValues = value,
+    };
+    *info = (VkSubmitInfo){
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+        .pNext = timeline,
+        .commandBufferCount = 1,
+        .pCommandBuffers = commands,
+        .signalSemaphoreCount = 1,
+        .pSignalSemaphores = &device->timeline,
+    };
+}
+
+enum sy_status sy_vk_submit(struct sy_vk_device *device, const VkSubmitInfo *infos, uint64_t *values, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; ++i)
+        values[i] = device->submitted + i + 1;
+    const VkResult result = vkQueueSubmit(device->queue, count, infos, VK_NULL_HANDLE);
+    if (result != VK_SUCCESS) {
+        device->base.lost = true; // part of the batch may be running: what follows could not be ordered after it
+        return sy_vk_fail(device, result, "work cannot be submitted");
+    }
+    device->submitted += count;
+    return SY_OK;
+}
+
+enum sy_status sy_vk_wait(struct sy_vk_device *device, uint64_t value)
+{
+    if (value <= device->finished)
+        return SY_OK;
+    if (device->base.lost)
+        return sy_fail(device->base.ctx, SY_DEVICE, "%s: the device failed earlier; close and reopen it",
+                       device->base.caps.id);
+    const VkSemaphoreWaitInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+        .semaphoreCount = 1,
+        .pSemaphores = &device->timeline,
+        .pValues = &value,
+    };
+    const VkResult result = vkWaitSemaphores(device->handle, &info, UINT64_MAX);
+    if (result != VK_SUCCESS)
+        return sy_vk_fail(device, result, "waiting for submitted work");
+    device->finished = value;
+    return SY_OK;
+}
+
+void sy_vk_drain(struct sy_vk_device *device, uint64_t value)
+{
+    if (value <= device->finished || (!device->base.lost && sy_vk_wait(device, value) == SY_OK))
+        return;
+    vkDeviceWaitIdle(device->handle); // a truly lost device returns at once; after other failures work may still run
+}
+
+void sy_vk_barrier(VkCommandBuffer commands, VkPipelineStageFlags from, VkAccessFlags wrote, VkPipelineStageFlags to,
+                   VkAccessFlags will)
+{
+    const VkMemoryBarrier barrier = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = wrote, .dstAccessMask = will};
+    vkCmdPipelineBarrier(commands, from, to, 0, 1, &barrier, 0, NULL, 0, NULL);
+}
+
+void sy_vk_barrier_begin(VkCommandBuffer commands)
+{
+    const VkPipelineStageFlags both = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+    sy_vk_barrier(commands, both, VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, both,
+                  VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_UNIFORM_READ_BIT |
+                      VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
+}
+
+void sy_vk_barrier_end(VkCommandBuffer commands)
+{
+    sy_vk_barrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+                  VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT,
+                  VK_ACCESS_HOST_READ_BIT);
+}
+
+// ---- the vtable's part ---------------------------------------------------------------------------------------------
+
+static enum sy_status list(struct sy_ctx *ctx, struct sy_caps **out_list, size_t *out_count)
+{
+    struct sy_vk_instance instance;
+    VkPhysicalDevice *physical = NULL;
+    uint32_t count = 0;
+    SY_TRY(sy_vk_instance_create(ctx, NULL, &instance));
+    enum sy_status status = sy_vk_physical_devices(ctx, &instance, &physical, &count);
+    if (status == SY_OK && count > 0) {
+        struct sy_caps *grown = realloc(*out_list, (*out_count + count) * sizeof *grown);
+        if (grown == NULL)
+            status = sy_fail(ctx, SY_NOMEM, "Vulkan: no memory for a list of %u devices", count);
+        else
+            *out_list = grown;
+    }
+    for (uint32_t i = 0; status == SY_OK && i < count; ++i) {
+        struct sy_vk_survey survey;
+        sy_vk_survey(physical[i], i, &survey);
+        (*out_list)[(*out_count)++] = survey.caps;
+    }
+    free(physical);
+    sy_vk_instance_destroy(&instance);
+    return status;
+}
+
+static enum sy_status read_segment_flops(struct sy_vk_device *device)
+{
+    device->segment_flops = DEFAULT_SEGMENT_FLOPS;
+    const char *wish = getenv("SY_VULKAN_SUBMIT_FLOPS");
+    if (wish == NULL || wish[0] == '\0')
+        return SY_OK;
+    char *end;
+    device->segment_flops = strtod(wish, &end);
+    if (*end != '\0' || !isfinite(device->segment_flops) || device->segment_flops <= 0)
+        return sy_fail(device->base.ctx, SY_INVALID,
+                       "SY_VULKAN_SUBMIT_FLOPS: expected a positive number such as 2e10, found \"%s\"", wish);
+    return SY_OK;
+}
+
+static enum sy_status open_logical(struct sy_vk_device *device, VkPhysicalDevice physical)
+{
+    const float priority = 1.0f;
+    const VkDeviceQueueCreateInfo queue = {
+        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+        .queueFamilyIndex = device->survey.queue_family,
+        .queueCount = 1,
+        .pQueuePriorities = &priority,
+    };
+    VkPhysicalDeviceVulkan12Features v12 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+        .timelineSemaphore = VK_TRUE,
+        .shaderFloat16 = device->survey.caps.fp16,
+    };
+    const VkPhysicalDeviceVulkan11Features v11 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+        .pNext = &v12,
+        .storageBuffer16BitAccess = VK_TRUE,
+    };
+    const char *const subset = "VK_KHR_portability_subset";
+    const VkDeviceCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+        .pNext = &v11,
+        .queueCreateInfoCount = 1,
+        .pQueueCreateInfos = &queue,
+        .enabledExtensionCount = device->survey.portability_subset ? 1 : 0,
+        .ppEnabledExtensionNames = &subset,
+    };
+    VkResult result = vkCreateDevice(physical, &info, NULL, &device->handle);
+    if (result != VK_SUCCESS) {
+        device->handle = VK_NULL_HANDLE;
+        return sy_vk_fail(device, result, "the driver cannot open %s", device->survey.caps.name);
+    }
+    vkGetDeviceQueue(device->handle, device->survey.queue_family, 0, &device->queue);
+    const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+                                            .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
+    const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
+    result = vkCreateSemaphore(device->handle, &semaphore, NULL, &device->timeline);
+    return result == VK_SUCCESS ? SY_OK : sy_vk_fail(device, result, "creating the timeline semaphore");
+}
+
+/// Everything open() does after the struct exists; on failure the caller closes what there is.
+static enum sy_status open_parts(struct sy_vk_device *device, uint32_t index)
+{
+    struct sy_ctx *ctx = device->base.ctx;
+    SY_TRY(read_segment_flops(device));
+    SY_TRY(sy_vk_instance_create(ctx, &device->validation, &device->instance));
+    VkPhysicalDevice *physical;
+    uint32_t count;
+    SY_TRY(sy_vk_physical_devices(ctx, &device->instance, &physical, &count));
+    if (index >= count) {
+        free(physical);
+        return sy_fail(ctx, SY_INVALID, "vulkan:%u: no such device, there are %u", index, count);
+    }
+    const VkPhysicalDevice chosen = physical[index];
+    free(physical);
+    sy_vk_survey(chosen, index, &device->survey);
+    device->base.caps = device->survey.caps;
+    if (device->survey.missing != NULL)
+        return sy_fail(ctx, SY_UNSUPPORTED, "vulkan:%u (%s, %s): the driver lacks %s; choose another device", index,
+                       device->survey.caps.name, device->survey.caps.api, device->survey.missing);
+    SY_TRY(open_logical(device, chosen));
+    SY_TRY(sy_vk_ring_create(device));
+    return sy_vk_pipeline_cache_load(device);
+}
+
+static void close_device(struct sy_device *base)
+{
+    struct sy_vk_device *device = (struct sy_vk_device *)base;
+    if (device->handle != VK_NULL_HANDLE) {
+        vkDeviceWaitIdle(device->handle); // also the safe thing to do on a lost device
+        if (device->pipeline_cache != VK_NULL_HANDLE && !base->lost)
+            sy_vk_pipeline_cache_store(device);
+        vkDestroyPipelineCache(device->handle, device->pipeline_cache, NULL);
+        sy_vk_ring_destroy(device);
+        vkDestroySemaphore(device->handle, device->timeline, NULL);
+        vkDestroyDevice(device->handle, NULL);
+    }
+    sy_vk_instance_destroy(&device->instance);
+    const struct sy_vk_validation *v = &device->validation;
+    if (v->errors > 0) // there is no status to return: the message must be seen in the log
+        (void)sy_fail(base->ctx, SY_DEVICE, "%s: validation: %u error%s, the first: %.800s", base->caps.id, v->errors,
+                      v->errors == 1 ? "" : "s", v->first);
+    free(device);
+}
+
+static enum sy_status open_device(struct sy_ctx *ctx, uint32_t index, struct sy_device **out)
+{
+    struct sy_vk_device *device = calloc(1, sizeof *device);
+    if (device == NULL)
+        return sy_fail(ctx, SY_NOMEM, "vulkan:%u: no host memory for the device", index);
+    device->base.backend = &sy_backend_vulkan;
+    device->base.ctx = ctx;
+    snprintf(device->base.caps.id, sizeof device->base.caps.id, "vulkan:%u", index);
+    device->validation.ctx = ctx;
+    device->validation.device_id = device->base.caps.id;
+    const enum sy_status status = open_parts(device, index);
+    if (status != SY_OK) {
+        close_device(&device->base);
+        return status;
+    }
+    *out = &device->base;
+    return SY_OK;
+}
+
+static enum sy_status wait_device(struct sy_device *base)
+{
+    struct sy_vk_device *device = (struct sy_vk_device *)base;
+    SY_TRY(sy_vk_wait(device, device->submitted));
+    const struct sy_vk_validation *v = &device->validation;
+    if (v->errors > 0)
+        return sy_fail(base->ctx, SY_DEVICE, "%s: validation: %u error%s, the first: %.800s", base->caps.id, v->errors,
+                       v->errors == 1 ? "" : "s", v->first);
+    return SY_OK;
+}
+
+const struct sy_backend sy_backend_vulkan = {
+    .id = SY_BACKEND_VULKAN,
+    .list = list,
+    .open = open_device,
+    .close = close_device,
+    .wait = wait_device,
+    .buffer_create = sy_vk_buffer_create,
+    .buffer_destroy = sy_vk_buffer_destroy,
+    .buffer_write = sy_vk_buffer_write,
+    .buffer_read = sy_vk_buffer_read,
+    .buffer_zero = sy_vk_buffer_zero,
+    .kernel_create = sy_vk_kernel_create,
+    .kernel_destroy = sy_vk_kernel_destroy,
+    .program_create = sy_vk_program_create,
+    .program_destroy = sy_vk_program_destroy,
+    .program_submit = sy_vk_program_submit,
+    .program_profile = sy_vk_program_profile,
+};

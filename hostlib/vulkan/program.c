@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: Apache-2.0
+// program.c: a list of dispatches becomes descriptor sets written once and command buffers recorded once.
+//
+// A program is cut into segments, one command buffer and one timeline value each, so that no submission runs into a
+// GPU watchdog. Their command buffers are recorded for simultaneous use: submit() then never waits for the previous
+// replay of the same program, which the queue's order and the opening barrier keep apart anyway.
+//
+// Inside a segment a barrier is put only where a dispatch touches bytes that an earlier one, since the last barrier,
+// wrote, or writes bytes that one read.
+#include "hostlib/vulkan/vulkan.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct sy_vk_device *device_of(const struct sy_vk_program *program)
+{
+    return (struct sy_vk_device *)program->base.device;
+}
+
+// ---- hazards -------------------------------------------------------------------------------------------------------
+
+struct range {
+    const struct sy_buffer *buffer;
+    uint64_t begin, end;
+    bool written;
+};
+
+/// What was touched since the last barrier.
+struct hazards {
+    struct range ranges[SY_VK_SEGMENT_DISPATCHES * SY_MAX_BINDINGS];
+    size_t count;
+};
+
+static struct range range_of(const struct sy_dispatch *dispatch, uint32_t i)
+{
+    const struct sy_binding *b = &dispatch->bindings[i];
+    return (struct range){b->buffer, b->offset_bytes, b->offset_bytes + b->bytes, dispatch->write_mask >> i & 1u};
+}
+
+static bool conflicts(const struct hazards *hazards, const struct sy_dispatch *dispatch)
+{
+    for (uint32_t i = 0; i < dispatch->kernel->params.binding_count; ++i) {
+        const struct range r = range_of(dispatch, i);
+        for (size_t j = 0; j < hazards->count; ++j) {
+            const struct range *o = &hazards->ranges[j];
+            if (r.buffer == o->buffer && r.begin < o->end && o->begin < r.end && (r.written || o->written))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void remember(struct hazards *hazards, const struct sy_dispatch *dispatch)
+{
+    for (uint32_t i = 0; i < dispatch->kernel->params.binding_count; ++i)
+        hazards->ranges[hazards->count++] = range_of(dispatch, i);
+}
+
+// ---- descriptors ---------------------------------------------------------------------------------------------------
+
+static VkResult allocate_sets(struct sy_vk_program *program)
+{
+    const struct sy_vk_device *device = device_of(program);
+    uint32_t constants = 0, buffers = 0;
+    for (size_t i = 0; i < program->count; ++i) {
+        const struct sy_kernel_params *params = &program->dispatches[i].kernel->params;
+        constants += params->const_binding != UINT32_MAX;
+        buffers += params->binding_count;
+    }
+    buffers -= constants;
+    VkDescriptorPoolSize sizes[2]; // a size of zero is not allowed: leave it out
+    uint32_t size_count = 0;
+    if (buffers > 0)
+        sizes[size_count++] = (VkDescriptorPoolSize){VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, buffers};
+    if (constants > 0)
+        sizes[size_count++] = (VkDescriptorPoolSize){VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER, constants};
+    const VkDescriptorPoolCreateInfo pool = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+        .maxSets = (uint32_t)program->count,
+        .poolSizeCount = size_count,
+        .pPoolSizes = sizes,
+    };
+    VkResult result = vkCreateDescriptorPool(device->handle, &pool, NULL, &program->descriptor_pool);
+    for (size_t i = 0; result == VK_SUCCESS && i < program->count; ++i) {
+        const struct sy_vk_kernel *kernel = (const struct sy_vk_kernel *)program->dispatches[i].kernel;
+        const VkDescriptorSetAllocateInfo info = {
+            .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+            .descriptorPool = program->descriptor_pool,
+            .descriptorSetCount = 1,
+            .pSetLayouts = &kernel->set_layout,
+        };
+        result = vkAllocateDescriptorSets(device->handle, &info, &program->sets[i]);
+    }
+    return result;
+}
+
+static enum sy_status write_set(struct sy_vk_program *program, size_t index)
+{
+    const struct sy_vk_device *device = device_of(program);
+    const struct sy_dispatch *dispatch = &program->dispatches[index];
+    const struct sy_kernel_params *params = &dispatch->kernel->params;
+    VkDescriptorBufferInfo buffers[SY_MAX_BINDINGS];
+    VkWriteDescriptorSet writes[SY_MAX_BINDINGS];
+    for (uint32_t i = 0; i < params->binding_count; ++i) {
+        const struct sy_binding *b = &dispatch->bindings[i];
+        const bool constant = i == params->const_binding;
+        if (constant && b->bytes > device->survey.max_uniform_bytes)
+            return sy_fail(device->base.ctx, SY_INVALID,
+                           "%s: dispatch %zu '%s': the constants in binding %u have %" PRIu64 " bytes, at most %" PRIu64
+                           " fit; bind their own range only",
+                           device->base.caps.id, index, dispatch->label, i, b->bytes, device->survey.max_uniform_bytes);
+        buffers[i] = (VkDescriptorBufferInfo){
+            .buffer = ((const struct sy_vk_buffer *)b->buffer)->handle, .offset = b->offset_bytes, .range = b->bytes};
+        writes[i] = (VkWriteDescriptorSet){
+            .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+            .dstSet = program->sets[index],
+            .dstBinding = i,
+            .descriptorCount = 1,
+            .descriptorType = constant ? VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+            .pBufferInfo = &buffers[i],
+        };
+    }
+    vkUpdateDescriptorSets(device->handle, params->binding_count, writes, 0, NULL);
+    return SY_OK;
+}
+
+// ---- recording -----------------------------------------------------------------------------------------------------
+
+/// Folds a linear count into x·y with as little overshoot as there can be; kernels guard the rest.
+static void fold(const struct sy_vk_device *device, uint64_t groups, uint32_t *x, uint32_t *y)
+{
+    const uint64_t most = device->base.caps.max_groups[0];
+    const uint64_t rows = (groups + most - 1) / most;
+    *x = (uint32_t)((groups + rows - 1) / rows);
+    *y = (uint32_t)rows;
+}
+
+void sy_vk_record_dispatch(const struct sy_vk_program *program, size_t index, VkCommandBuffer commands)
+{
+    const struct sy_vk_device *device = device_of(program);
+    const struct sy_dispatch *dispatch = &program->dispatches[index];
+    const struct sy_vk_kernel *kernel = (const struct sy_vk_kernel *)dispatch->kernel;
+    if (device->instance.label != NULL) {
+        const VkDebugUtilsLabelEXT label = {.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_LABEL_EXT,
+                                            .pLabelName = dispatch->label};
+        device->instance.label(commands, &label);
+    }
+    uint32_t x, y;
+    fold(device, dispatch->groups, &x, &y);
+    vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernel->pipeline);
+    vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernel->layout, 0, 1, &program->sets[index], 0,
+                            NULL);
+    vkCmdPushConstants(commands, kernel->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, kernel->base.params.args_bytes,
+                       dispatch->args);
+    vkCmdDispatch(commands, x, y, 1);
+}
+
+void sy_vk_barrier_between(VkCommandBuffer commands)
+{
+    sy_vk_barrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+                  VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                  VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_UNIFORM_READ_BIT);
+}
+
+static VkResult record_segment(const struct sy_vk_program *program, uint32_t s, struct hazards *hazards)
+{
+    VkCommandBuffer commands = program->commands[s];
+    const struct sy_vk_segment *segment = &program->segments[s];
+    const VkCommandBufferBeginInfo info = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+        .flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT,
+    };
+    const VkResult result = vkBeginCommandBuffer(commands, &info);
+    if (result != VK_SUCCESS)
+        return result;
+    sy_vk_barrier_begin(commands);
+    hazards->count = 0;
+    for (size_t i = segment->first; i < segment->first + segment->count; ++i) {
+        if (conflicts(hazards, &program->dispatches[i])) {
+            sy_vk_barrier_between(commands);
+            hazards->count = 0;
+        }
+        remember(hazards, &program->dispatches[i]);
+        sy_vk_record_dispatch(program, i, commands);
+    }
+    if (s + 1 == program->segment_count)
+        sy_vk_barrier_end(commands);
+    return vkEndCommandBuffer(commands);
+}
+
+VkResult sy_vk_commands_create(struct sy_vk_device *device, VkCommandPool *pool, VkCommandBuffer *commands,
+                               uint32_t count)
+{
+    const VkCommandPoolCreateInfo pool_info = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                               .queueFamilyIndex = device->survey.queue_family};
+    const VkResult result = vkCreateCommandPool(device->handle, &pool_info, NULL, pool);
+    if (result != VK_SUCCESS)
+        return result;
+    const VkCommandBufferAllocateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = *pool,
+        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+        .commandBufferCount = count,
+    };
+    return vkAllocateCommandBuffers(device->handle, &info, commands);
+}
+
+static VkResult record(struct sy_vk_program *program)
+{
+    struct sy_vk_device *device = device_of(program);
+    struct hazards *hazards = malloc(sizeof *hazards);
+    if (hazards == NULL)
+        return VK_ERROR_OUT_OF_HOST_MEMORY;
+    VkResult result = sy_vk_commands_create(device, &program->pool, program->commands, program->segment_count);
+    for (uint32_t s = 0; result == VK_SUCCESS && s < program->segment_count; ++s) {
+        result = record_segment(program, s, hazards);
+        sy_vk_submit_prepare(device, &program->commands[s], &program->infos[s], &program->timelines[s],
+                             &program->values[s]);
+    }
+    free(hazards);
+    return result;
+}
+
+// ---- the vtable's part ---------------------------------------------------------------------------------------------
+
+/// Fills program->segments (NULL: only counts them).
+static uint32_t cut(const struct sy_vk_program *program, struct sy_vk_segment *segments)
+{
+    const double most = device_of(program)->segment_flops;
+    uint32_t count = 0;
+    size_t first = 0;
+    double flops = 0;
+    for (size_t i = 0; i < program->count; ++i) {
+        const double more = program->dispatches[i].flops;
+        if (i > first && (i - first == SY_VK_SEGMENT_DISPATCHES || flops + more > most)) {
+            if (segments != NULL)
+                segments[count] = (struct sy_vk_segment){first, i - first};
+            ++count;
+            first = i;
+            flops = 0;
+        }
+        flops += more;
+    }
+    if (segments != NULL)
+        segments[count] = (struct sy_vk_segment){first, program->count - first};
+    return count + 1;
+}
+
+static void collect_uses(struct sy_vk_program *program)
+{
+    for (size_t i = 0; i < program->count; ++i) {
+        const struct sy_dispatch *dispatch = &program->dispatches[i];
+        for (uint32_t b = 0; b < dispatch->kernel->params.binding_count; ++b) {
+            struct sy_vk_buffer *buffer = (struct sy_vk_buffer *)dispatch->bindings[b].buffer;
+            size_t at = 0;
+            while (at < program->use_count && program->uses[at].buffer != buffer)
+                ++at;
+            if (at == program->use_count)
+                program->uses[program->use_count++] = (struct sy_vk_use){.buffer = buffer};
+            program->uses[at].written |= dispatch->write_mask >> b & 1u;
+        }
+    }
+}
+
+static bool allocate_arrays(struct sy_vk_program *program, const struct sy_dispatch *dispatches)
+{
+    program->dispatches = malloc(program->count * sizeof *program->dispatches);
+    if (program->dispatches == NULL)
+        return false;
+    memcpy(program->dispatches, dispatches, program->count * sizeof *program->dispatches);
+    size_t bindings = 0;
+    for (size_t i = 0; i < program->count; ++i)
+        bindings += dispatches[i].kernel->params.binding_count;
+    program->segment_count = cut(program, NULL);
+    const size_t n = program->segment_count;
+    program->sets = calloc(program->count, sizeof *program->sets);
+    program->uses = calloc(bindings, sizeof *program->uses);
+    program->segments = calloc(n, sizeof *program->segments);
+    program->commands = calloc(n, sizeof *program->commands);
+    program->infos = calloc(n, sizeof *program->infos);
+    program->timelines = calloc(n, sizeof *program->timelines);
+    program->values = calloc(n, sizeof *program->values);
+    return program->sets != NULL && program->uses != NULL && program->segments != NULL && program->commands != NULL &&
+           program->infos != NULL && program->timelines != NULL && program->values != NULL;
+}
+
+static enum sy_status build(struct sy_vk_program *program, const struct sy_dispatch *dispatches)
+{
+    struct sy_vk_device *device = device_of(program);
+    if (!allocate_arrays(program, dispatches))
+        return sy_fail(device->base.ctx, SY_NOMEM, "%s: no host memory for a program of %zu dispatches",
+                       device->base.caps.id, program->count);
+    cut(program, program->segments);
+    collect_uses(program);
+    VkResult result = allocate_sets(program);
+    if (result != VK_SUCCESS)
+        return sy_vk_fail(device, result, "allocating %zu descriptor sets", program->count);
+    for (size_t i = 0; i < program->count; ++i)
+        SY_TRY(write_set(program, i));
+    result = record(program);
+    if (result != VK_SUCCESS)
+        return sy_vk_fail(device, result, "recording %zu dispatches", program->count);
+    return SY_OK;
+}
+
+enum sy_status sy_vk_program_create(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,
+                                    struct sy_program **out)
+{
+    struct sy_vk_program *program = calloc(1, sizeof *program);
+    if (program == NULL)
+        return sy_fail(device->ctx, SY_NOMEM, "%s: no host memory for a program", device->caps.id);
+    program->base.device = device;
+    program->count = count;
+    const enum sy_status status = build(program, dispatches);
+    if (status != SY_OK) {
+        sy_vk_program_destroy(&program->base);
+        return status;
+    }
+    *out = &program->base;
+    return SY_OK;
+}
+
+void sy_vk_program_destroy(struct sy_program *base)
+{
+    struct sy_vk_program *program = (struct sy_vk_program *)base;
+    struct sy_vk_device *device = device_of(program);
+    if (program->values != NULL)
+        sy_vk_drain(device, program->values[program->segment_count - 1]);
+    if (device->latest == program)
+        device->latest = NULL;
+    vkDestroyCommandPool(device->handle, program->pool, NULL);
+    vkDestroyDescriptorPool(device->handle, program->descriptor_pool, NULL);
+    free(program->dispatches);
+    free(program->sets);
+    free(program->uses);
+    free(program->segments);
+    free(program->commands);
+    free(program->infos);
+    free(program->timelines);
+    free(program->values);
+    free(program);
+}
+
+/// One call, but one batch per segment: each signals a value of its own, so a driver cannot merge them into one job.
+enum sy_status sy_vk_program_submit(struct sy_program *base)
+{
+    struct sy_vk_program *program = (struct sy_vk_program *)base;
+    struct sy_vk_device *device = device_of(program);
+    device->latest = program;
+    SY_TRY(sy_vk_submit(device, program->infos, program->values, program->segment_count));
+    for (size_t i = 0; i < program->use_count; ++i) {
+        struct sy_vk_buffer *buffer = program->uses[i].buffer;
+        buffer->last_use = device->submitted;
+        if (program->uses[i].written)
+            buffer->last_write = device->submitted;
+    }
+    return SY_OK;
+}
+
+void sy_vk_program_where(const struct sy_vk_program *program, uint64_t finished, char *text, size_t size)
+{
+    const char *name = program->base.name != NULL ? program->base.name : "?";
+    if (finished + 1 < program->values[0]) { // an earlier replay, another program, or a copy
+        snprintf(text, size, " (in work queued before the latest replay of program '%s')", name);
+        return;
+    }
+    uint32_t s = 0;
+    while (s < program->segment_count && program->values[s] <= finished)
+        ++s;
+    if (s == program->segment_count) {
+        snprintf(text, size, " (after program '%s', which was done)", name);
+        return;
+    }
+    const struct sy_vk_segment *segment = &program->segments[s];
+    const size_t last = segment->first + segment->count - 1;
+    snprintf(text, size, " (program '%s', between dispatch %zu '%s' and %zu '%s')", name, segment->first,
+             program->dispatches[segment->first].label, last, program->dispatches[last].label);
+}

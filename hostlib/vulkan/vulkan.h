@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// vulkan.h: what the files of this folder share. Private to hostlib/vulkan; <vulkan/vulkan.h> is included here only.
+//
+// One queue and one timeline semaphore per device: every submission signals the next value, so "is it done?" is a
+// comparison of integers, for programs, buffers and the staging ring alike.
+#pragma once
+
+#include <vulkan/vulkan.h>
+
+#include "hostlib/backend.h"
+
+#define SY_VK_RING_SLOTS 4u
+#define SY_VK_SLOT_BYTES ((uint64_t)4 << 20)
+#define SY_VK_SEGMENT_DISPATCHES 256u
+
+// ---- instance.c ----------------------------------------------------------------------------------------------------
+
+/// What the validation layer had to say. Its address is handed to the layer: it must not move while the instance lives.
+struct sy_vk_validation {
+    struct sy_ctx *ctx;
+    const char *device_id;
+    uint32_t errors;
+    char first[1024];
+};
+
+struct sy_vk_instance {
+    VkInstance handle; ///< VK_NULL_HANDLE: no driver or no loader.
+    VkDebugUtilsMessengerEXT messenger;
+    PFN_vkCmdInsertDebugUtilsLabelEXT label; ///< NULL without validation.
+};
+
+/// No driver is not an error: `out->handle` stays null. With `validation`, the layer is switched on when the
+/// environment asks for it (SY_VULKAN_VALIDATION=1, or =sync for synchronisation checks too).
+SY_MUST_CHECK enum sy_status sy_vk_instance_create(struct sy_ctx *ctx, struct sy_vk_validation *validation,
+                                                   struct sy_vk_instance *out);
+void sy_vk_instance_destroy(struct sy_vk_instance *instance);
+/// `*out` is malloc'ed; NULL when there are none.
+SY_MUST_CHECK enum sy_status sy_vk_physical_devices(struct sy_ctx *ctx, const struct sy_vk_instance *instance,
+                                                    VkPhysicalDevice **out, uint32_t *out_count);
+const char *sy_vk_result_name(VkResult result);
+
+// ---- survey.c ------------------------------------------------------------------------------------------------------
+
+/// Memory types worth trying, best first.
+struct sy_vk_types {
+    uint32_t index[VK_MAX_MEMORY_TYPES];
+    uint32_t count;
+};
+
+/// Everything decided about a physical device before it is opened.
+struct sy_vk_survey {
+    struct sy_caps caps;
+    const char *missing;     ///< The first mandatory thing it lacks, or NULL.
+    bool portability_subset; ///< A layered driver: the extension must then be enabled.
+    uint32_t vendor_id, device_id;
+    uint8_t cache_uuid[VK_UUID_SIZE];
+    uint32_t queue_family;
+    uint64_t timestamp_mask; ///< 0: no timestamps on this queue.
+    double timestamp_ns;
+    uint64_t max_uniform_bytes, flush_atom;
+    VkPhysicalDeviceMemoryProperties memory;
+    struct sy_vk_types buffer_types, staging_types;
+    bool mapped; ///< Buffers are host-visible and stay mapped: no staging.
+};
+
+void sy_vk_survey(VkPhysicalDevice physical, uint32_t index, struct sy_vk_survey *out);
+
+// ---- device.c ------------------------------------------------------------------------------------------------------
+
+struct sy_vk_memory {
+    VkDeviceMemory handle;
+    VkDeviceSize bytes;
+    uint8_t *map; ///< NULL when the host cannot see it.
+    bool coherent;
+};
+
+/// Command buffers for fills and copies, with a piece of mapped staging memory each (none on mapped devices).
+struct sy_vk_ring {
+    VkCommandPool pool;
+    VkBuffer buffer;
+    struct sy_vk_memory memory;
+    struct {
+        VkCommandBuffer commands;
+        uint64_t value; ///< Timeline value of its latest submission.
+    } slots[SY_VK_RING_SLOTS];
+    uint32_t next;
+};
+
+struct sy_vk_program; // below
+
+struct sy_vk_device {
+    struct sy_device base;
+    struct sy_vk_validation validation;
+    struct sy_vk_instance instance;
+    struct sy_vk_survey survey;
+    VkDevice handle;
+    VkQueue queue;
+    VkSemaphore timeline;
+    uint64_t submitted; ///< Value the latest submission will signal.
+    uint64_t finished;  ///< Latest value known to be reached.
+    struct sy_vk_ring ring;
+    VkPipelineCache pipeline_cache;
+    size_t pipeline_cache_bytes; ///< As loaded from disk.
+    double segment_flops;
+    struct sy_vk_program *latest; ///< Latest program submitted, for reports.
+};
+
+/// Turns a driver's refusal into a status and a message "vulkan:0: <what>: VK_ERROR_…". Anything but an out-of-memory
+/// marks the device as lost.
+SY_PRINTF(3, 4)
+SY_MUST_CHECK enum sy_status sy_vk_fail(struct sy_vk_device *device, VkResult result, const char *format, ...);
+/// Numbers the submissions (filling in the value each one signals), then hands them over in order. `infos[i]` already
+/// points to `timelines[i]`, which points to `values[i]`; see sy_vk_submit_prepare().
+SY_MUST_CHECK enum sy_status sy_vk_submit(struct sy_vk_device *device, const VkSubmitInfo *infos, uint64_t *values,
+                                          uint32_t count);
+void sy_vk_submit_prepare(struct sy_vk_device *device, const VkCommandBuffer *commands, VkSubmitInfo *info,
+                          VkTimelineSemaphoreSubmitInfo *timeline, uint64_t *value);
+/// Blocks until `value` is reached.
+SY_MUST_CHECK enum sy_status sy_vk_wait(struct sy_vk_device *device, uint64_t value);
+/// Before destroying what the submission of `value` uses: waits for it on a failed device, too.
+void sy_vk_drain(struct sy_vk_device *device, uint64_t value);
+/// A memory barrier over everything between two sets of stages.
+void sy_vk_barrier(VkCommandBuffer commands, VkPipelineStageFlags from, VkAccessFlags wrote, VkPipelineStageFlags to,
+                   VkAccessFlags will);
+/// First command of every command buffer: sees what earlier submissions wrote, and may overwrite what they read.
+void sy_vk_barrier_begin(VkCommandBuffer commands);
+/// Last command of whatever the host may read after waiting.
+void sy_vk_barrier_end(VkCommandBuffer commands);
+
+// ---- buffer.c ------------------------------------------------------------------------------------------------------
+
+struct sy_vk_buffer {
+    struct sy_buffer base;
+    VkBuffer handle;
+    struct sy_vk_memory memory;
+    uint64_t last_use, last_write; ///< Timeline values: host writes wait for the one, host reads for the other.
+};
+
+SY_MUST_CHECK enum sy_status sy_vk_ring_create(struct sy_vk_device *device);
+void sy_vk_ring_destroy(struct sy_vk_device *device);
+enum sy_status sy_vk_buffer_create(struct sy_device *device, uint64_t bytes, struct sy_buffer **out);
+void sy_vk_buffer_destroy(struct sy_buffer *buffer);
+enum sy_status sy_vk_buffer_write(struct sy_buffer *buffer, uint64_t offset, const void *source, uint64_t bytes);
+enum sy_status sy_vk_buffer_read(struct sy_buffer *buffer, uint64_t offset, void *destination, uint64_t bytes);
+enum sy_status sy_vk_buffer_zero(struct sy_buffer *buffer, uint64_t offset, uint64_t bytes);
+
+// ---- kernel.c ------------------------------------------------------------------------------------------------------
+
+struct sy_vk_kernel {
+    struct sy_kernel base;
+    VkDescriptorSetLayout set_layout;
+    VkPipelineLayout layout;
+    VkPipeline pipeline;
+};
+
+SY_MUST_CHECK enum sy_status sy_vk_pipeline_cache_load(struct sy_vk_device *device);
+void sy_vk_pipeline_cache_store(struct sy_vk_device *device);
+enum sy_status sy_vk_kernel_create(struct sy_device *device, const struct sy_kernel_params *params,
+                                   struct sy_kernel **out);
+void sy_vk_kernel_destroy(struct sy_kernel *kernel);
+
+// ---- program.c -----------------------------------------------------------------------------------------------------
+
+/// A run of dispatches in one command buffer.
+struct sy_vk_segment {
+    size_t first, count;
+};
+
+/// A buffer the program touches, so that host copies know whom to wait for.
+struct sy_vk_use {
+    struct sy_vk_buffer *buffer;
+    bool written;
+};
+
+struct sy_vk_program {
+    struct sy_program base;
+    struct sy_dispatch *dispatches;
+    size_t count;
+    VkDescriptorPool descriptor_pool;
+    VkDescriptorSet *sets;
+    struct sy_vk_use *uses;
+    size_t use_count;
+    VkCommandPool pool;
+    struct sy_vk_segment *segments;
+    uint32_t segment_count;
+    // One entry per segment; `infos` points into the other three.
+    VkCommandBuffer *commands;
+    VkSubmitInfo *infos;
+    VkTimelineSemaphoreSubmitInfo *timelines;
+    uint64_t *values;
+};
+
+enum sy_status sy_vk_program_create(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,
+                                    struct sy_program **out);
+void sy_vk_program_destroy(struct sy_program *program);
+enum sy_status sy_vk_program_submit(struct sy_program *program);
+/// Writes which program and dispatches were running when the timeline stood at `finished`.
+void sy_vk_program_where(const struct sy_vk_program *program, uint64_t finished, char *text, size_t size);
+/// Binds and launches dispatch `index`.
+void sy_vk_record_dispatch(const struct sy_vk_program *program, size_t index, VkCommandBuffer commands);
+/// Makes what earlier dispatches of a command buffer wrote visible to later ones.
+void sy_vk_barrier_between(VkCommandBuffer commands);
+/// A pool with `count` command buffers; on failure `*pool` may be left for the caller to destroy.
+VkResult sy_vk_commands_create(struct sy_vk_device *device, VkCommandPool *pool, VkCommandBuffer *commands,
+                               uint32_t count);
+
+// ---- profile.c -----------------------------------------------------------------------------------------------------
+
+enum sy_status sy_vk_program_profile(struct sy_program *program, uint64_t *out_ns);

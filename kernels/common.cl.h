@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// common.cl.h: what every kernel starts with. Knobs, each with a default so that a file compiles alone:
+//   WG   work-items of a work-group (1 on CPUs: reductions and barriers then compile away)
+//   VEC  elements per vector step (16 on CPUs, 4 on GPUs)
+//   T_BF16, O_BF16  storage of `t` and `o` bindings is bf16 instead of f32
+#ifndef SY_COMMON_CL_H
+#define SY_COMMON_CL_H
+#pragma OPENCL FP_CONTRACT OFF
+#include "op_args.h"
+
+#ifndef WG
+#define WG 64
+#endif
+#ifndef VEC
+#define VEC 4
+#endif
+#define SY_CAT_(a, b) a##b
+#define SY_CAT(a, b) SY_CAT_(a, b)
+#define VF SY_CAT(float, VEC)
+#define VU SY_CAT(uint, VEC)
+#define VUS SY_CAT(ushort, VEC)
+#define V_AS_F SY_CAT(as_float, VEC)
+#define V_AS_U SY_CAT(as_uint, VEC)
+#define V_TO_U SY_CAT(convert_uint, VEC)
+#define V_TO_US SY_CAT(convert_ushort, VEC)
+#define V_LOAD SY_CAT(vload, VEC)
+#define V_STORE SY_CAT(vstore, VEC)
+
+#define KERNEL __kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+// Linear index of the work-group. On Vulkan the grid may be folded, so kernels guard it there and here alike.
+#define GROUP_ID ((uint)get_group_id(0))
+#define GROUP_GUARD(total)
+#if WG == 1
+#define LOCAL_ID 0u
+#define BARRIER()
+#else
+#define LOCAL_ID ((uint)get_local_id(0)) // read once into a const local
+#define BARRIER() barrier(CLK_LOCAL_MEM_FENCE)
+#endif
+
+inline float bf16_load(ushort h) { return as_float((uint)h << 16); }
+inline ushort bf16_round(float f)
+{
+    const uint b = as_uint(f);
+    if ((b & 0x7fffffffu) > 0x7f800000u)
+        return (ushort)((b >> 16) | 0x40u);
+    return (ushort)((b + 0x7fffu + ((b >> 16) & 1u)) >> 16);
+}
+inline VF bf16_load_v(VUS h) { return V_AS_F(V_TO_U(h) << 16); }
+inline VUS bf16_round_v(VF f)
+{
+    const VU b = V_AS_U(f);
+    const VU r = (b + 0x7fffu + ((b >> 16) & 1u)) >> 16;
+    const VU nan = (b >> 16) | 0x40u;
+    return V_TO_US(select(r, nan, (b & 0x7fffffffu) > 0x7f800000u));
+}
+
+#ifdef T_BF16
+typedef ushort T;
+#define T_LD(p, i) bf16_load((p)[i])
+#define T_ST(p, i, v) ((p)[i] = bf16_round(v))
+#define T_LDV(p, i) bf16_load_v(V_LOAD(0, (p) + (i)))
+#define T_STV(p, i, v) V_STORE(bf16_round_v(v), 0, (p) + (i))
+#else
+typedef float T;
+#define T_LD(p, i) ((p)[i])
+#define T_ST(p, i, v) ((p)[i] = (v))
+#define T_LDV(p, i) V_LOAD(0, (p) + (i))
+#define T_STV(p, i, v) V_STORE((v), 0, (p) + (i))
+#endif
+#ifdef O_BF16
+typedef ushort O;
+#define O_LD(p, i) bf16_load((p)[i])
+#define O_ST(p, i, v) ((p)[i] = bf16_round(v))
+#define O_LDV(p, i) bf16_load_v(V_LOAD(0, (p) + (i)))
+#define O_STV(p, i, v) V_STORE(bf16_round_v(v), 0, (p) + (i))
+#else
+typedef float O;
+#define O_LD(p, i) ((p)[i])
+#define O_ST(p, i, v) ((p)[i] = (v))
+#define O_LDV(p, i) V_LOAD(0, (p) + (i))
+#define O_STV(p, i, v) V_STORE((v), 0, (p) + (i))
+#endif
+
+// Sum of a vector's lanes, pairwise: the same order on every device.
+inline float vsum2(float2 v) { return v.x + v.y; }
+inline float vsum4(float4 v) { return vsum2(v.lo + v.hi); }
+inline float vsum8(float8 v) { return vsum4(v.lo + v.hi); }
+inline float vsum16(float16 v) { return vsum8(v.lo + v.hi); }
+#define VSUM SY_CAT(vsum, VEC)
+
+// Sum over the work-group, in every item. `scratch` is __local float[WG]; call it at the kernel's top level only.
+#if WG == 1
+#define LOCAL_SCRATCH(name)
+#define GROUP_SUM(name, value, result) const float result = (value)
+#define GROUP_MAX(name, value, result) const float result = (value)
+#else
+#define LOCAL_SCRATCH(name) __local float name[WG]
+#define GROUP_REDUCE_(name, value, result, expr)                        \
+    name[lid] = (value);                                                \
+    BARRIER();                                                          \
+    for (uint half_ = WG / 2; half_ > 0; half_ /= 2) {                  \
+        if (lid < half_) {                                              \
+            const float a_ = name[lid], b_ = name[lid + half_];         \
+            name[lid] = (expr);                                         \
+        }                                                               \
+        BARRIER();                                                      \
+    }                                                                   \
+    const float result = name[0];                                       \
+    BARRIER()
+#define GROUP_SUM(name, value, result) GROUP_REDUCE_(name, value, result, a_ + b_)
+#define GROUP_MAX(name, value, result) GROUP_REDUCE_(name, value, result, fmax(a_, b_))
+#endif
+#endif

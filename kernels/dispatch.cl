@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// dispatch: xe[s] = x[src[s] / k], zeros where src[s] = −1 (an unused slot). Nothing is computed: rows are copied.
+//   x [rows, dim] t · src [slots] i32 = token·k + choice · xe [slots, dim] t
+// Launch: one work-group does SY_ROWS(WG) slots. Bit-equal everywhere.
+#include "common.cl.h"
+#include "chunk.h"
+
+KERNEL void dispatch(__global const T *restrict x, __global const int *restrict src, __global T *restrict xe,
+                     const struct sy_dispatch_args p)
+{
+    GROUP_GUARD(SY_PIECES(p.slots, SY_ROWS(WG)));
+    const uint lid = LOCAL_ID, first = GROUP_ID * SY_ROWS(WG), count = min(SY_ROWS(WG), p.slots - first);
+    const uint vectors = p.dim / VEC * VEC;
+    for (uint s = first; s < first + count; ++s) {
+        const int source = src[s];
+        const bool used = source >= 0;
+        const uint from = used ? (uint)source / p.k * p.dim : 0u, to = s * p.dim;
+        if (used) {
+            for (uint i = lid * VEC; i < vectors; i += WG * VEC)
+                V_STORE(V_LOAD(0, x + from + i), 0, xe + to + i);
+        } else {
+            for (uint i = lid * VEC; i < vectors; i += WG * VEC)
+                T_STV(xe, to + i, (VF)(0.0f));
+        }
+        for (uint i = vectors + lid; i < p.dim; i += WG)
+            xe[to + i] = used ? x[from + i] : (T)0;
+    }
+}

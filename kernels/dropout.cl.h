@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// dropout.cl.h: dropout factors of a run of columns, for dropout, residual, relu and geglu; include after common.cl.h.
+//
+// Element (row, col) is dropped when its Philox bits are < threshold. One Philox call yields four columns. A CPU runs
+// VEC calls side by side (one per vector lane), other devices one call per four columns of a vector.
+#ifndef SY_DROPOUT_CL_H
+#define SY_DROPOUT_CL_H
+#include "chunk.h"
+#include "philox.h"
+
+#if WG == 1
+#define DROP_VECS 4
+#else
+#define DROP_VECS 1
+#endif
+#define DROP_COLS (DROP_VECS * VEC) // columns of one step
+
+// What is the same for all columns of a row. `random` false: every factor is `fixed`.
+struct drop_row {
+    uint threshold, stream, plane, row, key0, key1;
+    float scale, fixed;
+    bool random;
+};
+
+inline struct drop_row drop_row(__constant const struct sy_step *c, uint threshold, float scale, uint stream,
+                                uint stack, uint row, uint plane)
+{
+    struct drop_row d;
+    d.threshold = threshold;
+    d.stream = stream;
+    d.plane = plane;
+    d.row = (stack != 0u ? c->row_dec : c->row_enc) + row;
+    d.key0 = c->seed_lo;
+    d.key1 = c->seed_hi ^ c->step;
+    d.scale = scale;
+    d.fixed = 1.0f;
+    d.random = threshold != 0u;
+    return d;
+}
+
+// The same for row i of an FFN's hidden activations; `row` names the token when p.indexed (op_args.h).
+inline struct drop_row ffn_row(__constant const struct sy_step *c, const struct sy_ffn_act_args p,
+                               __global const int *row, uint i)
+{
+    const int source = p.indexed != 0u ? row[i] : (int)i;
+    const uint k = p.indexed != 0u ? p.k : 1u;
+    struct drop_row d = drop_row(c, p.threshold, p.scale, p.stream, p.stack, (uint)source / k, (uint)source % k);
+    if (p.indexed != 0u && source < 0) { // unused slot: its row is all zeros
+        d.random = false;
+        d.fixed = 0.0f;
+    }
+    return d;
+}
+
+#if DROP_VECS == 4
+inline VU drop_mulhi(uint a, VU b) { return mul_hi((VU)(a), b); }
+
+// Lane i holds a0 b0 a1 b1 …: first or second halves of a and b, interleaved.
+inline VU zip_lo(VU a, VU b)
+{
+    VU r;
+    r.even = a.lo;
+    r.odd = b.lo;
+    return r;
+}
+inline VU zip_hi(VU a, VU b)
+{
+    VU r;
+    r.even = a.hi;
+    r.odd = b.hi;
+    return r;
+}
+
+// sy_philox() for VEC neighbouring groups of four columns; bits come out in column order.
+inline void drop_bits(const struct drop_row *d, uint col, VU bits[4])
+{
+    const uint lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    VU c0 = (VU)(col / 4u) + V_LOAD(0, lanes), c1 = (VU)(d->row), c2 = (VU)(d->stream), c3 = (VU)(d->plane);
+    uint k0 = d->key0, k1 = d->key1;
+    for (uint round = 0u; round < 10u; ++round) {
+        const VU hi0 = drop_mulhi(0xD2511F53u, c0), lo0 = 0xD2511F53u * c0;
+        const VU hi1 = drop_mulhi(0xCD9E8D57u, c2), lo1 = 0xCD9E8D57u * c2;
+        c0 = hi1 ^ c1 ^ k0;
+        c1 = lo1;
+        c2 = hi0 ^ c3 ^ k1;
+        c3 = lo0;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    const VU even_lo = zip_lo(c0, c2), odd_lo = zip_lo(c1, c3), even_hi = zip_hi(c0, c2), odd_hi = zip_hi(c1, c3);
+    bits[0] = zip_lo(even_lo, odd_lo);
+    bits[1] = zip_hi(even_lo, odd_lo);
+    bits[2] = zip_lo(even_hi, odd_hi);
+    bits[3] = zip_hi(even_hi, odd_hi);
+}
+#else
+inline void drop_bits(const struct drop_row *d, uint col, VU bits[1])
+{
+    uint words[VEC];
+    for (uint i = 0u; i < VEC; i += 4u)
+        vstore4(sy_philox((col + i) / 4u, d->row, d->stream, d->plane, d->key0, d->key1), 0, words + i);
+    bits[0] = V_LOAD(0, words);
+}
+#endif
+
+// Factors of columns col … col + DROP_COLS − 1 (col a multiple of 4): `scale`, or 0 where dropped.
+inline void drop_factors(const struct drop_row *d, uint col, VF factor[DROP_VECS])
+{
+    if (d->random) {
+        VU bits[DROP_VECS];
+        drop_bits(d, col, bits);
+        for (uint v = 0u; v < DROP_VECS; ++v)
+            factor[v] = select((VF)(d->scale), (VF)(0.0f), bits[v] < (VU)(d->threshold));
+    } else {
+        for (uint v = 0u; v < DROP_VECS; ++v)
+            factor[v] = (VF)(d->fixed);
+    }
+}
+
+// One scalar per column, for the end of a row.
+inline void drop_scalars(const VF factor[DROP_VECS], float out[DROP_COLS])
+{
+    for (uint v = 0u; v < DROP_VECS; ++v)
+        V_STORE(factor[v], v, out);
+}
+
+// value · factor; 0 for factor 0 even where the value is no number (unused rows hold anything).
+inline VF kept_v(VF value, VF factor) { return select((VF)(0.0f), value * factor, factor > (VF)(0.0f)); }
+inline float kept(float value, float factor) { return factor > 0.0f ? value * factor : 0.0f; }
+#endif

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// matmul_dw: w[e][m][n] (+)= alpha · Σ_{r = off[e]}^{off[e+1]−1} y[r,m] · x[r,n], the gradient of a weight.
+//   y    t [rows, M]
+//   x    t [rows, N]
+//   off  i [E + 1]  first row of each expert (read when experts > 1)
+//   w    f [E, M, N]
+// Launch: one work-group per (expert, TILE_ROWS rows, TILE_COLS columns of w) (tile.cl.h).
+// Determinism: each output is one chain of fma over ascending r.
+#undef O_BF16 // w is f32 whatever the activations are
+#include "common.cl.h"
+#include "tile.cl.h"
+
+KERNEL void matmul_dw(__global const T *restrict y, __global const T *restrict x, __global const int *restrict off,
+                      __global float *restrict w, const struct sy_matmul_dw_args p)
+{
+    const uint across = (p.n + TILE_COLS - 1) / TILE_COLS, down = (p.m + TILE_ROWS - 1) / TILE_ROWS;
+    GROUP_GUARD(p.experts * down * across);
+    const uint lid = LOCAL_ID, ix = lid % ITEMS_X, iy = lid / ITEMS_X;
+    const uint col0 = GROUP_ID % across * TILE_COLS, row0 = GROUP_ID / across % down * TILE_ROWS;
+    const uint expert = GROUP_ID / across / down;
+    const uint first = p.experts > 1 ? (uint)off[expert] : 0, end = p.experts > 1 ? (uint)off[expert + 1] : p.rows;
+
+    __local float a_slice[A_SLICE], b_slice[B_SLICE];
+    float4 sum[2 * SY_ITEM];
+    clear_item(sum);
+    for (uint r = first; r < end; r += SLICE) {
+        load_slice(a_slice, A_LD, TILE_ROWS, y + (size_t)r * p.m + row0, p.m, false, p.m - row0, end - r, lid);
+        load_slice(b_slice, B_LD, TILE_COLS, x + (size_t)r * p.n + col0, p.n, false, p.n - col0, end - r, lid);
+        BARRIER();
+        multiply_slice(a_slice, b_slice, ix, iy, sum);
+        BARRIER();
+    }
+    store_item(w + ((size_t)expert * p.m + row0) * p.n + col0, p.n, p.m - row0, p.n - col0, ix, iy, sum, p.alpha,
+               p.accumulate);
+}

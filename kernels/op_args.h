@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// op_args.h: the argument struct of every op and the step constants, shared by C11, OpenCL C and GLSL.
+//
+// Only 4-byte scalar fields; at most 128 bytes (Vulkan's minimum of push constants).
+// Shape letters: SPEC §1 and docs/glossary.md. "rows" counts token rows (B·S or B·T) unless said otherwise.
+#ifndef SY_OP_ARGS_H
+#define SY_OP_ARGS_H
+
+#if defined(VULKAN)
+#define u32 uint
+#define f32 float
+#define sample sample_ // a reserved word of GLSL, a field below
+#define SY_STRUCT(name) struct name
+#elif defined(__OPENCL_C_VERSION__)
+#define u32 uint
+#define f32 float
+#define SY_STRUCT(name) struct name
+#else
+#include <stdint.h>
+typedef uint32_t u32;
+typedef float f32;
+#define SY_STRUCT(name) struct name
+#endif
+
+// What changes from step to step. One small buffer (binding type `c`), written by the host before each replay.
+SY_STRUCT(sy_step)
+{
+    u32 step;            // t = 1, 2, …
+    u32 seed_lo, seed_hi;
+    f32 lr;              // learning rate
+    f32 beta2;           // Adafactor: 1 − t^−0.8
+    f32 adam_c1, adam_c2; // AdamW: 1/(1−β1^t), 1/(1−β2^t)
+    f32 inv_labels;      // 1 / non-ignored target tokens of the whole step
+    f32 inv_tokens_enc, inv_tokens_dec; // 1 / non-padding tokens of the whole step
+    f32 inv_groups_enc, inv_groups_dec; // 1 / routing groups with at least one such token
+    u32 row_enc, row_dec; // index within the step of this micro-batch's first token row
+    u32 sequence;        // index within the step of this micro-batch's first sequence
+    u32 position;        // decoding: position of query row 0
+};
+
+SY_STRUCT(sy_fill_args) { u32 n; f32 value; };
+SY_STRUCT(sy_cast_args) { u32 n; };
+SY_STRUCT(sy_add_args) { u32 n; };
+
+// dropout, residual. Element (row, col) is dropped when philox(row0 + row, col) < threshold; kept ones × scale.
+// threshold = round(rate · 2^32); 0 = nothing is dropped. stack: 0 encoder, 1 decoder (chooses row0 from sy_step).
+SY_STRUCT(sy_dropout_args) { u32 rows, cols, threshold; f32 scale; u32 stream, stack; };
+
+// y[j] (+)= scale · Σ_p part[p][j]
+SY_STRUCT(sy_sum_rows_args) { u32 parts, n, accumulate; f32 scale; };
+
+SY_STRUCT(sy_embed_args) { u32 rows, dim, vocab; };
+// index (I32): [0] U = distinct ids; [1 .. 1+rows) the ids, ascending; [1+rows .. 2+2·rows) start of each id's
+// run (U+1 entries used); [2+2·rows .. 2+3·rows) row numbers sorted by id, ascending within an id. Made on the host.
+SY_STRUCT(sy_embed_bwd_args) { u32 rows, dim, vocab; };
+
+SY_STRUCT(sy_rmsnorm_args) { u32 rows, dim; f32 eps; };
+SY_STRUCT(sy_rmsnorm_dx_args) { u32 rows, dim; f32 eps; u32 has_res; };
+// Row block p of `parts` equal blocks of ceil(rows/parts) rows.
+SY_STRUCT(sy_rmsnorm_dw_args) { u32 rows, dim, parts; };
+
+// c[m,n] = alpha · Σ_k a[m,k] · B_e[k,n] (+ c if accumulate).  a [M,K], c [M,N] row-major.
+// bt 1: b is [E][N][K] (a linear layer's weight, forward); bt 0: b is [E][K][N] (the same weight, for dX).
+// experts 1: dense, rows 0…m−1, `tiles` unused. experts > 1: tile t covers rows tiles[4t+1] … tiles[4t+2]−1 of expert
+// tiles[4t] (−1: nothing), written by route_tiles with the same tile_rows; rows no tile covers are left alone.
+SY_STRUCT(sy_matmul_args) { u32 m, n, k, experts, bt, accumulate; f32 alpha; u32 tile_rows, tiles; };
+
+// Panels of SY_PANEL columns: p[batch][ceil(N/P)][K][P], zero-padded; b [N,K] if bt else [K,N].
+SY_STRUCT(sy_pack_b_args) { u32 batch, n, k, bt; };
+
+// w[e][m][n] (+)= alpha · Σ_{r = off[e]}^{off[e+1]−1} y[r,m] · x[r,n]. experts 1: all rows, `off` unused.
+// An expert without rows gets zeros (or is left alone when accumulating).
+SY_STRUCT(sy_matmul_dw_args) { u32 rows, m, n, experts, accumulate; f32 alpha; };
+
+// relu: x, y [rows, cols]. geglu: x [rows, 2·cols] = wi_0 x | wi_1 x, y [rows, cols] = gelu_tanh(x0) · x1.
+// Then dropout as in sy_dropout_args. indexed 1: row i belongs to src[i] = token·k + choice (−1: unused slot, write zeros),
+// and the dropout element is (row0 + token, col) in plane `choice`. indexed 0: `row` unused, token = i, plane 0.
+SY_STRUCT(sy_ffn_act_args) { u32 rows, cols, threshold; f32 scale; u32 stream, stack, indexed, k; };
+
+// rel[h][d] = bias[bucket[d]][h], d = j − i + (tq − 1), span = tq + tk − 1.
+SY_STRUCT(sy_bias_args) { u32 heads, span, buckets, accumulate; };
+
+// One attention. Row (b,i) of q starts at ((b·tq + i)·q_stride + q_offset); head h at + h·dim. Likewise k and v with
+// kv_stride, k_offset, v_offset and tk rows a sequence; o, do: [B·tq, H·dim] dense; lse [B,H,tq]; ld [B,H,tq,2] = (lse, delta).
+// Key j is seen by query i when (not has_mask or mask[b,j] ≠ 0) and (not causal or j ≤ i + position).
+// score = q·k + rel[h][j − i − position + rel_origin] (when has_bias). rel_origin = tq − 1 in training. A row without keys gives zeros.
+// Dropout on the probabilities: element (plane = (sequence+b)·H + h, row = i, col = j).
+// drel [B][ceil(tq/SY_REL_BLOCK)][H][span]: sums of dscore along diagonals for a block of query rows (has_bias only).
+SY_STRUCT(sy_attention_args)
+{
+    u32 batch, heads, tq, tk, dim;
+    u32 q_stride, q_offset, kv_stride, k_offset, v_offset;
+    u32 causal, has_bias, has_mask, span, rel_origin;
+    u32 threshold;
+    f32 scale;
+    u32 stream;
+    u32 decode; // 1: add sy_step.position to the query index
+};
+#define SY_REL_BLOCK 16
+#define SY_ATTENTION_MAX_DIM 128 // d_kv the attention kernels have room for
+
+// mode 0: u = x · 1. 1: u = x · U(1−eps, 1+eps) by Philox (row, col). 2: u = x · jit. 3: input dropout (threshold, scale).
+// round_bf16: the whole router in bf16 (Table 2's unstable variant): round u (and z, p in router_softmax) to bf16.
+SY_STRUCT(sy_router_input_args) { u32 rows, dim, mode; f32 eps; u32 threshold; f32 scale; u32 stream, stack, round_bf16; };
+SY_STRUCT(sy_router_softmax_args) { u32 rows, experts, round_bf16; };
+
+// cand[row][r] = r-th most probable expert (lowest index on ties), −1 where mask[row] = 0. sample 1: cand[row][0] is drawn
+// from p instead (inverse CDF of one Philox uniform, element (row, 0)), and rounds is 1.
+SY_STRUCT(sy_route_choose_args) { u32 rows, experts, rounds, sample, stream, stack; };
+
+// Gives each choice its place (SPEC §4). Groups of `group` consecutive rows; the last may be short.
+// kind 0 (switch, top2): k = rounds; round r's candidates are placed after the kept ones of earlier rounds.
+// kind 1 (ntlb): k = 1; in round r every row not yet placed asks for cand[row][r].
+// expert [rows,k] (−1 none), pos [rows,k] (≥ capacity: dropped; −1 none), load [G,E] first choices per expert before drops,
+// kept [G,E] rows that got a slot.
+SY_STRUCT(sy_route_place_args) { u32 rows, group, groups, experts, rounds, k, kind, capacity; };
+
+// expert_choice: each expert takes the `capacity` largest p of its column among the group's unmasked rows (lowest row on
+// ties). k = experts; expert[row][e] = e if taken else −1, pos[row][e] = its rank (0 best) or −1; load = kept = taken.
+SY_STRUCT(sy_route_take_args) { u32 rows, group, groups, experts, capacity; };
+
+// off[e] = Σ kept of experts before e (all groups); base[g][e] = off[e] + Σ_{g' < g} kept[g'][e].
+SY_STRUCT(sy_route_offsets_args) { u32 groups, experts; };
+
+// slot[row][r] = base[g][expert] + pos if kept (expert ≥ 0 and 0 ≤ pos < capacity) else −1;
+// src[slot] = row·k + r for used slots, −1 for slots ≥ off[experts].
+SY_STRUCT(sy_route_slots_args) { u32 rows, k, group, experts, capacity, slots; };
+
+// tiles[4t…] = expert, first row, end row, 0: ceil(n_e / tile_rows) tiles per expert in order; −1,0,0,0 beyond the last.
+SY_STRUCT(sy_route_tiles_args) { u32 experts, tile_rows, tiles; };
+
+// kind 0: gate = p[expert]. kind 1 (top2): p1/(p1+p2), p2/(p1+p2). 0 where expert < 0.
+SY_STRUCT(sy_route_gate_args) { u32 rows, experts, k, kind; };
+
+// dispatch, dispatch_bwd, combine, combine_dh, combine_dgate. rows: tokens, slots: rows of the expert side.
+SY_STRUCT(sy_dispatch_args) { u32 rows, slots, dim, k; };
+
+// aux of group g: aux_coef · E · Σ_e f_e P_e, f_e = load/n, P_e = Σ p / n, n = unmasked rows of the group.
+// z of group g: z_coef · inv_tokens · Σ lse². aux_coef 0 or z_coef 0 switch a term off. round_bf16 as above.
+SY_STRUCT(sy_router_loss_args) { u32 rows, group, groups, experts, k, kind, stack; f32 aux_coef, z_coef; };
+
+// rows[r] = (lse, ce, correct, z) with ce = lse − logit[label], z = z_coef·lse²; all but lse 0 where label < 0.
+// Label smoothing s: ce = lse − (1−s)·logit[label] − s·mean(logits).
+SY_STRUCT(sy_xent_args) { u32 rows, vocab; f32 z_coef, smoothing; };
+
+// part[i] = Σ x² over block i of `parts` equal blocks of ceil(n/parts).
+SY_STRUCT(sy_sumsq_args) { u32 n, parts; };
+// gs = (min(1, max_norm/norm), norm), norm = sqrt(Σ part). max_norm 0: gs[0] = 1.
+SY_STRUCT(sy_clip_args) { u32 n; f32 max_norm; };
+
+// Adafactor over P matrices [rows, cols] (SPEC §8); g is multiplied by gs[0] first.
+SY_STRUCT(sy_adafactor_args) { u32 parts, rows, cols, blocks; };
+
+SY_STRUCT(sy_adamw_args) { u32 n; f32 beta1, beta2, eps, decay; };
+
+// cache[b][position][:width] = kv[b·src_stride + src_offset …]; cache [B, t_max, width].
+SY_STRUCT(sy_kv_append_args) { u32 batch, width, t_max, src_stride, src_offset; };
+
+#define SY_PANEL 32 // columns of one packed panel (pack_b)
+
+#endif

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// sum_rows: y[j] = scale · Σ_p part[p][j], added to y[j] when p.accumulate.
+//   part [parts, n] f32 · y [n] f32
+// Launch: n < SY_NARROW: one work-group sums one column; else one work-group sums SY_COLS(WG) columns.
+// Determinism: a fixed order given n, parts and WG; wide sums run over p in ascending order.
+#include "common.cl.h"
+#include "chunk.h"
+
+#if WG == 1
+#define BLOCK 4 // vectors of columns summed together: longer runs of each row
+#else
+#define BLOCK 1
+#endif
+
+inline float strided_sum(__global const float *part, uint parts, uint n, uint first, uint stride)
+{
+    float sum = 0.0f;
+    for (uint q0 = first; q0 < parts; q0 += stride * SY_TRIPS) {
+        const uint end = min(parts, q0 + stride * SY_TRIPS);
+        for (uint q = q0; q < end; q += stride)
+            sum += part[q * n];
+    }
+    return sum;
+}
+
+inline VF vector_sum(__global const float *part, uint parts, uint n)
+{
+    VF sum = (VF)(0.0f);
+    for (uint q0 = 0u; q0 < parts; q0 += SY_TRIPS) {
+        const uint end = min(parts, q0 + SY_TRIPS);
+        for (uint q = q0; q < end; ++q)
+            sum += V_LOAD(0, part + q * n);
+    }
+    return sum;
+}
+
+inline void block_sum(__global const float *part, uint parts, uint n, VF sum[BLOCK])
+{
+    for (uint v = 0u; v < BLOCK; ++v)
+        sum[v] = (VF)(0.0f);
+    for (uint q0 = 0u; q0 < parts; q0 += SY_TRIPS) {
+        const uint end = min(parts, q0 + SY_TRIPS);
+        for (uint q = q0; q < end; ++q) {
+            for (uint v = 0u; v < BLOCK; ++v)
+                sum[v] += V_LOAD(v, part + q * n);
+        }
+    }
+}
+
+inline void put_v(__global float *y, VF sum, const struct sy_sum_rows_args p)
+{
+    V_STORE(p.accumulate != 0u ? V_LOAD(0, y) + p.scale * sum : p.scale * sum, 0, y);
+}
+
+inline void put(__global float *y, float sum, const struct sy_sum_rows_args p)
+{
+    *y = p.accumulate != 0u ? *y + p.scale * sum : p.scale * sum;
+}
+
+KERNEL void sum_rows(__global const float *restrict part, __global float *restrict y, const struct sy_sum_rows_args p)
+{
+    GROUP_GUARD(p.n < SY_NARROW ? p.n : SY_PIECES(p.n, SY_COLS(WG)));
+    const uint lid = LOCAL_ID;
+    const bool narrow = p.n < SY_NARROW;
+    LOCAL_SCRATCH(scratch);
+
+    float sum = 0.0f;
+    if (narrow)
+        sum = strided_sum(part + GROUP_ID, p.parts, p.n, lid, WG);
+    GROUP_SUM(scratch, sum, total); // outside the branch: barriers stay at the top level
+    if (narrow && lid == 0u)
+        put(y + GROUP_ID, total, p);
+
+    const uint first = narrow ? 0u : GROUP_ID * SY_COLS(WG), count = narrow ? 0u : min(SY_COLS(WG), p.n - first);
+    const uint blocks = count / (BLOCK * VEC) * (BLOCK * VEC), vectors = count / VEC * VEC;
+    for (uint j = lid * BLOCK * VEC; j < blocks; j += WG * BLOCK * VEC) {
+        VF sums[BLOCK];
+        block_sum(part + first + j, p.parts, p.n, sums);
+        for (uint v = 0u; v < BLOCK; ++v)
+            put_v(y + first + j + v * VEC, sums[v], p);
+    }
+    for (uint j = blocks + lid * VEC; j < vectors; j += WG * VEC)
+        put_v(y + first + j, vector_sum(part + first + j, p.parts, p.n), p);
+    for (uint j = vectors + lid; j < count; j += WG)
+        put(y + first + j, strided_sum(part + first + j, p.parts, p.n, 0u, 1u), p);
+}

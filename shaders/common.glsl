@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// common.glsl: what every shader starts with; the GLSL twin of kernels/common.cl.h.
+// T_BF16, O_BF16 are compile-time (one SPIR-V per element type); WG is specialisation constant 0.
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_shader_16bit_storage : require
+#extension GL_EXT_control_flow_attributes : enable
+#include "op_args.h"
+
+layout(constant_id = 0) const uint WG = 64;
+layout(local_size_x_id = 0, local_size_y = 1, local_size_z = 1) in;
+
+#define GROUP_ID (gl_WorkGroupID.x + gl_WorkGroupID.y * gl_NumWorkGroups.x)
+#define GROUP_GUARD(total) if (GROUP_ID >= (total)) return // uniform in the work-group
+#define LOCAL_ID gl_LocalInvocationID.x
+#define BARRIER() barrier()
+
+// Bindings: IN/OUT/INOUT(number, element type, name). STEP(number) declares the step constants `c`.
+#define IN(b, type, name) layout(std430, set = 0, binding = b) readonly restrict buffer Buf_##name { type name[]; }
+#define OUT(b, type, name) layout(std430, set = 0, binding = b) writeonly restrict buffer Buf_##name { type name[]; }
+#define INOUT(b, type, name) layout(std430, set = 0, binding = b) restrict buffer Buf_##name { type name[]; }
+#define STEP(b) layout(std140, set = 0, binding = b) uniform Buf_step { sy_step c; }
+#define ARGS(type) layout(push_constant) uniform Args { type p; }
+
+float bf16_to_float(uint h) { return uintBitsToFloat(h << 16); }
+uint float_to_bf16(float f)
+{
+    const uint b = floatBitsToUint(f);
+    if ((b & 0x7fffffffu) > 0x7f800000u)
+        return (b >> 16) | 0x40u;
+    return (b + 0x7fffu + ((b >> 16) & 1u)) >> 16;
+}
+
+#ifdef T_BF16
+#define T uint16_t
+#define T_LD(x, i) bf16_to_float(uint(x[i]))
+#define T_ST(x, i, v) x[i] = uint16_t(float_to_bf16(v))
+#else
+#define T float
+#define T_LD(x, i) x[i]
+#define T_ST(x, i, v) x[i] = (v)
+#endif
+#ifdef O_BF16
+#define O uint16_t
+#define O_LD(x, i) bf16_to_float(uint(x[i]))
+#define O_ST(x, i, v) x[i] = uint16_t(float_to_bf16(v))
+#else
+#define O float
+#define O_LD(x, i) x[i]
+#define O_ST(x, i, v) x[i] = (v)
+#endif
+
+// Reductions over the work-group; the result is in every invocation. Call at the top level of main() only.
+// `group_scratch` is declared by LOCAL_SCRATCH in files that reduce.
+#define LOCAL_SCRATCH shared float group_scratch[WG]
+#define GROUP_REDUCE_(value, result, expr)                                          \
+    group_scratch[lid] = (value);                                                   \
+    barrier();                                                                      \
+    for (uint half_ = WG / 2u; half_ > 0u; half_ /= 2u) {                           \
+        if (lid < half_) {                                                          \
+            const float a_ = group_scratch[lid], b_ = group_scratch[lid + half_];   \
+            group_scratch[lid] = (expr);                                            \
+        }                                                                           \
+        barrier();                                                                  \
+    }                                                                               \
+    const float result = group_scratch[0];                                          \
+    barrier()
+#define GROUP_SUM(value, result) GROUP_REDUCE_(value, result, a_ + b_)
+#define GROUP_MAX(value, result) GROUP_REDUCE_(value, result, max(a_, b_))

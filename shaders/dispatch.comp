@@ -1,0 +1,28 @@
+#version 450
+// SPDX-License-Identifier: Apache-2.0
+// dispatch: xe[s] = x[src[s] / k], zeros where src[s] = −1 (an unused slot). Nothing is computed: rows are copied.
+//   x [rows, dim] t · src [slots] i32 = token·k + choice · xe [slots, dim] t
+// Launch: one work-group does SY_ROWS(WG) slots. Bit-equal everywhere.
+#include "common.glsl"
+#include "chunk.h"
+
+IN(0, T, x);
+IN(1, int, src);
+OUT(2, T, xe);
+ARGS(sy_dispatch_args);
+
+void main()
+{
+    GROUP_GUARD(SY_PIECES(p.slots, SY_ROWS(WG)));
+    const uint lid = LOCAL_ID, first = GROUP_ID * SY_ROWS(WG), count = min(SY_ROWS(WG), p.slots - first);
+    for (uint s = first; s < first + count; ++s) {
+        const int source = src[s];
+        const uint from = source >= 0 ? uint(source) / p.k * p.dim : 0u;
+        for (uint i = lid; i < p.dim; i += WG) {
+            if (source >= 0)
+                xe[s * p.dim + i] = x[from + i];
+            else
+                T_ST(xe, s * p.dim + i, 0.0);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// matmul_dw: w[e][m][n] (+)= alpha · Σ_{r = off[e]}^{off[e+1]−1} y[r,m] · x[r,n], the gradient of a weight.
+//   y    t [rows, M]
+//   x    t [rows, N]
+//   off  i [E + 1]  first row of each expert (read when experts > 1)
+//   w    f [E, M, N]
+// Launch: one work-group per (expert, TILE_ROWS rows, TILE_COLS columns of w) (tile.glsl).
+// Determinism: each output is one chain of fma over ascending r.
+#version 450
+#undef O_BF16 // w is f32 whatever the activations are
+#include "common.glsl"
+
+IN(0, T, y);
+IN(1, T, x);
+IN(2, int, off);
+INOUT(3, O, w);
+ARGS(sy_matmul_dw_args);
+#include "tile.glsl"
+
+void main()
+{
+    const uint across = (p.n + TILE_COLS - 1u) / TILE_COLS, down = (p.m + TILE_ROWS - 1u) / TILE_ROWS;
+    GROUP_GUARD(p.experts * down * across);
+    const uint lid = LOCAL_ID, ix = lid % ITEMS_X, iy = lid / ITEMS_X;
+    const uint col0 = GROUP_ID % across * TILE_COLS, row0 = GROUP_ID / across % down * TILE_ROWS;
+    const uint expert = GROUP_ID / across / down;
+    uint first = 0u, end = p.rows;
+    if (p.experts > 1u) {
+        first = uint(off[expert]);
+        end = uint(off[expert + 1u]);
+    }
+    clear_item();
+    for (uint r = first; r < end; r += SLICE) {
+        LOAD_DEPTH(a_slice, A_LD, TILE_ROWS, y, r * p.m + row0, p.m, p.m - row0, end - r)
+        LOAD_DEPTH(b_slice, B_LD, TILE_COLS, x, r * p.n + col0, p.n, p.n - col0, end - r)
+        BARRIER();
+        multiply_slice(ix, iy);
+        BARRIER();
+    }
+    STORE_ITEM(w, (expert * p.m + row0) * p.n + col0, p.n, p.m - row0, p.n - col0, O_LD, O_ST)
+}

@@ -1,0 +1,30 @@
+#version 450
+// SPDX-License-Identifier: Apache-2.0
+// residual: y = x + dropout(f), with dropout as in dropout.cl.
+//   x, f [rows, cols] t · c · y [rows, cols] t
+// Launch: one work-group does SY_ROWS(WG) rows. Masks are bit-equal everywhere.
+#include "common.glsl"
+
+IN(0, T, x);
+IN(1, T, f);
+STEP(2);
+OUT(3, T, y);
+ARGS(sy_dropout_args);
+#include "dropout.glsl"
+
+void main()
+{
+    GROUP_GUARD(SY_PIECES(p.rows, SY_ROWS(WG)));
+    const uint lid = LOCAL_ID, first = GROUP_ID * SY_ROWS(WG), count = min(SY_ROWS(WG), p.rows - first);
+    for (uint r = first; r < first + count; ++r) {
+        const drop_row d = make_drop_row(p.threshold, p.scale, p.stream, p.stack, r, 0u);
+        for (uint quad = lid; quad < SY_PIECES(p.cols, 4u); quad += WG) {
+            const vec4 factor = drop_factors(d, quad);
+            const uint left = min(4u, p.cols - 4u * quad);
+            for (uint j = 0u; j < left; ++j) {
+                const uint at = r * p.cols + 4u * quad + j;
+                T_ST(y, at, T_LD(x, at) + kept(T_LD(f, at), factor[j]));
+            }
+        }
+    }
+}

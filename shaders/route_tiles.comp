@@ -1,0 +1,44 @@
+#version 450
+// SPDX-License-Identifier: Apache-2.0
+// route_tiles: cuts every expert's rows off[e] … off[e+1]−1 into ceil(n_e / tile_rows) tiles, experts in order:
+// tiles[4t …] = expert, first row, end row, 0; −1, 0, 0, 0 beyond the last.
+//   off [experts + 1] i32 · tiles [tiles, 4] i32
+// Launch: one work-group does everything; an item owns a run of neighbouring experts. Integers: equal everywhere.
+#include "common.glsl"
+
+IN(0, int, off);
+OUT(1, int, tiles);
+ARGS(sy_route_tiles_args);
+shared uint part[WG];
+
+void put(uint t, int e, uint first, uint end)
+{
+    tiles[4u * t] = e;
+    tiles[4u * t + 1u] = int(first);
+    tiles[4u * t + 2u] = int(end);
+    tiles[4u * t + 3u] = 0;
+}
+
+void main()
+{
+    GROUP_GUARD(1u);
+    const uint lid = LOCAL_ID, run = (p.experts + WG - 1u) / WG;
+    const uint first = min(lid * run, p.experts), end = min(first + run, p.experts);
+    uint own = 0u;
+    for (uint e = first; e < end; ++e)
+        own += (uint(off[e + 1u] - off[e]) + p.tile_rows - 1u) / p.tile_rows;
+    part[lid] = own;
+    barrier();
+    uint t = 0u, total = 0u;
+    for (uint i = 0u; i < WG; ++i) {
+        t += i < lid ? part[i] : 0u;
+        total += part[i];
+    }
+    for (uint e = first; e < end; ++e) {
+        const uint stop = uint(off[e + 1u]);
+        for (uint row = uint(off[e]); row < stop; row += p.tile_rows, ++t)
+            put(t, int(e), row, min(row + p.tile_rows, stop));
+    }
+    for (uint i = total + lid; i < p.tiles; i += WG)
+        put(i, -1, 0u, 0u);
+}

@@ -1,0 +1,44 @@
+#version 450
+// SPDX-License-Identifier: Apache-2.0
+// sum_rows: y[j] = scale · Σ_p part[p][j], added to y[j] when p.accumulate.
+//   part [parts, n] f32 · y [n] f32
+// Launch: n < SY_NARROW: one work-group sums one column; else one work-group sums SY_COLS(WG) columns.
+// Determinism: a fixed order given n, parts and WG; wide sums run over p in ascending order.
+#include "common.glsl"
+#include "chunk.h"
+
+IN(0, float, part);
+INOUT(1, float, y);
+ARGS(sy_sum_rows_args);
+LOCAL_SCRATCH;
+
+float strided_sum(uint column, uint first, uint stride)
+{
+    float sum = 0.0;
+    for (uint q0 = first; q0 < p.parts; q0 += stride * SY_TRIPS) {
+        const uint end = min(p.parts, q0 + stride * SY_TRIPS);
+        for (uint q = q0; q < end; q += stride)
+            sum += part[q * p.n + column];
+    }
+    return sum;
+}
+
+void put(uint j, float sum) { y[j] = p.accumulate != 0u ? y[j] + p.scale * sum : p.scale * sum; }
+
+void main()
+{
+    const bool narrow = p.n < SY_NARROW;
+    GROUP_GUARD(narrow ? p.n : SY_PIECES(p.n, SY_COLS(WG)));
+    const uint lid = LOCAL_ID;
+
+    float sum = 0.0;
+    if (narrow)
+        sum = strided_sum(GROUP_ID, lid, WG);
+    GROUP_SUM(sum, total); // outside the branch: barriers stay at the top level
+    if (narrow && lid == 0u)
+        put(GROUP_ID, total);
+
+    const uint first = narrow ? 0u : GROUP_ID * SY_COLS(WG), count = narrow ? 0u : min(SY_COLS(WG), p.n - first);
+    for (uint j = first + lid; j < first + count; j += WG)
+        put(j, strided_sum(j, 0u, 1u));
+}

@@ -1,0 +1,33 @@
+#version 450
+// SPDX-License-Identifier: Apache-2.0
+// xent_bwd: dlogits = inv_labels · (p·(1 + 2·z_coef·lse) − (1−s)·[i = label] − s/vocab), p = exp(logit − lse),
+// s = smoothing, inv_labels from the step constants; zeros where label < 0.
+//   logits [rows, vocab] f32 · labels [rows] i32 · rows [rows, 4] f32 (from xent; [0] = lse) · c
+//   dlogits [rows, vocab] t
+// Launch: one work-group does one row. No reduction.
+#include "common.glsl"
+#include "chunk.h"
+
+IN(0, float, logits);
+IN(1, int, labels);
+IN(2, float, rows);
+STEP(3);
+OUT(4, T, dlogits);
+ARGS(sy_xent_args);
+
+void main()
+{
+    GROUP_GUARD(p.rows);
+    const uint lid = LOCAL_ID, row = GROUP_ID, base = row * p.vocab;
+    const int label = labels[row];
+    const float lse = rows[4u * row], scale = label >= 0 ? c.inv_labels : 0.0;
+    const float slope = scale * (1.0 + 2.0 * p.z_coef * lse);
+    const float hit = scale * (1.0 - p.smoothing), even = scale * (p.smoothing / float(p.vocab));
+    for (uint start = 0u; start < p.vocab; start += WG * SY_TRIPS) {
+        const uint end = min(p.vocab, start + WG * SY_TRIPS);
+        for (uint i = start + lid; i < end; i += WG) {
+            const float off = int(i) == label ? even + hit : even;
+            T_ST(dlogits, base + i, label >= 0 ? slope * exp(logits[base + i] - lse) - off : 0.0);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// embed_bwd: all ids alike, all unlike, many repeats; rows of the table without a gradient stay as they were.
+#include "tests/ops.h"
+
+static const struct sy_embed_bwd_args cases[] = {
+    {.rows = 1, .dim = 1, .vocab = 1},
+    {.rows = 6, .dim = 13, .vocab = 1},
+    {.rows = 17, .dim = 17, .vocab = 400},
+    {.rows = 33, .dim = 65, .vocab = 5},
+    {.rows = 64, .dim = 64, .vocab = 384},
+    {.rows = 100, .dim = 130, .vocab = 30},
+    {.rows = 40, .dim = 100, .vocab = 3},
+};
+
+// The index as the host makes it (op_args.h): a counting sort of random ids.
+static void fill(const void *args, double *const *values, const uint64_t *counts, struct sy_step *step,
+                 struct sy_rng *rng)
+{
+    const struct sy_embed_bwd_args *p = args;
+    double *const index = values[0], *const ids = index + 1, *const starts = ids + p->rows;
+    double *const list = starts + p->rows + 1;
+    uint32_t row_id[128], used = 0, place = 0;
+    (void)counts, (void)step;
+    assert(p->rows <= SY_COUNT(row_id));
+    for (uint32_t r = 0; r < p->rows; ++r)
+        row_id[r] = sy_rng_u32(rng) % p->vocab;
+    for (uint32_t id = 0; id < p->vocab; ++id) {
+        const uint32_t begin = place;
+        for (uint32_t r = 0; r < p->rows; ++r)
+            if (row_id[r] == id)
+                list[place++] = r;
+        if (place > begin) {
+            ids[used] = id;
+            starts[used++] = begin;
+        }
+    }
+    starts[used] = place;
+    index[0] = used;
+}
+
+SY_OP_CASES(embed_bwd, cases, .fill = fill, .tolerance_f32 = 1e-6, .tolerance_bf16 = 1e-6,
+            .reason = "sums of up to 100 terms in f32 (the table is f32 in both types)");

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// matmul.c: cases of matmul: both layouts of B, tails in every direction, ragged experts.
+#include "kernels/tiles.h"
+#include "tests/ops/matmul_cases.h"
+
+#define DENSE(m, n, k, bt, accumulate, alpha)                   \
+    {                                                           \
+        m, n, k, 1, bt, accumulate, alpha, SY_TILE_ROWS_SIMT, 0 \
+    }
+#define EXPERTS(m, n, k, e, bt, accumulate, alpha, rows)                   \
+    {                                                                      \
+        m, n, k, e, bt, accumulate, alpha, rows, SY_CASE_TILES(m, e, rows) \
+    }
+
+static const struct sy_matmul_args cases[] = {
+    DENSE(1, 1, 1, 1, 0, 1.0f),
+    DENSE(1, 1, 1, 0, 1, 0.5f),
+    DENSE(13, 33, 1, 1, 0, 1.0f),
+    DENSE(65, 100, 17, 1, 0, 1.0f),
+    DENSE(65, 100, 17, 0, 0, 1.0f),
+    DENSE(64, 64, 64, 1, 1, 0.125f),
+    DENSE(64, 64, 64, 0, 0, 1.0f),
+    DENSE(100, 129, 271, 1, 0, -2.5f),
+    DENSE(131, 70, 300, 0, 1, 0.7f),
+    DENSE(3, 257, 96, 1, 0, 1.0f),
+    DENSE(257, 8, 128, 1, 0, 1.0f),
+    EXPERTS(100, 33, 20, 2, 1, 0, 1.0f, SY_TILE_ROWS_SIMT),
+    EXPERTS(130, 65, 32, 3, 0, 0, 1.0f, SY_TILE_ROWS_SIMT),
+    EXPERTS(150, 40, 48, 4, 1, 1, 0.5f, SY_TILE_ROWS_SIMT),
+    EXPERTS(20, 32, 16, 5, 1, 0, 1.0f, SY_TILE_ROWS_SIMT),
+    EXPERTS(200, 72, 64, 8, 1, 0, 1.0f, SY_TILE_ROWS_SIMT),
+    EXPERTS(200, 72, 64, 16, 0, 0, 1.0f, SY_TILE_ROWS_CPU),
+    EXPERTS(300, 17, 13, 7, 0, 1, 3.0f, 100),
+};
+
+SY_OP_CASES(matmul, cases, .fill = sy_case_fill_tiles, .tolerance_f32 = 1e-5, .tolerance_bf16 = 8e-3,
+            .reason = "chains of at most 300 fma in f32 against sums in double; bf16: one rounding of the output");

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// matmul_dw.c: cases of matmul_dw: tails of w in both directions, any number of rows, experts without any.
+#include "kernels/tiles.h"
+#include "tests/ops/matmul_cases.h"
+
+// rows, m, n, experts, accumulate, alpha
+static const struct sy_matmul_dw_args cases[] = {
+    {1, 1, 1, 1, 0, 1.0f},        {1, 33, 33, 1, 1, 0.5f},    {17, 65, 100, 1, 0, 1.0f}, {256, 48, 64, 1, 1, 0.125f},
+    {271, 100, 129, 1, 0, -2.5f}, {530, 131, 70, 1, 1, 0.7f}, {96, 3, 257, 1, 0, 1.0f},  {128, 257, 8, 1, 0, 1.0f},
+    {9, 1200, 260, 1, 0, 1.0f},   {9, 700, 132, 1, 1, 1.0f},  {100, 20, 33, 2, 0, 1.0f}, {130, 32, 65, 3, 0, 1.0f},
+    {150, 48, 40, 4, 1, 0.5f},    {20, 16, 32, 5, 0, 1.0f},   {20, 16, 32, 5, 1, 1.0f},  {600, 64, 72, 8, 0, 1.0f},
+    {300, 13, 17, 16, 1, 3.0f},
+};
+
+SY_OP_CASES(matmul_dw, cases, .fill = sy_case_fill_offsets, .tolerance_f32 = 1e-5, .tolerance_bf16 = 8e-3,
+            .reason = "chains of at most 600 fma in f32 against sums in double; w is f32 for bf16 inputs as well");

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+// ops_main.c: the op test: every op × element types × case on every device, against `ref:0`.
+//
+// Prints one TAP line per op and device, then a coverage table, then "N passed, N failed, N skipped", which
+// count op × types × case × device. Fails when anything failed or when nothing ran.
+#include <getopt.h>
+#include <stdlib.h>
+
+#include "tests/ops_run.h"
+
+#define SY_OP(name, bindings, args, types) extern const struct sy_op_cases sy_cases_##name;
+#include "engine/ops.def"
+#undef SY_OP
+static const struct sy_op_cases *const all_cases[SY_OP_COUNT] = {
+#define SY_OP(name, bindings, args, types) [SY_OP_##name] = &sy_cases_##name,
+#include "engine/ops.def"
+#undef SY_OP
+};
+
+/// One op on one device.
+struct tally {
+    unsigned passed, failed, skipped;
+    double worst;
+    char reason[256]; ///< Why something was skipped.
+};
+
+struct column {
+    struct sy_ctx *ctx;
+    struct sy_device *device; ///< NULL: could not be opened.
+    struct sy_caps caps;
+    struct tally tallies[SY_OP_COUNT];
+};
+
+struct runner {
+    const char *only_device, *only_op;
+    long only_case;
+    struct sy_ctx *ctx;
+    struct sy_device *reference;
+    struct column *columns;
+    size_t column_count;
+    unsigned tap_lines;
+};
+
+static void log_as_comment(void *user, enum sy_log_level level, const char *text)
+{
+    (void)user;
+    printf("# %s%s\n", level == SY_LOG_ERROR ? "error: " : "", text);
+}
+
+// ---- one case ------------------------------------------------------------------------------------------------------
+
+static void report(const struct runner *runner, const struct column *column, const struct ops_case *test,
+                   const char *message)
+{
+    (void)runner;
+    printf("# FAIL %s %s on %s, case %zu: %s\n", test->info->name, ops_types_name(test->types), column->caps.id,
+           test->index, message);
+    ops_print_args(test);
+    printf("#   again: test_ops --op %s --device %s --case %zu\n", test->info->name, column->caps.id, test->index);
+}
+
+/// `ref` stores bf16 of what it computes: its f32 run on the same inputs must agree. Checks the reference itself.
+static struct ops_verdict compare_with_f32(const struct runner *runner, const struct ops_case *test,
+                                           const struct ops_result *got)
+{
+    struct ops_verdict verdict = {.good = false, .message = "the f32 reference did not run"};
+    struct sy_kernel_params params;
+    struct sy_kernel *kernel = NULL;
+    struct ops_result wide = {0};
+    sy_op_kernel_params(test->cases->op, SY_TYPES_F, sy_device_caps(runner->reference), &params);
+    if (sy_kernel_create(runner->reference, &params, &kernel) == SY_OK &&
+        ops_run(test, SY_TYPES_F, runner->reference, kernel, &wide) == SY_OK)
+        verdict = ops_compare(test, test->types, got, SY_TYPES_F, &wide, 0x1p-8);
+    ops_result_destroy(&wide);
+    sy_kernel_destroy(&kernel);
+    return verdict;
+}
+
+/// Runs the case twice on the column's device and judges. False when it failed (and said so).
+static bool run_case(const struct runner *runner, struct column *column, const struct ops_case *test,
+                     struct sy_kernel *kernel, const struct ops_result *want)
+{
+    struct tally *tally = &column->tallies[test->cases->op];
+    struct ops_result first = {0}, second = {0};
+    struct ops_verdict verdict = {.good = false};
+    if (ops_run(test, test->types, column->device, kernel, &first) != SY_OK ||
+        ops_run(test, test->types, column->device, kernel, &second) != SY_OK) {
+        snprintf(verdict.message, sizeof verdict.message, "%s", sy_error(column->ctx));
+        goto out;
+    }
+    verdict = ops_check_integrity(test, &first);
+    if (verdict.good) {
+        verdict = ops_compare(test, test->types, &first, test->types, want, 0.0);
+        tally->worst = verdict.worst > tally->worst ? verdict.worst : tally->worst;
+    }
+    if (verdict.good)
+        verdict = ops_same_bits(test, &first, &second);
+    if (verdict.good && column->caps.backend == SY_BACKEND_REF && test->types != SY_TYPES_F &&
+        (test->info->types & SY_TYPES_F))
+        verdict = compare_with_f32(runner, test, &first);
+out:
+    if (!verdict.good)
+        report(runner, column, test, verdict.message);
+    ops_result_destroy(&first);
+    ops_result_destroy(&second);
+    return verdict.good;
+}
+
+// ---- one op × element types ----------------------------------------------------------------------------------------
+
+static bool wanted_case(const struct runner *runner, size_t index)
+{
+    return runner->only_case < 0 || (size_t)runner->only_case == index;
+}
+
+static unsigned wanted_count(const struct runner *runner, const struct sy_op_cases *cases)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < cases->count; ++i)
+        count += wanted_case(runner, i);
+    return count;
+}
+
+/// Compiles for one device. NULL when that is impossible; the cases are then counted as skipped or failed.
+static struct sy_kernel *prepare(const struct runner *runner, struct column *column, enum sy_op_id op,
+                                 enum sy_op_types types)
+{
+    struct tally *tally = &column->tallies[op];
+    const unsigned count = wanted_count(runner, all_cases[op]);
+    struct sy_kernel *kernel = NULL;
+    if (column->device == NULL) {
+        tally->failed += count;
+        return NULL;
+    }
+    struct sy_kernel_params params;
+    sy_op_kernel_params(op, types, &column->caps, &params);
+    const enum sy_status status = sy_kernel_create(column->device, &params, &kernel);
+    if (status == SY_UNSUPPORTED) {
+        tally->skipped += count;
+        snprintf(tally->reason, sizeof tally->reason, "%.255s", sy_error(column->ctx));
+    } else if (status != SY_OK) {
+        tally->failed += count;
+        printf("# FAIL %s %s on %s: cannot be compiled: %s\n", sy_op_info(op)->name, ops_types_name(types),
+               column->caps.id, sy_error(column->ctx));
+    }
+    return kernel;
+}
+
+/// Computes what is wanted on the reference, then runs the case on every column that has a kernel.
+static void run_everywhere(struct runner *runner, const struct ops_case *test, struct sy_kernel *reference,
+                           struct sy_kernel *const *kernels)
+{
+    struct ops_result want = {0};
+    const bool known = ops_run(test, test->types, runner->reference, reference, &want) == SY_OK;
+    for (size_t d = 0; d < runner->column_count; ++d) {
+        struct column *column = &runner->columns[d];
+        if (kernels[d] == NULL)
+            continue;
+        bool good = false;
+        if (known)
+            good = run_case(runner, column, test, kernels[d], &want);
+        else
+            report(runner, column, test, sy_error(runner->ctx));
+        column->tallies[test->cases->op].passed += good;
+        column->tallies[test->cases->op].failed += !good;
+    }
+    ops_result_destroy(&want);
+}
+
+static bool run_types(struct runner *runner, enum sy_op_id op, enum sy_op_types types)
+{
+    const struct sy_op_cases *cases = all_cases[op];
+    struct sy_kernel **kernels = calloc(runner->column_count + 1, sizeof(struct sy_kernel *));
+    if (kernels == NULL)
+        return false;
+    struct sy_kernel_params params;
+    struct sy_kernel *reference = NULL;
+    sy_op_kernel_params(op, types, sy_device_caps(runner->reference), &params);
+    bool ok = sy_kernel_create(runner->reference, &params, &reference) == SY_OK;
+    for (size_t d = 0; d < runner->column_count && ok; ++d)
+        kernels[d] = prepare(runner, &runner->columns[d], op, types);
+    for (size_t i = 0; i < cases->count && ok; ++i) {
+        struct ops_case test;
+        if (!wanted_case(runner, i))
+            continue;
+        ok = ops_case_create(cases, types, i, &test);
+        if (ok)
+            run_everywhere(runner, &test, reference, kernels);
+        ops_case_destroy(&test);
+    }
+    for (size_t d = 0; d < runner->column_count; ++d)
+        sy_kernel_destroy(&kernels[d]);
+    sy_kernel_destroy(&reference);
+    free(kernels);
+    return ok;
+}
+
+static bool run_op(struct runner *runner, enum sy_op_id op)
+{
+    const struct sy_op_info *info = sy_op_info(op);
+    for (unsigned types = SY_TYPES_F; types <= SY_TYPES_M; types *= 2)
+        if ((info->types & types) && !run_types(runner, op, (enum sy_op_types)types))
+            return false;
+    for (size_t d = 0; d < runner->column_count; ++d) {
+        const struct tally *tally = &runner->columns[d].tallies[op];
+        printf("%s %u - %s on %s: %u cases, worst error %.3g of the tolerance%s%s\n",
+               tally->failed == 0 ? "ok" : "not ok", ++runner->tap_lines, info->name, runner->columns[d].caps.id,
+               tally->passed + tally->failed, tally->worst, tally->skipped != 0 ? " # SKIP " : "", tally->reason);
+    }
+    fflush(stdout);
+    return true;
+}
+
+// ---- the whole run -------------------------------------------------------------------------------------------------
+
+/// Opens every listed device (or the one asked for), each with a context of its own.
+static bool open_columns(struct runner *runner)
+{
+    struct sy_caps *list = NULL;
+    size_t count = 0, present[SY_BACKEND_COUNT] = {0};
+    if (sy_device_list(runner->ctx, &list, &count) != SY_OK)
+        return false;
+    runner->columns = calloc(count + 1, sizeof *runner->columns);
+    for (size_t i = 0; i < count && runner->columns != NULL; ++i) {
+        ++present[list[i].backend];
+        if (runner->only_device != NULL && strcmp(runner->only_device, list[i].id) != 0)
+            continue;
+        struct column *column = &runner->columns[runner->column_count++];
+        column->caps = list[i];
+        column->ctx = sy_ctx_create(log_as_comment, NULL, SY_LOG_WARN);
+        if (column->ctx == NULL || sy_device_open(column->ctx, list[i].id, &column->device) != SY_OK)
+            printf("# FAIL %s (%s): cannot be opened\n", list[i].id, list[i].name);
+        else
+            column->caps = *sy_device_caps(column->device);
+        printf("# %s: %s, %s\n", column->caps.id, column->caps.name, column->caps.driver);
+    }
+    for (int backend = 0; backend < SY_BACKEND_COUNT && runner->only_device == NULL; ++backend)
+        if (present[backend] == 0)
+            printf("# SKIP %s: no device, or not in this build\n", sy_backend_name((enum sy_backend_id)backend));
+    free(list);
+    return runner->columns != NULL;
+}
+
+static void print_table(const struct runner *runner, struct tally *total)
+{
+    printf("# %-18s", "coverage");
+    for (size_t d = 0; d < runner->column_count; ++d)
+        printf(" %12s", runner->columns[d].caps.id);
+    printf("\n");
+    for (unsigned op = 0; op < SY_OP_COUNT; ++op) {
+        const char *name = sy_op_info((enum sy_op_id)op)->name;
+        if (runner->only_op != NULL && strcmp(runner->only_op, name) != 0)
+            continue;
+        printf("# %-18s", name);
+        for (size_t d = 0; d < runner->column_count; ++d) {
+            const struct tally *tally = &runner->columns[d].tallies[op];
+            char cell[32];
+            snprintf(cell, sizeof cell, tally->failed != 0 ? "%u FAIL" : tally->skipped != 0 ? "%u+SKIP" : "%u",
+                     tally->failed != 0 ? tally->failed : tally->passed);
+            printf(" %12s", cell);
+            total->passed += tally->passed;
+            total->failed += tally->failed;
+            total->skipped += tally->skipped;
+        }
+        printf("\n");
+    }
+}
+
+static int run_all(struct runner *runner)
+{
+    bool ok = true;
+    for (unsigned op = 0; op < SY_OP_COUNT && ok; ++op)
+        if (runner->only_op == NULL || strcmp(runner->only_op, sy_op_info((enum sy_op_id)op)->name) == 0)
+            ok = run_op(runner, (enum sy_op_id)op);
+    printf("1..%u\n", runner->tap_lines);
+    struct tally total = {0};
+    print_table(runner, &total);
+    if (!ok)
+        printf("# FAIL: the run stopped early: %s\n", sy_error(runner->ctx));
+    else if (total.passed == 0)
+        printf("# FAIL: nothing ran\n");
+    for (size_t d = 0; d < runner->column_count; ++d)
+        ok = ok && runner->columns[d].device != NULL;
+    printf("%u passed, %u failed, %u skipped\n", total.passed, total.failed, total.skipped);
+    return ok && total.failed == 0 && total.passed != 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int list_cases(void)
+{
+    for (unsigned op = 0; op < SY_OP_COUNT; ++op) {
+        const struct sy_op_info *info = sy_op_info((enum sy_op_id)op);
+        printf("%s:", info->name);
+        for (unsigned types = SY_TYPES_F; types <= SY_TYPES_M; types *= 2)
+            if (info->types & types)
+                printf(" %s", ops_types_name((enum sy_op_types)types));
+        printf(", %zu cases; %s\n", all_cases[op]->count, all_cases[op]->reason);
+    }
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"device", required_argument, NULL, 'd'},
+                                            {"op", required_argument, NULL, 'o'},
+                                            {"case", required_argument, NULL, 'c'},
+                                            {"list", no_argument, NULL, 'l'},
+                                            {0}};
+    struct runner runner = {.only_case = -1};
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        switch (option) {
+        case 'd': runner.only_device = optarg; break;
+        case 'o': runner.only_op = optarg; break;
+        case 'c': runner.only_case = strtol(optarg, NULL, 10); break;
+        case 'l': return list_cases();
+        default: fprintf(stderr, "usage: test_ops [--device ID] [--op NAME] [--case N] [--list]\n"); return 2;
+        }
+    }
+    if (runner.only_op != NULL && sy_op_find(runner.only_op) == SY_OP_COUNT) {
+        fprintf(stderr, "test_ops: no op is called \"%s\"; --list shows all\n", runner.only_op);
+        return 2;
+    }
+    int code = EXIT_FAILURE;
+    runner.ctx = sy_ctx_create(log_as_comment, NULL, SY_LOG_WARN);
+    if (runner.ctx != NULL && sy_device_open(runner.ctx, "ref:0", &runner.reference) == SY_OK && open_columns(&runner))
+        code = run_all(&runner);
+    for (size_t d = 0; d < runner.column_count; ++d) {
+        if (runner.columns[d].device != NULL)
+            sy_device_close(&runner.columns[d].device);
+        sy_ctx_destroy(&runner.columns[d].ctx);
+    }
+    free(runner.columns);
+    if (runner.reference != NULL)
+        sy_device_close(&runner.reference);
+    sy_ctx_destroy(&runner.ctx);
+    return code;
+}
