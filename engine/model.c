@@ -8,7 +8,7 @@
 
 static void scope(struct sy_build *b, const char *text)
 {
-    snprintf(b->g->scope, sizeof b->g->scope, "%s", text);
+    snprintf(b->g->scope, sizeof b->g->scope, "%.63s", text);
 }
 
 /// x [rows, D] → x + sublayer(norm(x)), for each sub-layer of one block.

@@ -161,9 +161,9 @@ static enum sy_status check_places(struct sy_ctx *ctx, struct entry *entries, si
 
 static enum sy_status reserve(struct sy_ctx *ctx, struct sy_tensors *t, size_t more, const char *file)
 {
-    if (t->count + more <= t->room)
+    if (t->count + more < t->room)
         return SY_OK;
-    size_t room = 2 * (t->count + more);
+    size_t room = 2 * (t->count + more) + 16;
     struct entry *bigger = realloc(t->entries, room * sizeof *bigger);
     if (bigger == NULL)
         return sy_fail(ctx, SY_NOMEM, "%s: out of memory for a list of %zu tensors", file, room);

@@ -10,7 +10,10 @@
 #define SY_ROWS(wg) ((wg) == 1u ? 16u : 1u)            // rows, ops that work row by row
 #define SY_COLS(wg) ((wg) == 1u ? 1024u : (wg) * 4u)   // columns, sums over rows
 #define SY_PIECES(n, piece) ((n) / (piece) + ((n) % (piece) != 0u ? 1u : 0u)) // work-groups for n, without overflow
-#define SY_TRIPS 16384u // trips of one loop; longer ones are nested (some drivers stop a loop at 65,535)
+// llvmpipe ends an invocation silently after 65,535 trips of all its loops together (nesting does not help), so loops
+// over rows take several rows a trip and work-groups take few columns.
+#define SY_UNROLL 8u          // rows of one trip
+#define SY_BLOCK_ROWS 8192u   // rmsnorm_dw: most rows of a block
 #define SY_NARROW 16u   // sum_rows: with fewer columns a whole work-group sums one column
 
 #endif

@@ -4,7 +4,7 @@
 //   b      t [E, N, K] if bt else [E, K, N]
 //   tiles  i [tiles, 4]  expert, first row, end row, 0 (read when experts > 1)
 //   c      o [M, N]
-// Launch: one work-group per (row tile, TILE_COLS columns); it walks down the tile in steps of TILE_ROWS (tile.cl.h).
+// Launch: one work-group per (row tile, TILE_COLS columns); it walks down the tile, TILE_ROWS at a time (tile.cl.h).
 // Determinism: each output is one chain of fma over ascending k.
 #include "common.cl.h"
 #include "tile.cl.h"
@@ -28,15 +28,18 @@ KERNEL void matmul(__global const T *restrict a, __global const T *restrict b, _
 
     __local float a_slice[A_SLICE], b_slice[B_SLICE];
     float4 sum[2 * SY_ITEM];
-    for (uint row0 = first; row0 < end; row0 += TILE_ROWS) {
-        clear_item(sum);
-        for (uint k = 0; k < p.k; k += SLICE) {
-            load_slice(a_slice, A_LD, TILE_ROWS, a + (size_t)row0 * p.k + k, p.k, true, end - row0, p.k - k, lid);
-            load_slice(b_slice, B_LD, TILE_COLS, own + (size_t)k * k_step, stride, p.bt != 0, p.n - col0, p.k - k, lid);
-            BARRIER();
-            multiply_slice(a_slice, b_slice, ix, iy, sum);
-            BARRIER();
-        }
-        store_item(c + (size_t)row0 * p.n + col0, p.n, end - row0, p.n - col0, ix, iy, sum, p.alpha, p.accumulate);
+    // One loop over (rows, k) rather than two: PoCL 3.1 cannot compile barriers in some nested loops (WG 2).
+    const uint slices = (p.k + SLICE - 1) / SLICE, steps = (end - first + TILE_ROWS - 1) / TILE_ROWS * slices;
+    for (uint step = 0; step < steps; ++step) {
+        const uint row0 = first + step / slices * TILE_ROWS, k = step % slices * SLICE;
+        if (k == 0)
+            clear_item(sum);
+        load_slice(a_slice, A_LD, TILE_ROWS, a + (size_t)row0 * p.k + k, p.k, true, end - row0, p.k - k, lid);
+        load_slice(b_slice, B_LD, TILE_COLS, own + (size_t)k * k_step, stride, p.bt != 0, p.n - col0, p.k - k, lid);
+        BARRIER();
+        multiply_slice(a_slice, b_slice, ix, iy, sum);
+        BARRIER();
+        if (k + SLICE >= p.k)
+            store_item(c + (size_t)row0 * p.n + col0, p.n, end - row0, p.n - col0, ix, iy, sum, p.alpha, p.accumulate);
     }
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// matmul_dw_packed: w[e][m][n] (+)= alpha · Σ_{r = off[e]}^{off[e+1]−1} y[r,m] · x[r,n], with x in the panels of pack_b.
+// matmul_dw_packed: w[e][m][n] (+)= alpha · Σ_{r = off[e]}^{off[e+1]−1} y[r,m] · x[r,n], x in the panels of pack_b.
 //   y    t [rows, M]
 //   p    t [ceil(N/32)][rows][32]
 //   off  i [E + 1]  first row of each expert (read when experts > 1)
 //   w    f [E, M, N]
-// Launch: one work-group per (expert, 48 rows of w, SY_GROUP_PANELS panels). WG 1: register block of float16 (panel.cl.h).
-//   WG > 1: item by item, 8 rows × 4 columns, straight from global memory.
+// Launch: one work-group per (expert, 48 rows of w, SY_GROUP_PANELS panels). WG 1: register block of float16
+//   (panel.cl.h). WG > 1: item by item, 8 rows × 4 columns, straight from global memory.
 // Determinism: each output is one chain of fma over ascending r, the same on every path.
 #undef O_BF16 // w is f32 whatever the activations are
 #include "common.cl.h"

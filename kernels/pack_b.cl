@@ -2,8 +2,8 @@
 // pack_b: cuts B into panels of 32 columns: p[e][q][k][j] = B_e[k, 32·q + j], 0 beyond column N.
 //   b  t [batch][N][K] if bt else [batch][K][N]
 //   p  t [batch][ceil(N/32)][K][32]
-// Launch: one work-group per (batch, SY_PACK_PANELS panels, SY_PACK_ROWS values of k). WG 1: 16 × 16 blocks transposed in registers.
-//   WG > 1: 32 × 32 blocks through local memory.
+// Launch: one work-group per (batch, SY_PACK_PANELS panels, SY_PACK_ROWS values of k). WG 1: 16 × 16 blocks transposed
+//   in registers. WG > 1: 32 × 32 blocks through local memory.
 // Determinism: copies bits.
 #include "common.cl.h"
 #include "tiles.h"

@@ -79,7 +79,8 @@ inline void panel_clear(float *sums)
 }
 
 // c[rows][cols] (+)= alpha · sums, cols ≤ 32, rows of c `stride` apart.
-inline void panel_store(const float *sums, uint rows, uint cols, __global O *c, uint stride, float alpha, uint accumulate)
+inline void panel_store(const float *sums, uint rows, uint cols, __global O *c, uint stride, float alpha,
+                        uint accumulate)
 {
     for (uint r = 0; r < rows; ++r) {
         __global O *out = c + (size_t)r * stride;

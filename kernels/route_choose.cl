@@ -3,8 +3,8 @@
 // sample (rounds 1): the first expert whose cumulative p exceeds the uniform number of element (row0 + row, 0); when
 // rounding keeps the sum below it, the last expert with p > 0.
 //   p [rows, experts] f32 · mask [rows] i32 · c · cand [rows, rounds] i32
-// Launch: one work-group does SY_ROWS(WG) rows. Round r takes the best that comes after round r−1's in the order (p falling,
-// index rising), so nothing is remembered. A p that is no number is never chosen; a row of them takes expert r.
+// Launch: one work-group does SY_ROWS(WG) rows. Round r takes the best that comes after round r−1's in the order
+// (p falling, index rising), so nothing is remembered. A p that is no number is never chosen; a row of them takes r.
 // Integers: equal everywhere for equal p. The cumulative sum runs in f32, index rising, on one item: also equal.
 #include "common.cl.h"
 #include "chunk.h"
@@ -34,6 +34,7 @@ KERNEL void route_choose(__global const float *restrict prob, __global const int
 {
     GROUP_GUARD(SY_PIECES(p.rows, SY_ROWS(WG)));
     const uint lid = LOCAL_ID, first = GROUP_ID * SY_ROWS(WG), count = min(SY_ROWS(WG), p.rows - first);
+    const uint rounds = p.sample != 0u ? 0u : p.rounds;
 #if WG > 1
     __local float best_p[WG];
     __local uint best_e[WG];
@@ -41,9 +42,9 @@ KERNEL void route_choose(__global const float *restrict prob, __global const int
     for (uint row = first; row < first + count; ++row) {
         __global const float *x = prob + row * p.experts;
         const bool real = mask[row] != 0;
-        float last_p = INFINITY;
+        float last_p = 0.0f;
         uint last = NONE;
-        for (uint r = 0u; r < p.rounds; ++r) {
+        for (uint r = 0u; r < rounds; ++r) {
             float top = -INFINITY;
             uint e_top = NONE;
             for (uint e = lid; e < p.experts; e += WG) {
@@ -74,10 +75,10 @@ KERNEL void route_choose(__global const float *restrict prob, __global const int
             if (lid == 0u)
                 cand[row * p.rounds + r] = !real ? -1 : e_top != NONE ? (int)e_top : (int)r;
         }
-        if (p.sample != 0u && real && lid == 0u) {
+        if (lid == 0u && p.sample != 0u) {
             const uint row0 = p.stack != 0u ? c->row_dec : c->row_enc;
             const uint bits = sy_random_bits(c->seed_lo, c->seed_hi, c->step, p.stream, 0u, row0 + row, 0u);
-            cand[row] = sampled(x, p.experts, (float)(bits >> 8) * (1.0f / 16777216.0f));
+            cand[row] = real ? sampled(x, p.experts, (float)(bits >> 8) * (1.0f / 16777216.0f)) : -1;
         }
     }
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // route_slots: slot[row, r] = base[g, expert] + pos for a kept choice (expert ≥ 0, 0 ≤ pos < capacity), else −1;
 // src[slot] = row·k + r, and −1 for every slot ≥ off[experts].
-//   expert, pos [rows, k] i32 · base [groups, experts] i32 · off [experts + 1] i32 · slot [rows, k] i32 · src [slots] i32
+//   expert, pos [rows, k] i32 · base [groups, experts] i32 · off [experts + 1] i32
+//   slot [rows, k] i32 · src [slots] i32
 // Launch: one work-group does SY_CHUNK(WG) indices i of max(rows·k, slots): choice i and, when unused, slot i.
 // A used slot is written by its choice alone, an unused one by its index alone. Integers: equal everywhere.
 #include "common.cl.h"

@@ -6,8 +6,8 @@
 #include "common.cl.h"
 #include "chunk.h"
 
-KERNEL void router_softmax(__global const float *restrict z, __global float *restrict prob, __global float *restrict lse,
-                           const struct sy_router_softmax_args p)
+KERNEL void router_softmax(__global const float *restrict z, __global float *restrict prob,
+                           __global float *restrict lse, const struct sy_router_softmax_args p)
 {
     GROUP_GUARD(SY_PIECES(p.rows, SY_ROWS(WG)));
     const uint lid = LOCAL_ID, first = GROUP_ID * SY_ROWS(WG), count = min(SY_ROWS(WG), p.rows - first);

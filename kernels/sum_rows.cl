@@ -6,31 +6,32 @@
 #include "common.cl.h"
 #include "chunk.h"
 
-#if WG == 1
-#define BLOCK 4 // vectors of columns summed together: longer runs of each row
-#else
-#define BLOCK 1
-#endif
+#define BLOCK 4 // vectors of columns that a CPU sums together: longer runs of each row
 
 inline float strided_sum(__global const float *part, uint parts, uint n, uint first, uint stride)
 {
+    const uint step = SY_UNROLL * stride;
     float sum = 0.0f;
-    for (uint q0 = first; q0 < parts; q0 += stride * SY_TRIPS) {
-        const uint end = min(parts, q0 + stride * SY_TRIPS);
-        for (uint q = q0; q < end; q += stride)
-            sum += part[q * n];
+    uint q = first;
+    for (; q < parts && parts - q >= step; q += step) {
+        for (uint u = 0u; u < SY_UNROLL; ++u)
+            sum += part[(q + u * stride) * n];
     }
+    for (; q < parts; q += stride)
+        sum += part[q * n];
     return sum;
 }
 
 inline VF vector_sum(__global const float *part, uint parts, uint n)
 {
     VF sum = (VF)(0.0f);
-    for (uint q0 = 0u; q0 < parts; q0 += SY_TRIPS) {
-        const uint end = min(parts, q0 + SY_TRIPS);
-        for (uint q = q0; q < end; ++q)
-            sum += V_LOAD(0, part + q * n);
+    uint q = 0u;
+    for (; q + SY_UNROLL <= parts; q += SY_UNROLL) {
+        for (uint u = 0u; u < SY_UNROLL; ++u)
+            sum += V_LOAD(0, part + (q + u) * n);
     }
+    for (; q < parts; ++q)
+        sum += V_LOAD(0, part + q * n);
     return sum;
 }
 
@@ -38,12 +39,9 @@ inline void block_sum(__global const float *part, uint parts, uint n, VF sum[BLO
 {
     for (uint v = 0u; v < BLOCK; ++v)
         sum[v] = (VF)(0.0f);
-    for (uint q0 = 0u; q0 < parts; q0 += SY_TRIPS) {
-        const uint end = min(parts, q0 + SY_TRIPS);
-        for (uint q = q0; q < end; ++q) {
-            for (uint v = 0u; v < BLOCK; ++v)
-                sum[v] += V_LOAD(v, part + q * n);
-        }
+    for (uint q = 0u; q < parts; ++q) {
+        for (uint v = 0u; v < BLOCK; ++v)
+            sum[v] += V_LOAD(v, part + q * n);
     }
 }
 
@@ -72,8 +70,8 @@ KERNEL void sum_rows(__global const float *restrict part, __global float *restri
         put(y + GROUP_ID, total, p);
 
     const uint first = narrow ? 0u : GROUP_ID * SY_COLS(WG), count = narrow ? 0u : min(SY_COLS(WG), p.n - first);
-    const uint blocks = count / (BLOCK * VEC) * (BLOCK * VEC), vectors = count / VEC * VEC;
-    for (uint j = lid * BLOCK * VEC; j < blocks; j += WG * BLOCK * VEC) {
+    const uint blocks = WG == 1 ? count / (BLOCK * VEC) * (BLOCK * VEC) : 0u, vectors = count / VEC * VEC;
+    for (uint j = 0u; j < blocks; j += BLOCK * VEC) {
         VF sums[BLOCK];
         block_sum(part + first + j, p.parts, p.n, sums);
         for (uint v = 0u; v < BLOCK; ++v)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // tile.cl.h: the local-memory tile of matmul and matmul_dw.
 //
-// A work-group computes TILE_ROWS × TILE_COLS outputs, SLICE values of k at a time: it copies the slice of A and of B to local
-// memory as f32, k by k, then every item multiplies 8 rows with 8 columns out of registers. An item owns two quads of rows
-// and two of columns, half a tile apart, so that neighbouring items read neighbouring quads: no bank conflicts.
+// A work-group computes TILE_ROWS × TILE_COLS outputs, SLICE values of k at a time: it copies the slice of A and of B
+// to local memory as f32, k by k, then every item multiplies 8 rows with 8 columns in registers. An item owns two quads
+// of rows and two of columns, half a tile apart, so that neighbouring items read neighbouring quads: no bank conflicts.
 #ifndef SY_TILE_CL_H
 #define SY_TILE_CL_H
 #include "common.cl.h"
@@ -37,10 +37,10 @@ inline float4 load_quad(__global const T *p, uint count)
 
 inline uint left_of(uint limit, uint at) { return limit > at ? limit - at : 0; }
 
-// slice[k][line] of a matrix stored [line][k] if by_line, else [k][line], rows `stride` apart; x is its line 0, k 0 of this
-// tile and slice. One loop for both: PoCL 3.1's compiler fails on a choice between two loops before a barrier (WG 2).
-inline void load_slice(__local float *slice, uint ld, uint lines, __global const T *restrict x, uint stride, bool by_line,
-                       uint lines_left, uint k_left, uint lid)
+// slice[k][line] of a matrix stored [line][k] if by_line, else [k][line], its rows `stride` apart; x is line 0, k 0 of
+// this tile and slice.
+inline void load_slice(__local float *slice, uint ld, uint lines, __global const T *restrict x, uint stride,
+                       bool by_line, uint lines_left, uint k_left, uint lid)
 {
     for (uint i = lid; i < lines * (SLICE / 4); i += WG) {
         if (by_line) {

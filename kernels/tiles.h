@@ -11,19 +11,20 @@
 #define SY_TILE_ROWS_SIMT 64u
 #define SY_TILE_ROWS_CPU 48u
 
-// matmul, matmul_dw: the wg items of a group stand in SY_ITEMS_Y rows of SY_ITEMS_X; each owns SY_ITEM × SY_ITEM outputs.
+// matmul, matmul_dw: the wg items of a group stand in SY_ITEMS_Y rows of SY_ITEMS_X; each owns SY_ITEM × SY_ITEM
+// outputs.
 #define SY_ITEM 8u
 #define SY_ITEMS_X(wg) ((wg) >= 128u ? 16u : (wg) >= 32u ? 8u : (wg) >= 8u ? 4u : (wg) >= 2u ? 2u : 1u)
 #define SY_ITEMS_Y(wg) ((wg) / SY_ITEMS_X(wg))
 
-// matmul_packed, matmul_dw_packed: panels of B that one group multiplies with its rows of A. A group of one item (the CPU
-// class) first copies those rows, so it wants many panels, but not so many that fewer than 24 groups are left to share out.
+// matmul_packed, matmul_dw_packed: panels of B that one group multiplies with its rows of A. A group of one item (the
+// CPU class) first copies those rows, so it wants many panels, but not so many that fewer than 24 groups are left.
 #define SY_MAX_GROUP_PANELS 8u
-#define SY_GROUP_PANELS(wg, tiles, panels)     \
-    ((wg) != 1u                      ? 1u      \
-     : (tiles) * ((panels) / 8u) >= 24u ? 8u   \
-     : (tiles) * ((panels) / 4u) >= 24u ? 4u   \
-     : (tiles) * ((panels) / 2u) >= 24u ? 2u   \
+#define SY_GROUP_PANELS(wg, tiles, panels)   \
+    ((wg) != 1u                         ? 1u \
+     : (tiles) * ((panels) / 8u) >= 24u ? 8u \
+     : (tiles) * ((panels) / 4u) >= 24u ? 4u \
+     : (tiles) * ((panels) / 2u) >= 24u ? 2u \
                                         : 1u)
 
 // pack_b: values of k and panels that one group writes. A group of one item reads B along its rows as far as it can.

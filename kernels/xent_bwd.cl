@@ -5,7 +5,6 @@
 //   dlogits [rows, vocab] t
 // Launch: one work-group does one row. No reduction.
 #include "common.cl.h"
-#include "chunk.h"
 
 #define VI SY_CAT(int, VEC)
 
@@ -22,16 +21,13 @@ KERNEL void xent_bwd(__global const float *restrict logits, __global const int *
     const float slope = scale * (1.0f + 2.0f * p.z_coef * lse);
     const float hit = scale * (1.0f - p.smoothing), even = scale * (p.smoothing / (float)p.vocab);
     const VI lanes = V_LOAD(0, lane_index);
-    for (uint start = 0u; start < vectors; start += WG * VEC * SY_TRIPS) {
-        const uint end = min(vectors, start + WG * VEC * SY_TRIPS);
-        for (uint i = start + lid * VEC; i < end; i += WG * VEC) {
-            VF g = (VF)(0.0f);
-            if (label >= 0) {
-                const VF off = select((VF)(even), (VF)(even + hit), (VI)((int)i) + lanes == (VI)(label));
-                g = slope * exp(V_LOAD(0, logits + base + i) - lse) - off;
-            }
-            T_STV(dlogits, base + i, g);
+    for (uint i = lid * VEC; i < vectors; i += WG * VEC) {
+        VF g = (VF)(0.0f);
+        if (label >= 0) {
+            const VF off = select((VF)(even), (VF)(even + hit), (VI)((int)i) + lanes == (VI)(label));
+            g = slope * exp(V_LOAD(0, logits + base + i) - lse) - off;
         }
+        T_STV(dlogits, base + i, g);
     }
     for (uint i = vectors + lid; i < p.vocab; i += WG) {
         const float off = (int)i == label ? even + hit : even;

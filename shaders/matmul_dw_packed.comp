@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// matmul_dw_packed: w[e][m][n] (+)= alpha · Σ_{r = off[e]}^{off[e+1]−1} y[r,m] · x[r,n], with x in the panels of pack_b.
+// matmul_dw_packed: w[e][m][n] (+)= alpha · Σ_{r = off[e]}^{off[e+1]−1} y[r,m] · x[r,n], x in the panels of pack_b.
 //   y    t [rows, M]
 //   p    t [ceil(N/32)][rows][32]
 //   off  i [E + 1]  first row of each expert (read when experts > 1)

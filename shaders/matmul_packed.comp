@@ -4,8 +4,8 @@
 //   p      t [E][ceil(N/32)][K][32]
 //   tiles  i [tiles, 4]  expert, first row, end row, 0 (read when experts > 1)
 //   c      o [M, N]
-// Launch: one work-group per (row tile, SY_GROUP_PANELS panels); an item computes 8 rows × 4 columns at a time, straight
-//   from global memory.
+// Launch: one work-group per (row tile, SY_GROUP_PANELS panels); an item computes 8 rows × 4 columns at a time,
+//   straight from global memory.
 // Determinism: each output is one chain of fma over ascending k.
 #version 450
 #include "common.glsl"
@@ -63,7 +63,7 @@ void main()
     for (uint q = q0; q < min(q0 + each, count); ++q)
         for (uint u = lid; u < units; u += WG) {
             const uint row0 = first + u / PANEL_QUADS * UNIT_ROWS;
-            multiply_quad((uint(expert) * count + q) * p.k * PANEL_QUADS, row0, min(end - row0, UNIT_ROWS), q * SY_PANEL,
-                          u % PANEL_QUADS);
+            multiply_quad((uint(expert) * count + q) * p.k * PANEL_QUADS, row0, min(end - row0, UNIT_ROWS),
+                          q * SY_PANEL, u % PANEL_QUADS);
         }
 }

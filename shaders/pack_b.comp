@@ -2,7 +2,8 @@
 // pack_b: cuts B into panels of 32 columns: p[e][q][k][j] = B_e[k, 32·q + j], 0 beyond column N.
 //   b  t [batch][N][K] if bt else [batch][K][N]
 //   p  t [batch][ceil(N/32)][K][32]
-// Launch: one work-group per (batch, SY_PACK_PANELS panels, SY_PACK_ROWS values of k); 32 × 32 blocks through shared memory.
+// Launch: one work-group per (batch, SY_PACK_PANELS panels, SY_PACK_ROWS values of k); 32 × 32 blocks go through shared
+//   memory.
 // Determinism: copies bits.
 #version 450
 #include "common.glsl"

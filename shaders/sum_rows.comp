@@ -14,12 +14,15 @@ LOCAL_SCRATCH;
 
 float strided_sum(uint column, uint first, uint stride)
 {
+    const uint step = SY_UNROLL * stride;
     float sum = 0.0;
-    for (uint q0 = first; q0 < p.parts; q0 += stride * SY_TRIPS) {
-        const uint end = min(p.parts, q0 + stride * SY_TRIPS);
-        for (uint q = q0; q < end; q += stride)
-            sum += part[q * p.n + column];
+    uint q = first;
+    for (; q < p.parts && p.parts - q >= step; q += step) {
+        [[unroll]] for (uint u = 0u; u < SY_UNROLL; ++u)
+            sum += part[(q + u * stride) * p.n + column];
     }
+    for (; q < p.parts; q += stride)
+        sum += part[q * p.n + column];
     return sum;
 }
 

@@ -6,7 +6,6 @@
 //   dlogits [rows, vocab] t
 // Launch: one work-group does one row. No reduction.
 #include "common.glsl"
-#include "chunk.h"
 
 IN(0, float, logits);
 IN(1, int, labels);
@@ -23,11 +22,8 @@ void main()
     const float lse = rows[4u * row], scale = label >= 0 ? c.inv_labels : 0.0;
     const float slope = scale * (1.0 + 2.0 * p.z_coef * lse);
     const float hit = scale * (1.0 - p.smoothing), even = scale * (p.smoothing / float(p.vocab));
-    for (uint start = 0u; start < p.vocab; start += WG * SY_TRIPS) {
-        const uint end = min(p.vocab, start + WG * SY_TRIPS);
-        for (uint i = start + lid; i < end; i += WG) {
-            const float off = int(i) == label ? even + hit : even;
-            T_ST(dlogits, base + i, label >= 0 ? slope * exp(logits[base + i] - lse) - off : 0.0);
-        }
+    for (uint i = lid; i < p.vocab; i += WG) {
+        const float off = int(i) == label ? even + hit : even;
+        T_ST(dlogits, base + i, label >= 0 ? slope * exp(logits[base + i] - lse) - off : 0.0);
     }
 }

@@ -99,12 +99,15 @@ static void store_poison(uint8_t *at, enum sy_dtype t)
 {
     const uint16_t half = POISON_BF16;
     const uint32_t word = t == SY_F32 ? POISON_F32 : POISON_I32;
-    memcpy(at, t == SY_BF16 ? (const void *)&half : &word, sy_dtype_bytes(t));
+    if (t == SY_BF16)
+        memcpy(at, &half, sizeof half);
+    else
+        memcpy(at, &word, sizeof word);
 }
 
 bool ops_is_poison(const uint8_t *at, enum sy_dtype t)
 {
-    uint8_t poison[8];
+    uint8_t poison[sizeof(double)] = {0};
     store_poison(poison, t);
     return memcmp(at, poison, sy_dtype_bytes(t)) == 0;
 }

@@ -7,10 +7,10 @@
 
 #include "engine/file.h"
 #include "engine/safetensors.h"
-#include "tests/tap.h"
+#include "tests/io.h"
 
 struct env {
-    struct tap tap;
+    struct io io;
     const char *data;
     char scratch[512];
 };
@@ -49,13 +49,13 @@ static void test_real_files(struct env *e)
     for (size_t i = 0; i < SY_COUNT(real); ++i) {
         struct sy_tensors *t = NULL;
         char *path = in(directory, real[i].file);
-        bool good = sy_tensors_open(e->tap.ctx, path, &t) == SY_OK && sy_tensors_count(t) == real[i].count;
+        bool good = sy_tensors_open(e->io.ctx, path, &t) == SY_OK && sy_tensors_count(t) == real[i].count;
         if (good && real[i].tensor != NULL) {
             const struct sy_tensor_view *v = sy_tensors_find(t, real[i].tensor);
             good = v != NULL && v->dtype == real[i].dtype && v->ndim == real[i].ndim &&
                    memcmp(v->shape, real[i].shape, v->ndim * sizeof *v->shape) == 0;
         }
-        tap_check(&e->tap, good, "%s: %zu tensors", real[i].file, real[i].count);
+        io_check(&e->io, good, "%s: %zu tensors", real[i].file, real[i].count);
         if (t != NULL)
             sy_tensors_close(&t);
         free(path);
@@ -106,8 +106,8 @@ static bool floats_back(struct env *e, const struct sy_tensors *t)
 {
     const uint64_t shape[] = {2, 3}, other[] = {3, 2};
     float out[6], made[6];
-    return sy_tensors_read_f32(e->tap.ctx, t, "floats", 2, shape, out) == SY_OK && memcmp(out, floats, sizeof out) == 0 &&
-           sy_tensors_read_f32(e->tap.ctx, t, "made", 2, other, made) == SY_OK && memcmp(made, floats, sizeof made) == 0;
+    return sy_tensors_read_f32(e->io.ctx, t, "floats", 2, shape, out) == SY_OK && memcmp(out, floats, sizeof out) == 0 &&
+           sy_tensors_read_f32(e->io.ctx, t, "made", 2, other, made) == SY_OK && memcmp(made, floats, sizeof made) == 0;
 }
 
 static void test_conversions(struct env *e, const struct sy_tensors *t)
@@ -116,20 +116,20 @@ static void test_conversions(struct env *e, const struct sy_tensors *t)
     const float want[7] = {1.0f, 0x1p-24f, 65504.0f, -INFINITY, -0.0f, -2.0f, 1023 * 0x1p-24f};
     float half[8], brain[3];
     int32_t back[4];
-    bool good = sy_tensors_read_f32(e->tap.ctx, t, "halves", 1, eight, half) == SY_OK &&
+    bool good = sy_tensors_read_f32(e->io.ctx, t, "halves", 1, eight, half) == SY_OK &&
                 memcmp(half, want, sizeof want) == 0 && isnan(half[7]);
-    tap_check(&e->tap, good, "F16 to f32: ordinary, subnormal, largest, infinite, negative zero, NaN");
-    good = sy_tensors_read_f32(e->tap.ctx, t, "brains", 1, three, brain) == SY_OK && brain[0] == 1 && brain[1] == -2 &&
+    io_check(&e->io, good, "F16 to f32: ordinary, subnormal, largest, infinite, negative zero, NaN");
+    good = sy_tensors_read_f32(e->io.ctx, t, "brains", 1, three, brain) == SY_OK && brain[0] == 1 && brain[1] == -2 &&
            isnan(brain[2]);
-    tap_check(&e->tap, good, "BF16 to f32");
-    good = sy_tensors_read_i32(e->tap.ctx, t, "ints", 2, four, back) == SY_OK && memcmp(back, ints, sizeof back) == 0;
-    tap_check(&e->tap, good, "I32");
-    tap_fails(&e->tap, sy_tensors_read_i32(e->tap.ctx, t, "longs", 1, three, back), SY_FORMAT, "beyond 32 bits",
+    io_check(&e->io, good, "BF16 to f32");
+    good = sy_tensors_read_i32(e->io.ctx, t, "ints", 2, four, back) == SY_OK && memcmp(back, ints, sizeof back) == 0;
+    io_check(&e->io, good, "I32");
+    io_fails(&e->io, sy_tensors_read_i32(e->io.ctx, t, "longs", 1, three, back), SY_FORMAT, "beyond 32 bits",
               "an I64 too large for i32");
-    tap_fails(&e->tap, sy_tensors_read_f32(e->tap.ctx, t, "ints", 2, four, half), SY_FORMAT, "I32", "integers as floats");
-    tap_fails(&e->tap, sy_tensors_read_f32(e->tap.ctx, t, "floats", 2, four, half), SY_FORMAT, "[2, 3], expected [2, 2]",
+    io_fails(&e->io, sy_tensors_read_f32(e->io.ctx, t, "ints", 2, four, half), SY_FORMAT, "I32", "integers as floats");
+    io_fails(&e->io, sy_tensors_read_f32(e->io.ctx, t, "floats", 2, four, half), SY_FORMAT, "[2, 3], expected [2, 2]",
               "another shape");
-    tap_fails(&e->tap, sy_tensors_read_f32(e->tap.ctx, t, "absent", 2, four, half), SY_FORMAT, "absent [2, 2] is missing",
+    io_fails(&e->io, sy_tensors_read_f32(e->io.ctx, t, "absent", 2, four, half), SY_FORMAT, "absent [2, 2] is missing",
               "no such tensor");
 }
 
@@ -140,11 +140,11 @@ static void test_round_trip(struct env *e)
     char *path = in(e->scratch, "one.safetensors"), *data = NULL;
     struct sy_tensors *t = NULL;
     size_t bytes = 0;
-    bool good = sy_tensors_save(e->tap.ctx, path, specs, count) == SY_OK &&
-                sy_file_read(e->tap.ctx, path, 1 << 20, &data, &bytes) == SY_OK;
+    bool good = sy_tensors_save(e->io.ctx, path, specs, count) == SY_OK &&
+                sy_file_read(e->io.ctx, path, 1 << 20, &data, &bytes) == SY_OK;
     if (good)
         memcpy(&header, data, 8);
-    tap_check(&e->tap, good && header % 8 == 0 && strncmp(data + 8, "{\"__metadata__\":{\"format\":\"pt\"}", 31) == 0,
+    io_check(&e->io, good && header % 8 == 0 && strncmp(data + 8, "{\"__metadata__\":{\"format\":\"pt\"}", 31) == 0,
               "header: metadata first, padded to 8");
     // Hugging Face's order: larger element types first, then names.
     static const char *const order[] = {"longs", "empty", "floats", "made", "scalar", "ints", "brains", "halves", "bits"};
@@ -155,16 +155,16 @@ static void test_round_trip(struct env *e)
         at = strstr(i == 0 ? data + 8 : at, key);
         good = at != NULL;
     }
-    tap_check(&e->tap, good, "tensors in Hugging Face's order");
-    good = sy_tensors_open(e->tap.ctx, path, &t) == SY_OK && sy_tensors_count(t) == count && floats_back(e, t) &&
+    io_check(&e->io, good, "tensors in Hugging Face's order");
+    good = sy_tensors_open(e->io.ctx, path, &t) == SY_OK && sy_tensors_count(t) == count && floats_back(e, t) &&
            strcmp(sy_tensors_metadata(t, "format"), "pt") == 0 && sy_tensors_metadata(t, "x") == NULL;
-    tap_check(&e->tap, good, "what was written is read back");
+    io_check(&e->io, good, "what was written is read back");
     if (t != NULL) {
         test_conversions(e, t);
         const struct sy_tensor_view *v = sy_tensors_find(t, "empty");
-        tap_check(&e->tap, v != NULL && v->bytes == 0 && v->shape[1] == 5, "a tensor without elements");
+        io_check(&e->io, v != NULL && v->bytes == 0 && v->shape[1] == 5, "a tensor without elements");
         v = sy_tensors_find(t, "scalar \"\xc3\xa4\"");
-        tap_check(&e->tap, v != NULL && v->ndim == 0 && v->elements == 1, "a scalar with a strange name");
+        io_check(&e->io, v != NULL && v->ndim == 0 && v->elements == 1, "a scalar with a strange name");
         sy_tensors_close(&t);
     }
     free(data);
@@ -176,7 +176,7 @@ static void test_round_trip(struct env *e)
 static void write_text(struct env *e, const char *directory, const char *name, const char *text)
 {
     char *path = in(directory, name);
-    if (sy_file_write(e->tap.ctx, path, text, strlen(text)) != SY_OK)
+    if (sy_file_write(e->io.ctx, path, text, strlen(text)) != SY_OK)
         abort();
     free(path);
 }
@@ -188,36 +188,36 @@ static void test_shards(struct env *e)
     char *directory = in(e->scratch, "shards/of/a/model");
     char *single = in(directory, "model.safetensors"), *index = in(directory, "model.safetensors.index.json");
     struct sy_tensors *t = NULL;
-    bool good = sy_dir_create(e->tap.ctx, directory) == SY_OK &&
-                sy_tensors_save_dir(e->tap.ctx, directory, "model", specs, count, 30) == SY_OK && sy_file_exists(index) &&
-                !sy_file_exists(single) && sy_tensors_open(e->tap.ctx, directory, &t) == SY_OK &&
+    bool good = sy_dir_create(e->io.ctx, directory) == SY_OK &&
+                sy_tensors_save_dir(e->io.ctx, directory, "model", specs, count, 30) == SY_OK && sy_file_exists(index) &&
+                !sy_file_exists(single) && sy_tensors_open(e->io.ctx, directory, &t) == SY_OK &&
                 sy_tensors_count(t) == count && floats_back(e, t);
-    tap_check(&e->tap, good, "a model in shards");
+    io_check(&e->io, good, "a model in shards");
     if (t != NULL)
         sy_tensors_close(&t);
-    good = sy_tensors_open(e->tap.ctx, index, &t) == SY_OK && sy_tensors_count(t) == count;
-    tap_check(&e->tap, good, "a model opened by its index");
+    good = sy_tensors_open(e->io.ctx, index, &t) == SY_OK && sy_tensors_count(t) == count;
+    io_check(&e->io, good, "a model opened by its index");
     if (t != NULL)
         sy_tensors_close(&t);
-    good = sy_tensors_save_dir(e->tap.ctx, directory, "model", specs, count, 0) == SY_OK && !sy_file_exists(index) &&
-           sy_tensors_open(e->tap.ctx, directory, &t) == SY_OK && sy_tensors_count(t) == count;
-    tap_check(&e->tap, good, "the same in one file: the old index is gone");
+    good = sy_tensors_save_dir(e->io.ctx, directory, "model", specs, count, 0) == SY_OK && !sy_file_exists(index) &&
+           sy_tensors_open(e->io.ctx, directory, &t) == SY_OK && sy_tensors_count(t) == count;
+    io_check(&e->io, good, "the same in one file: the old index is gone");
     if (t != NULL)
         sy_tensors_close(&t);
     remove(single);
-    tap_fails(&e->tap, sy_tensors_open(e->tap.ctx, directory, &t), SY_IO, "neither", "a directory without a model");
+    io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_IO, "neither", "a directory without a model");
     write_text(e, directory, "pytorch_model.bin", "x");
-    tap_fails(&e->tap, sy_tensors_open(e->tap.ctx, directory, &t), SY_UNSUPPORTED, "safe_serialization", "a pickle");
+    io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_UNSUPPORTED, "safe_serialization", "a pickle");
     write_text(e, directory, "model.safetensors.index.json", "{\"weight_map\":{\"a\":\"../one.safetensors\"}}");
-    tap_fails(&e->tap, sy_tensors_open(e->tap.ctx, directory, &t), SY_FORMAT, "beside the index", "an index that climbs out");
+    io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_FORMAT, "beside the index", "an index that climbs out");
     write_text(e, directory, "model.safetensors.index.json", "{\"weight_map\":{\"a\":\"none.safetensors\"}}");
-    tap_fails(&e->tap, sy_tensors_open(e->tap.ctx, directory, &t), SY_IO, "none.safetensors", "a missing shard");
+    io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_IO, "none.safetensors", "a missing shard");
     free(single);
     single = in(directory, "s.safetensors");
-    if (sy_tensors_save(e->tap.ctx, single, specs, 1) != SY_OK)
+    if (sy_tensors_save(e->io.ctx, single, specs, 1) != SY_OK)
         abort();
     write_text(e, directory, "model.safetensors.index.json", "{\"weight_map\":{\"a\":\"s.safetensors\"}}");
-    tap_fails(&e->tap, sy_tensors_open(e->tap.ctx, directory, &t), SY_FORMAT, "tensor a should be in s.safetensors",
+    io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_FORMAT, "tensor a should be in s.safetensors",
               "an index that names a tensor its shard lacks");
     free(directory);
     free(single);
@@ -231,7 +231,7 @@ static void test_write_failures(struct env *e)
     struct sy_tensor_spec specs[16];
     size_t count = fill_specs(specs);
     char *directory = in(e->scratch, "full"), *path = in(directory, "m.safetensors");
-    if (sy_dir_create(e->tap.ctx, directory) != SY_OK || sy_file_write(e->tap.ctx, path, "old", 3) != SY_OK)
+    if (sy_dir_create(e->io.ctx, directory) != SY_OK || sy_file_write(e->io.ctx, path, "old", 3) != SY_OK)
         abort();
     struct rlimit before, small = {64, 64};
     getrlimit(RLIMIT_FSIZE, &before);
@@ -239,22 +239,22 @@ static void test_write_failures(struct env *e)
     signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &small); // as a full disk: write() fails half-way
     fflush(stdout);
-    enum sy_status status = sy_tensors_save(e->tap.ctx, path, specs, count);
+    enum sy_status status = sy_tensors_save(e->io.ctx, path, specs, count);
     setrlimit(RLIMIT_FSIZE, &before);
-    tap_fails(&e->tap, status, SY_IO, "unchanged", "no room for the file");
+    io_fails(&e->io, status, SY_IO, "unchanged", "no room for the file");
     specs[1].produce = produce_nothing;
-    specs[1].user = e->tap.ctx;
-    tap_fails(&e->tap, sy_tensors_save(e->tap.ctx, path, specs, count), SY_DEVICE, "gone", "a tensor that cannot be made");
+    specs[1].user = e->io.ctx;
+    io_fails(&e->io, sy_tensors_save(e->io.ctx, path, specs, count), SY_DEVICE, "gone", "a tensor that cannot be made");
     char *data = NULL;
     size_t bytes = 0;
-    bool good = sy_file_read(e->tap.ctx, path, 100, &data, &bytes) == SY_OK && bytes == 3 && memcmp(data, "old", 3) == 0;
-    tap_check(&e->tap, good && remove(path) == 0 && remove(directory) == 0, "the old file stays, and no temporary one");
+    bool good = sy_file_read(e->io.ctx, path, 100, &data, &bytes) == SY_OK && bytes == 3 && memcmp(data, "old", 3) == 0;
+    io_check(&e->io, good && remove(path) == 0 && remove(directory) == 0, "the old file stays, and no temporary one");
     free(data);
     specs[1] = specs[0];
-    tap_fails(&e->tap, sy_tensors_save(e->tap.ctx, path, specs, 2), SY_INVALID, "two tensors are called floats",
+    io_fails(&e->io, sy_tensors_save(e->io.ctx, path, specs, 2), SY_INVALID, "two tensors are called floats",
               "the same name twice");
     specs[0].shape[0] = specs[0].shape[1] = UINT64_C(1) << 40;
-    tap_fails(&e->tap, sy_tensors_save(e->tap.ctx, path, specs, 1), SY_INVALID, "larger than any file", "an impossible size");
+    io_fails(&e->io, sy_tensors_save(e->io.ctx, path, specs, 1), SY_INVALID, "larger than any file", "an impossible size");
     free(directory);
     free(path);
 }
@@ -281,7 +281,7 @@ static const struct {
     {"unknown dtype", "{\"a\":" T("F31", "[1]", "0", "4") "}", 4, 0, SY_UNSUPPORTED, "F31"},
     {"no dtype", "{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4, 0, SY_FORMAT, "dtype is missing"},
     {"no shape", "{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, 0, SY_FORMAT, "shape is missing"},
-    {"no offsets", "{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, 0, SY_FORMAT, "no pair"},
+    {"no offsets", "{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, 0, SY_FORMAT, "is not a pair"},
     {"a negative side", "{\"a\":" T("F32", "[-1]", "0", "4") "}", 4, 0, SY_FORMAT, "whole number"},
     {"a real side", "{\"a\":" T("F32", "[1.0]", "0", "4") "}", 4, 0, SY_FORMAT, "whole number"},
     {"a shape that overflows", "{\"a\":" T("F32", "[4294967296,4294967296,2]", "0", "4") "}", 4, 0, SY_FORMAT, "overflows"},
@@ -311,26 +311,26 @@ static void test_hostile(struct env *e)
             abort();
         memcpy(data, &claimed, 8);
         memcpy(data + 8, hostile[i].header, length);
-        tap_fails(&e->tap, sy_tensors_parse(e->tap.ctx, data, bytes, "hostile", &t), hostile[i].code, hostile[i].word,
+        io_fails(&e->io, sy_tensors_parse(e->io.ctx, data, bytes, "hostile", &t), hostile[i].code, hostile[i].word,
                   hostile[i].what);
         free(data);
     }
-    tap_fails(&e->tap, sy_tensors_parse(e->tap.ctx, "1234567", 7, "hostile", &t), SY_FORMAT, "too few", "seven bytes");
-    tap_fails(&e->tap, sy_tensors_parse(e->tap.ctx, NULL, 0, "hostile", &t), SY_FORMAT, "too few", "nothing");
-    tap_fails(&e->tap, sy_tensors_open(e->tap.ctx, "no/such/file", &t), SY_IO, "no/such/file", "no file");
+    io_fails(&e->io, sy_tensors_parse(e->io.ctx, "1234567", 7, "hostile", &t), SY_FORMAT, "too few", "seven bytes");
+    io_fails(&e->io, sy_tensors_parse(e->io.ctx, NULL, 0, "hostile", &t), SY_FORMAT, "too few", "nothing");
+    io_fails(&e->io, sy_tensors_open(e->io.ctx, "no/such/file", &t), SY_IO, "no/such/file", "no file");
     // Truncation anywhere must be an error.
     char *path = in(e->data, "safetensors/burn_multi_layer.safetensors"), *data = NULL;
     size_t bytes = 0, refused = 0, tried = 0;
-    if (sy_file_read(e->tap.ctx, path, 1 << 20, &data, &bytes) == SY_OK)
+    if (sy_file_read(e->io.ctx, path, 1 << 20, &data, &bytes) == SY_OK)
         for (size_t n = 0; n < bytes; n += 1 + n / 16, ++tried) {
             char *cut = malloc(n + 1);
             if (cut == NULL)
                 abort();
             memcpy(cut, data, n);
-            refused += sy_tensors_parse(e->tap.ctx, cut, n, "cut", &t) != SY_OK;
+            refused += sy_tensors_parse(e->io.ctx, cut, n, "cut", &t) != SY_OK;
             free(cut);
         }
-    tap_check(&e->tap, tried > 50 && refused == tried, "a real file cut off at %zu places", tried);
+    io_check(&e->io, tried > 50 && refused == tried, "a real file cut off at %zu places", tried);
     free(data);
     free(path);
 }
@@ -338,15 +338,15 @@ static void test_hostile(struct env *e)
 int main(int argc, char **argv)
 {
     struct env e = {.data = argc > 1 ? argv[1] : "tests/data"};
-    e.tap.ctx = sy_ctx_create(tap_log, &e.tap, SY_LOG_WARN);
-    if (e.tap.ctx == NULL || !tap_directory(e.scratch, sizeof e.scratch))
+    e.io.ctx = sy_ctx_create(io_log, &e.io, SY_LOG_WARN);
+    if (e.io.ctx == NULL || !io_directory(e.scratch, sizeof e.scratch))
         return 2;
     test_real_files(&e);
     test_round_trip(&e);
     test_shards(&e);
     test_write_failures(&e);
     test_hostile(&e);
-    if (sy_dir_remove(e.tap.ctx, e.scratch) != SY_OK)
+    if (sy_dir_remove(e.io.ctx, e.scratch) != SY_OK)
         return 2;
-    return tap_end(&e.tap);
+    return io_end(&e.io);
 }

@@ -23,7 +23,7 @@ static void ref(const void *args, const struct sy_ref_tensor *b)
 static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 {
     const struct sy_embed_bwd_args *p = args;
-    return sy_ceil_div(p->rows, SY_ROWS(knobs->wg));
+    return sy_ceil_div(p->rows, SY_ROWS(knobs->wg)) * sy_ceil_div(p->dim, SY_COLS(knobs->wg));
 }
 
 static uint64_t elements(const void *args, uint32_t i)

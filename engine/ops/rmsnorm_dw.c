@@ -20,7 +20,7 @@ static void ref(const void *args, const struct sy_ref_tensor *b)
 static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 {
     const struct sy_rmsnorm_dw_args *p = args;
-    assert(sy_ceil_div(p->rows, p->parts) <= SY_TRIPS); // the kernels run over a block's rows in one loop
+    assert(sy_ceil_div(p->rows, p->parts) <= SY_BLOCK_ROWS); // see chunk.h
     return p->parts * sy_ceil_div(p->dim, SY_COLS(knobs->wg));
 }
 

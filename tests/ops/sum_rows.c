@@ -13,10 +13,11 @@ static const struct sy_sum_rows_args cases[] = {
     {.parts = 13, .n = 65, .accumulate = 0, .scale = 1.0f},
     {.parts = 40, .n = 100, .accumulate = 1, .scale = 0.25f},
     {.parts = 70001, .n = 17, .accumulate = 0, .scale = 1.0f},
+    {.parts = 131000, .n = 16, .accumulate = 0, .scale = 1.0f},
     {.parts = 5, .n = 1024, .accumulate = 0, .scale = 1.0f},
     {.parts = 4, .n = 1025, .accumulate = 1, .scale = 1.0f},
     {.parts = 2, .n = 5003, .accumulate = 1, .scale = 1.0f},
 };
 
 SY_OP_CASES(sum_rows, cases, .tolerance_f32 = 2e-5, .tolerance_bf16 = 2e-5,
-            .reason = "sums of up to 70,001 terms of both signs in f32");
+            .reason = "sums of up to 131,000 terms of both signs in f32");

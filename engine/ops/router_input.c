@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// router_input: u = f32(x) · factor (1, jitter, a given tensor, or dropout).
+#include "engine/ops/router_input.h"
+
+static void ref(const void *args, const struct sy_ref_tensor *b)
+{
+    const struct sy_router_input_args *p = args;
+    for (uint32_t row = 0; row < p->rows; ++row) {
+        for (uint32_t col = 0; col < p->dim; ++col) {
+            const uint64_t at = (uint64_t)row * p->dim + col;
+            const double u = sy_ld(&b[0], at) * sy_input_factor(p, sy_step_of(&b[2]), &b[1], row, col);
+            sy_st(&b[3], at, p->round_bf16 ? (double)sy_bf16_to_f32(sy_f32_to_bf16((float)u)) : u);
+        }
+    }
+}
+
+const struct sy_op_impl sy_op_impl_router_input = {
+    .ref = ref,
+    .groups = sy_input_groups,
+    .elements = sy_input_elements,
+};
