@@ -45,8 +45,8 @@ inline float through_gates(const struct chosen r, __global const int *expert, __
 
 KERNEL void router_dz(__global const float *restrict prob, __global const float *restrict lse,
                       __global const int *restrict expert, __global const float *restrict dgate,
-                      __global const int *restrict load, __global const int *restrict mask, __constant struct sy_step *c,
-                      __global float *restrict dz, const struct sy_router_loss_args p)
+                      __global const int *restrict load, __global const int *restrict mask,
+                      __constant struct sy_step *c, __global float *restrict dz, const struct sy_router_loss_args p)
 {
     GROUP_GUARD(SY_PIECES(p.rows, SY_ROWS(WG)));
     const uint lid = LOCAL_ID, first = GROUP_ID * SY_ROWS(WG), count = min(SY_ROWS(WG), p.rows - first);

@@ -1,7 +1,7 @@
 #version 450
 // SPDX-License-Identifier: Apache-2.0
-// router_input_bwd: dx = du · factor, the factor of router_input made again: 1 (mode 0), jitter (1), jit (2), dropout (3).
-// Rounding u to bf16 counts as the identity.
+// router_input_bwd: dx = du · factor, where the factor of router_input is made again: 1 (mode 0), jitter (mode 1),
+// jit (mode 2), dropout (mode 3). Rounding u to bf16 counts as the identity.
 //   du [rows, dim] f32 · jit [rows, dim] f32 (mode 2 only) · c · dx [rows, dim] t
 // Launch: one work-group does SY_ROWS(WG) rows. One product an element: bit-equal everywhere.
 #include "common.glsl"

@@ -41,6 +41,7 @@ void *copy(const void *data, size_t bytes, size_t extra)
 
 enum sy_status sy_spm_load(struct sy_ctx *ctx, const void *data, size_t bytes, const char *name, struct sy_spm **out_spm)
 {
+    SY_TRY(sy_spm_check(ctx, data, bytes, name));
     struct sy_spm *spm = nullptr;
     try {
         spm = new sy_spm;

@@ -13,10 +13,10 @@ extern "C" {
 
 struct sy_spm;
 
-/// Checks the bytes of a model file (protobuf frame, normalisation table). Errors: FORMAT.
+/// Checks the bytes of a model file (protobuf frame, normalisation table). sy_spm_load() begins with it. Errors: FORMAT.
 SY_MUST_CHECK enum sy_status sy_spm_check(struct sy_ctx *ctx, const void *data, size_t bytes, const char *name);
 
-/// Loads a checked model. Errors: FORMAT · NOMEM · UNSUPPORTED built without the library.
+/// Checks and loads a model. Errors: FORMAT · NOMEM · UNSUPPORTED built without the library.
 SY_MUST_CHECK enum sy_status sy_spm_load(struct sy_ctx *ctx, const void *data, size_t bytes, const char *name,
                                          struct sy_spm **out_spm);
 void sy_spm_free(struct sy_spm *spm);

@@ -82,9 +82,7 @@ static enum sy_status open_model(struct sy_ctx *ctx, struct sy_tokenizer *t, con
     char *data;
     size_t bytes;
     SY_TRY(sy_file_read(ctx, path, MAX_MODEL_BYTES, &data, &bytes));
-    enum sy_status status = sy_spm_check(ctx, data, bytes, path);
-    if (status == SY_OK)
-        status = sy_spm_load(ctx, data, bytes, path, &t->spm);
+    enum sy_status status = sy_spm_load(ctx, data, bytes, path, &t->spm);
     free(data);
     return status == SY_OK ? open_pieces(ctx, t, path, vocab) : status;
 }
