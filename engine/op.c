@@ -57,9 +57,7 @@ struct sy_kernel_source sy_op_source(enum sy_op_id op, enum sy_op_types types)
     struct sy_kernel_source source = {.name = info->name, .ref = info->impl->ref};
     if (types == SY_TYPES_D) // double exists in `ref` only
         return source;
-    const enum sy_spirv_index index = types == SY_TYPES_F   ? SY_SPIRV_F
-                                      : types == SY_TYPES_B ? SY_SPIRV_B
-                                                            : SY_SPIRV_M;
+    const enum sy_spirv_index index = types == SY_TYPES_F ? SY_SPIRV_F : types == SY_TYPES_B ? SY_SPIRV_B : SY_SPIRV_M;
     source.cl_text = sy_op_cl_texts[op];
     source.spirv = sy_op_spirvs[op][index].words;
     source.spirv_bytes = sy_op_spirvs[op][index].bytes;
@@ -73,7 +71,9 @@ void sy_op_kernel_params(enum sy_op_id op, enum sy_op_types types, const struct 
     const struct sy_knobs knobs = sy_op_knobs(op, caps);
     *out = (struct sy_kernel_params){
         .source = sy_op_source(op, types),
-        .cl_defines = types == SY_TYPES_B ? "-DT_BF16 -DO_BF16" : types == SY_TYPES_M ? "-DT_BF16" : "",
+        .cl_defines = types == SY_TYPES_B   ? "-DT_BF16 -DO_BF16"
+                      : types == SY_TYPES_M ? "-DT_BF16"
+                                            : "",
         .wg = knobs.wg,
         .vec = knobs.vec,
         .binding_count = info->binding_count,

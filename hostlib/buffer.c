@@ -50,7 +50,8 @@ static void unlink_buffer(struct sy_device *device, struct sy_buffer *buffer)
     device->allocated_bytes -= buffer->bytes;
 }
 
-enum sy_status sy_buffer_create(struct sy_device *device, const char *name, uint64_t bytes, struct sy_buffer **out_buffer)
+enum sy_status sy_buffer_create(struct sy_device *device, const char *name, uint64_t bytes,
+                                struct sy_buffer **out_buffer)
 {
     SY_TRY(sy_device_usable(device));
     if (name == NULL || name[0] == '\0')
@@ -92,15 +93,9 @@ void sy_buffer_destroy(struct sy_buffer **buffer)
     *buffer = NULL;
 }
 
-uint64_t sy_buffer_bytes(const struct sy_buffer *buffer)
-{
-    return buffer->bytes;
-}
+uint64_t sy_buffer_bytes(const struct sy_buffer *buffer) { return buffer->bytes; }
 
-const char *sy_buffer_name(const struct sy_buffer *buffer)
-{
-    return buffer->name;
-}
+const char *sy_buffer_name(const struct sy_buffer *buffer) { return buffer->name; }
 
 static enum sy_status check_range(const struct sy_buffer *buffer, const char *verb, uint64_t offset, uint64_t bytes)
 {
@@ -117,8 +112,8 @@ static enum sy_status check_host(const struct sy_buffer *buffer, const char *ver
     if (host == NULL && bytes != 0)
         return sy_fail(buffer->device->ctx, SY_INVALID, "%s buffer '%s': the host pointer is NULL", verb, buffer->name);
     if (bytes > SIZE_MAX)
-        return sy_fail(buffer->device->ctx, SY_INVALID, "%s buffer '%s': %" PRIu64 " bytes exceed the address space", verb,
-                       buffer->name, bytes);
+        return sy_fail(buffer->device->ctx, SY_INVALID, "%s buffer '%s': %" PRIu64 " bytes exceed the address space",
+                       verb, buffer->name, bytes);
     return SY_OK;
 }
 

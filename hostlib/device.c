@@ -41,7 +41,8 @@ static enum sy_status env_number(struct sy_ctx *ctx, const char *name, bool *pre
     if (shift != 0)
         ++end;
     if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number == 0 || number > UINT64_MAX >> shift)
-        return sy_fail(ctx, SY_INVALID, "%s=\"%s\": expected a whole number above 0, such as 65536, 64K or 1G", name, text);
+        return sy_fail(ctx, SY_INVALID, "%s=\"%s\": expected a whole number above 0, such as 65536, 64K or 1G", name,
+                       text);
     *value = (uint64_t)number << shift;
     return SY_OK;
 }
@@ -73,7 +74,8 @@ static enum sy_status raise_align(struct sy_ctx *ctx, const char *name, uint32_t
     if (!present)
         return SY_OK;
     if ((value & (value - 1)) != 0 || value > UINT32_C(1) << 30)
-        return sy_fail(ctx, SY_INVALID, "%s=%llu: expected a power of two, at most 1G", name, (unsigned long long)value);
+        return sy_fail(ctx, SY_INVALID, "%s=%llu: expected a power of two, at most 1G", name,
+                       (unsigned long long)value);
     if (value > *align)
         *align = (uint32_t)value;
     return SY_OK;
@@ -106,9 +108,10 @@ static enum sy_status disable_features(struct sy_ctx *ctx, struct sy_caps *caps)
             known = true;
         }
         if (!known)
-            return sy_fail(ctx, SY_INVALID,
-                           "SY_DISABLE: unknown feature \"%.*s\"; known: fp16, bf16, coopmat, command_buffers, subgroups",
-                           (int)length, text);
+            return sy_fail(
+                ctx, SY_INVALID,
+                "SY_DISABLE: unknown feature \"%.*s\"; known: fp16, bf16, coopmat, command_buffers, subgroups",
+                (int)length, text);
         text += length + (text[length] == ',');
     }
     return SY_OK;
@@ -189,7 +192,8 @@ static enum sy_status fail_unknown(struct sy_ctx *ctx, const char *id)
     char known[768] = "";
     size_t used = 0;
     for (size_t i = 0; i < count && used < sizeof known; ++i) {
-        int n = snprintf(known + used, sizeof known - used, "%s%s (%.60s)", i == 0 ? "" : ", ", list[i].id, list[i].name);
+        int n =
+            snprintf(known + used, sizeof known - used, "%s%s (%.60s)", i == 0 ? "" : ", ", list[i].id, list[i].name);
         used += n > 0 ? (size_t)n : 0;
     }
     free(list);
@@ -246,7 +250,8 @@ static bool parse_id(const char *id, enum sy_backend_id *backend, uint32_t *inde
     if (*end != '\0' || errno != 0 || number > UINT32_MAX)
         return false;
     for (int i = 0; i < SY_BACKEND_COUNT; ++i) {
-        if (strlen(backend_names[i]) == (size_t)(colon - id) && memcmp(backend_names[i], id, (size_t)(colon - id)) == 0) {
+        if (strlen(backend_names[i]) == (size_t)(colon - id) &&
+            memcmp(backend_names[i], id, (size_t)(colon - id)) == 0) {
             *backend = (enum sy_backend_id)i;
             *index = (uint32_t)number;
             return true;
@@ -258,7 +263,8 @@ static bool parse_id(const char *id, enum sy_backend_id *backend, uint32_t *inde
 enum sy_status sy_device_open(struct sy_ctx *ctx, const char *id, struct sy_device **out_device)
 {
     if (id == NULL)
-        return sy_fail(ctx, SY_INVALID, "sy_device_open: the device id is NULL; pass \"auto\" or an id such as \"opencl:0\"");
+        return sy_fail(ctx, SY_INVALID,
+                       "sy_device_open: the device id is NULL; pass \"auto\" or an id such as \"opencl:0\"");
     if (strcmp(id, "auto") == 0)
         return open_auto(ctx, out_device);
     enum sy_backend_id backend;
@@ -286,8 +292,9 @@ static void name_leftovers(const struct sy_device *device)
         used += n > 0 ? (size_t)n : 0;
     }
     if (count + device->kernel_count + device->program_count != 0)
-        sy_log(device->ctx, SY_LOG_WARN, "%s closed before %zu buffers, %u kernels and %u programs of it were destroyed:%s",
-               device->caps.id, count, device->kernel_count, device->program_count, names);
+        sy_log(device->ctx, SY_LOG_WARN,
+               "%s closed before %zu buffers, %u kernels and %u programs of it were destroyed:%s", device->caps.id,
+               count, device->kernel_count, device->program_count, names);
 }
 
 void sy_device_close(struct sy_device **device)
@@ -302,20 +309,11 @@ void sy_device_close(struct sy_device **device)
     *device = NULL;
 }
 
-const struct sy_caps *sy_device_caps(const struct sy_device *device)
-{
-    return &device->caps;
-}
+const struct sy_caps *sy_device_caps(const struct sy_device *device) { return &device->caps; }
 
-struct sy_ctx *sy_device_ctx(const struct sy_device *device)
-{
-    return device->ctx;
-}
+struct sy_ctx *sy_device_ctx(const struct sy_device *device) { return device->ctx; }
 
-uint64_t sy_device_allocated_bytes(const struct sy_device *device)
-{
-    return device->allocated_bytes;
-}
+uint64_t sy_device_allocated_bytes(const struct sy_device *device) { return device->allocated_bytes; }
 
 enum sy_status sy_device_wait(struct sy_device *device)
 {
@@ -326,7 +324,7 @@ enum sy_status sy_device_wait(struct sy_device *device)
 enum sy_status sy_device_usable(struct sy_device *device)
 {
     if (device->lost)
-        return sy_fail(device->ctx, SY_DEVICE, "%s (%s) was lost by an earlier failure; close and reopen it", device->caps.id,
-                       device->caps.name);
+        return sy_fail(device->ctx, SY_DEVICE, "%s (%s) was lost by an earlier failure; close and reopen it",
+                       device->caps.id, device->caps.name);
     return SY_OK;
 }

@@ -27,12 +27,14 @@ static enum sy_status check_kernel_shape(struct sy_device *device, const struct 
     struct sy_ctx *ctx = device->ctx;
     const char *name = p->source.name;
     if (name == NULL || name[0] == '\0')
-        return sy_fail(ctx, SY_INVALID, "a kernel for %s has no name; set source.name to its entry point", device->caps.id);
+        return sy_fail(ctx, SY_INVALID, "a kernel for %s has no name; set source.name to its entry point",
+                       device->caps.id);
     if (p->binding_count == 0 || p->binding_count > SY_MAX_BINDINGS)
-        return sy_fail(ctx, SY_INVALID, "kernel %s: %u bindings; expected 1 to %d", name, p->binding_count, SY_MAX_BINDINGS);
+        return sy_fail(ctx, SY_INVALID, "kernel %s: %u bindings; expected 1 to %d", name, p->binding_count,
+                       SY_MAX_BINDINGS);
     if (p->const_binding != UINT32_MAX && p->const_binding >= p->binding_count)
-        return sy_fail(ctx, SY_INVALID, "kernel %s: const_binding %u is not one of its %u bindings", name, p->const_binding,
-                       p->binding_count);
+        return sy_fail(ctx, SY_INVALID, "kernel %s: const_binding %u is not one of its %u bindings", name,
+                       p->const_binding, p->binding_count);
     if (p->args_bytes < 4 || p->args_bytes % 4 != 0 || p->args_bytes > SY_MAX_ARGS_BYTES)
         return sy_fail(ctx, SY_INVALID, "kernel %s: %u bytes of arguments; expected a multiple of 4 from 4 to %d", name,
                        p->args_bytes, SY_MAX_ARGS_BYTES);
@@ -40,10 +42,11 @@ static enum sy_status check_kernel_shape(struct sy_device *device, const struct 
         return sy_fail(ctx, SY_INVALID, "kernel %s: wg %u and vec %u must both be above 0", name, p->wg, p->vec);
     for (uint32_t i = 0; i < p->binding_count; ++i) {
         if ((unsigned)p->types[i] > SY_U32)
-            return sy_fail(ctx, SY_INVALID, "kernel %s: binding %u has unknown element type %d", name, i, (int)p->types[i]);
+            return sy_fail(ctx, SY_INVALID, "kernel %s: binding %u has unknown element type %d", name, i,
+                           (int)p->types[i]);
         if (p->types[i] == SY_F64 && device->caps.backend != SY_BACKEND_REF)
-            return sy_fail(ctx, SY_UNSUPPORTED, "kernel %s: binding %u is f64, which only ref:0 computes, not %s", name, i,
-                           device->caps.id);
+            return sy_fail(ctx, SY_UNSUPPORTED, "kernel %s: binding %u is f64, which only ref:0 computes, not %s", name,
+                           i, device->caps.id);
     }
     return SY_OK;
 }
@@ -61,12 +64,13 @@ static enum sy_status check_kernel_limits(struct sy_device *device, const struct
     };
     for (size_t i = 0; i < SY_COUNT(limits); ++i) {
         if (limits[i].wanted > limits[i].limit)
-            return sy_fail(device->ctx, SY_UNSUPPORTED, "kernel %s: %s %u exceeds the limit %u of %s (%s)", p->source.name,
-                           limits[i].what, limits[i].wanted, limits[i].limit, caps->id, caps->name);
+            return sy_fail(device->ctx, SY_UNSUPPORTED, "kernel %s: %s %u exceeds the limit %u of %s (%s)",
+                           p->source.name, limits[i].what, limits[i].wanted, limits[i].limit, caps->id, caps->name);
     }
     if (!has_source(device, &p->source))
-        return sy_fail(device->ctx, SY_UNSUPPORTED, "kernel %s has no %s source in this build; choose another device than %s",
-                       p->source.name, sy_backend_name(caps->backend), caps->id);
+        return sy_fail(device->ctx, SY_UNSUPPORTED,
+                       "kernel %s has no %s source in this build; choose another device than %s", p->source.name,
+                       sy_backend_name(caps->backend), caps->id);
     return SY_OK;
 }
 
@@ -106,10 +110,7 @@ void sy_kernel_destroy(struct sy_kernel **kernel)
     *kernel = NULL;
 }
 
-const struct sy_kernel_params *sy_kernel_params(const struct sy_kernel *kernel)
-{
-    return &kernel->params;
-}
+const struct sy_kernel_params *sy_kernel_params(const struct sy_kernel *kernel) { return &kernel->params; }
 
 // ---- dispatches ------------------------------------------------------------------------------------------------
 
@@ -151,19 +152,21 @@ static enum sy_status check_binding(const struct site *at, uint32_t i)
     if (b->buffer->device != at->device)
         return fail_at(at, SY_INVALID, "binding %u: buffer '%s' belongs to %s", i, name, b->buffer->device->caps.id);
     if (b->bytes == 0 || b->bytes % element != 0)
-        return fail_at(at, SY_INVALID, "binding %u ('%s') has %" PRIu64 " bytes; expected a multiple of %" PRIu64 " above 0",
-                       i, name, b->bytes, element);
+        return fail_at(at, SY_INVALID,
+                       "binding %u ('%s') has %" PRIu64 " bytes; expected a multiple of %" PRIu64 " above 0", i, name,
+                       b->bytes, element);
     if (b->offset_bytes % caps->offset_align != 0)
         return fail_at(at, SY_INVALID, "binding %u ('%s') starts at byte %" PRIu64 ", not a multiple of %u", i, name,
                        b->offset_bytes, caps->offset_align);
     if (b->offset_bytes > b->buffer->bytes || b->bytes > b->buffer->bytes - b->offset_bytes)
         return fail_at(at, SY_INVALID,
-                       "binding %u: %" PRIu64 " bytes at offset %" PRIu64 " end beyond the %" PRIu64 " bytes of '%s'", i,
-                       b->bytes, b->offset_bytes, b->buffer->bytes, name);
+                       "binding %u: %" PRIu64 " bytes at offset %" PRIu64 " end beyond the %" PRIu64 " bytes of '%s'",
+                       i, b->bytes, b->offset_bytes, b->buffer->bytes, name);
     if (b->bytes > caps->max_binding_bytes)
         return fail_at(at, SY_INVALID,
-                       "binding %u ('%s') has %" PRIu64 " bytes, the device binds at most %" PRIu64 "; split the tensor", i,
-                       name, b->bytes, caps->max_binding_bytes);
+                       "binding %u ('%s') has %" PRIu64 " bytes, the device binds at most %" PRIu64
+                       "; split the tensor",
+                       i, name, b->bytes, caps->max_binding_bytes);
     return SY_OK;
 }
 
@@ -178,8 +181,8 @@ static enum sy_status check_groups(const struct site *at)
     const uint64_t rows = groups / x + (groups % x != 0);
     const uint64_t columns = groups / rows + (groups % rows != 0);
     if (groups > UINT32_MAX || rows > y || rows * columns > UINT32_MAX)
-        return fail_at(at, SY_INVALID, "%" PRIu64 " work-groups do not fit the device's %" PRIu64 " by %" PRIu64, groups, x,
-                       y);
+        return fail_at(at, SY_INVALID, "%" PRIu64 " work-groups do not fit the device's %" PRIu64 " by %" PRIu64,
+                       groups, x, y);
     return SY_OK;
 }
 
@@ -194,7 +197,8 @@ static enum sy_status check_dispatch(const struct site *at)
     if (mask >> count != 0)
         return fail_at(at, SY_INVALID, "write mask 0x%x names bindings beyond the kernel's %u", mask, count);
     if (kernel->params.const_binding != UINT32_MAX && (mask >> kernel->params.const_binding & 1) != 0)
-        return fail_at(at, SY_INVALID, "write mask 0x%x names the constants, binding %u", mask, kernel->params.const_binding);
+        return fail_at(at, SY_INVALID, "write mask 0x%x names the constants, binding %u", mask,
+                       kernel->params.const_binding);
     SY_TRY(check_groups(at));
     for (uint32_t i = 0; i < count; ++i)
         SY_TRY(check_binding(at, i));

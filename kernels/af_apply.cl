@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // af_apply: Adafactor's step for factored matrices: w -= scale·u.
 //   u = g'·sqrt(mean)/sqrt(r)·1/sqrt(col) as in af_usq, g' = gs[0]·g: an exact 0 in g leaves w as it is.
-//   g [P,rows,cols] f, r [P,rows] f, mean [P] f, col [P,cols] f, scale [P] f, gs [2] f → w [P,rows,cols] f (read and written)
+//   g [P,rows,cols] f, r [P,rows] f, mean, scale [P] f, col [P,cols] f, gs [2] f → w [P,rows,cols] f (read and written)
 // Launch: one work-group does SY_ROWS(WG) rows of one matrix. No reduction.
 #include "common.cl.h"
 #include "adafactor.cl.h"
 
 KERNEL void af_apply(__global const float *restrict g, __global const float *restrict r,
                      __global const float *restrict mean, __global const float *restrict col,
-                     __global const float *restrict scale, __global const float *restrict gs, __global float *restrict w,
-                     const struct sy_adafactor_args p)
+                     __global const float *restrict scale, __global const float *restrict gs,
+                     __global float *restrict w, const struct sy_adafactor_args p)
 {
     const uint pieces = SY_PIECES(p.rows, SY_ROWS(WG)), full = p.cols - p.cols % VEC;
     GROUP_GUARD(p.parts * pieces);

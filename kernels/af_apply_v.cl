@@ -7,8 +7,8 @@
 #include "chunk.h"
 
 KERNEL void af_apply_v(__global const float *restrict g, __global const float *restrict v,
-                       __global const float *restrict scale, __global const float *restrict gs, __global float *restrict w,
-                       const struct sy_adafactor_args p)
+                       __global const float *restrict scale, __global const float *restrict gs,
+                       __global float *restrict w, const struct sy_adafactor_args p)
 {
     const uint size = p.rows * p.cols, pieces = SY_PIECES(size, SY_CHUNK(WG));
     GROUP_GUARD(p.parts * pieces);

@@ -6,9 +6,9 @@
 #include "common.cl.h"
 #include "chunk.h"
 
-KERNEL void af_row(__global const float *restrict g, __global const float *restrict w, __global const float *restrict gs,
-                   __constant struct sy_step *c, __global float *restrict r, __global float *restrict wsq,
-                   const struct sy_adafactor_args p)
+KERNEL void af_row(__global const float *restrict g, __global const float *restrict w,
+                   __global const float *restrict gs, __constant struct sy_step *c, __global float *restrict r,
+                   __global float *restrict wsq, const struct sy_adafactor_args p)
 {
     const uint total = p.parts * p.rows, full = p.cols - p.cols % VEC;
     GROUP_GUARD(SY_PIECES(total, SY_ROWS(WG)));

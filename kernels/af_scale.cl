@@ -6,8 +6,8 @@
 #include "common.cl.h"
 #include "chunk.h"
 
-KERNEL void af_scale(__global const float *restrict wsq, __global const float *restrict usq, __constant struct sy_step *c,
-                     __global float *restrict scale, const struct sy_adafactor_args p)
+KERNEL void af_scale(__global const float *restrict wsq, __global const float *restrict usq,
+                     __constant struct sy_step *c, __global float *restrict scale, const struct sy_adafactor_args p)
 {
     GROUP_GUARD(p.parts);
     LOCAL_SCRATCH(scratch);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // af_usq: row sums of the squares of Adafactor's update: usq = sum over columns of u².
-//   u = g'·sqrt(mean)/sqrt(r)·1/sqrt(col), g' = gs[0]·g. (Not sqrt(r / mean): the quotient of a row of zeros can underflow.)
+//   u = g'·sqrt(mean)/sqrt(r)·1/sqrt(col), g' = gs[0]·g. Not sqrt(r / mean): that quotient can underflow.
 //   g [P,rows,cols] f, r [P,rows] f, mean [P] f, col [P,cols] f, gs [2] f → usq [P,rows] f
 // Launch: one work-group does SY_ROWS(WG) rows of one matrix. The order of a sum depends on cols, WG and VEC only.
 #include "common.cl.h"
 #include "adafactor.cl.h"
 
-KERNEL void af_usq(__global const float *restrict g, __global const float *restrict r, __global const float *restrict mean,
-                   __global const float *restrict col, __global const float *restrict gs, __global float *restrict usq,
-                   const struct sy_adafactor_args p)
+KERNEL void af_usq(__global const float *restrict g, __global const float *restrict r,
+                   __global const float *restrict mean, __global const float *restrict col,
+                   __global const float *restrict gs, __global float *restrict usq, const struct sy_adafactor_args p)
 {
     const uint pieces = SY_PIECES(p.rows, SY_ROWS(WG)), full = p.cols - p.cols % VEC;
     GROUP_GUARD(p.parts * pieces);

@@ -171,7 +171,7 @@ KERNEL void attention_dq(__global const T *restrict q, __global const T *restric
         BARRIER();
         for (uint e = lid; e < BLOCKS * DIAGONALS && p.has_bias; e += WG) {
             const uint part = e / DIAGONALS, n = e % DIAGONALS; // n = x + 15
-            const uint low = n < OPEN ? OPEN - n : 0u, high = min(REL_ROWS, DIAGONALS - n); // its rows in this tile
+            const uint low = (uint)max((int)OPEN - (int)n, 0), high = min(REL_ROWS, DIAGONALS - n); // its rows here
             float total = n < OPEN ? carry[(step % 2u * BLOCKS + part) * OPEN + n] : 0.0f;
             for (uint r = low; r < high; ++r)
                 total += ds[(part * REL_ROWS + r) * ATT_PITCH + (r + n - OPEN)];

@@ -63,13 +63,14 @@ inline struct drop_row ffn_row(__constant const struct sy_step *c, const struct 
 // Upper and lower halves of a · b. Even and odd lanes are multiplied as 64-bit numbers, which CPUs do in one instruction
 // where the 32-bit mul_hi takes a dozen.
 #define VUL SY_CAT(ulong, DROP_HALF)
-#define V_AS_UL SY_CAT(as_ulong, DROP_HALF)
 #define DROP_LOW 0xffffffffUL
+#define V_AS_UL SY_CAT(as_ulong, DROP_HALF)
+
 inline void drop_mul(uint a, VU b, VU *hi, VU *lo)
 {
     const VUL even = (V_AS_UL(b) & DROP_LOW) * (ulong)a, odd = (V_AS_UL(b) >> 32) * (ulong)a;
     *hi = V_AS_U((even >> 32) | (odd & ~DROP_LOW));
-    *lo = V_AS_U((even & DROP_LOW) | (odd << 32));
+    *lo = a * b;
 }
 
 // Lane i holds a0 b0 a1 b1 …: first or second halves of a and b, interleaved.

@@ -94,7 +94,8 @@ def make_info(ops, out):
             f'        .const_binding = {const[0] if const else "UINT32_MAX"},\n'
             f'        .impl = &sy_op_impl_{name},\n'
             f'    }},\n')
-    write(out, HEADER.format('ops.def') + 'const struct sy_op_info sy_op_infos[SY_OP_COUNT] = {\n' + ''.join(rows) + '};\n')
+    write(out, HEADER.format('ops.def') +
+          'const struct sy_op_info sy_op_infos[SY_OP_COUNT] = {\n' + ''.join(rows) + '};\n')
 
 
 def resolve(path, include_dir, seen):

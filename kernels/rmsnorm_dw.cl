@@ -7,7 +7,7 @@
 #include "chunk.h"
 
 #if WG == 1
-#define BLOCK 4 // vectors of columns summed together: longer runs of each row
+#define BLOCK 8 // vectors of columns summed together: longer runs of each row
 #else
 #define BLOCK 1
 #endif

@@ -71,10 +71,10 @@ KERNEL void router_dz(__global const float *restrict prob, __global const float 
         GROUP_SUM(scratch, balance, balance_sum);
         GROUP_SUM(scratch, gates, gate_sum);
         const float share = n_sum > 0.0f ? p.aux_coef * (float)p.experts * inv_groups / n_sum / n_sum : 0.0f;
-        const float shift = 2.0f * p.z_coef * inv_tokens * lse[row] - gate_sum;
+        const float from_z = 2.0f * p.z_coef * inv_tokens * lse[row];
         for (uint e = lid; e < p.experts; e += WG) {
             const float n = p.aux_coef != 0.0f ? (float)n_of[e] : 0.0f;
-            const float d = through_gates(r, e_of, dg, e) + share * (n - balance_sum) + shift;
+            const float d = (through_gates(r, e_of, dg, e) - gate_sum) + share * (n - balance_sum) + from_z;
             y[e] = real ? x[e] * d : 0.0f;
         }
     }

@@ -6,7 +6,7 @@
 #include "common.cl.h"
 #include "chunk.h"
 
-#define BLOCK 4 // vectors of columns that a CPU sums together: longer runs of each row
+#define BLOCK 8 // vectors of columns that a CPU sums together: longer runs of each row
 
 inline float strided_sum(__global const float *part, uint parts, uint n, uint first, uint stride)
 {

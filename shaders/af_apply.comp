@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // af_apply: Adafactor's step for factored matrices: w -= scale·u.
 //   u = g'·sqrt(mean)/sqrt(r)·1/sqrt(col) as in af_usq, g' = gs[0]·g: an exact 0 in g leaves w as it is.
-//   g [P,rows,cols] f, r [P,rows] f, mean [P] f, col [P,cols] f, scale [P] f, gs [2] f → w [P,rows,cols] f (read and written)
+//   g [P,rows,cols] f, r [P,rows] f, mean, scale [P] f, col [P,cols] f, gs [2] f → w [P,rows,cols] f (read and written)
 // Launch: one work-group does SY_ROWS(WG) rows of one matrix. No reduction.
 #version 450
 #include "common.glsl"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // af_usq: row sums of the squares of Adafactor's update: usq = sum over columns of u².
-//   u = g'·sqrt(mean)/sqrt(r)·1/sqrt(col), g' = gs[0]·g. (Not sqrt(r / mean): the quotient of a row of zeros can underflow.)
+//   u = g'·sqrt(mean)/sqrt(r)·1/sqrt(col), g' = gs[0]·g. Not sqrt(r / mean): that quotient can underflow.
 //   g [P,rows,cols] f, r [P,rows] f, mean [P] f, col [P,cols] f, gs [2] f → usq [P,rows] f
 // Launch: one work-group does SY_ROWS(WG) rows of one matrix. The order of a sum depends on cols, WG and VEC only.
 #version 450

@@ -80,10 +80,10 @@ void main()
         GROUP_SUM(balance, balance_sum);
         GROUP_SUM(gates, gate_sum);
         const float share = n_sum > 0.0 ? p.aux_coef * float(p.experts) * inv_groups / n_sum / n_sum : 0.0;
-        const float shift = 2.0 * p.z_coef * inv_tokens * lse[row] - gate_sum;
+        const float from_z = 2.0 * p.z_coef * inv_tokens * lse[row];
         for (uint e = lid; e < p.experts; e += WG) {
             const float n = p.aux_coef != 0.0 ? float(load[cell + e]) : 0.0;
-            const float d = through_gates(r, row, e) + share * (n - balance_sum) + shift;
+            const float d = (through_gates(r, row, e) - gate_sum) + share * (n - balance_sum) + from_z;
             dz[at + e] = real ? prob[at + e] * d : 0.0;
         }
     }

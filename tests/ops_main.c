@@ -255,7 +255,10 @@ static void print_table(const struct runner *runner, struct tally *total)
         for (size_t d = 0; d < runner->column_count; ++d) {
             const struct tally *tally = &runner->columns[d].tallies[op];
             char cell[32];
-            snprintf(cell, sizeof cell, tally->failed != 0 ? "%u FAIL" : tally->skipped != 0 ? "%u+SKIP" : "%u",
+            snprintf(cell, sizeof cell,
+                     tally->failed != 0    ? "%u FAIL"
+                     : tally->skipped != 0 ? "%u+SKIP"
+                                           : "%u",
                      tally->failed != 0 ? tally->failed : tally->passed);
             printf(" %12s", cell);
             total->passed += tally->passed;

@@ -17,10 +17,7 @@ uint32_t sy_rng_u32(struct sy_rng *rng)
     return (uint32_t)((z ^ (z >> 31)) >> 32);
 }
 
-double sy_rng_uniform(struct sy_rng *rng)
-{
-    return sy_rng_u32(rng) * 0x1p-32;
-}
+double sy_rng_uniform(struct sy_rng *rng) { return sy_rng_u32(rng) * 0x1p-32; }
 
 double sy_rng_normal(struct sy_rng *rng)
 {
@@ -67,8 +64,8 @@ bool ops_case_create(const struct sy_op_cases *cases, enum sy_op_types types, si
 
     uint64_t counts[SY_MAX_BINDINGS] = {0};
     for (uint32_t i = 0; i < out->info->binding_count; ++i) {
-        out->elements[i] = i == out->info->const_binding ? sizeof(struct sy_step) / 4
-                                                         : out->info->impl->elements(out->args, i);
+        out->elements[i] =
+            i == out->info->const_binding ? sizeof(struct sy_step) / 4 : out->info->impl->elements(out->args, i);
         counts[i] = out->elements[i] != 0 ? out->elements[i] : 1;
         out->values[i] = calloc(counts[i], sizeof(double));
         if (out->values[i] == NULL)

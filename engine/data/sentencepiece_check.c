@@ -3,7 +3,7 @@
 //
 // The library trusts the normalisation table inside a model: a double-array trie whose offsets are followed without
 // bounds, and strings that are read up to a NUL. A model is a downloaded file, so both are proven here first:
-// every step from every node stays in the array, the reachable nodes form a tree, and strings end inside.
+// every step from every node stays in the array, no way leads in a circle, and strings end inside.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +19,7 @@ enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 // The library keeps this many matches of one position in arrays of fixed size.
 #define MAX_TABLE_MATCHES 32
 #define MAX_USER_MATCHES 64
+#define MAX_DEPTH 256 // bytes of one rule of the table; real ones have a dozen
 
 struct message {
     const uint8_t *at, *end;
@@ -85,34 +86,61 @@ static bool unit_has_value(uint32_t unit) { return (unit >> 8) & 1u; }
 static bool unit_is_value(uint32_t unit) { return unit >> 31; }
 
 struct node {
-    uint32_t place, matches;
+    uint32_t place, label; // label: the next one to follow
+    uint32_t matches;      // most of any way down seen so far
 };
 
-/// Walks the tree from the root; `queue` and `seen` have `units` entries.
-static const char *walk_trie(const uint8_t *trie, uint32_t units, uint32_t strings, struct node *queue, uint8_t *seen)
+// Nodes may be shared (the table is a graph of words), so a node's state is kept: 0 new, 1 on the stack, else
+// 2 + the most matches on any way down from it.
+enum { NEW, OPEN, DONE };
+
+static const char *enter(const uint8_t *trie, uint32_t units, uint32_t strings, uint32_t place)
 {
-    uint32_t head = 0, tail = 0;
-    queue[tail++] = (struct node){0, 0};
-    seen[0] = 1;
-    while (head < tail) {
-        struct node node = queue[head++];
-        uint32_t unit = unit_at(trie, node.place), base = node.place ^ unit_offset(unit);
-        if ((base | 255u) >= units)
-            return "its normalisation table points outside itself";
-        if (unit_has_value(unit) && node.place != 0 &&
-            (++node.matches > MAX_TABLE_MATCHES || (unit_at(trie, base) & 0x7fffffffu) >= strings))
-            return "its normalisation table has a rule that leads nowhere";
-        for (uint32_t label = 0; label < 256; ++label) {
-            uint32_t child = base ^ label, next = unit_at(trie, child);
-            if (unit_is_value(next) || (next & 255u) != label || (label == 0 && unit_has_value(unit)))
-                continue;
-            if (seen[child])
-                return "its normalisation table is no tree";
-            seen[child] = 1;
-            queue[tail++] = (struct node){child, node.matches};
-        }
-    }
+    uint32_t unit = unit_at(trie, place), base = place ^ unit_offset(unit);
+    if ((base | 255u) >= units)
+        return "its normalisation table points outside itself";
+    if (unit_has_value(unit) && (unit_at(trie, base) & 0x7fffffffu) >= strings)
+        return "its normalisation table has a rule that leads nowhere";
     return NULL;
+}
+
+/// Follows every way down from the root, depth first; `state` has `units` zeroed entries.
+static const char *walk_trie(const uint8_t *trie, uint32_t units, uint32_t strings, uint8_t *state)
+{
+    struct node stack[MAX_DEPTH];
+    uint32_t depth = 1;
+    const char *wrong = enter(trie, units, strings, 0);
+    stack[0] = (struct node){0, 0, 0};
+    state[0] = OPEN;
+    while (depth > 0 && wrong == NULL) {
+        struct node *node = &stack[depth - 1];
+        uint32_t unit = unit_at(trie, node->place), base = node->place ^ unit_offset(unit);
+        if (node->label == 256) { // all ways from here are known
+            uint32_t matches = node->matches + unit_has_value(unit);
+            if (matches > MAX_TABLE_MATCHES)
+                return "its normalisation table has too many rules at one place";
+            state[node->place] = (uint8_t)(DONE + matches);
+            if (--depth > 0)
+                stack[depth - 1].matches = matches > stack[depth - 1].matches ? matches : stack[depth - 1].matches;
+            continue;
+        }
+        uint32_t child = base ^ node->label, next = unit_at(trie, child);
+        if (unit_is_value(next) || (next & 255u) != node->label++)
+            continue;
+        if (state[child] == OPEN)
+            return "its normalisation table runs in a circle";
+        if (state[child] >= DONE) {
+            uint32_t matches = state[child] - DONE;
+            node->matches = matches > node->matches ? matches : node->matches;
+            continue;
+        }
+        if (depth == MAX_DEPTH)
+            return "its normalisation table has a rule that is too long";
+        wrong = enter(trie, units, strings, child);
+        state[child] = OPEN;
+        stack[depth++] = (struct node){child, 0, 0};
+    }
+    return wrong;
 }
 
 /// NULL when the table is sound, else what is wrong. The table: u32 size of the trie, trie, strings.
@@ -130,13 +158,11 @@ static const char *check_table(struct message table)
     if (table.end[-1] != 0)
         return "the strings of its normalisation table do not end";
     uint32_t units = size / 4, strings = (uint32_t)(bytes - sizeof size - size);
-    struct node *queue = malloc(units * sizeof *queue);
-    uint8_t *seen = calloc(units, 1);
+    uint8_t *state = calloc(units, 1);
     const char *wrong = "there is no memory to check its normalisation table";
-    if (queue != NULL && seen != NULL)
-        wrong = walk_trie(table.at + sizeof size, units, strings, queue, seen);
-    free(queue);
-    free(seen);
+    if (state != NULL)
+        wrong = walk_trie(table.at + sizeof size, units, strings, state);
+    free(state);
     return wrong;
 }
 

@@ -11,12 +11,12 @@ static inline double sy_af_grad(const struct sy_ref_tensor *g, const struct sy_r
     return sy_ld(g, i) * sy_ld(gs, 0);
 }
 
-static inline double sy_af_square(double g)
-{
-    return g * g + 1e-30;
-}
+static inline double sy_af_square(double g) { return g * g + 1e-30; }
 
-static inline uint64_t sy_af_matrices(const struct sy_adafactor_args *a) { return (uint64_t)a->parts * a->rows * a->cols; }
+static inline uint64_t sy_af_matrices(const struct sy_adafactor_args *a)
+{
+    return (uint64_t)a->parts * a->rows * a->cols;
+}
 static inline uint64_t sy_af_rows(const struct sy_adafactor_args *a) { return (uint64_t)a->parts * a->rows; }
 static inline uint64_t sy_af_cols(const struct sy_adafactor_args *a) { return (uint64_t)a->parts * a->cols; }
 

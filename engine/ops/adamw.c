@@ -27,9 +27,6 @@ static uint64_t elements(const void *args, uint32_t i)
     return i == 1 ? 2 : i == 2 ? sizeof(struct sy_step) / 4 : ((const struct sy_adamw_args *)args)->n;
 }
 
-static double flops(const void *args)
-{
-    return 16.0 * ((const struct sy_adamw_args *)args)->n;
-}
+static double flops(const void *args) { return 16.0 * ((const struct sy_adamw_args *)args)->n; }
 
 const struct sy_op_impl sy_op_impl_adamw = {.ref = ref, .groups = groups, .elements = elements, .flops = flops};

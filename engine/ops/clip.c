@@ -20,14 +20,8 @@ static uint64_t groups(const void *args, const struct sy_knobs *knobs)
     return 1;
 }
 
-static uint64_t elements(const void *args, uint32_t i)
-{
-    return i == 0 ? ((const struct sy_clip_args *)args)->n : 2;
-}
+static uint64_t elements(const void *args, uint32_t i) { return i == 0 ? ((const struct sy_clip_args *)args)->n : 2; }
 
-static double flops(const void *args)
-{
-    return ((const struct sy_clip_args *)args)->n;
-}
+static double flops(const void *args) { return ((const struct sy_clip_args *)args)->n; }
 
 const struct sy_op_impl sy_op_impl_clip = {.ref = ref, .groups = groups, .elements = elements, .flops = flops};

@@ -26,10 +26,7 @@ static uint64_t elements(const void *args, uint32_t i)
     return i == 0 ? a->n : a->parts;
 }
 
-static double flops(const void *args)
-{
-    return 2.0 * ((const struct sy_sumsq_args *)args)->n;
-}
+static double flops(const void *args) { return 2.0 * ((const struct sy_sumsq_args *)args)->n; }
 
 const struct sy_op_impl sy_op_impl_sumsq = {
     .ref = ref, .groups = groups, .elements = elements, .flops = flops, .wg_simt = 256};

@@ -5,15 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct sy_cl_device *device_of(const struct sy_buffer *buffer)
-{
-    return (struct sy_cl_device *)buffer->device;
-}
+static struct sy_cl_device *device_of(const struct sy_buffer *buffer) { return (struct sy_cl_device *)buffer->device; }
 
-static cl_mem memory_of(const struct sy_buffer *buffer)
-{
-    return ((const struct sy_cl_buffer *)buffer)->memory;
-}
+static cl_mem memory_of(const struct sy_buffer *buffer) { return ((const struct sy_cl_buffer *)buffer)->memory; }
 
 static cl_int fill_zero(struct sy_cl_device *device, cl_mem memory, uint64_t offset, uint64_t bytes)
 {
@@ -66,7 +60,8 @@ static enum sy_status write_staged(struct sy_buffer *buffer, uint64_t offset, co
     device->staging_used += (bytes + 63) & ~(size_t)63;
     if (device->staging_used > SY_CL_STAGING_BYTES)
         device->staging_used = SY_CL_STAGING_BYTES;
-    cl_int error = clEnqueueWriteBuffer(device->queue, memory_of(buffer), CL_FALSE, (size_t)offset, bytes, copy, 0, NULL, NULL);
+    cl_int error =
+        clEnqueueWriteBuffer(device->queue, memory_of(buffer), CL_FALSE, (size_t)offset, bytes, copy, 0, NULL, NULL);
     if (error != CL_SUCCESS)
         return sy_cl_lost(device, error, "writing buffer '%s'", buffer->name);
     return SY_OK;
@@ -77,8 +72,8 @@ enum sy_status sy_cl_buffer_write(struct sy_buffer *buffer, uint64_t offset, con
     struct sy_cl_device *device = device_of(buffer);
     if (bytes <= SY_CL_STAGING_BYTES / 4)
         return write_staged(buffer, offset, source, (size_t)bytes);
-    cl_int error = clEnqueueWriteBuffer(device->queue, memory_of(buffer), CL_TRUE, (size_t)offset, (size_t)bytes, source, 0,
-                                        NULL, NULL);
+    cl_int error = clEnqueueWriteBuffer(device->queue, memory_of(buffer), CL_TRUE, (size_t)offset, (size_t)bytes,
+                                        source, 0, NULL, NULL);
     if (error != CL_SUCCESS)
         return sy_cl_lost(device, error, "writing buffer '%s'", buffer->name);
     device->staging_used = 0; // the queue is in order: all earlier writes are done
@@ -88,8 +83,8 @@ enum sy_status sy_cl_buffer_write(struct sy_buffer *buffer, uint64_t offset, con
 enum sy_status sy_cl_buffer_read(struct sy_buffer *buffer, uint64_t offset, void *destination, uint64_t bytes)
 {
     struct sy_cl_device *device = device_of(buffer);
-    cl_int error = clEnqueueReadBuffer(device->queue, memory_of(buffer), CL_TRUE, (size_t)offset, (size_t)bytes, destination,
-                                       0, NULL, NULL);
+    cl_int error = clEnqueueReadBuffer(device->queue, memory_of(buffer), CL_TRUE, (size_t)offset, (size_t)bytes,
+                                       destination, 0, NULL, NULL);
     if (error != CL_SUCCESS)
         return sy_cl_lost(device, error, "reading buffer '%s'", buffer->name);
     device->staging_used = 0;

@@ -26,8 +26,8 @@ static enum sy_status start_build(struct sy_cl_device *device, const struct sy_k
     int n = snprintf(b->options, sizeof b->options, "-cl-std=CL1.2 -DWG=%u -DVEC=%u %s", params->wg, params->vec,
                      params->cl_defines);
     if (n < 0 || n >= (int)sizeof b->options)
-        return sy_fail(device->base.ctx, SY_INVALID, "kernel %s: cl_defines are longer than %zu bytes", params->source.name,
-                       sizeof b->options - 64);
+        return sy_fail(device->base.ctx, SY_INVALID, "kernel %s: cl_defines are longer than %zu bytes",
+                       params->source.name, sizeof b->options - 64);
     const struct sy_cache_part parts[] = {
         {params->source.cl_text, strlen(params->source.cl_text)},
         {b->options, strlen(b->options)},
@@ -94,9 +94,10 @@ static enum sy_status fail_build(const struct build *b, cl_program program, cl_i
         sy_log(ctx, SY_LOG_DEBUG, "%s: %.*s", b->params->source.name, (int)(length < 900 ? length : 900), line);
         line += length + (line[length] == '\n');
     }
-    enum sy_status status = sy_fail(ctx, SY_DEVICE, "kernel %s does not compile on %s (%s) with \"%s\": %s (%d): %.600s",
-                                    b->params->source.name, b->device->base.caps.id, b->device->base.caps.name, b->options,
-                                    sy_cl_error_name(error), error, log != NULL && log[0] != '\0' ? log : "no log");
+    enum sy_status status =
+        sy_fail(ctx, SY_DEVICE, "kernel %s does not compile on %s (%s) with \"%s\": %s (%d): %.600s",
+                b->params->source.name, b->device->base.caps.id, b->device->base.caps.name, b->options,
+                sy_cl_error_name(error), error, log != NULL && log[0] != '\0' ? log : "no log");
     free(log);
     return status;
 }
@@ -130,16 +131,21 @@ static enum sy_status check_limits(const struct build *b, cl_kernel kernel)
     size_t wg = 0;
     if (clGetKernelInfo(kernel, CL_KERNEL_NUM_ARGS, sizeof args, &args, NULL) == CL_SUCCESS &&
         args != b->params->binding_count + 1)
-        return sy_fail(b->device->base.ctx, SY_INVALID, "kernel %s has %u parameters in OpenCL C; expected %u bindings and 1 struct",
-                       name, args, b->params->binding_count);
-    if (clGetKernelWorkGroupInfo(kernel, b->device->id, CL_KERNEL_LOCAL_MEM_SIZE, sizeof local, &local, NULL) == CL_SUCCESS &&
+        return sy_fail(b->device->base.ctx, SY_INVALID,
+                       "kernel %s has %u parameters in OpenCL C; expected %u bindings and 1 struct", name, args,
+                       b->params->binding_count);
+    if (clGetKernelWorkGroupInfo(kernel, b->device->id, CL_KERNEL_LOCAL_MEM_SIZE, sizeof local, &local, NULL) ==
+            CL_SUCCESS &&
         local > caps->shared_bytes)
-        return sy_fail(b->device->base.ctx, SY_UNSUPPORTED, "kernel %s wants %llu bytes of local memory, %s (%s) has %u", name,
-                       (unsigned long long)local, caps->id, caps->name, caps->shared_bytes);
-    if (clGetKernelWorkGroupInfo(kernel, b->device->id, CL_KERNEL_WORK_GROUP_SIZE, sizeof wg, &wg, NULL) == CL_SUCCESS &&
+        return sy_fail(b->device->base.ctx, SY_UNSUPPORTED,
+                       "kernel %s wants %llu bytes of local memory, %s (%s) has %u", name, (unsigned long long)local,
+                       caps->id, caps->name, caps->shared_bytes);
+    if (clGetKernelWorkGroupInfo(kernel, b->device->id, CL_KERNEL_WORK_GROUP_SIZE, sizeof wg, &wg, NULL) ==
+            CL_SUCCESS &&
         wg < b->params->wg)
-        return sy_fail(b->device->base.ctx, SY_UNSUPPORTED, "kernel %s runs at most %zu items of a work-group on %s (%s), not %u",
-                       name, wg, caps->id, caps->name, b->params->wg);
+        return sy_fail(b->device->base.ctx, SY_UNSUPPORTED,
+                       "kernel %s runs at most %zu items of a work-group on %s (%s), not %u", name, wg, caps->id,
+                       caps->name, b->params->wg);
     return SY_OK;
 }
 
@@ -148,14 +154,15 @@ static enum sy_status check_entry(const struct build *b, cl_program program)
     cl_int error = CL_SUCCESS;
     cl_kernel kernel = clCreateKernel(program, b->params->source.name, &error);
     if (error != CL_SUCCESS)
-        return sy_fail(b->device->base.ctx, SY_DEVICE, "kernel %s on %s: clCreateKernel: %s (%d)", b->params->source.name,
-                       b->device->base.caps.id, sy_cl_error_name(error), error);
+        return sy_fail(b->device->base.ctx, SY_DEVICE, "kernel %s on %s: clCreateKernel: %s (%d)",
+                       b->params->source.name, b->device->base.caps.id, sy_cl_error_name(error), error);
     enum sy_status status = check_limits(b, kernel);
     clReleaseKernel(kernel);
     return status;
 }
 
-enum sy_status sy_cl_kernel_create(struct sy_device *device, const struct sy_kernel_params *params, struct sy_kernel **out)
+enum sy_status sy_cl_kernel_create(struct sy_device *device, const struct sy_kernel_params *params,
+                                   struct sy_kernel **out)
 {
     struct build b;
     SY_TRY(start_build((struct sy_cl_device *)device, params, &b));

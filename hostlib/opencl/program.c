@@ -32,10 +32,7 @@ struct sy_cl_program {
     size_t view_room;   ///< A power of two, above twice the number of bindings.
 };
 
-static struct sy_cl_program *from_base(struct sy_program *program)
-{
-    return (struct sy_cl_program *)program;
-}
+static struct sy_cl_program *from_base(struct sy_program *program) { return (struct sy_cl_program *)program; }
 
 // ---- recording -------------------------------------------------------------------------------------------------
 
@@ -76,12 +73,13 @@ static cl_int bind_range(struct sy_cl_program *program, const struct sy_binding 
 static enum sy_status fail_record(struct sy_device *device, const struct sy_dispatch *dispatch, const char *step,
                                   uint32_t index, cl_int error)
 {
-    return sy_fail(device->ctx, sy_cl_is_nomem(error) ? SY_NOMEM : SY_DEVICE, "recording '%s' (kernel %s) on %s: %s %u: %s (%d)",
-                   dispatch->label, dispatch->kernel->params.source.name, device->caps.id, step, index,
-                   sy_cl_error_name(error), error);
+    return sy_fail(device->ctx, sy_cl_is_nomem(error) ? SY_NOMEM : SY_DEVICE,
+                   "recording '%s' (kernel %s) on %s: %s %u: %s (%d)", dispatch->label,
+                   dispatch->kernel->params.source.name, device->caps.id, step, index, sy_cl_error_name(error), error);
 }
 
-static enum sy_status record(struct sy_device *device, struct sy_cl_program *program, const struct sy_dispatch *dispatch)
+static enum sy_status record(struct sy_device *device, struct sy_cl_program *program,
+                             const struct sy_dispatch *dispatch)
 {
     const struct sy_kernel_params *params = &dispatch->kernel->params;
     struct recorded *r = &program->recorded[program->recorded_count];
@@ -173,8 +171,8 @@ static enum sy_status enqueue(struct sy_program *base, size_t i, cl_command_queu
     if (error == CL_SUCCESS && r->flush)
         error = clFlush(queue);
     if (error != CL_SUCCESS)
-        return sy_cl_lost(device, error, "program '%s', dispatch %zu '%s' (%zu items in groups of %zu)", base->name, i, r->label,
-                          r->global, r->local);
+        return sy_cl_lost(device, error, "program '%s', dispatch %zu '%s' (%zu items in groups of %zu)", base->name, i,
+                          r->label, r->global, r->local);
     return SY_OK;
 }
 

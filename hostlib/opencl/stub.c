@@ -13,9 +13,10 @@ static enum sy_status list_devices(struct sy_ctx *ctx, struct sy_caps **list, si
 static enum sy_status open_device(struct sy_ctx *ctx, uint32_t index, struct sy_device **out)
 {
     (void)out;
-    return sy_fail(ctx, SY_UNSUPPORTED,
-                   "opencl:%u: this build has no OpenCL backend; configure it with -Dopencl=enabled, or choose another device",
-                   index);
+    return sy_fail(
+        ctx, SY_UNSUPPORTED,
+        "opencl:%u: this build has no OpenCL backend; configure it with -Dopencl=enabled, or choose another device",
+        index);
 }
 
 const struct sy_backend sy_backend_opencl = {.id = SY_BACKEND_OPENCL, .list = list_devices, .open = open_device};

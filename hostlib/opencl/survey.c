@@ -11,13 +11,15 @@
 #define PLATFORM_NOT_FOUND (-1001) // CL_PLATFORM_NOT_FOUND_KHR: a loader without any driver
 #define MIN_OFFSET_ALIGN 256u      // one plan for all devices: the largest alignment Vulkan may ask for
 
-static enum sy_status add_platform(struct sy_ctx *ctx, cl_platform_id platform, struct sy_cl_found **found, size_t *count)
+static enum sy_status add_platform(struct sy_ctx *ctx, cl_platform_id platform, struct sy_cl_found **found,
+                                   size_t *count)
 {
     cl_device_id ids[64];
     cl_uint n = 0;
     cl_int error = clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, SY_COUNT(ids), ids, &n);
     if (error != CL_SUCCESS && error != CL_DEVICE_NOT_FOUND)
-        sy_log(ctx, SY_LOG_WARN, "an OpenCL platform is skipped: clGetDeviceIDs: %s (%d)", sy_cl_error_name(error), error);
+        sy_log(ctx, SY_LOG_WARN, "an OpenCL platform is skipped: clGetDeviceIDs: %s (%d)", sy_cl_error_name(error),
+               error);
     if (error != CL_SUCCESS || n == 0)
         return SY_OK;
     n = n < SY_COUNT(ids) ? n : (cl_uint)SY_COUNT(ids);
@@ -40,8 +42,8 @@ enum sy_status sy_cl_find(struct sy_ctx *ctx, struct sy_cl_found **out, size_t *
     if (error == PLATFORM_NOT_FOUND)
         return SY_OK;
     if (error != CL_SUCCESS)
-        return sy_fail(ctx, SY_DEVICE, "clGetPlatformIDs: %s (%d); check the installed OpenCL drivers", sy_cl_error_name(error),
-                       error);
+        return sy_fail(ctx, SY_DEVICE, "clGetPlatformIDs: %s (%d); check the installed OpenCL drivers",
+                       sy_cl_error_name(error), error);
     for (cl_uint i = 0; i < n && i < SY_COUNT(platforms); ++i) {
         enum sy_status status = add_platform(ctx, platforms[i], out, out_count);
         if (status != SY_OK) {
@@ -114,10 +116,7 @@ static bool has_extension(const char *list, const char *name)
     return false;
 }
 
-static uint32_t clamp32(uint64_t value)
-{
-    return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
-}
+static uint32_t clamp32(uint64_t value) { return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX; }
 
 // ---- capabilities ----------------------------------------------------------------------------------------------
 
@@ -153,7 +152,8 @@ static void classify(cl_device_id device, const struct texts *t, struct sy_caps 
 
 static void make_key(const struct texts *t, struct sy_caps *caps, cl_uint address_bits)
 {
-    const char *parts[] = {t->platform, t->platform_version, t->vendor, t->device_version, t->driver_version, caps->name};
+    const char *parts[] = {t->platform,       t->platform_version, t->vendor,
+                           t->device_version, t->driver_version,   caps->name};
     struct sy_cache_part slices[SY_COUNT(parts) + 1];
     for (size_t i = 0; i < SY_COUNT(parts); ++i)
         slices[i] = (struct sy_cache_part){parts[i], strlen(parts[i])};
@@ -169,7 +169,8 @@ static void fill_limits(cl_device_id device, struct sy_caps *caps)
     const uint32_t align = get_uint(device, CL_DEVICE_MEM_BASE_ADDR_ALIGN) / 8;
     size_t items[3] = {0};
     uint64_t max_wg = get_size(device, CL_DEVICE_MAX_WORK_GROUP_SIZE);
-    if (clGetDeviceInfo(device, CL_DEVICE_MAX_WORK_ITEM_SIZES, sizeof items, items, NULL) == CL_SUCCESS && items[0] < max_wg)
+    if (clGetDeviceInfo(device, CL_DEVICE_MAX_WORK_ITEM_SIZES, sizeof items, items, NULL) == CL_SUCCESS &&
+        items[0] < max_wg)
         max_wg = items[0];
     caps->unified_memory = get_uint(device, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0;
     caps->memory_bytes = get_ulong(device, CL_DEVICE_GLOBAL_MEM_SIZE);

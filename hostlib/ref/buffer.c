@@ -5,10 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct sy_ref_buffer *from_base(struct sy_buffer *buffer)
-{
-    return (struct sy_ref_buffer *)buffer;
-}
+static struct sy_ref_buffer *from_base(struct sy_buffer *buffer) { return (struct sy_ref_buffer *)buffer; }
 
 enum sy_status sy_ref_buffer_create(struct sy_device *device, uint64_t bytes, struct sy_buffer **out)
 {

@@ -62,10 +62,7 @@ static enum sy_status open_device(struct sy_ctx *ctx, uint32_t index, struct sy_
     return SY_OK;
 }
 
-static void close_device(struct sy_device *device)
-{
-    free(device);
-}
+static void close_device(struct sy_device *device) { free(device); }
 
 static enum sy_status wait_device(struct sy_device *device)
 {

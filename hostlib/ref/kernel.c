@@ -14,7 +14,4 @@ enum sy_status sy_ref_kernel_create(struct sy_device *device, const struct sy_ke
     return SY_OK;
 }
 
-void sy_ref_kernel_destroy(struct sy_kernel *kernel)
-{
-    free(kernel);
-}
+void sy_ref_kernel_destroy(struct sy_kernel *kernel) { free(kernel); }

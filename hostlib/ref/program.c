@@ -6,10 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-static struct sy_ref_program *from_base(struct sy_program *program)
-{
-    return (struct sy_ref_program *)program;
-}
+static struct sy_ref_program *from_base(struct sy_program *program) { return (struct sy_ref_program *)program; }
 
 enum sy_status sy_ref_program_create(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,
                                      struct sy_program **out)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// adafactor.h: what the tests of the af_* ops share: shapes, gradients with the zeros that experts leave, and state to match.
+// adafactor.h: what the tests of the af_* ops share: shapes, gradients with the zeros that experts leave, matching
+// state.
 #pragma once
 
 #include "tests/ops.h"

@@ -3,12 +3,13 @@
 #include "tests/ops.h"
 
 static const struct sy_adamw_args cases[] = {
-    {1, 0.9f, 0.999f, 1e-8f, 0.0f},     {13, 0.9f, 0.999f, 1e-8f, 0.01f}, {65, 0.9f, 0.98f, 1e-6f, 0.1f},
-    {100, 0.0f, 0.999f, 1e-8f, 0.01f},  {1025, 0.9f, 0.999f, 1e-8f, 0.0f}, {8192, 0.9f, 0.999f, 1e-8f, 0.01f},
+    {1, 0.9f, 0.999f, 1e-8f, 0.0f},    {13, 0.9f, 0.999f, 1e-8f, 0.01f},  {65, 0.9f, 0.98f, 1e-6f, 0.1f},
+    {100, 0.0f, 0.999f, 1e-8f, 0.01f}, {1025, 0.9f, 0.999f, 1e-8f, 0.0f}, {8192, 0.9f, 0.999f, 1e-8f, 0.01f},
     {20001, 0.9f, 0.95f, 1e-8f, 0.1f},
 };
 
-static void fill(const void *args, double *const *values, const uint64_t *counts, struct sy_step *step, struct sy_rng *rng)
+static void fill(const void *args, double *const *values, const uint64_t *counts, struct sy_step *step,
+                 struct sy_rng *rng)
 {
     (void)args;
     (void)step;

@@ -13,5 +13,5 @@ static void fill(const void *args, double *const *values, const uint64_t *counts
         values[4][i] *= ((const struct sy_adafactor_args *)args)->rows == 16 ? 1e-30 : 1.0;
 }
 
-SY_OP_CASES(af_row, sy_af_cases, .fill = fill, .tolerance_f32 = 1e-6,
-            .reason = "sums of up to 2,100 positive terms, in lanes of at most 132");
+SY_OP_CASES(af_row, sy_af_cases, .fill = fill, .tolerance_f32 = 4e-6,
+            .reason = "sums of up to 2,100 positive terms, all in one lane at worst");

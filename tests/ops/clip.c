@@ -3,10 +3,11 @@
 #include "tests/ops.h"
 
 // n, max_norm: off, binding, not binding, a norm of zero, more than one chunk of every work-group size.
-static const struct sy_clip_args cases[] = {{1, 0.0f},    {1, 0.5f},    {13, 1.0f},    {17, 1e6f},
-                                            {100, 2.0f},  {65, 0.0f},   {1025, 3.0f},  {9001, 1.0f}};
+static const struct sy_clip_args cases[] = {{1, 0.0f},   {1, 0.5f},  {13, 1.0f},   {17, 1e6f},
+                                            {100, 2.0f}, {65, 0.0f}, {1025, 3.0f}, {9001, 1.0f}};
 
-static void fill(const void *args, double *const *values, const uint64_t *counts, struct sy_step *step, struct sy_rng *rng)
+static void fill(const void *args, double *const *values, const uint64_t *counts, struct sy_step *step,
+                 struct sy_rng *rng)
 {
     (void)step;
     (void)rng;

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// route_offsets: empty experts, empty groups, nothing kept at all, more experts than work-items.
+#include "tests/ops.h"
+
+static const struct sy_route_offsets_args cases[] = {
+    {.groups = 1, .experts = 1},   {.groups = 3, .experts = 4},  {.groups = 13, .experts = 17},
+    {.groups = 1, .experts = 65},  {.groups = 7, .experts = 300}, {.groups = 40, .experts = 8},
+    {.groups = 2, .experts = 2049}, {.groups = 5, .experts = 6},
+};
+
+static void fill(const void *args, double *const *values, const uint64_t *counts, struct sy_step *step,
+                 struct sy_rng *rng)
+{
+    (void)step;
+    const bool nothing = (const struct sy_route_offsets_args *)args == &cases[SY_COUNT(cases) - 1];
+    for (uint64_t i = 0; i < counts[0]; ++i)
+        values[0][i] = nothing || sy_rng_u32(rng) % 3 == 0 ? 0 : sy_rng_u32(rng) % 20;
+}
+
+SY_OP_CASES(route_offsets, cases, .fill = fill, .tolerance_f32 = 0, .tolerance_bf16 = 0, .reason = "integers");
