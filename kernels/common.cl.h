@@ -55,25 +55,36 @@ inline VUS bf16_round_v(VF f)
     return V_TO_US(select(r, nan, (b & 0x7fffffffu) > 0x7f800000u));
 }
 
+// PoCL's vstore of ushort writes lane by lane; an assignment through a type with the alignment of one element is a single
+// store. (Its vload is fine; other devices keep the builtin.)
+#if WG == 1
+typedef VUS VUS_ANYWHERE __attribute__((aligned(2)));
+#define V_STORE_US(v, p) (*(__global VUS_ANYWHERE *)(p) = (v))
+#else
+#define V_STORE_US(v, p) V_STORE((v), 0, (p))
+#endif
+
 #ifdef T_BF16
 typedef ushort T;
 #define T_LD(p, i) bf16_load((p)[i])
 #define T_ST(p, i, v) ((p)[i] = bf16_round(v))
 #define T_LDV(p, i) bf16_load_v(V_LOAD(0, (p) + (i)))
-#define T_STV(p, i, v) V_STORE(bf16_round_v(v), 0, (p) + (i))
+#define T_STV(p, i, v) V_STORE_US(bf16_round_v(v), (p) + (i))
+#define T_COPYV(to, from) V_STORE_US(V_LOAD(0, from), to) // VEC elements as they are
 #else
 typedef float T;
 #define T_LD(p, i) ((p)[i])
 #define T_ST(p, i, v) ((p)[i] = (v))
 #define T_LDV(p, i) V_LOAD(0, (p) + (i))
 #define T_STV(p, i, v) V_STORE((v), 0, (p) + (i))
+#define T_COPYV(to, from) V_STORE(V_LOAD(0, from), 0, to)
 #endif
 #ifdef O_BF16
 typedef ushort O;
 #define O_LD(p, i) bf16_load((p)[i])
 #define O_ST(p, i, v) ((p)[i] = bf16_round(v))
 #define O_LDV(p, i) bf16_load_v(V_LOAD(0, (p) + (i)))
-#define O_STV(p, i, v) V_STORE(bf16_round_v(v), 0, (p) + (i))
+#define O_STV(p, i, v) V_STORE_US(bf16_round_v(v), (p) + (i))
 #else
 typedef float O;
 #define O_LD(p, i) ((p)[i])

@@ -60,16 +60,14 @@ inline struct drop_row ffn_row(__constant const struct sy_step *c, const struct 
 }
 
 #if DROP_VECS == 4
-// Upper and lower halves of a · b. Even and odd lanes are multiplied as 64-bit numbers, which CPUs do in one instruction
-// where the 32-bit mul_hi takes a dozen.
-#define VUL SY_CAT(ulong, DROP_HALF)
-#define DROP_LOW 0xffffffffUL
+// Upper and lower halves of a · b. Even and odd lanes are multiplied as 64-bit numbers, which a CPU does in one instruction
+// each, where the 32-bit mul_hi takes a dozen.
 #define V_AS_UL SY_CAT(as_ulong, DROP_HALF)
-
 inline void drop_mul(uint a, VU b, VU *hi, VU *lo)
 {
-    const VUL even = (V_AS_UL(b) & DROP_LOW) * (ulong)a, odd = (V_AS_UL(b) >> 32) * (ulong)a;
-    *hi = V_AS_U((even >> 32) | (odd & ~DROP_LOW));
+    const VU even = V_AS_U((V_AS_UL(b) & 0xffffffffUL) * (ulong)a), odd = V_AS_U((V_AS_UL(b) >> 32) * (ulong)a);
+    hi->even = even.odd;
+    hi->odd = odd.odd;
     *lo = a * b;
 }
 

@@ -16,7 +16,7 @@ KERNEL void embed(__global const int *restrict ids, __global const T *restrict t
         __global const T *from = table + min((uint)ids[row], p.vocab - 1u) * p.dim;
         __global T *to = x + row * p.dim;
         for (uint i = lid * VEC; i < vectors; i += WG * VEC)
-            V_STORE(V_LOAD(0, from + i), 0, to + i);
+            T_COPYV(to + i, from + i);
         for (uint i = vectors + lid; i < p.dim; i += WG)
             to[i] = from[i];
     }

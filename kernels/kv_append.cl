@@ -15,7 +15,7 @@ KERNEL void kv_append(__global const T *restrict kv, __constant struct sy_step *
         __global const T *from = kv + b * p.src_stride + p.src_offset;
         __global T *to = cache + (b * p.t_max + position) * p.width;
         for (uint i = lid * VEC; i < vectors; i += WG * VEC)
-            V_STORE(V_LOAD(0, from + i), 0, to + i);
+            T_COPYV(to + i, from + i);
         for (uint i = vectors + lid; i < p.width; i += WG)
             to[i] = from[i];
     }

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""builds.py SOURCE_DIR WORK_DIR: the project builds without warnings with gcc and clang, and works with parts compiled out.
+
+Each row is a Meson configuration in its own folder of WORK_DIR (kept, so that a second run is quick) and the quick tests it
+must pass. ccache, when installed, shares what is equal between them.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+# name, compiler, options, tests to run there (test program, arguments)
+GOLDEN = ('test_golden', ['{source}/tests/golden', '--device', 'ref:0'])
+SMALL = ('test_golden', ['{source}/tests/golden', '--case', 'switch_dims_odd'])
+OPS_REF = ('test_ops', ['--device', 'ref:0'])
+ROWS = [
+    ('gcc, without OpenCL', 'gcc', ['-Dopencl=disabled'], [SMALL]),
+    ('gcc, without Vulkan', 'gcc', ['-Dvulkan=disabled'], [SMALL]),
+    ('gcc, without SentencePiece and zlib', 'gcc', ['-Dsentencepiece=disabled', '-Dzlib=disabled'],
+     [SMALL, ('test_data', ['{source}/tests/data'])]),
+    ('clang, nothing optional', 'clang',
+     ['-Dopencl=disabled', '-Dvulkan=disabled', '-Dsentencepiece=disabled', '-Dzlib=disabled'], [GOLDEN]),
+    ('gcc, ASan and UBSan', 'gcc',
+     ['-Dopencl=disabled', '-Dvulkan=disabled', '-Db_sanitize=address,undefined', '-Dbuildtype=debugoptimized'],
+     [GOLDEN, OPS_REF, ('test_data', ['{source}/tests/data']), ('test_safetensors', ['{source}/tests/data']),
+      ('test_config', ['{source}/tests/data'])]),
+]
+SUMMARY = re.compile(r'^(\d+) passed, (\d+) failed, (\d+) skipped$', re.M)
+
+
+def call(command, log, env=None, cwd=None):
+    with open(log, 'ab') as file:
+        return subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=env, cwd=cwd).returncode == 0
+
+
+def tail(log):
+    with open(log, encoding='utf-8', errors='replace') as file:
+        print('\n'.join('# ' + line for line in file.read().rstrip().split('\n')[-40:]))
+
+
+def build(source, folder, compiler, options, log):
+    env = dict(os.environ, CC=compiler, CXX={'gcc': 'g++', 'clang': 'clang++'}[compiler])
+    if shutil.which('ccache'):
+        env['CC'], env['CXX'] = 'ccache ' + env['CC'], 'ccache ' + env['CXX']
+    if not os.path.exists(os.path.join(folder, 'build.ninja')):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not call(['meson', 'setup', folder, source, '-Dwerror=true', *options], log, env):
+            return False
+    return call(['ninja', '-C', folder], log, env)
+
+
+def run_test(source, folder, program, arguments):
+    path = os.path.join(folder, 'tests', program)
+    done = subprocess.run([path] + [a.format(source=source) for a in arguments], capture_output=True, text=True,
+                          errors='replace', cwd=folder)
+    found = SUMMARY.findall(done.stdout)
+    good = done.returncode == 0 and found and int(found[-1][0]) > 0
+    if not good:
+        print('\n'.join('# ' + line for line in (done.stdout + done.stderr).rstrip().split('\n')[-30:]))
+    return good
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    source, work = map(os.path.abspath, sys.argv[1:])
+    passed = failed = skipped = number = 0
+    os.makedirs(work, exist_ok=True)
+    for name, compiler, options, tests in ROWS:
+        folder = os.path.join(work, re.sub(r'\W+', '-', name))
+        log = folder + '.log'
+        number += 1
+        if not shutil.which(compiler):
+            skipped += 1
+            print(f'ok {number} # SKIP {name}: no {compiler} here')
+            continue
+        open(log, 'w', encoding='utf-8').close()
+        good = build(source, folder, compiler, options, log)
+        if not good:
+            tail(log)
+        passed, failed = passed + good, failed + (not good)
+        print(f"{'ok' if good else 'not ok'} {number} - {name}: builds without warnings", flush=True)
+        for program, arguments in tests if good else []:
+            number += 1
+            fine = run_test(source, folder, program, arguments)
+            passed, failed = passed + fine, failed + (not fine)
+            print(f"{'ok' if fine else 'not ok'} {number} - {name}: {program}", flush=True)
+    print(f'{passed} passed, {failed} failed, {skipped} skipped')
+    sys.exit(1 if failed or not passed else 0)
+
+
+if __name__ == '__main__':
+    main()
