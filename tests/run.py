@@ -40,9 +40,11 @@ def run(test, build):
 
 
 def coverage(output):
-    """The op × device table of test_ops."""
-    at = output.find('\ncoverage')
-    return output[at + 1:output.rfind('\n', 0, output.rstrip().rfind('\n'))] if at >= 0 else ''
+    """The op × device table of test_ops: its comment lines."""
+    at = output.find('\n# coverage')
+    if at < 0:
+        return ''
+    return ''.join(line[2:] + '\n' for line in output[at + 1:].split('\n') if line.startswith('# '))
 
 
 def main():

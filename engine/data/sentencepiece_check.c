@@ -124,8 +124,8 @@ static const char *walk_trie(const uint8_t *trie, uint32_t units, uint32_t strin
                 stack[depth - 1].matches = matches > stack[depth - 1].matches ? matches : stack[depth - 1].matches;
             continue;
         }
-        uint32_t child = base ^ node->label, next = unit_at(trie, child);
-        if (unit_is_value(next) || (next & 255u) != node->label++)
+        uint32_t label = node->label++, child = base ^ label, next = unit_at(trie, child);
+        if (unit_is_value(next) || (next & 255u) != label)
             continue;
         if (state[child] == OPEN)
             return "its normalisation table runs in a circle";
