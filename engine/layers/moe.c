@@ -56,12 +56,12 @@ static sy_tid router_logits(struct sy_build *b, const struct moe *s, sy_tid x, c
         jitter = s->info->jitter = sy_tensor_new(g, SY_KIND_INPUT, g->f, s->rows, c->d_model, 1, name);
         a.mode = 2;
     } else if (b->train && c->exploration == SY_EXPLORE_INPUT_DROPOUT) {
-        struct sy_dropout_args d = sy_dropout_args_of(b, (float)c->jitter, c->d_model, "router");
+        struct sy_dropout_args d = sy_dropout_args_of(b, (float)c->input_dropout_rate, c->d_model, "router");
         a.mode = 3;
         a.threshold = d.threshold;
         a.scale = d.scale;
         a.stream = d.stream;
-    } else if (b->train && c->jitter > 0.0 && c->exploration != SY_EXPLORE_SAMPLE) {
+    } else if (b->train && c->jitter > 0.0 && c->exploration == SY_EXPLORE_INPUT_JITTER) {
         a.mode = 1;
         a.eps = (float)c->jitter;
         a.stream = sy_stream_id(g->scope, "router");
