@@ -46,7 +46,7 @@ static void forget_written(struct lowering *l, const struct sy_node *n)
     for (uint32_t b = 0; b < info->binding_count; ++b) {
         if ((info->write_mask & (1u << b)) == 0)
             continue;
-        for (size_t i = 0; i < l->count; ++i)
+        for (size_t i = l->count; i-- > 0;) // downwards: the last one, which fills the gap, was looked at already
             if (l->packed[i].source == n->bind[b])
                 l->packed[i] = l->packed[--l->count];
     }
