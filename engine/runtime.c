@@ -17,7 +17,7 @@ static enum sy_status allocate(struct sy_runtime *rt)
     const struct sy_tensor *big = &rt->graph->tensors[rt->plan.largest];
     if (caps->memory_bytes != 0 && rt->plan.total_bytes > caps->memory_bytes)
         return sy_fail(ctx, SY_NOMEM,
-                       "%s: the plan needs %.1f MiB but the device has %.1f MiB; the largest tensor is %s (%.1f MiB). Use a "
+                       "%s: the plan needs %.1f MiB but the device has %.1f MiB of memory; the largest tensor is %s (%.1f MiB). Use a "
                        "smaller --batch-tokens, --recompute, or another device (switchyard-plan shows the bytes)",
                        caps->id, (double)rt->plan.total_bytes / 1048576.0, (double)caps->memory_bytes / 1048576.0, big->name,
                        (double)bytes_of(big) / 1048576.0);
