@@ -9,8 +9,10 @@
 #include "engine/lower.h"
 
 static const char doc[] =
-    "Measure: `step` shows where the time of a training step goes, op by op; `matmul` compares matrix products with OpenBLAS.\v"
-    "Timings on a shared machine are noisy: rivals are measured in turns in one run; medians and ratios are printed.\n\n"
+    "Measure: `step` shows where the time of a training step goes, op by op; `matmul` compares matrix products with "
+    "OpenBLAS.\v"
+    "Timings on a shared machine are noisy: rivals are measured in turns in one run; medians and ratios are "
+    "printed.\n\n"
     "Examples:\n"
     "  switchyard-bench matmul --device opencl:0 --size 1024\n"
     "  switchyard-bench grouped --device opencl:0\n"
@@ -52,7 +54,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->what = arg;
         break;
     case ARGP_KEY_END:
-        if (o->what == NULL || (strcmp(o->what, "matmul") != 0 && strcmp(o->what, "grouped") != 0 && strcmp(o->what, "step") != 0))
+        if (o->what == NULL ||
+            (strcmp(o->what, "matmul") != 0 && strcmp(o->what, "grouped") != 0 && strcmp(o->what, "step") != 0))
             argp_error(state, "what is to be measured: matmul, grouped or step?");
         if (strcmp(o->what, "step") == 0 && o->model == NULL)
             argp_error(state, "step needs --model");
@@ -81,15 +84,17 @@ struct product {
     sy_tid a, b, c;
 };
 
-static enum sy_status product_open(struct sy_ctx *ctx, struct sy_device *device, enum sy_precision precision, uint32_t m,
-                                   uint32_t n, uint32_t k, uint32_t experts, const uint32_t *rows, struct product *p)
+static enum sy_status product_open(struct sy_ctx *ctx, struct sy_device *device, enum sy_precision precision,
+                                   uint32_t m, uint32_t n, uint32_t k, uint32_t experts, const uint32_t *rows,
+                                   struct product *p)
 {
     struct sy_graph *g = &p->graph;
     sy_graph_init(g, ctx, precision, sy_device_caps(device)->device_class);
     p->a = sy_tensor_new(g, SY_KIND_KEEP, g->t, m, k, 1, "a");
     p->b = sy_tensor_new(g, SY_KIND_KEEP, g->t, experts, n, k, "b");
     p->c = sy_tensor_new(g, SY_KIND_KEEP, g->t, m, n, 1, "c");
-    struct sy_matmul_args args = {.m = m, .n = n, .k = k, .experts = experts, .bt = 1, .alpha = 1.0f, .tile_rows = g->tile_rows};
+    struct sy_matmul_args args = {
+        .m = m, .n = n, .k = k, .experts = experts, .bt = 1, .alpha = 1.0f, .tile_rows = g->tile_rows};
     args.tiles = (u32)sy_ceil_div(m, g->tile_rows) + (experts > 1 ? experts : 0);
     sy_tid tiles = SY_NONE;
     if (experts > 1) {
@@ -127,7 +132,8 @@ static enum sy_status product_time(struct product *p, struct sy_device *device, 
     return SY_OK;
 }
 
-static enum sy_status bench_matmul(struct sy_ctx *ctx, struct sy_device *device, const struct options *o, enum sy_precision precision)
+static enum sy_status bench_matmul(struct sy_ctx *ctx, struct sy_device *device, const struct options *o,
+                                   enum sy_precision precision)
 {
     struct product p = {0};
     uint32_t n = (uint32_t)o->size;
@@ -145,8 +151,8 @@ static enum sy_status bench_matmul(struct sy_ctx *ctx, struct sy_device *device,
         printf("%u×%u×%u %s on %s: %.1f GFLOP/s, packing included\n", n, n, n, cli_precision_name(precision),
                sy_device_caps(device)->id, flops / a / 1e9);
         if (b > 0.0)
-            printf("OpenBLAS sgemm in the same run: %.1f GFLOP/s; ratio %.2f (medians of %llu)\n", flops / b / 1e9, b / a,
-                   (unsigned long long)o->repeat);
+            printf("OpenBLAS sgemm in the same run: %.1f GFLOP/s; ratio %.2f (medians of %llu)\n", flops / b / 1e9,
+                   b / a, (unsigned long long)o->repeat);
         else
             printf("OpenBLAS: not in this build (libopenblas-dev)\n");
     }
@@ -156,7 +162,8 @@ static enum sy_status bench_matmul(struct sy_ctx *ctx, struct sy_device *device,
     return status;
 }
 
-static enum sy_status bench_grouped(struct sy_ctx *ctx, struct sy_device *device, const struct options *o, enum sy_precision precision)
+static enum sy_status bench_grouped(struct sy_ctx *ctx, struct sy_device *device, const struct options *o,
+                                    enum sy_precision precision)
 {
     enum { ROWS = 4096, EXPERTS = 64, N = 512, K = 512, KINDS = 3 };
     static const char *const names[KINDS] = {"one dense product", "64 experts, equal", "64 experts, Zipf"};
@@ -193,7 +200,8 @@ static enum sy_status bench_grouped(struct sy_ctx *ctx, struct sy_device *device
     return status;
 }
 
-static enum sy_status fill_batch(struct sy_ctx *ctx, const struct sy_session_params *p, uint32_t vocab, struct sy_batch *b)
+static enum sy_status fill_batch(struct sy_ctx *ctx, const struct sy_session_params *p, uint32_t vocab,
+                                 struct sy_batch *b)
 {
     SY_TRY(sy_batch_resize(ctx, p->batch, p->src_len, p->tgt_len, 0, b));
     for (uint32_t i = 0; i < p->batch * p->src_len; ++i) {
@@ -243,12 +251,13 @@ static enum sy_status profile_phase(struct sy_session *s, enum sy_phase phase, c
     qsort(ops, SY_OP_COUNT, sizeof *ops, slowest_first);
     printf("%s: %zu dispatches, %.2f ms on the device\n", name, count, total);
     for (size_t i = 0; i < SY_OP_COUNT && ops[i].count != 0; ++i)
-        printf("  %-18s %5u times %9.3f ms %5.1f %% %8.1f GFLOP/s\n", sy_op_info(ops[i].op)->name, ops[i].count, ops[i].ms,
-               100.0 * ops[i].ms / total, ops[i].flops / ops[i].ms / 1e6);
+        printf("  %-18s %5u times %9.3f ms %5.1f %% %8.1f GFLOP/s\n", sy_op_info(ops[i].op)->name, ops[i].count,
+               ops[i].ms, 100.0 * ops[i].ms / total, ops[i].flops / ops[i].ms / 1e6);
     return SY_OK;
 }
 
-static enum sy_status bench_step(struct sy_ctx *ctx, struct sy_device *device, const struct options *o, enum sy_precision precision)
+static enum sy_status bench_step(struct sy_ctx *ctx, struct sy_device *device, const struct options *o,
+                                 enum sy_precision precision)
 {
     struct cli_model model;
     struct sy_session *s = NULL;
@@ -277,7 +286,8 @@ static enum sy_status bench_step(struct sy_ctx *ctx, struct sy_device *device, c
     }
     if (status == SY_OK) {
         double t = median(times, o->repeat);
-        printf("one step: %.1f ms (median of %llu), %.0f tokens/s\n", 1e3 * t, (unsigned long long)o->repeat, (double)m.tokens / t);
+        printf("one step: %.1f ms (median of %llu), %.0f tokens/s\n", 1e3 * t, (unsigned long long)o->repeat,
+               (double)m.tokens / t);
         status = profile_phase(s, SY_PHASE_MICRO, "forward and backward");
     }
     if (status == SY_OK)
@@ -291,7 +301,13 @@ static enum sy_status bench_step(struct sy_ctx *ctx, struct sy_device *device, c
 
 int main(int argc, char **argv)
 {
-    struct options o = {.device = "auto", .precision = "selective", .size = 1024, .repeat = 9, .batch = 32, .src_len = 128, .tgt_len = 40};
+    struct options o = {.device = "auto",
+                        .precision = "selective",
+                        .size = 1024,
+                        .repeat = 9,
+                        .batch = 32,
+                        .src_len = 128,
+                        .tgt_len = 40};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .args_doc = "matmul|grouped|step", .doc = doc};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
@@ -306,7 +322,8 @@ int main(int argc, char **argv)
         if (status == SY_OK && precision != SY_PRECISION_F32)
             status = bench_matmul(ctx, device, &o, precision);
     } else if (status == SY_OK) {
-        status = strcmp(o.what, "grouped") == 0 ? bench_grouped(ctx, device, &o, precision) : bench_step(ctx, device, &o, precision);
+        status = strcmp(o.what, "grouped") == 0 ? bench_grouped(ctx, device, &o, precision)
+                                                : bench_step(ctx, device, &o, precision);
     }
     sy_device_close(&device);
     sy_ctx_destroy(&ctx);

@@ -15,7 +15,8 @@ double bench_blas_seconds(uint32_t n)
         m[i] = (float)(i % 17) * 0.1f;
     int k = (int)n;
     double from = cli_seconds();
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, k, k, k, 1.0f, m, k, m + (size_t)n * n, k, 0.0f, m + 2 * (size_t)n * n, k);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, k, k, k, 1.0f, m, k, m + (size_t)n * n, k, 0.0f,
+                m + 2 * (size_t)n * n, k);
     double seconds = cli_seconds() - from;
     free(m);
     return seconds;

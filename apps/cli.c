@@ -21,7 +21,8 @@ void cli_list_add(struct cli_list *list, const char *item)
     list->items[list->count++] = item;
 }
 
-uint64_t cli_count(struct argp_state *state, const char *option, const char *text, uint64_t least, uint64_t most, bool binary)
+uint64_t cli_count(struct argp_state *state, const char *option, const char *text, uint64_t least, uint64_t most,
+                   bool binary)
 {
     char *end;
     errno = 0;
@@ -34,8 +35,8 @@ uint64_t cli_count(struct argp_state *state, const char *option, const char *tex
     else if (*end == 'G')
         value *= unit * unit * unit;
     end += *end != '\0' && strchr("kKMG", *end) != NULL;
-    if (end == text || *end != '\0' || errno != 0 || !(value >= 0.0) || value != floor(value) || value < (double)least ||
-        value > (double)most)
+    if (end == text || *end != '\0' || errno != 0 || !(value >= 0.0) || value != floor(value) ||
+        value < (double)least || value > (double)most)
         argp_error(state, "%s: '%s' is not a whole number from %llu to %llu", option, text, (unsigned long long)least,
                    (unsigned long long)most);
     return (uint64_t)value;
@@ -63,10 +64,7 @@ enum sy_status cli_precision(struct sy_ctx *ctx, const char *name, enum sy_preci
     return sy_fail(ctx, SY_INVALID, "unknown precision '%s': choose f32, selective or bf16", name);
 }
 
-const char *cli_precision_name(enum sy_precision precision)
-{
-    return precisions[precision];
-}
+const char *cli_precision_name(enum sy_precision precision) { return precisions[precision]; }
 
 enum sy_status cli_model_open(struct sy_ctx *ctx, const char *path, bool need_weights, struct cli_model *out)
 {
@@ -76,7 +74,8 @@ enum sy_status cli_model_open(struct sy_ctx *ctx, const char *path, bool need_we
         if (!need_weights)
             return SY_OK;
         sy_config_finish(&out->config);
-        return sy_fail(ctx, SY_INVALID, "%s is a config without weights: give the directory that holds model.safetensors", path);
+        return sy_fail(ctx, SY_INVALID,
+                       "%s is a config without weights: give the directory that holds model.safetensors", path);
     }
     char *single = sy_path_join(path, "model.safetensors"), *index = sy_path_join(path, "model.safetensors.index.json");
     bool weights = single != NULL && index != NULL && (sy_file_exists(single) || sy_file_exists(index));
@@ -104,10 +103,11 @@ enum sy_status cli_model_tokenizer(struct sy_ctx *ctx, const char *path, const c
         snprintf(m->tokenizer_file, sizeof m->tokenizer_file, "%s", source);
     enum sy_status status;
     if (wanted == NULL && source != own && m->config.vocab_size != 384)
-        status = sy_fail(ctx, SY_INVALID,
-                         "%s has a vocabulary of %u but no spiece.model; give the vocabulary with --tokenizer FILE (or 'bytes', "
-                         "whose vocabulary is 384)",
-                         path, m->config.vocab_size);
+        status = sy_fail(
+            ctx, SY_INVALID,
+            "%s has a vocabulary of %u but no spiece.model; give the vocabulary with --tokenizer FILE (or 'bytes', "
+            "whose vocabulary is 384)",
+            path, m->config.vocab_size);
     else
         status = sy_tokenizer_open(ctx, source, m->config.vocab_size, &m->tokenizer);
     free(own);
@@ -129,7 +129,11 @@ void cli_human(double value, char out[16])
         value /= 1000.0;
         ++u;
     }
-    snprintf(out, 16, fabs(value) < 10.0 && u > 0 ? "%.2f%s" : fabs(value) < 100.0 && u > 0 ? "%.1f%s" : "%.0f%s", value, units[u]);
+    snprintf(out, 16,
+             fabs(value) < 10.0 && u > 0    ? "%.2f%s"
+             : fabs(value) < 100.0 && u > 0 ? "%.1f%s"
+                                            : "%.0f%s",
+             value, units[u]);
 }
 
 void cli_duration(double seconds, char out[32])

@@ -19,7 +19,8 @@ void cli_list_add(struct cli_list *list, const char *item);
 
 /// Parses a whole number with an optional suffix k, M, G (×1024 for bytes when `binary`). Ends the program with a usage
 /// message through `state` on nonsense.
-uint64_t cli_count(struct argp_state *state, const char *option, const char *text, uint64_t least, uint64_t most, bool binary);
+uint64_t cli_count(struct argp_state *state, const char *option, const char *text, uint64_t least, uint64_t most,
+                   bool binary);
 double cli_real(struct argp_state *state, const char *option, const char *text, double least, double most);
 
 enum sy_status cli_precision(struct sy_ctx *ctx, const char *name, enum sy_precision *out);
@@ -28,13 +29,14 @@ const char *cli_precision_name(enum sy_precision precision);
 /// A model given as a directory or a config.json.
 struct cli_model {
     struct sy_config config;
-    struct sy_tensors *tensors;      ///< NULL when only a config was given.
-    struct sy_tokenizer *tokenizer;  ///< NULL until cli_model_tokenizer().
-    char tokenizer_file[4096];       ///< The SentencePiece file in use; "" for bytes.
+    struct sy_tensors *tensors;     ///< NULL when only a config was given.
+    struct sy_tokenizer *tokenizer; ///< NULL until cli_model_tokenizer().
+    char tokenizer_file[4096];      ///< The SentencePiece file in use; "" for bytes.
 };
 /// Opens config and, when the directory has them, weights. `need_weights`: a config alone is an error.
 enum sy_status cli_model_open(struct sy_ctx *ctx, const char *path, bool need_weights, struct cli_model *out);
-/// Chooses and opens the vocabulary: `wanted` ("bytes", a file), else the model's own spiece.model, else bytes when V fits.
+/// Chooses and opens the vocabulary: `wanted` ("bytes", a file), else the model's own spiece.model, else bytes when V
+/// fits.
 enum sy_status cli_model_tokenizer(struct sy_ctx *ctx, const char *path, const char *wanted, struct cli_model *m);
 void cli_model_close(struct cli_model *m);
 

@@ -15,9 +15,8 @@ struct options {
     bool json, ops;
 };
 
-static const struct argp_option options[] = {{"json", 'j', NULL, 0, "print JSON", 0},
-                                             {"ops", 'o', NULL, 0, "list every op with its launch knobs", 0},
-                                             {0}};
+static const struct argp_option options[] = {
+    {"json", 'j', NULL, 0, "print JSON", 0}, {"ops", 'o', NULL, 0, "list every op with its launch knobs", 0}, {0}};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -42,8 +41,10 @@ static const char *class_reason(const struct sy_caps *c)
 {
     switch (c->device_class) {
     case SY_CLASS_REF: return "plain C, the truth of every test";
-    case SY_CLASS_CPU: return "a CPU that compiles whole work-groups: WG=1, VEC=16, register-block matmul on packed panels";
-    default: return c->software ? "a software rasteriser: GPU kernels, for correctness only" : "a GPU: local-memory tiles";
+    case SY_CLASS_CPU:
+        return "a CPU that compiles whole work-groups: WG=1, VEC=16, register-block matmul on packed panels";
+    default:
+        return c->software ? "a software rasteriser: GPU kernels, for correctness only" : "a GPU: local-memory tiles";
     }
 }
 
@@ -64,26 +65,29 @@ static json_t *ops_json(const struct sy_caps *c)
     json_t *list = json_object();
     for (int op = 0; op < SY_OP_COUNT; ++op) {
         struct sy_knobs k = sy_op_knobs((enum sy_op_id)op, c);
-        json_object_set_new(list, sy_op_info((enum sy_op_id)op)->name,
-                            json_pack("{s:s, s:i, s:i}", "variant", variant((enum sy_op_id)op, c), "wg", (int)k.wg, "vec", (int)k.vec));
+        json_object_set_new(
+            list, sy_op_info((enum sy_op_id)op)->name,
+            json_pack("{s:s, s:i, s:i}", "variant", variant((enum sy_op_id)op, c), "wg", (int)k.wg, "vec", (int)k.vec));
     }
     return list;
 }
 
 static json_t *caps_json(const struct sy_caps *c)
 {
-    json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b}", "id", c->id, "name", c->name, "driver", c->driver, "api", c->api,
-                          "class", class_name(c->device_class), "software", c->software, "unified_memory", c->unified_memory);
+    json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b}", "id", c->id, "name", c->name, "driver", c->driver,
+                          "api", c->api, "class", class_name(c->device_class), "software", c->software,
+                          "unified_memory", c->unified_memory);
     const struct {
         const char *key;
         uint64_t value;
-    } numbers[] = {{"memory_bytes", c->memory_bytes},     {"max_alloc_bytes", c->max_alloc_bytes},
+    } numbers[] = {{"memory_bytes", c->memory_bytes},           {"max_alloc_bytes", c->max_alloc_bytes},
                    {"max_binding_bytes", c->max_binding_bytes}, {"max_bindings", c->max_bindings},
-                   {"shared_bytes", c->shared_bytes},     {"max_work_group", c->max_wg},
-                   {"offset_align", c->offset_align},     {"subgroup_min", c->subgroup_min},
-                   {"subgroup_max", c->subgroup_max},     {"compute_units", c->compute_units}};
+                   {"shared_bytes", c->shared_bytes},           {"max_work_group", c->max_wg},
+                   {"offset_align", c->offset_align},           {"subgroup_min", c->subgroup_min},
+                   {"subgroup_max", c->subgroup_max},           {"compute_units", c->compute_units}};
     for (size_t i = 0; i < SY_COUNT(numbers); ++i)
-        json_object_set_new(j, numbers[i].key, json_integer((json_int_t)(numbers[i].value > INT64_MAX ? INT64_MAX : numbers[i].value)));
+        json_object_set_new(j, numbers[i].key,
+                            json_integer((json_int_t)(numbers[i].value > INT64_MAX ? INT64_MAX : numbers[i].value)));
     json_object_set_new(j, "why", json_string(class_reason(c)));
     json_object_set_new(j, "ops", ops_json(c));
     return j;

@@ -12,20 +12,38 @@
 
 static const char doc[] =
     "Evaluate a model: loss, negative log perplexity (nlp), accuracy, and how the router spreads the tokens.\v"
-    "With --batch, one batch of token ids is evaluated instead of text, and --dump writes its logits, router tensors, losses "
+    "With --batch, one batch of token ids is evaluated instead of text, and --dump writes its logits, router tensors, "
+    "losses "
     "and (with --gradients) the gradient of every weight to a safetensors file.\n\n"
     "Examples:\n"
     "  switchyard-eval --model runs/a/latest --data held-out.txt\n"
-    "  switchyard-eval --model DIR --batch batch.safetensors --dump out.safetensors --gradients --mode train --precision f32\n";
+    "  switchyard-eval --model DIR --batch batch.safetensors --dump out.safetensors --gradients --mode train "
+    "--precision f32\n";
 
-enum { OPT_MODEL = 256, OPT_DATA, OPT_BATCH, OPT_DUMP, OPT_GRADIENTS, OPT_MODE, OPT_JSON, OPT_TOKENIZER, OPT_SRC, OPT_TGT,
-       OPT_SEQUENCES, OPT_MOST, OPT_PRECISION, OPT_DEVICE, OPT_SEED };
+enum {
+    OPT_MODEL = 256,
+    OPT_DATA,
+    OPT_BATCH,
+    OPT_DUMP,
+    OPT_GRADIENTS,
+    OPT_MODE,
+    OPT_JSON,
+    OPT_TOKENIZER,
+    OPT_SRC,
+    OPT_TGT,
+    OPT_SEQUENCES,
+    OPT_MOST,
+    OPT_PRECISION,
+    OPT_DEVICE,
+    OPT_SEED
+};
 
 static const struct argp_option options[] = {
     {"model", OPT_MODEL, "DIR", 0, "Hugging Face directory", 1},
     {"data", OPT_DATA, "FILE", 0, "held-out text; several files may follow", 1},
     {"batch", OPT_BATCH, "FILE", 0, "input_ids, attention_mask, labels (and jitter.*) in safetensors", 1},
-    {"tokenizer", OPT_TOKENIZER, "FILE", 0, "SentencePiece model, or 'bytes' (default: the model's own, else bytes)", 1},
+    {"tokenizer", OPT_TOKENIZER, "FILE", 0, "SentencePiece model, or 'bytes' (default: the model's own, else bytes)",
+     1},
     {"dump", OPT_DUMP, "FILE", 0, "with --batch: write the tensors here", 2},
     {"gradients", OPT_GRADIENTS, NULL, 0, "with --dump: the gradients too", 2},
     {"mode", OPT_MODE, "NAME", 0, "which capacity factor applies: eval (default) or train", 2},
@@ -108,7 +126,8 @@ static void print_metrics(const struct sy_metrics *m)
     printf("%-20s %9s %16s %14s %10s\n", "sparse layer", "dropped", "fullest/mean", "load entropy", "mean gate");
     for (uint32_t i = 0; i < m->layer_count; ++i) {
         const struct sy_layer_metrics *l = &m->layers[i];
-        printf("%-20s %8.2f%% %16.2f %14.3f %10.3f\n", l->name, 100.0 * l->dropped, l->max_load, l->entropy, l->mean_gate);
+        printf("%-20s %8.2f%% %16.2f %14.3f %10.3f\n", l->name, 100.0 * l->dropped, l->max_load, l->entropy,
+               l->mean_gate);
     }
 }
 
@@ -160,7 +179,8 @@ static enum sy_status open_batch(struct run *r, struct sy_session_params *p)
 static enum sy_status run(struct run *r)
 {
     const struct options *o = &r->o;
-    struct sy_session_params p = {.kind = SY_SESSION_EVAL, .config = &r->model.config, .capacity_train = strcmp(o->mode, "train") == 0};
+    struct sy_session_params p = {
+        .kind = SY_SESSION_EVAL, .config = &r->model.config, .capacity_train = strcmp(o->mode, "train") == 0};
     struct sy_metrics m;
     SY_TRY(cli_precision(r->ctx, o->precision, &p.precision));
     SY_TRY(cli_model_open(r->ctx, o->model, true, &r->model));
@@ -182,7 +202,12 @@ static enum sy_status run(struct run *r)
 
 int main(int argc, char **argv)
 {
-    struct run r = {.o = {.mode = "eval", .precision = "selective", .device = "auto", .src_len = 512, .tgt_len = 114, .sequences = 8}};
+    struct run r = {.o = {.mode = "eval",
+                          .precision = "selective",
+                          .device = "auto",
+                          .src_len = 512,
+                          .tgt_len = 114,
+                          .sequences = 8}};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &r.o);

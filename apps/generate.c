@@ -13,12 +13,24 @@ static const char doc[] =
     "  switchyard-generate --model runs/a/latest --text 'The <extra_id_0> sat on the <extra_id_1>.'\n"
     "prints the sentence with the gaps filled, then the raw output. Other prompts print the output as it is.\n";
 
-enum { OPT_MODEL = 256, OPT_TEXT, OPT_TOKENIZER, OPT_MAX, OPT_TEMPERATURE, OPT_TOP_K, OPT_SEED, OPT_PRECISION, OPT_DEVICE, OPT_RAW };
+enum {
+    OPT_MODEL = 256,
+    OPT_TEXT,
+    OPT_TOKENIZER,
+    OPT_MAX,
+    OPT_TEMPERATURE,
+    OPT_TOP_K,
+    OPT_SEED,
+    OPT_PRECISION,
+    OPT_DEVICE,
+    OPT_RAW
+};
 
 static const struct argp_option options[] = {
     {"model", OPT_MODEL, "DIR", 0, "Hugging Face directory", 0},
     {"text", OPT_TEXT, "TEXT", 0, "the prompt", 0},
-    {"tokenizer", OPT_TOKENIZER, "FILE", 0, "SentencePiece model, or 'bytes' (default: the model's own, else bytes)", 0},
+    {"tokenizer", OPT_TOKENIZER, "FILE", 0, "SentencePiece model, or 'bytes' (default: the model's own, else bytes)",
+     0},
     {"max-tokens", OPT_MAX, "N", 0, "longest output (default 64)", 0},
     {"temperature", OPT_TEMPERATURE, "X", 0, "0 = greedy (default); 1 = sample from the model's own probabilities", 0},
     {"top-k", OPT_TOP_K, "N", 0, "sample among the N most probable tokens", 0},
@@ -109,8 +121,8 @@ static enum sy_status run(struct run *r)
     SY_TRY(cli_precision(r->ctx, o->precision, &p.precision));
     SY_TRY(cli_model_open(r->ctx, o->model, true, &r->model));
     SY_TRY(cli_model_tokenizer(r->ctx, o->model, o->tokenizer, &r->model));
-    SY_TRY(sy_tokenizer_encode(r->ctx, r->model.tokenizer, o->text, strlen(o->text), SY_ENCODE_SENTINELS | SY_ENCODE_EOS,
-                               &r->prompt, &count));
+    SY_TRY(sy_tokenizer_encode(r->ctx, r->model.tokenizer, o->text, strlen(o->text),
+                               SY_ENCODE_SENTINELS | SY_ENCODE_EOS, &r->prompt, &count));
     if (count > 1u << 16)
         return sy_fail(r->ctx, SY_INVALID, "the prompt has %zu tokens; at most 65536 are possible", count);
     p.src_len = (uint32_t)count;

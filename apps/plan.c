@@ -9,15 +9,26 @@
 #include "engine/backward.h"
 #include "engine/lower.h"
 
-static const char doc[] =
-    "Plan a training step without a device: exact parameters, bytes per arena and FLOPs.\v"
-    "The numbers come from the code that places tensors on a real device, so what is printed is what a run allocates.\n\n"
-    "Examples:\n"
-    "  switchyard-plan --model configs/switch-base-128.json --batch 8 --device-memory 24G\n"
-    "  switchyard-plan --model configs/switch-c-2048.json --ranks 2048\n";
+static const char doc[] = "Plan a training step without a device: exact parameters, bytes per arena and FLOPs.\v"
+                          "The numbers come from the code that places tensors on a real device, so what is printed is "
+                          "what a run allocates.\n\n"
+                          "Examples:\n"
+                          "  switchyard-plan --model configs/switch-base-128.json --batch 8 --device-memory 24G\n"
+                          "  switchyard-plan --model configs/switch-c-2048.json --ranks 2048\n";
 
-enum { OPT_MODEL = 256, OPT_BATCH, OPT_SRC, OPT_TGT, OPT_MEMORY, OPT_RANKS, OPT_PRECISION, OPT_OPTIMIZER, OPT_CLASS, OPT_JSON,
-       OPT_RECOMPUTE };
+enum {
+    OPT_MODEL = 256,
+    OPT_BATCH,
+    OPT_SRC,
+    OPT_TGT,
+    OPT_MEMORY,
+    OPT_RANKS,
+    OPT_PRECISION,
+    OPT_OPTIMIZER,
+    OPT_CLASS,
+    OPT_JSON,
+    OPT_RECOMPUTE
+};
 
 static const struct argp_option options[] = {
     {"model", OPT_MODEL, "PATH", 0, "Hugging Face directory or config.json", 0},
@@ -148,7 +159,8 @@ static void print_text(const struct options *o, const struct sy_config *c, const
     printf("                    forward per token %s, per sequence %s\n", a, b);
     if (o->memory != 0)
         printf("%.2f GiB of device memory: %s\n", (double)o->memory / 0x1p30,
-               t->bytes <= o->memory ? "it fits" : "it does NOT fit; try a smaller --batch, --recompute or more --ranks");
+               t->bytes <= o->memory ? "it fits"
+                                     : "it does NOT fit; try a smaller --batch, --recompute or more --ranks");
 }
 
 static enum sy_status print_json(struct sy_ctx *ctx, const struct options *o, const struct totals *t)
@@ -157,10 +169,10 @@ static enum sy_status print_json(struct sy_ctx *ctx, const struct options *o, co
     for (int i = 0; i < SY_ARENA_COUNT; ++i)
         json_object_set_new(arenas, sy_arena_name((enum sy_arena)i), json_integer((json_int_t)t->arena[i]));
     json_t *j = json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:f, s:f, s:f, s:I}", "parameters", (json_int_t)t->parameters,
-                          "expert_parameters", (json_int_t)t->expert_parameters, "rank_parameters", (json_int_t)t->rank_parameters,
-                          "ranks", (json_int_t)o->ranks, "arena_bytes", arenas, "total_bytes", (json_int_t)t->bytes,
-                          "flops_forward", t->forward, "flops_backward", t->backward, "flops_update", t->update, "ops",
-                          (json_int_t)t->nodes);
+                          "expert_parameters", (json_int_t)t->expert_parameters, "rank_parameters",
+                          (json_int_t)t->rank_parameters, "ranks", (json_int_t)o->ranks, "arena_bytes", arenas,
+                          "total_bytes", (json_int_t)t->bytes, "flops_forward", t->forward, "flops_backward",
+                          t->backward, "flops_update", t->update, "ops", (json_int_t)t->nodes);
     if (j == NULL)
         return sy_fail(ctx, SY_NOMEM, "out of host memory");
     if (o->memory != 0)
@@ -189,7 +201,8 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct c
     free(m);
     SY_TRY(status);
     sy_backward(g, o->recompute);
-    struct sy_optimizer_params op = {.kind = strcmp(o->optimizer, "adamw") == 0 ? SY_OPTIMIZER_ADAMW : SY_OPTIMIZER_ADAFACTOR};
+    struct sy_optimizer_params op = {.kind = strcmp(o->optimizer, "adamw") == 0 ? SY_OPTIMIZER_ADAMW
+                                                                                : SY_OPTIMIZER_ADAFACTOR};
     struct sy_optimizer_outputs out;
     sy_optimizer_emit(g, &op, &out);
     sy_graph_refresh(g);
@@ -208,8 +221,13 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct c
 
 int main(int argc, char **argv)
 {
-    struct options o = {.precision = "selective", .optimizer = "adafactor", .device_class = "gpu", .batch = 8, .src_len = 512,
-                        .tgt_len = 114, .ranks = 1};
+    struct options o = {.precision = "selective",
+                        .optimizer = "adafactor",
+                        .device_class = "gpu",
+                        .batch = 8,
+                        .src_len = 512,
+                        .tgt_len = 114,
+                        .ranks = 1};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};
     argp_parse(&argp, argc, argv, 0, NULL, &o);

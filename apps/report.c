@@ -11,8 +11,8 @@
 
 #include "apps/cli.h"
 
-enum sy_status report_open(struct report *r, struct sy_ctx *ctx, const char *dir, const struct sy_session *s, uint64_t step,
-                           uint64_t steps, uint64_t log_every)
+enum sy_status report_open(struct report *r, struct sy_ctx *ctx, const char *dir, const struct sy_session *s,
+                           uint64_t step, uint64_t steps, uint64_t log_every)
 {
     memset(r, 0, sizeof *r);
     char path[4096], count[16];
@@ -39,13 +39,14 @@ void *report_json(const char *kind, const struct sy_metrics *m)
     json_t *layers = json_array();
     for (uint32_t i = 0; i < m->layer_count; ++i) {
         const struct sy_layer_metrics *l = &m->layers[i];
-        json_array_append_new(layers, json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "layer", l->name, "aux", l->aux, "z", l->z,
-                                                "dropped", l->dropped, "load_entropy", l->entropy, "load_max_over_mean",
-                                                l->max_load, "mean_gate", l->mean_gate));
+        json_array_append_new(layers, json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "layer", l->name, "aux", l->aux,
+                                                "z", l->z, "dropped", l->dropped, "load_entropy", l->entropy,
+                                                "load_max_over_mean", l->max_load, "mean_gate", l->mean_gate));
     }
-    return json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:o}", "kind", kind, "loss_ce", m->loss_ce, "aux", m->aux,
-                     "z", m->z, "total", m->total, "nlp", m->nlp, "perplexity", m->perplexity, "accuracy", m->accuracy, "labels",
-                     (json_int_t)m->labels, "tokens", (json_int_t)m->tokens, "layers", layers);
+    return json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:o}", "kind", kind, "loss_ce", m->loss_ce,
+                     "aux", m->aux, "z", m->z, "total", m->total, "nlp", m->nlp, "perplexity", m->perplexity,
+                     "accuracy", m->accuracy, "labels", (json_int_t)m->labels, "tokens", (json_int_t)m->tokens,
+                     "layers", layers);
 }
 
 static enum sy_status write_line(struct report *r, json_t *line)
@@ -183,7 +184,8 @@ enum sy_status report_evaluate(struct sy_ctx *ctx, struct sy_session *s, const s
     struct sy_batch b = {0};
     uint64_t examples = sy_dataset_count(data);
     enum sy_status status = SY_OK;
-    for (uint64_t first = 0, done = 0; first < examples && (most == 0 || done < most) && status == SY_OK; first += batch, ++done) {
+    for (uint64_t first = 0, done = 0; first < examples && (most == 0 || done < most) && status == SY_OK;
+         first += batch, ++done) {
         struct sy_metrics m;
         status = sy_dataset_batch(ctx, data, first, batch, &b);
         if (status == SY_OK && examples - first < batch)

@@ -6,7 +6,7 @@
 
 struct report {
     struct sy_ctx *ctx;
-    void *file;          ///< FILE of metrics.jsonl
+    void *file; ///< FILE of metrics.jsonl
     bool terminal;
     uint64_t first_step, steps, log_every;
     double started, last_print;
@@ -16,8 +16,8 @@ struct report {
 };
 
 /// Opens DIR/metrics.jsonl for appending and prints the head line (device, parameters, memory).
-enum sy_status report_open(struct report *r, struct sy_ctx *ctx, const char *dir, const struct sy_session *s, uint64_t step,
-                           uint64_t steps, uint64_t log_every);
+enum sy_status report_open(struct report *r, struct sy_ctx *ctx, const char *dir, const struct sy_session *s,
+                           uint64_t step, uint64_t steps, uint64_t log_every);
 enum sy_status report_step(struct report *r, uint64_t step, double lr, const struct sy_metrics *m);
 enum sy_status report_validation(struct report *r, uint64_t step, const struct sy_metrics *m);
 void report_close(struct report *r);

@@ -13,27 +13,59 @@
 #include "engine/file.h"
 #include "engine/schedule.h"
 
-static const char doc[] =
-    "Train a Switch Transformer (or a dense T5) by span corruption.\v"
-    "The model is a Hugging Face directory (its weights are the start) or a config.json (weights are drawn from --seed). Text "
-    "files may be plain, .gz or .jsonl (key \"text\").\n\n"
-    "OUT/step-N/ is again a Hugging Face directory, with the training state beside it; OUT/latest points at the newest; "
-    "OUT/metrics.jsonl has one line a step. SIGTERM or SIGUSR1 saves a checkpoint and leaves.\n\n"
-    "Examples:\n"
-    "  switchyard-train --model configs/quickstart-switch.json --data book.txt --out runs/a --steps 500 --batch-tokens 4096\n"
-    "  switchyard-train --model configs/quickstart-switch.json --data book.txt --out runs/a --steps 900 --batch-tokens 4096 --resume\n"
-    "  switchyard-train --model DIR --batch batch.safetensors --steps 10 --out runs/b --precision f32   (one batch, repeated)\n";
+static const char doc[] = "Train a Switch Transformer (or a dense T5) by span corruption.\v"
+                          "The model is a Hugging Face directory (its weights are the start) or a config.json (weights "
+                          "are drawn from --seed). Text "
+                          "files may be plain, .gz or .jsonl (key \"text\").\n\n"
+                          "OUT/step-N/ is again a Hugging Face directory, with the training state beside it; "
+                          "OUT/latest points at the newest; "
+                          "OUT/metrics.jsonl has one line a step. SIGTERM or SIGUSR1 saves a checkpoint and leaves.\n\n"
+                          "Examples:\n"
+                          "  switchyard-train --model configs/quickstart-switch.json --data book.txt --out runs/a "
+                          "--steps 500 --batch-tokens 4096\n"
+                          "  switchyard-train --model configs/quickstart-switch.json --data book.txt --out runs/a "
+                          "--steps 900 --batch-tokens 4096 --resume\n"
+                          "  switchyard-train --model DIR --batch batch.safetensors --steps 10 --out runs/b "
+                          "--precision f32   (one batch, repeated)\n";
 
-enum { OPT_SRC = 256, OPT_TGT, OPT_OPTIMIZER, OPT_LR, OPT_SCHEDULE, OPT_WARMUP, OPT_SEED, OPT_SAVE, OPT_RESUME, OPT_VALID,
-       OPT_VALID_EVERY, OPT_VALID_BATCHES, OPT_STEPS, OPT_TOKENS, OPT_MICRO, OPT_BATCH, OPT_TOKENIZER, OPT_CLIP, OPT_DECAY,
-       OPT_RECOMPUTE, OPT_KEEP, OPT_LOG, OPT_DATA, OPT_MODEL, OPT_OUT, OPT_DEVICE, OPT_PRECISION, OPT_MIX };
+enum {
+    OPT_SRC = 256,
+    OPT_TGT,
+    OPT_OPTIMIZER,
+    OPT_LR,
+    OPT_SCHEDULE,
+    OPT_WARMUP,
+    OPT_SEED,
+    OPT_SAVE,
+    OPT_RESUME,
+    OPT_VALID,
+    OPT_VALID_EVERY,
+    OPT_VALID_BATCHES,
+    OPT_STEPS,
+    OPT_TOKENS,
+    OPT_MICRO,
+    OPT_BATCH,
+    OPT_TOKENIZER,
+    OPT_CLIP,
+    OPT_DECAY,
+    OPT_RECOMPUTE,
+    OPT_KEEP,
+    OPT_LOG,
+    OPT_DATA,
+    OPT_MODEL,
+    OPT_OUT,
+    OPT_DEVICE,
+    OPT_PRECISION,
+    OPT_MIX
+};
 
 static const struct argp_option options[] = {
     {"model", OPT_MODEL, "PATH", 0, "Hugging Face directory, or a config.json to start from drawn weights", 1},
     {"data", OPT_DATA, "FILE", 0, "training text; several files may follow", 1},
     {"valid", OPT_VALID, "FILE", 0, "held-out text; several files may follow", 1},
     {"batch", OPT_BATCH, "FILE", 0, "repeat this one batch (input_ids, attention_mask, labels) instead of text", 1},
-    {"tokenizer", OPT_TOKENIZER, "FILE", 0, "SentencePiece model, or 'bytes' (default: the model's own, else bytes)", 1},
+    {"tokenizer", OPT_TOKENIZER, "FILE", 0, "SentencePiece model, or 'bytes' (default: the model's own, else bytes)",
+     1},
     {"out", OPT_OUT, "DIR", 0, "where checkpoints and metrics.jsonl go", 1},
     {"resume", OPT_RESUME, NULL, 0, "continue from OUT/latest", 1},
     {"steps", OPT_STEPS, "N", 0, "optimizer steps in all", 2},
@@ -50,7 +82,8 @@ static const struct argp_option options[] = {
     {"weight-decay", OPT_DECAY, "X", 0, "for adamw (default 0)", 3},
     {"precision", OPT_PRECISION, "NAME", 0, "selective (default: bf16 storage, f32 sums and router), f32, bf16", 4},
     {"device", OPT_DEVICE, "ID", 0, "auto (default), opencl:0, vulkan:0, ref:0, … (switchyard-devices lists them)", 4},
-    {"recompute", OPT_RECOMPUTE, NULL, 0, "recompute each block's activations in the backward pass: less memory, same bits", 4},
+    {"recompute", OPT_RECOMPUTE, NULL, 0,
+     "recompute each block's activations in the backward pass: less memory, same bits", 4},
     {"seed", OPT_SEED, "N", 0, "of weights, data order and dropout (default 0)", 4},
     {"save-every", OPT_SAVE, "N", 0, "steps between checkpoints (default: only at the end)", 5},
     {"keep", OPT_KEEP, "N", 0, "checkpoints to keep (default 2; 0 = all)", 5},
@@ -62,7 +95,8 @@ static const struct argp_option options[] = {
 struct options {
     const char *model, *out, *batch_file, *tokenizer, *optimizer, *schedule, *precision, *device;
     struct cli_list data, valid, *current;
-    uint64_t steps, batch_tokens, micro, src_len, tgt_len, seed, save_every, keep, valid_every, valid_batches, log_every, warmup;
+    uint64_t steps, batch_tokens, micro, src_len, tgt_len, seed, save_every, keep, valid_every, valid_batches,
+        log_every, warmup;
     double lr, clip, decay, mix;
     bool resume, recompute, have_lr, have_warmup;
 };
@@ -86,9 +120,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 2, 1u << 20, false); break;
     case OPT_MIX: o->mix = cli_real(state, "--mix-exponent", arg, 0.0, 1.0); break;
     case OPT_OPTIMIZER: o->optimizer = arg; break;
-    case OPT_LR: o->lr = cli_real(state, "--lr", arg, 0.0, 1e3); o->have_lr = true; break;
+    case OPT_LR:
+        o->lr = cli_real(state, "--lr", arg, 0.0, 1e3);
+        o->have_lr = true;
+        break;
     case OPT_SCHEDULE: o->schedule = arg; break;
-    case OPT_WARMUP: o->warmup = cli_count(state, "--warmup", arg, 0, big, false); o->have_warmup = true; break;
+    case OPT_WARMUP:
+        o->warmup = cli_count(state, "--warmup", arg, 0, big, false);
+        o->have_warmup = true;
+        break;
     case OPT_CLIP: o->clip = cli_real(state, "--clip-norm", arg, 0.0, 1e9); break;
     case OPT_DECAY: o->decay = cli_real(state, "--weight-decay", arg, 0.0, 10.0); break;
     case OPT_PRECISION: o->precision = arg; break;
@@ -180,8 +220,8 @@ static enum sy_status open_data(struct run *r)
                        (unsigned long long)o->batch_tokens, (unsigned long long)o->src_len);
     r->micro_batch = o->micro == 0 || o->micro > r->sequences ? r->sequences : (uint32_t)o->micro;
     if (r->sequences % r->micro_batch != 0)
-        return sy_fail(r->ctx, SY_INVALID, "--micro-batch %u does not divide the %u sequences of a step", r->micro_batch,
-                       r->sequences);
+        return sy_fail(r->ctx, SY_INVALID, "--micro-batch %u does not divide the %u sequences of a step",
+                       r->micro_batch, r->sequences);
     r->micro_count = r->sequences / r->micro_batch;
     SY_TRY(open_dataset(r, &o->data, false, &r->train));
     if (o->valid.count != 0)
@@ -207,17 +247,17 @@ static enum sy_status choose(struct run *r)
 static enum sy_status open_sessions(struct run *r)
 {
     const struct options *o = &r->o;
-    struct sy_session_params p = {.kind = SY_SESSION_TRAIN,
-                                  .config = &r->model.config,
-                                  .precision = r->precision,
-                                  .batch = r->micro_batch,
-                                  .src_len = (uint32_t)o->src_len,
-                                  .tgt_len = (uint32_t)o->tgt_len,
-                                  .recompute = o->recompute,
-                                  .optimizer = {.kind = strcmp(o->optimizer, "adamw") == 0 ? SY_OPTIMIZER_ADAMW
-                                                                                            : SY_OPTIMIZER_ADAFACTOR,
-                                                .clip_norm = (float)o->clip,
-                                                .weight_decay = (float)o->decay}};
+    struct sy_session_params p = {
+        .kind = SY_SESSION_TRAIN,
+        .config = &r->model.config,
+        .precision = r->precision,
+        .batch = r->micro_batch,
+        .src_len = (uint32_t)o->src_len,
+        .tgt_len = (uint32_t)o->tgt_len,
+        .recompute = o->recompute,
+        .optimizer = {.kind = strcmp(o->optimizer, "adamw") == 0 ? SY_OPTIMIZER_ADAMW : SY_OPTIMIZER_ADAFACTOR,
+                      .clip_norm = (float)o->clip,
+                      .weight_decay = (float)o->decay}};
     SY_TRY(sy_session_create(r->ctx, r->device, &p, &r->session));
     if (r->valid == NULL)
         return SY_OK;
@@ -230,13 +270,14 @@ static enum sy_status check_resumed(struct run *r, const struct sy_train_state *
 {
     uint64_t fingerprint = r->train != NULL ? sy_dataset_fingerprint(r->train) : 0;
     if (was->data_fingerprint != fingerprint)
-        return sy_fail(r->ctx, SY_INVALID,
-                       "%s/latest was trained on other data, lengths, tokenizer or seed (fingerprint %016llx, now %016llx): give "
-                       "the same ones, or start anew with --model %s/latest and another --out",
-                       r->o.out, (unsigned long long)was->data_fingerprint, (unsigned long long)fingerprint, r->o.out);
+        return sy_fail(
+            r->ctx, SY_INVALID,
+            "%s/latest was trained on other data, lengths, tokenizer or seed (fingerprint %016llx, now %016llx): give "
+            "the same ones, or start anew with --model %s/latest and another --out",
+            r->o.out, (unsigned long long)was->data_fingerprint, (unsigned long long)fingerprint, r->o.out);
     if (was->batch_sequences != r->sequences || strcmp(was->optimizer, r->o.optimizer) != 0)
-        return sy_fail(r->ctx, SY_INVALID, "%s/latest was trained with %u sequences a step and %s, not %u and %s", r->o.out,
-                       was->batch_sequences, was->optimizer, r->sequences, r->o.optimizer);
+        return sy_fail(r->ctx, SY_INVALID, "%s/latest was trained with %u sequences a step and %s, not %u and %s",
+                       r->o.out, was->batch_sequences, was->optimizer, r->sequences, r->o.optimizer);
     return SY_OK;
 }
 
@@ -257,7 +298,8 @@ static enum sy_status start(struct run *r)
     snprintf(r->state.precision, sizeof r->state.precision, "%s", o->precision);
     if (!o->resume) {
         if (sy_dir_exists(latest))
-            return sy_fail(r->ctx, SY_INVALID, "%s already holds checkpoints: add --resume, or choose another --out", o->out);
+            return sy_fail(r->ctx, SY_INVALID, "%s already holds checkpoints: add --resume, or choose another --out",
+                           o->out);
         return r->model.tensors != NULL ? sy_weights_load(&r->session->runtime, r->model.tensors)
                                         : sy_weights_init(&r->session->runtime, o->seed);
     }
@@ -288,8 +330,8 @@ static enum sy_status one_step(struct run *r)
     const struct sy_batch *batches = &r->fixed;
     if (r->train != NULL) {
         for (uint32_t i = 0; i < r->micro_count; ++i)
-            SY_TRY(sy_dataset_batch(r->ctx, r->train, r->state.next_example + (uint64_t)i * r->micro_batch, r->micro_batch,
-                                    &r->micro[i]));
+            SY_TRY(sy_dataset_batch(r->ctx, r->train, r->state.next_example + (uint64_t)i * r->micro_batch,
+                                    r->micro_batch, &r->micro[i]));
         batches = r->micro;
     }
     struct sy_metrics m;
@@ -344,7 +386,8 @@ static enum sy_status run(struct run *r)
     enum sy_status status = loop(r);
     report_close(&r->report);
     if (status == SY_OK)
-        printf("%s/latest holds step %llu; metrics are in %s/metrics.jsonl\n", o->out, (unsigned long long)r->state.step, o->out);
+        printf("%s/latest holds step %llu; metrics are in %s/metrics.jsonl\n", o->out,
+               (unsigned long long)r->state.step, o->out);
     return status;
 }
 

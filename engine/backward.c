@@ -17,10 +17,7 @@ static void grads_reserve(struct sy_graph *g)
     g->grads_room = g->tensor_room;
 }
 
-sy_tid sy_grad_get(const struct sy_graph *g, sy_tid t)
-{
-    return t < g->grads_room ? g->grads[t] : SY_NONE;
-}
+sy_tid sy_grad_get(const struct sy_graph *g, sy_tid t) { return t < g->grads_room ? g->grads[t] : SY_NONE; }
 
 void sy_grad_set(struct sy_graph *g, sy_tid t, sy_tid dt)
 {
@@ -43,7 +40,8 @@ void sy_grad_add(struct sy_graph *g, sy_tid t, sy_tid dt)
     sy_grad_set(g, t, sum);
 }
 
-/// Repeats the forward nodes [from, to) of one segment with fresh activations. `map` (tensor → its repeated twin) is filled.
+/// Repeats the forward nodes [from, to) of one segment with fresh activations. `map` (tensor → its repeated twin) is
+/// filled.
 static void repeat_segment(struct sy_graph *g, size_t from, size_t to, sy_tid *map, size_t map_count)
 {
     for (size_t i = from; i < to; ++i) {

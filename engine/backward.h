@@ -10,7 +10,8 @@
 
 /// Appends the backward pass from the gradients already set with sy_grad_add() (xent's rule starts by itself).
 /// `recompute`: the forward nodes of each segment (block of a stack) are repeated just before its backward nodes, so
-/// that only the segments' inputs stay alive in between: less memory for a third more work; the results are the same bits.
+/// that only the segments' inputs stay alive in between: less memory for a third more work; the results are the same
+/// bits.
 void sy_backward(struct sy_graph *g, bool recompute);
 
 /// The gradient of `t` so far, or SY_NONE.

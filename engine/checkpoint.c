@@ -51,11 +51,11 @@ static enum sy_status write_state(struct sy_ctx *ctx, const char *dir, const str
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)st->seed); // 64 bits do not fit every JSON reader's numbers
     snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)st->data_fingerprint);
     if (status == SY_OK) {
-        root = json_pack("{s:i, s:I, s:I, s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:f, s:I, s:I, s:O}", "format", FORMAT_VERSION,
-                         "step", (json_int_t)st->step, "next_example", (json_int_t)st->next_example, "seed", seed,
-                         "data_fingerprint", fingerprint, "batch_sequences", (int)st->batch_sequences, "micro_batch",
-                         (int)st->micro_batch, "optimizer", st->optimizer, "schedule", st->schedule, "precision",
-                         st->precision, "lr", st->lr, "warmup", (json_int_t)st->warmup, "schedule_steps",
+        root = json_pack("{s:i, s:I, s:I, s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:f, s:I, s:I, s:O}", "format",
+                         FORMAT_VERSION, "step", (json_int_t)st->step, "next_example", (json_int_t)st->next_example,
+                         "seed", seed, "data_fingerprint", fingerprint, "batch_sequences", (int)st->batch_sequences,
+                         "micro_batch", (int)st->micro_batch, "optimizer", st->optimizer, "schedule", st->schedule,
+                         "precision", st->precision, "lr", st->lr, "warmup", (json_int_t)st->warmup, "schedule_steps",
                          (json_int_t)st->schedule_steps, "files", files);
         status = root == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : join(ctx, path, dir, "state.json");
     }
@@ -184,13 +184,14 @@ static enum sy_status parse_text(struct sy_ctx *ctx, const json_t *root, const c
     return SY_OK;
 }
 
-static enum sy_status parse_count(struct sy_ctx *ctx, const json_t *root, const char *name, const char *key, uint64_t most,
-                                  uint64_t *out)
+static enum sy_status parse_count(struct sy_ctx *ctx, const json_t *root, const char *name, const char *key,
+                                  uint64_t most, uint64_t *out)
 {
     const json_t *v = json_object_get(root, key);
     json_int_t n = json_integer_value(v);
     if (!json_is_integer(v) || n < 0 || (uint64_t)n > most)
-        return sy_fail(ctx, SY_FORMAT, "%s: \"%s\" must be a whole number from 0 to %llu", name, key, (unsigned long long)most);
+        return sy_fail(ctx, SY_FORMAT, "%s: \"%s\" must be a whole number from 0 to %llu", name, key,
+                       (unsigned long long)most);
     *out = (uint64_t)n;
     return SY_OK;
 }
@@ -213,8 +214,8 @@ static enum sy_status parse_root(struct sy_ctx *ctx, const json_t *root, const c
     uint64_t format, sequences, micro;
     SY_TRY(parse_count(ctx, root, name, "format", 1000000, &format));
     if (format != FORMAT_VERSION)
-        return sy_fail(ctx, SY_FORMAT, "%s: state format %llu, but this program reads %d", name, (unsigned long long)format,
-                       FORMAT_VERSION);
+        return sy_fail(ctx, SY_FORMAT, "%s: state format %llu, but this program reads %d", name,
+                       (unsigned long long)format, FORMAT_VERSION);
     SY_TRY(parse_count(ctx, root, name, "step", UINT32_MAX, &st->step));
     SY_TRY(parse_count(ctx, root, name, "next_example", INT64_MAX, &st->next_example));
     SY_TRY(parse_number(ctx, root, name, "seed", 10, &st->seed));
@@ -257,10 +258,11 @@ static enum sy_status check_file(struct sy_ctx *ctx, const char *dir, const char
     SY_TRY(join(ctx, path, dir, name));
     SY_TRY(sy_file_hash(ctx, path, hex, &bytes));
     if (bytes != (uint64_t)size || strcmp(hex, want) != 0)
-        return sy_fail(ctx, SY_FORMAT,
-                       "%s: %llu bytes with XXH3-128 %s, but state.json says %lld bytes and %s: the checkpoint is damaged; "
-                       "resume from another step-N",
-                       path, (unsigned long long)bytes, hex, (long long)size, want);
+        return sy_fail(
+            ctx, SY_FORMAT,
+            "%s: %llu bytes with XXH3-128 %s, but state.json says %lld bytes and %s: the checkpoint is damaged; "
+            "resume from another step-N",
+            path, (unsigned long long)bytes, hex, (long long)size, want);
     return SY_OK;
 }
 
@@ -277,7 +279,8 @@ enum sy_status sy_checkpoint_read_state(struct sy_ctx *ctx, const char *dir, str
     if (status == SY_OK && !json_is_object(files))
         status = sy_fail(ctx, SY_FORMAT, "%s: \"files\" must be an object", path);
     if (status == SY_OK) {
-        json_object_foreach(files, name, entry) {
+        json_object_foreach(files, name, entry)
+        {
             status = check_file(ctx, dir, name, entry);
             if (status != SY_OK)
                 break;

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// checkpoint.h: save and resume training so that a reader sees the old checkpoint or the new one, never half (SPEC §12).
+// checkpoint.h: save and resume training so that a reader sees the old checkpoint or the new one, never half (SPEC
+// §12).
 //
-// OUT/step-N/ is a Hugging Face directory (config.json, model.safetensors, the tokenizer) with the training state beside it:
-// optimizer-00001.safetensors and state.json, which lists every file with its size and XXH3-128. It is written as
-// OUT/.step-N.tmp, flushed, renamed; the link OUT/latest is switched last.
+// OUT/step-N/ is a Hugging Face directory (config.json, model.safetensors, the tokenizer) with the training state
+// beside it: optimizer-00001.safetensors and state.json, which lists every file with its size and XXH3-128. It is
+// written as OUT/.step-N.tmp, flushed, renamed; the link OUT/latest is switched last.
 #pragma once
 
 #include "engine/session.h"
 
 /// What state.json holds beyond the tensors.
 struct sy_train_state {
-    uint64_t step;          ///< Optimizer steps done.
-    uint64_t next_example;  ///< First example of the next step.
+    uint64_t step;         ///< Optimizer steps done.
+    uint64_t next_example; ///< First example of the next step.
     uint64_t seed;
     uint64_t data_fingerprint; ///< Of the dataset; a resumed run must have the same.
     uint32_t batch_sequences;  ///< Sequences of one step.
@@ -21,16 +22,17 @@ struct sy_train_state {
     uint64_t warmup, schedule_steps;
 };
 
-/// Writes OUT/step-N and switches OUT/latest to it; older checkpoints beyond the newest `keep` are removed (0 keeps all).
-/// `tokenizer_file`: copied in as spiece.model, or NULL. Errors: IO (what existed is untouched).
-SY_MUST_CHECK enum sy_status sy_checkpoint_save(struct sy_session *s, const char *out_dir, const struct sy_train_state *state,
-                                                const char *tokenizer_file, uint32_t keep);
+/// Writes OUT/step-N and switches OUT/latest to it; older checkpoints beyond the newest `keep` are removed (0 keeps
+/// all). `tokenizer_file`: copied in as spiece.model, or NULL. Errors: IO (what existed is untouched).
+SY_MUST_CHECK enum sy_status sy_checkpoint_save(struct sy_session *s, const char *out_dir,
+                                                const struct sy_train_state *state, const char *tokenizer_file,
+                                                uint32_t keep);
 /// Reads DIR/state.json (DIR = OUT/latest or OUT/step-N) and checks every listed file's size and hash.
 /// Errors: IO · FORMAT naming the file, with what was expected and found.
 SY_MUST_CHECK enum sy_status sy_checkpoint_read_state(struct sy_ctx *ctx, const char *dir, struct sy_train_state *out);
 /// Parses the text of a state.json without looking at other files (for tests and fuzzing).
-SY_MUST_CHECK enum sy_status sy_checkpoint_parse_state(struct sy_ctx *ctx, const char *text, size_t bytes, const char *name,
-                                                       struct sy_train_state *out);
+SY_MUST_CHECK enum sy_status sy_checkpoint_parse_state(struct sy_ctx *ctx, const char *text, size_t bytes,
+                                                       const char *name, struct sy_train_state *out);
 /// Loads parameters and optimizer state into a training session.
 SY_MUST_CHECK enum sy_status sy_checkpoint_load(struct sy_session *s, const char *dir);
 /// Removes what an interrupted save left behind.

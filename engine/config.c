@@ -162,7 +162,8 @@ static enum sy_status read_key(struct sy_ctx *ctx, const json_t *object, const c
     char *at = (char *)config + key->offset;
     if (value == NULL) {
         if (key->flags & REQUIRED)
-            return sy_fail(ctx, SY_FORMAT, "%s: the key %s is missing; a model cannot be built without it", name, key->name);
+            return sy_fail(ctx, SY_FORMAT, "%s: the key %s is missing; a model cannot be built without it", name,
+                           key->name);
         return SY_OK;
     }
     switch (key->kind) {
@@ -215,17 +216,19 @@ static enum sy_status read_activation(struct sy_ctx *ctx, const json_t *root, co
     static const char *const names[] = {"relu", "gated-gelu", "gelu_new"};
     int projection = -1, dense = -1;
     enum sy_maybe gated;
-    SY_TRY(read_choice(ctx, root, name, "feed_forward_proj", names, 2, "\"relu\" or \"gated-gelu\" (no other activation is supported)",
-                       &projection));
+    SY_TRY(read_choice(ctx, root, name, "feed_forward_proj", names, 2,
+                       "\"relu\" or \"gated-gelu\" (no other activation is supported)", &projection));
     SY_TRY(read_choice(ctx, root, name, "dense_act_fn", names, 3,
-                       "\"relu\", \"gated-gelu\", or \"gelu_new\" with is_gated_act (no other activation is supported)", &dense));
+                       "\"relu\", \"gated-gelu\", or \"gelu_new\" with is_gated_act (no other activation is supported)",
+                       &dense));
     SY_TRY(read_maybe(ctx, root, name, "is_gated_act", &gated));
     if (dense == 2 && projection != 1 && gated != SY_YES)
         return sy_fail(ctx, SY_UNSUPPORTED,
-                       "%s: dense_act_fn is \"gelu_new\" without is_gated_act: true; expected \"relu\" or a gated gelu", name);
+                       "%s: dense_act_fn is \"gelu_new\" without is_gated_act: true; expected \"relu\" or a gated gelu",
+                       name);
     if (projection >= 0 && dense >= 0 && (projection != 0) != (dense != 0))
-        return sy_fail(ctx, SY_FORMAT, "%s: feed_forward_proj is \"%s\" but dense_act_fn is \"%s\": they contradict", name,
-                       names[projection], names[dense]);
+        return sy_fail(ctx, SY_FORMAT, "%s: feed_forward_proj is \"%s\" but dense_act_fn is \"%s\": they contradict",
+                       name, names[projection], names[dense]);
     int verdict = projection >= 0 ? projection : dense;
     if (verdict >= 0 && gated != SY_ABSENT && (verdict != 0) != (gated == SY_YES))
         return sy_fail(ctx, SY_FORMAT, "%s: %s is \"%s\" but is_gated_act is %s: they contradict", name,
@@ -270,7 +273,8 @@ static void warn_unknown_ours(struct sy_ctx *ctx, const json_t *ours, const char
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)ours, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)ours, key, value)
+    {
         bool known = false;
         for (size_t i = 0; i < SY_COUNT(keys); ++i)
             known = known || ((keys[i].flags & OURS) && strcmp(key, keys[i].name) == 0);
@@ -294,7 +298,8 @@ static enum sy_status refuse_foreign(struct sy_ctx *ctx, const json_t *root, con
     if (bias == SY_YES)
         return sy_fail(ctx, SY_UNSUPPORTED, "%s: router_bias is true; routers with a bias are not supported", name);
     if (pair == SY_NO)
-        return sy_fail(ctx, SY_UNSUPPORTED, "%s: is_encoder_decoder is false; only encoder-decoders are supported", name);
+        return sy_fail(ctx, SY_UNSUPPORTED, "%s: is_encoder_decoder is false; only encoder-decoders are supported",
+                       name);
     if (sparse == SY_YES)
         return sy_fail(ctx, SY_FORMAT,
                        "%s: model_type is \"t5\" but num_sparse_*_layers is not 0: they contradict; "
@@ -311,7 +316,8 @@ static enum sy_status read_root(struct sy_ctx *ctx, const json_t *root, const ch
     const json_t *type = find(root, "model_type");
     const char *text = json_string_value(type);
     if (type == NULL)
-        return sy_fail(ctx, SY_FORMAT, "%s: the key model_type is missing, expected \"switch_transformers\" or \"t5\"", name);
+        return sy_fail(ctx, SY_FORMAT, "%s: the key model_type is missing, expected \"switch_transformers\" or \"t5\"",
+                       name);
     bool is_switch = text != NULL && strcmp(text, "switch_transformers") == 0;
     if (!is_switch && (text == NULL || strcmp(text, "t5") != 0))
         return wrong(ctx, name, "model_type", type, "\"switch_transformers\" or \"t5\"");
@@ -390,13 +396,13 @@ static enum sy_status check_matrix(struct sy_ctx *ctx, const char *name, const c
     // Each factor is at most 2^24, so a·b cannot overflow; a·b·c is compared by division.
     if (a * b < MAX_ELEMENTS && a * b <= (MAX_ELEMENTS - 1) / c)
         return SY_OK;
-    return sy_fail(ctx, SY_FORMAT, "%s: %s makes a matrix of 2^31 elements or more (%llu x %llu x %llu)", name, keys_named,
-                   (unsigned long long)a, (unsigned long long)b, (unsigned long long)c);
+    return sy_fail(ctx, SY_FORMAT, "%s: %s makes a matrix of 2^31 elements or more (%llu x %llu x %llu)", name,
+                   keys_named, (unsigned long long)a, (unsigned long long)b, (unsigned long long)c);
 }
 
 static enum sy_status check_ids(struct sy_ctx *ctx, const struct sy_config *c, const char *name)
 {
-    const char *key = c->pad_id >= c->vocab_size   ? "pad_token_id"
+    const char *key = c->pad_id >= c->vocab_size     ? "pad_token_id"
                       : c->eos_id >= c->vocab_size   ? "eos_token_id"
                       : c->start_id >= c->vocab_size ? "decoder_start_token_id"
                                                      : NULL;
@@ -414,14 +420,15 @@ static enum sy_status check_sparse(struct sy_ctx *ctx, const struct sy_config *c
                        decoder ? "decoder_" : "", decoder ? c->decoder_layers : c->layers);
     }
     if (c->router == SY_ROUTER_TOP2 && c->experts < 2)
-        return sy_fail(ctx, SY_FORMAT, "%s: switchyard.router is \"top2\" but num_experts is %u, expected at least 2", name,
-                       c->experts);
+        return sy_fail(ctx, SY_FORMAT, "%s: switchyard.router is \"top2\" but num_experts is %u, expected at least 2",
+                       name, c->experts);
     if (c->exploration == SY_EXPLORE_INPUT_JITTER && c->jitter == 0)
         return sy_fail(ctx, SY_FORMAT,
-                       "%s: switchyard.exploration is \"input_jitter\" but router_jitter_noise is 0: they contradict", name);
+                       "%s: switchyard.exploration is \"input_jitter\" but router_jitter_noise is 0: they contradict",
+                       name);
     if (c->exploration == SY_EXPLORE_SAMPLE && c->router != SY_ROUTER_SWITCH)
-        return sy_fail(ctx, SY_FORMAT, "%s: switchyard.exploration \"sample\" needs router \"switch\", found \"%s\"", name,
-                       sy_router_name(c->router));
+        return sy_fail(ctx, SY_FORMAT, "%s: switchyard.exploration \"sample\" needs router \"switch\", found \"%s\"",
+                       name, sy_router_name(c->router));
     return SY_OK;
 }
 
@@ -437,9 +444,10 @@ enum sy_status sy_config_check(struct sy_ctx *ctx, const struct sy_config *confi
     SY_TRY(check_ids(ctx, config, name));
     // The decoder's logarithmic buckets begin at buckets/2 and must end beyond it.
     if (config->max_distance <= config->buckets / 2)
-        return sy_fail(ctx, SY_FORMAT,
-                       "%s: relative_attention_max_distance is %u, expected more than half of relative_attention_num_buckets (%u)",
-                       name, config->max_distance, config->buckets);
+        return sy_fail(
+            ctx, SY_FORMAT,
+            "%s: relative_attention_max_distance is %u, expected more than half of relative_attention_num_buckets (%u)",
+            name, config->max_distance, config->buckets);
     if (!config->is_switch)
         return SY_OK;
     SY_TRY(check_matrix(ctx, name, "num_experts and d_model", config->experts, config->d_model, 1));

@@ -37,17 +37,17 @@ struct sy_config {
     // Sparse layers. Without them (or for "t5") experts is 0.
     uint32_t experts;
     uint32_t sparse_encoder_layers, sparse_decoder_layers;
-    int64_t expert_capacity; ///< −1 when absent.
+    int64_t expert_capacity;              ///< −1 when absent.
     double jitter, z_loss_coef, aux_coef; ///< router_jitter_noise, router_z_loss_coef, router_aux_loss_coef
     bool add_router_probs;
 
     // "switchyard"
     enum sy_router router;
-    enum sy_exploration exploration; ///< Absent: INPUT_JITTER when jitter > 0, else ARGMAX.
-    uint32_t group_tokens;           ///< 0: one group per sequence.
+    enum sy_exploration exploration;                    ///< Absent: INPUT_JITTER when jitter > 0, else ARGMAX.
+    uint32_t group_tokens;                              ///< 0: one group per sequence.
     double capacity_factor_train, capacity_factor_eval; ///< NaN when absent; 0 = dropless.
     uint32_t min_expert_capacity;
-    uint32_t ntlb_top_k; ///< At most `experts` rounds take place.
+    uint32_t ntlb_top_k;       ///< At most `experts` rounds take place.
     double expert_dropout;     ///< Absent: dropout.
     double input_dropout_rate; ///< For SY_EXPLORE_INPUT_DROPOUT (0.1, as the paper's code).
     double init_scale;

@@ -73,8 +73,9 @@ enum sy_status sy_decode(struct sy_session *s, const struct sy_decode_params *p,
 {
     *out_count = 0;
     if (p->count == 0 || p->count > s->params.src_len || p->max_tokens > s->params.tgt_len || s->params.batch != 1)
-        return sy_fail(s->ctx, SY_INVALID, "decode: %u source tokens and %u output tokens do not fit a session of %u and %u",
-                       p->count, p->max_tokens, s->params.src_len, s->params.tgt_len);
+        return sy_fail(s->ctx, SY_INVALID,
+                       "decode: %u source tokens and %u output tokens do not fit a session of %u and %u", p->count,
+                       p->max_tokens, s->params.src_len, s->params.tgt_len);
     SY_TRY(encode(s, p));
     uint32_t v = s->config.vocab_size;
     float *logits = malloc(2 * (size_t)v * sizeof *logits);

@@ -22,7 +22,8 @@ static void *take(struct dump *d, size_t count, size_t size)
 }
 
 /// Adds a tensor; `data` is taken over.
-static void add(struct dump *d, const char *name, enum sy_st_dtype type, uint32_t ndim, const uint64_t *shape, void *data)
+static void add(struct dump *d, const char *name, enum sy_st_dtype type, uint32_t ndim, const uint64_t *shape,
+                void *data)
 {
     if (d->status == SY_OK)
         d->status = sy_spec_list_add(d->s->ctx, &d->list, name, type, ndim, shape, data);
@@ -82,7 +83,8 @@ static void add_activations(struct dump *d)
 }
 
 /// expert_choice: the tokens each expert took, best first: pos is the rank.
-static void add_taken(struct dump *d, const struct sy_model_sparse *l, const char *name, const int32_t *expert, const int32_t *pos)
+static void add_taken(struct dump *d, const struct sy_model_sparse *l, const char *name, const int32_t *expert,
+                      const int32_t *pos)
 {
     uint64_t c = l->capacity < l->group ? l->capacity : l->group;
     int32_t *taken = take(d, (size_t)l->groups * l->experts * c, sizeof *taken);
@@ -109,7 +111,8 @@ static void add_assignment(struct dump *d, const struct sy_model_sparse *l, cons
     uint64_t cells = (uint64_t)l->rows * l->k, shape[] = {b->batch, l->seq, l->k};
     uint32_t ndim = l->k == 1 && !choice ? 2 : 3;
     char name[128];
-    int32_t *expert = read_ints(d, l->expert, cells), *pos = read_ints(d, l->pos, cells), *slot = read_ints(d, l->slot, cells);
+    int32_t *expert = read_ints(d, l->expert, cells), *pos = read_ints(d, l->pos, cells),
+            *slot = read_ints(d, l->slot, cells);
     for (uint64_t i = 0; slot != NULL && i < cells; ++i)
         slot[i] = slot[i] >= 0;
     if (choice && d->status == SY_OK) {
@@ -148,7 +151,8 @@ static void add_layer(struct dump *d, const struct sy_model_sparse *l, const str
     char prefix[96], name[128];
     snprintf(prefix, sizeof prefix, "router.%s", l->name);
     const uint64_t shape[] = {b->batch, l->seq, l->experts};
-    float *z = read_floats(d, l->z, (uint64_t)l->rows * l->experts), *p = read_floats(d, l->p, (uint64_t)l->rows * l->experts);
+    float *z = read_floats(d, l->z, (uint64_t)l->rows * l->experts),
+          *p = read_floats(d, l->p, (uint64_t)l->rows * l->experts);
     clear_padding(d, l->decoder, z, l->rows, l->experts);
     clear_padding(d, l->decoder, p, l->rows, l->experts);
     snprintf(name, sizeof name, "%s.z", prefix);
@@ -164,7 +168,8 @@ static void add_layer(struct dump *d, const struct sy_model_sparse *l, const str
     snprintf(name, sizeof name, "%s.capacity", prefix);
     add(d, name, SY_ST_I32, 1, (const uint64_t[]){1}, capacity);
     snprintf(name, sizeof name, "%s.load", prefix);
-    add(d, name, SY_ST_I32, 2, (const uint64_t[]){l->groups, l->experts}, read_ints(d, l->load, (uint64_t)l->groups * l->experts));
+    add(d, name, SY_ST_I32, 2, (const uint64_t[]){l->groups, l->experts},
+        read_ints(d, l->load, (uint64_t)l->groups * l->experts));
     float *pairs = read_floats(d, l->group_loss, 2 * (uint64_t)l->groups), *aux = take(d, l->groups, sizeof *aux);
     for (uint32_t g = 0; pairs != NULL && aux != NULL && g < l->groups; ++g)
         aux[g] = pairs[2 * g];
@@ -179,8 +184,8 @@ static void add_layer(struct dump *d, const struct sy_model_sparse *l, const str
     add_scalar(d, name, metrics->z);
 }
 
-enum sy_status sy_dump_save(struct sy_session *s, const struct sy_batch *batch, const struct sy_metrics *metrics, bool gradients,
-                            const char *path)
+enum sy_status sy_dump_save(struct sy_session *s, const struct sy_batch *batch, const struct sy_metrics *metrics,
+                            bool gradients, const char *path)
 {
     struct dump d = {.s = s, .batch = batch};
     add_activations(&d);

@@ -155,13 +155,15 @@ static enum sy_status read_fully(struct sy_ctx *ctx, const char *path, int fd, c
         if (got < 0)
             return sy_fail(ctx, SY_IO, "cannot read %s: %s", path, strerror(errno));
         if (got == 0)
-            return sy_fail(ctx, SY_IO, "%s ended after %zu of %zu bytes: is it still being written?", path, done, bytes);
+            return sy_fail(ctx, SY_IO, "%s ended after %zu of %zu bytes: is it still being written?", path, done,
+                           bytes);
         done += (size_t)got;
     }
     return SY_OK;
 }
 
-enum sy_status sy_file_read(struct sy_ctx *ctx, const char *path, uint64_t max_bytes, char **out_data, size_t *out_bytes)
+enum sy_status sy_file_read(struct sy_ctx *ctx, const char *path, uint64_t max_bytes, char **out_data,
+                            size_t *out_bytes)
 {
     int fd;
     uint64_t bytes;
@@ -290,8 +292,9 @@ enum sy_status sy_file_append(struct sy_file *file, const void *data, uint64_t b
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0)
-            return sy_fail(file->ctx, SY_IO, "cannot write %s: %s; an older file of that name is unchanged%s", file->path,
-                           strerror(errno), errno == ENOSPC || errno == EDQUOT ? ", free some space and repeat" : "");
+            return sy_fail(file->ctx, SY_IO, "cannot write %s: %s; an older file of that name is unchanged%s",
+                           file->path, strerror(errno),
+                           errno == ENOSPC || errno == EDQUOT ? ", free some space and repeat" : "");
         done += (uint64_t)put;
     }
     return SY_OK;

@@ -7,7 +7,8 @@
 
 #include "kernels/tiles.h"
 
-void sy_graph_init(struct sy_graph *g, struct sy_ctx *ctx, enum sy_precision precision, enum sy_device_class device_class)
+void sy_graph_init(struct sy_graph *g, struct sy_ctx *ctx, enum sy_precision precision,
+                   enum sy_device_class device_class)
 {
     memset(g, 0, sizeof *g);
     g->ctx = ctx;
@@ -35,10 +36,7 @@ void sy_graph_finish(struct sy_graph *g)
     memset(g, 0, sizeof *g);
 }
 
-enum sy_status sy_graph_status(const struct sy_graph *g)
-{
-    return g->status;
-}
+enum sy_status sy_graph_status(const struct sy_graph *g) { return g->status; }
 
 /// Room for one more element; a failure sticks and the array keeps at least one slot so that callers can go on writing.
 static void *grow(struct sy_graph *g, void *array, size_t count, size_t *room, size_t element)
@@ -70,8 +68,8 @@ sy_tid sy_graph_find(const struct sy_graph *g, const char *name)
     return SY_NONE;
 }
 
-sy_tid sy_tensor_new(struct sy_graph *g, enum sy_tensor_kind kind, enum sy_dtype dtype, uint64_t d0, uint64_t d1, uint64_t d2,
-                     const char *name)
+sy_tid sy_tensor_new(struct sy_graph *g, enum sy_tensor_kind kind, enum sy_dtype dtype, uint64_t d0, uint64_t d1,
+                     uint64_t d2, const char *name)
 {
     g->tensors = grow(g, g->tensors, g->tensor_count, &g->tensor_room, sizeof *g->tensors);
     struct sy_tensor *x = &g->tensors[g->tensor_count];
@@ -86,8 +84,8 @@ sy_tid sy_tensor_new(struct sy_graph *g, enum sy_tensor_kind kind, enum sy_dtype
     x->count = d0 * d1 * d2;
     if (x->count >= UINT32_MAX && g->status == SY_OK && kind == SY_KIND_ACTIVATION)
         g->status = sy_fail(g->ctx, SY_INVALID,
-                            "tensor %s has %llu elements; kernels index with 32 bits: use a smaller --batch-tokens", x->name,
-                            (unsigned long long)x->count);
+                            "tensor %s has %llu elements; kernels index with 32 bits: use a smaller --batch-tokens",
+                            x->name, (unsigned long long)x->count);
     return (sy_tid)g->tensor_count++;
 }
 
@@ -125,10 +123,7 @@ void sy_keep(struct sy_graph *g, sy_tid t)
         g->tensors[t].kind = SY_KIND_KEEP;
 }
 
-static bool is_float(enum sy_dtype d)
-{
-    return d == SY_F32 || d == SY_BF16 || d == SY_F64;
-}
+static bool is_float(enum sy_dtype d) { return d == SY_F32 || d == SY_BF16 || d == SY_F64; }
 
 /// The element-type variant that fits the tensors bound, or 0.
 static enum sy_op_types types_of(const struct sy_graph *g, const struct sy_op_info *info, const sy_tid *bind)
@@ -156,9 +151,9 @@ static void check_sizes(struct sy_graph *g, const struct sy_op_info *info, const
     for (uint32_t i = 0; i < info->binding_count && g->status == SY_OK; ++i) {
         uint64_t need = info->impl->elements(args, i), have = g->tensors[bind[i]].count;
         if (info->binding_types[i] != 'c' && have < need)
-            g->status = sy_fail(g->ctx, SY_INTERNAL, "%s/%s: binding %s (%s) has %llu elements but the op needs %llu", g->scope,
-                                info->name, info->binding_names[i], g->tensors[bind[i]].name, (unsigned long long)have,
-                                (unsigned long long)need);
+            g->status = sy_fail(g->ctx, SY_INTERNAL, "%s/%s: binding %s (%s) has %llu elements but the op needs %llu",
+                                g->scope, info->name, info->binding_names[i], g->tensors[bind[i]].name,
+                                (unsigned long long)have, (unsigned long long)need);
     }
 }
 
@@ -180,8 +175,8 @@ struct sy_node *sy_emit(struct sy_graph *g, enum sy_op_id op, const void *args, 
     snprintf(n->label, sizeof n->label, "%s%s%.60s", info->name, g->scope[0] != '\0' ? " " : "", g->scope);
     n->types = types_of(g, info, n->bind);
     if (n->types == 0 && g->status == SY_OK)
-        g->status = sy_fail(g->ctx, SY_INTERNAL, "%s: op %s has no variant for the element types it was given", g->scope,
-                            info->name);
+        g->status = sy_fail(g->ctx, SY_INTERNAL, "%s: op %s has no variant for the element types it was given",
+                            g->scope, info->name);
     check_sizes(g, info, args, n->bind);
     return n;
 }

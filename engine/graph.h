@@ -43,8 +43,8 @@ struct sy_tensor {
     uint64_t count;    ///< Elements.
     const void *data;  ///< SY_KIND_CONST: owned copy of the contents.
     // Written by plan.c:
-    uint32_t block;    ///< Which memory block.
-    uint64_t offset;   ///< Bytes into the block.
+    uint32_t block;      ///< Which memory block.
+    uint64_t offset;     ///< Bytes into the block.
     int32_t first, last; ///< Node positions of the first writer and last user; −1 when unused.
 };
 
@@ -71,8 +71,8 @@ struct sy_node {
     /// The first write of an accumulated tensor in a step: `accumulate` is 0 for the first micro-batch and 1 after it
     /// (for fill: it runs only for the first).
     bool first_write;
-    bool backward;      ///< Emitted by backward.c.
-    int32_t segment;    ///< Recomputation unit (one block of a stack), or −1.
+    bool backward;   ///< Emitted by backward.c.
+    int32_t segment; ///< Recomputation unit (one block of a stack), or −1.
     char label[80];
 };
 
@@ -85,8 +85,8 @@ enum sy_param_flags {
 /// How a parameter starts.
 enum sy_init { SY_INIT_NORMAL, SY_INIT_TRUNCATED, SY_INIT_ONES };
 
-/// One trainable tensor: `parts` matrices [rows, cols] of one shape, stored one after the other (experts; q, k and v; the
-/// two halves of a gated wi). Each part has its own name on disk.
+/// One trainable tensor: `parts` matrices [rows, cols] of one shape, stored one after the other (experts; q, k and v;
+/// the two halves of a gated wi). Each part has its own name on disk.
 struct sy_param {
     sy_tid master, weight, grad;
     uint32_t parts, rows, cols;
@@ -94,9 +94,9 @@ struct sy_param {
     bool vector;        ///< Stored on disk as [cols] (norm weights).
     enum sy_init init;
     float sigma;
-    uint32_t flags;     ///< enum sy_param_flags
+    uint32_t flags;      ///< enum sy_param_flags
     int32_t grad_writes; ///< Contributions emitted so far.
-    sy_tid state[4];    ///< Optimizer state: Adafactor {r, col} or {v}; AdamW {m, v}.
+    sy_tid state[4];     ///< Optimizer state: Adafactor {r, col} or {v}; AdamW {m, v}.
     uint32_t state_count;
 };
 
@@ -118,13 +118,14 @@ struct sy_graph {
     enum sy_phase phase; ///< Given to new nodes.
     bool in_backward;
     int32_t segment;
-    char scope[64];      ///< Prefix of new labels, e.g. "encoder.block.3".
-    sy_tid step;         ///< The step constants.
-    sy_tid *grads;       ///< Gradient of each tensor (backward.c); index = tensor.
+    char scope[64]; ///< Prefix of new labels, e.g. "encoder.block.3".
+    sy_tid step;    ///< The step constants.
+    sy_tid *grads;  ///< Gradient of each tensor (backward.c); index = tensor.
     size_t grads_room;
 };
 
-void sy_graph_init(struct sy_graph *g, struct sy_ctx *ctx, enum sy_precision precision, enum sy_device_class device_class);
+void sy_graph_init(struct sy_graph *g, struct sy_ctx *ctx, enum sy_precision precision,
+                   enum sy_device_class device_class);
 void sy_graph_finish(struct sy_graph *g);
 /// The first error of building. Errors: NOMEM · INVALID (an op given the wrong tensors; names the op).
 SY_MUST_CHECK enum sy_status sy_graph_status(const struct sy_graph *g);
@@ -134,8 +135,8 @@ struct sy_tensor *sy_graph_tensor(const struct sy_graph *g, sy_tid t);
 sy_tid sy_graph_find(const struct sy_graph *g, const char *name);
 
 /// New tensors. `name` is formatted and prefixed with the scope when it starts with '.'.
-sy_tid sy_tensor_new(struct sy_graph *g, enum sy_tensor_kind kind, enum sy_dtype dtype, uint64_t d0, uint64_t d1, uint64_t d2,
-                     const char *name);
+sy_tid sy_tensor_new(struct sy_graph *g, enum sy_tensor_kind kind, enum sy_dtype dtype, uint64_t d0, uint64_t d1,
+                     uint64_t d2, const char *name);
 /// A host-initialised constant; `data` is copied.
 sy_tid sy_tensor_const(struct sy_graph *g, enum sy_dtype dtype, uint64_t count, const void *data, const char *name);
 /// Activations of type t / f32 / i32.

@@ -105,7 +105,8 @@ static void put_object(struct text *t, const json_t *object, int depth)
     const char *key;
     json_t *value;
     put(t, "{", 1);
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
         put(t, separator, strlen(separator));
         put_line(t, depth + 1);
         json_t *name = json_string(key);

@@ -35,8 +35,8 @@ static void remember(struct lowering *l, sy_tid source, uint32_t bt, const struc
         if (l->packed == NULL)
             abort(); // as in graph.c: a few kilobytes
     }
-    l->packed[l->count++] = (struct packed){
-        .source = source, .panels = panels, .bt = bt, .phase = like->phase, .backward = like->backward};
+    l->packed[l->count++] =
+        (struct packed){.source = source, .panels = panels, .bt = bt, .phase = like->phase, .backward = like->backward};
 }
 
 /// A tensor that is written again makes its packed copies stale.

@@ -6,10 +6,7 @@
 
 #include "engine/layers/layers.h"
 
-static void scope(struct sy_build *b, const char *text)
-{
-    snprintf(b->g->scope, sizeof b->g->scope, "%.63s", text);
-}
+static void scope(struct sy_build *b, const char *text) { snprintf(b->g->scope, sizeof b->g->scope, "%.63s", text); }
 
 /// x [rows, D] → x + sublayer(norm(x)), for each sub-layer of one block.
 static sy_tid block(struct sy_build *b, sy_tid x, uint32_t i)
@@ -104,8 +101,8 @@ static enum sy_status check(struct sy_graph *g, const struct sy_model_params *p)
 {
     const struct sy_config *c = p->config;
     if (p->batch == 0 || p->src_len == 0 || p->tgt_len == 0)
-        return sy_fail(g->ctx, SY_INVALID, "model: batch %u, source length %u and target length %u must be positive", p->batch,
-                       p->src_len, p->tgt_len);
+        return sy_fail(g->ctx, SY_INVALID, "model: batch %u, source length %u and target length %u must be positive",
+                       p->batch, p->src_len, p->tgt_len);
     if (c->switch_attention)
         return sy_fail(g->ctx, SY_UNSUPPORTED, "config: switch_attention is not supported yet; set it to false");
     return SY_OK;
@@ -144,7 +141,8 @@ enum sy_status sy_model_build(struct sy_graph *g, const struct sy_model_params *
         m->dec_index = input(g, 3 * dec_rows + 2, "decoder_input_index");
     }
     static const char shared[1][112] = {"shared.weight"};
-    sy_tid table = sy_param_new(g, 1, c->vocab_size, c->d_model, shared, SY_INIT_NORMAL, (float)c->initializer_factor, 0);
+    sy_tid table =
+        sy_param_new(g, 1, c->vocab_size, c->d_model, shared, SY_INIT_NORMAL, (float)c->initializer_factor, 0);
 
     g->phase = decode ? SY_PHASE_ENCODE : SY_PHASE_MICRO;
     b.batch = params->batch;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // model.h: a T5 encoder-decoder with Switch layers (SPEC §3–§5) as a graph.
 //
-// sy_model_build() walks the config and calls one layer function per sub-layer (engine/layers/); the same functions build
-// training, evaluation and decoding. Parameters carry their Hugging Face names.
+// sy_model_build() walks the config and calls one layer function per sub-layer (engine/layers/); the same functions
+// build training, evaluation and decoding. Parameters carry their Hugging Face names.
 #pragma once
 
 #include "engine/config.h"
@@ -18,20 +18,20 @@ struct sy_model_params {
     const struct sy_config *config; ///< Borrowed; must outlive the model.
     enum sy_model_mode mode;
     uint32_t batch, src_len, tgt_len; ///< Of one micro-batch. Decode: tgt_len is the longest output.
-    bool capacity_train;       ///< Use capacity_factor_train (golden cases name the mode); implied by TRAIN.
-    bool jitter_input;         ///< Jitter comes from input tensors `jitter.<layer>` instead of Philox.
-    bool keep_internals;       ///< Keep logits, encoder output and every router tensor readable (apps/eval --dump).
+    bool capacity_train;              ///< Use capacity_factor_train (golden cases name the mode); implied by TRAIN.
+    bool jitter_input;                ///< Jitter comes from input tensors `jitter.<layer>` instead of Philox.
+    bool keep_internals; ///< Keep logits, encoder output and every router tensor readable (apps/eval --dump).
 };
 
 /// One sparse layer, for metrics and dumps.
 struct sy_model_sparse {
-    char name[64];         ///< "encoder.block.1"
+    char name[64]; ///< "encoder.block.1"
     bool decoder;
     uint32_t rows, seq, group, groups, experts, k, capacity;
-    sy_tid loss;           ///< f32 [2], summed over micro-batches: Σ_g aux_g (× inv_groups = the layer's aux), z.
-    sy_tid group_loss;     ///< f32 [G,2] of the last micro-batch.
-    sy_tid load, kept;     ///< i32 [G,E] of the last micro-batch.
-    sy_tid jitter;         ///< f32 input, when asked for.
+    sy_tid loss;       ///< f32 [2], summed over micro-batches: Σ_g aux_g (× inv_groups = the layer's aux), z.
+    sy_tid group_loss; ///< f32 [G,2] of the last micro-batch.
+    sy_tid load, kept; ///< i32 [G,E] of the last micro-batch.
+    sy_tid jitter;     ///< f32 input, when asked for.
     sy_tid z, p, expert, gate, pos, slot, choice; ///< [rows, …]; readable with keep_internals. choice: candidates.
     uint32_t choice_cols;
 };
@@ -44,14 +44,15 @@ struct sy_model {
     sy_tid enc_ids, enc_mask, enc_index, dec_ids, dec_mask, dec_index, labels;
     // Results.
     sy_tid encoder_output, logits, ce_rows;
-    sy_tid ce;             ///< f32 [4], summed over micro-batches: lse (meaningless), Σ ce, correct, Σ z.
+    sy_tid ce; ///< f32 [4], summed over micro-batches: lse (meaningless), Σ ce, correct, Σ z.
     uint32_t sparse_count;
     struct sy_model_sparse sparse[SY_MAX_SPARSE];
 };
 
-/// Builds the forward pass into `g` (initialised, empty). Errors: INVALID when shapes contradict the config (group_tokens
-/// that cut micro-batches, …) · the graph's own.
-SY_MUST_CHECK enum sy_status sy_model_build(struct sy_graph *g, const struct sy_model_params *params, struct sy_model *out);
+/// Builds the forward pass into `g` (initialised, empty). Errors: INVALID when shapes contradict the config
+/// (group_tokens that cut micro-batches, …) · the graph's own.
+SY_MUST_CHECK enum sy_status sy_model_build(struct sy_graph *g, const struct sy_model_params *params,
+                                            struct sy_model *out);
 
 /// Number of parameters the graph holds.
 uint64_t sy_model_parameter_count(const struct sy_graph *g);

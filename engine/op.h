@@ -62,7 +62,8 @@ enum sy_dtype sy_op_dtype(const struct sy_op_info *info, uint32_t i, enum sy_op_
 /// The embedded sources of one variant (kernels/ and shaders/, built into the library).
 struct sy_kernel_source sy_op_source(enum sy_op_id op, enum sy_op_types types);
 /// Fills everything sy_kernel_create() needs.
-void sy_op_kernel_params(enum sy_op_id op, enum sy_op_types types, const struct sy_caps *caps, struct sy_kernel_params *out);
+void sy_op_kernel_params(enum sy_op_id op, enum sy_op_types types, const struct sy_caps *caps,
+                         struct sy_kernel_params *out);
 
 // ---- helpers for engine/ops/*.c ------------------------------------------------------------------------------------
 

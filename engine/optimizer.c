@@ -6,10 +6,7 @@
 
 #define NORM_PART 65536u // elements one work-group of sumsq adds up
 
-bool sy_adafactor_factored(uint32_t rows, uint32_t cols)
-{
-    return rows >= 128 && cols >= 128;
-}
+bool sy_adafactor_factored(uint32_t rows, uint32_t cols) { return rows >= 128 && cols >= 128; }
 
 static sy_tid state_new(struct sy_graph *g, struct sy_param *p, uint64_t d0, uint64_t d1, const char *what)
 {
@@ -108,5 +105,8 @@ void sy_optimizer_emit(struct sy_graph *g, const struct sy_optimizer_params *o, 
 const char *sy_optimizer_state_name(const struct sy_graph *g, const struct sy_param *p, uint32_t i)
 {
     const char *name = sy_graph_tensor(g, p->state[i])->name + strlen("state.");
-    return strncmp(name, "r.", 2) == 0 ? "r" : strncmp(name, "col.", 4) == 0 ? "col" : strncmp(name, "m.", 2) == 0 ? "m" : "v";
+    return strncmp(name, "r.", 2) == 0     ? "r"
+           : strncmp(name, "col.", 4) == 0 ? "col"
+           : strncmp(name, "m.", 2) == 0   ? "m"
+                                           : "v";
 }

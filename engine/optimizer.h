@@ -11,7 +11,7 @@ enum sy_optimizer { SY_OPTIMIZER_ADAFACTOR, SY_OPTIMIZER_ADAMW };
 
 struct sy_optimizer_params {
     enum sy_optimizer kind;
-    float clip_norm;             ///< Global norm clip; 0 = none.
+    float clip_norm;                       ///< Global norm clip; 0 = none.
     float beta1, beta2, eps, weight_decay; ///< AdamW; zeros mean 0.9, 0.999, 1e-8, 0.
 };
 

@@ -6,8 +6,8 @@
 
 const char *sy_arena_name(enum sy_arena arena)
 {
-    static const char *const names[SY_ARENA_COUNT] = {"parameters", "weights (bf16)",  "gradients",
-                                                      "optimizer",  "activations",     "inputs and results"};
+    static const char *const names[SY_ARENA_COUNT] = {"parameters", "weights (bf16)", "gradients",
+                                                      "optimizer",  "activations",    "inputs and results"};
     return names[arena];
 }
 
@@ -23,10 +23,7 @@ static enum sy_arena arena_of(enum sy_tensor_kind kind)
     }
 }
 
-static uint64_t align_up(uint64_t bytes, uint64_t align)
-{
-    return (bytes + align - 1) / align * align;
-}
+static uint64_t align_up(uint64_t bytes, uint64_t align) { return (bytes + align - 1) / align * align; }
 
 static uint64_t tensor_bytes(const struct sy_tensor *x)
 {
@@ -62,7 +59,8 @@ static uint32_t block_new(struct sy_plan *plan, enum sy_arena arena)
 }
 
 /// Tensors that live for ever: one after the other.
-static enum sy_status place_lasting(struct sy_graph *g, struct sy_plan *plan, enum sy_arena arena, const struct sy_limits *l)
+static enum sy_status place_lasting(struct sy_graph *g, struct sy_plan *plan, enum sy_arena arena,
+                                    const struct sy_limits *l)
 {
     uint32_t block = UINT32_MAX;
     for (size_t i = 0; i < g->tensor_count; ++i) {
@@ -92,7 +90,8 @@ static int by_size(const void *left, const void *right)
 
 /// Lowest offset in `block` where `x` meets no placed tensor alive at the same time; UINT64_MAX when it does not fit.
 /// `placed` holds the block's tensors by ascending offset.
-static uint64_t lowest_offset(const struct sy_tensor *x, struct sy_tensor *const *placed, size_t count, const struct sy_limits *l)
+static uint64_t lowest_offset(const struct sy_tensor *x, struct sy_tensor *const *placed, size_t count,
+                              const struct sy_limits *l)
 {
     uint64_t offset = 0, bytes = tensor_bytes(x);
     for (size_t i = 0; i < count; ++i) {
@@ -180,7 +179,8 @@ enum sy_status sy_plan_create(struct sy_graph *g, const struct sy_limits *limits
                        big->name, (unsigned long long)tensor_bytes(big), (unsigned long long)l.max_binding_bytes);
     enum sy_status status = SY_OK;
     for (int a = l.borrow_params ? SY_ARENA_GRADS : 0; a < SY_ARENA_COUNT && status == SY_OK; ++a)
-        status = a == SY_ARENA_ACTIVATIONS ? place_activations(g, out, &l) : place_lasting(g, out, (enum sy_arena)a, &l);
+        status =
+            a == SY_ARENA_ACTIVATIONS ? place_activations(g, out, &l) : place_lasting(g, out, (enum sy_arena)a, &l);
     if (status != SY_OK) {
         sy_plan_finish(out);
         return status;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // plan.h: where every tensor lives.
 //
-// Lifetimes come from node order; activations whose lifetimes do not overlap share memory (greedy by size, lowest offset
-// that fits). All tensors go into blocks no larger than the device allows. Shapes are enough: no device is needed, so
-// apps/plan runs this very code on imaginary ones.
+// Lifetimes come from node order; activations whose lifetimes do not overlap share memory (greedy by size, lowest
+// offset that fits). All tensors go into blocks no larger than the device allows. Shapes are enough: no device is
+// needed, so apps/plan runs this very code on imaginary ones.
 #pragma once
 
 #include "engine/graph.h"
 
 enum sy_arena {
-    SY_ARENA_PARAMS,      ///< f32 masters.
-    SY_ARENA_WEIGHTS,     ///< bf16 copies.
+    SY_ARENA_PARAMS,  ///< f32 masters.
+    SY_ARENA_WEIGHTS, ///< bf16 copies.
     SY_ARENA_GRADS,
     SY_ARENA_STATE,       ///< Optimizer state.
     SY_ARENA_ACTIVATIONS, ///< Shared by lifetime.
@@ -39,7 +39,8 @@ struct sy_limits {
     bool borrow_params;         ///< Parameters and weights live in another runtime: no room for them here.
 };
 
-/// Fills block and offset of every tensor of `g`. Errors: INVALID when a tensor is larger than one binding (named) · NOMEM.
+/// Fills block and offset of every tensor of `g`. Errors: INVALID when a tensor is larger than one binding (named) ·
+/// NOMEM.
 SY_MUST_CHECK enum sy_status sy_plan_create(struct sy_graph *g, const struct sy_limits *limits, struct sy_plan *out);
 void sy_plan_finish(struct sy_plan *plan);
 const char *sy_arena_name(enum sy_arena arena);

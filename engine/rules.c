@@ -217,13 +217,13 @@ static void xent_rule(struct sy_graph *g, const struct sy_node *n)
 sy_rule sy_rule_get(enum sy_op_id op)
 {
     static const sy_rule rules[SY_OP_COUNT] = {
-        [SY_OP_matmul] = matmul_rule,       [SY_OP_embed] = embed_rule,
-        [SY_OP_rmsnorm] = rmsnorm_rule,     [SY_OP_residual] = residual_rule,
-        [SY_OP_dropout] = dropout_rule,     [SY_OP_relu] = relu_rule,
-        [SY_OP_geglu] = geglu_rule,         [SY_OP_bias_expand] = bias_expand_rule,
-        [SY_OP_attention] = attention_rule, [SY_OP_router_input] = router_input_rule,
+        [SY_OP_matmul] = matmul_rule,         [SY_OP_embed] = embed_rule,
+        [SY_OP_rmsnorm] = rmsnorm_rule,       [SY_OP_residual] = residual_rule,
+        [SY_OP_dropout] = dropout_rule,       [SY_OP_relu] = relu_rule,
+        [SY_OP_geglu] = geglu_rule,           [SY_OP_bias_expand] = bias_expand_rule,
+        [SY_OP_attention] = attention_rule,   [SY_OP_router_input] = router_input_rule,
         [SY_OP_route_gate] = route_gate_rule, [SY_OP_dispatch] = dispatch_rule,
-        [SY_OP_combine] = combine_rule,     [SY_OP_xent] = xent_rule,
+        [SY_OP_combine] = combine_rule,       [SY_OP_xent] = xent_rule,
     };
     return rules[op];
 }

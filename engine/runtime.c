@@ -17,15 +17,17 @@ static enum sy_status allocate(struct sy_runtime *rt)
     const struct sy_tensor *big = &rt->graph->tensors[rt->plan.largest];
     if (caps->memory_bytes != 0 && rt->plan.total_bytes > caps->memory_bytes)
         return sy_fail(ctx, SY_NOMEM,
-                       "%s: the plan needs %.1f MiB but the device has %.1f MiB of memory; the largest tensor is %s (%.1f MiB). Use a "
+                       "%s: the plan needs %.1f MiB but the device has %.1f MiB of memory; the largest tensor is %s "
+                       "(%.1f MiB). Use a "
                        "smaller --batch-tokens, --recompute, or another device (switchyard-plan shows the bytes)",
-                       caps->id, (double)rt->plan.total_bytes / 1048576.0, (double)caps->memory_bytes / 1048576.0, big->name,
-                       (double)bytes_of(big) / 1048576.0);
+                       caps->id, (double)rt->plan.total_bytes / 1048576.0, (double)caps->memory_bytes / 1048576.0,
+                       big->name, (double)bytes_of(big) / 1048576.0);
     rt->buffers = calloc(rt->plan.block_count, sizeof(struct sy_buffer *));
     if (rt->buffers == NULL)
         return sy_fail(ctx, SY_NOMEM, "out of host memory");
     for (size_t i = 0; i < rt->plan.block_count; ++i)
-        SY_TRY(sy_buffer_create(rt->device, sy_arena_name(rt->plan.blocks[i].arena), rt->plan.blocks[i].bytes, &rt->buffers[i]));
+        SY_TRY(sy_buffer_create(rt->device, sy_arena_name(rt->plan.blocks[i].arena), rt->plan.blocks[i].bytes,
+                                &rt->buffers[i]));
     return SY_OK;
 }
 
@@ -58,8 +60,8 @@ static enum sy_status place_tensors(struct sy_runtime *rt, const struct sy_runti
         bool borrowed = lender != NULL && (x->kind == SY_KIND_PARAM || x->kind == SY_KIND_WEIGHT);
         bool unused = x->kind == SY_KIND_ACTIVATION && x->first < 0;
         if (!borrowed && !unused)
-            rt->places[i] = (struct sy_binding){
-                .buffer = rt->buffers[x->block], .offset_bytes = x->offset, .bytes = bytes_of(x)};
+            rt->places[i] =
+                (struct sy_binding){.buffer = rt->buffers[x->block], .offset_bytes = x->offset, .bytes = bytes_of(x)};
     }
     if (lender != NULL)
         SY_TRY(borrow(rt, lender));
@@ -196,7 +198,8 @@ enum sy_status sy_runtime_run(struct sy_runtime *rt, enum sy_phase phase, bool a
     return p == NULL ? SY_OK : sy_program_submit(p);
 }
 
-enum sy_status sy_runtime_write_part(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count, const void *source)
+enum sy_status sy_runtime_write_part(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count,
+                                     const void *source)
 {
     const struct sy_tensor *x = sy_graph_tensor(rt->graph, t);
     uint64_t size = sy_dtype_bytes(x->dtype);
@@ -243,7 +246,8 @@ enum sy_status sy_runtime_read_f32(struct sy_runtime *rt, sy_tid t, uint64_t fir
     return status;
 }
 
-enum sy_status sy_runtime_write_f32(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count, const float *source)
+enum sy_status sy_runtime_write_f32(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count,
+                                    const float *source)
 {
     const struct sy_tensor *x = sy_graph_tensor(rt->graph, t);
     if (x->dtype == SY_F32)

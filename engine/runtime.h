@@ -2,8 +2,8 @@
 // runtime.h: a planned graph on a device, ready to be replayed.
 //
 // Creating one allocates every block, compiles the kernels in use, uploads constants and records one program per phase
-// (phase MICRO twice: for the first micro-batch of a step, which overwrites gradients and sums, and for the others, which
-// add). Running a phase only submits.
+// (phase MICRO twice: for the first micro-batch of a step, which overwrites gradients and sums, and for the others,
+// which add). Running a phase only submits.
 //
 // Ownership: the runtime owns buffers, kernels and programs; it borrows the graph and the device.
 #pragma once
@@ -21,9 +21,9 @@ struct sy_runtime {
     size_t dispatch_count[SY_PHASE_COUNT];
 };
 
-/// `lender`: another runtime on the device, built from the same config, whose parameters this one reads (validation during
-/// training); it must outlive this one. NULL: own parameters.
-/// Errors: NOMEM with bytes wanted and had · DEVICE compiler errors · INVALID limits, parameters that do not match.
+/// `lender`: another runtime on the device, built from the same config, whose parameters this one reads (validation
+/// during training); it must outlive this one. NULL: own parameters. Errors: NOMEM with bytes wanted and had · DEVICE
+/// compiler errors · INVALID limits, parameters that do not match.
 SY_MUST_CHECK enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *graph,
                                                const struct sy_runtime *lender, struct sy_runtime *out);
 void sy_runtime_finish(struct sy_runtime *rt);
@@ -40,7 +40,8 @@ SY_MUST_CHECK enum sy_status sy_runtime_write_part(struct sy_runtime *rt, sy_tid
 SY_MUST_CHECK enum sy_status sy_runtime_read_part(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count,
                                                   void *destination);
 /// Float tensors of any storage, converted to and from f32.
-SY_MUST_CHECK enum sy_status sy_runtime_read_f32(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count, float *out);
+SY_MUST_CHECK enum sy_status sy_runtime_read_f32(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count,
+                                                 float *out);
 SY_MUST_CHECK enum sy_status sy_runtime_write_f32(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count,
                                                   const float *source);
 /// Fills a tensor with zero bytes.

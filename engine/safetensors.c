@@ -44,15 +44,9 @@ static const struct {
     [SY_ST_F64] = {"F64", 8},         [SY_ST_I64] = {"I64", 8},         [SY_ST_U64] = {"U64", 8},
 };
 
-size_t sy_st_dtype_bytes(enum sy_st_dtype dtype)
-{
-    return dtypes[dtype].bytes;
-}
+size_t sy_st_dtype_bytes(enum sy_st_dtype dtype) { return dtypes[dtype].bytes; }
 
-const char *sy_st_dtype_name(enum sy_st_dtype dtype)
-{
-    return dtypes[dtype].name;
-}
+const char *sy_st_dtype_name(enum sy_st_dtype dtype) { return dtypes[dtype].name; }
 
 // ---- one tensor of the header ---------------------------------------------------------------------------------------
 
@@ -61,8 +55,8 @@ static enum sy_status read_shape(struct sy_ctx *ctx, const json_t *shape, const 
     if (!json_is_array(shape))
         return sy_fail(ctx, SY_FORMAT, "%s: tensor %.200s: shape is missing or no array", file, view->name);
     if (json_array_size(shape) > SY_ST_MAX_DIMS)
-        return sy_fail(ctx, SY_UNSUPPORTED, "%s: tensor %.200s has %zu dimensions, expected at most %d", file, view->name,
-                       json_array_size(shape), SY_ST_MAX_DIMS);
+        return sy_fail(ctx, SY_UNSUPPORTED, "%s: tensor %.200s has %zu dimensions, expected at most %d", file,
+                       view->name, json_array_size(shape), SY_ST_MAX_DIMS);
     view->ndim = (uint32_t)json_array_size(shape);
     view->elements = 1;
     bool zero = false, overflow = false;
@@ -107,16 +101,17 @@ static enum sy_status read_tensor(struct sy_ctx *ctx, const char *name, const js
     SY_TRY(read_shape(ctx, json_object_get(value, "shape"), file, view));
     const json_t *offsets = json_object_get(value, "data_offsets");
     const json_t *from = json_array_get(offsets, 0), *to = json_array_get(offsets, 1);
-    if (json_array_size(offsets) != 2 || !json_is_integer(from) || !json_is_integer(to) || json_integer_value(from) < 0 ||
-        json_integer_value(to) < json_integer_value(from))
+    if (json_array_size(offsets) != 2 || !json_is_integer(from) || !json_is_integer(to) ||
+        json_integer_value(from) < 0 || json_integer_value(to) < json_integer_value(from))
         return sy_fail(ctx, SY_FORMAT, "%s: tensor %.200s: data_offsets is not a pair [begin, end]", file, name);
     uint64_t begin = (uint64_t)json_integer_value(from), end = (uint64_t)json_integer_value(to);
     if (end > bytes)
-        return sy_fail(ctx, SY_FORMAT, "%s: tensor %.200s ends at byte %llu of the data, but there are only %llu: the file is cut off",
+        return sy_fail(ctx, SY_FORMAT,
+                       "%s: tensor %.200s ends at byte %llu of the data, but there are only %llu: the file is cut off",
                        file, name, (unsigned long long)end, (unsigned long long)bytes);
     if (end - begin != view->bytes)
-        return sy_fail(ctx, SY_FORMAT, "%s: tensor %.200s: shape and dtype need %llu bytes, data_offsets give %llu", file, name,
-                       (unsigned long long)view->bytes, (unsigned long long)(end - begin));
+        return sy_fail(ctx, SY_FORMAT, "%s: tensor %.200s: shape and dtype need %llu bytes, data_offsets give %llu",
+                       file, name, (unsigned long long)view->bytes, (unsigned long long)(end - begin));
     view->data = data + begin;
     return SY_OK;
 }
@@ -148,8 +143,8 @@ static enum sy_status check_places(struct sy_ctx *ctx, struct entry *entries, si
         const struct sy_tensor_view *v = &entries[i].view;
         uint64_t begin = (uint64_t)((const uint8_t *)v->data - data);
         if (begin != end)
-            return sy_fail(ctx, SY_FORMAT, "%s: tensor %.200s begins at byte %llu of the data, expected %llu: %s", file, v->name,
-                           (unsigned long long)begin, (unsigned long long)end,
+            return sy_fail(ctx, SY_FORMAT, "%s: tensor %.200s begins at byte %llu of the data, expected %llu: %s", file,
+                           v->name, (unsigned long long)begin, (unsigned long long)end,
                            begin < end ? "it overlaps the tensor before it" : "there is a gap before it");
         end = begin + v->bytes;
     }
@@ -181,7 +176,8 @@ static enum sy_status read_header(struct sy_ctx *ctx, const uint8_t *file_data, 
                        (unsigned long long)file_bytes);
     memcpy(&length, file_data, sizeof length);
     if (length > MAX_HEADER_BYTES || length > file_bytes - sizeof length)
-        return sy_fail(ctx, SY_FORMAT, "%s: its header should have %llu bytes, but %s: not a safetensors file, or cut off", file,
+        return sy_fail(ctx, SY_FORMAT,
+                       "%s: its header should have %llu bytes, but %s: not a safetensors file, or cut off", file,
                        (unsigned long long)length,
                        length > MAX_HEADER_BYTES ? "the format allows 100 MB" : "the file ends before");
     if (length == 0 || file_data[sizeof length] != '{')
@@ -202,7 +198,8 @@ static enum sy_status add_shard(struct sy_ctx *ctx, struct sy_tensors *t, uint32
     size_t first = t->count;
     const char *name;
     json_t *value;
-    json_object_foreach(shard->header, name, value) {
+    json_object_foreach(shard->header, name, value)
+    {
         if (strcmp(name, "__metadata__") == 0) {
             if (!json_is_object(value))
                 return sy_fail(ctx, SY_FORMAT, "%s: __metadata__ is no object", shard->path);
@@ -273,11 +270,13 @@ static enum sy_status number_shards(struct sy_ctx *ctx, const json_t *map, const
 {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)map, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)map, name, value)
+    {
         const char *file = json_string_value(value);
         // Only plain names: an index must not reach outside its directory.
         if (file == NULL || *file == '\0' || *file == '.' || strchr(file, '/') != NULL)
-            return sy_fail(ctx, SY_FORMAT, "%s: weight_map of %.200s is not the name of a file beside the index", path, name);
+            return sy_fail(ctx, SY_FORMAT, "%s: weight_map of %.200s is not the name of a file beside the index", path,
+                           name);
         if (json_object_get(numbers, file) == NULL &&
             json_object_set_new(numbers, file, json_integer((json_int_t)json_object_size(numbers))) != 0)
             return sy_fail(ctx, SY_NOMEM, "%s: out of memory", path);
@@ -285,11 +284,13 @@ static enum sy_status number_shards(struct sy_ctx *ctx, const json_t *map, const
     return SY_OK;
 }
 
-static enum sy_status check_index(struct sy_ctx *ctx, const struct sy_tensors *t, const json_t *map, const json_t *numbers)
+static enum sy_status check_index(struct sy_ctx *ctx, const struct sy_tensors *t, const json_t *map,
+                                  const json_t *numbers)
 {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)map, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)map, name, value)
+    {
         const struct sy_tensor_view *view = sy_tensors_find(t, name);
         const char *file = json_string_value(value);
         json_int_t shard = json_integer_value(json_object_get(numbers, file));
@@ -303,7 +304,8 @@ static enum sy_status add_shards(struct sy_ctx *ctx, struct sy_tensors *t, const
 {
     const char *file;
     json_t *number;
-    json_object_foreach((json_t *)(uintptr_t)numbers, file, number) {
+    json_object_foreach((json_t *)(uintptr_t)numbers, file, number)
+    {
         uint32_t i = (uint32_t)json_integer_value(number);
         t->shards[i].path = sy_path_join(directory, file);
         if (t->shards[i].path == NULL)
@@ -414,10 +416,7 @@ void sy_tensors_close(struct sy_tensors **tensors)
 
 // ---- looking up and copying out -------------------------------------------------------------------------------------
 
-size_t sy_tensors_count(const struct sy_tensors *tensors)
-{
-    return tensors->count;
-}
+size_t sy_tensors_count(const struct sy_tensors *tensors) { return tensors->count; }
 
 const struct sy_tensor_view *sy_tensors_at(const struct sy_tensors *tensors, size_t index)
 {
@@ -440,10 +439,7 @@ const char *sy_tensors_metadata(const struct sy_tensors *tensors, const char *ke
     return json_string_value(json_object_get(json_object_get(tensors->shards[0].header, "__metadata__"), key));
 }
 
-const char *sy_tensors_path(const struct sy_tensors *tensors)
-{
-    return tensors->path;
-}
+const char *sy_tensors_path(const struct sy_tensors *tensors) { return tensors->path; }
 
 static void print_shape(char *text, size_t room, uint32_t ndim, const uint64_t *shape)
 {
@@ -467,8 +463,8 @@ static enum sy_status expect(struct sy_ctx *ctx, const struct sy_tensors *t, con
         return SY_OK;
     }
     print_shape(have, sizeof have, v->ndim, v->shape);
-    return sy_fail(ctx, SY_FORMAT, "%s: tensor %s has shape %s, expected %s: does config.json belong to it?", t->path, name,
-                   have, want);
+    return sy_fail(ctx, SY_FORMAT, "%s: tensor %s has shape %s, expected %s: does config.json belong to it?", t->path,
+                   name, have, want);
 }
 
 // Widening a half is exact: subnormals are scaled by the exponent difference, all else moves its fields.
@@ -487,8 +483,8 @@ static float half_to_f32(uint16_t h)
     return f;
 }
 
-enum sy_status sy_tensors_read_f32(struct sy_ctx *ctx, const struct sy_tensors *tensors, const char *name, uint32_t ndim,
-                                   const uint64_t *shape, float *out)
+enum sy_status sy_tensors_read_f32(struct sy_ctx *ctx, const struct sy_tensors *tensors, const char *name,
+                                   uint32_t ndim, const uint64_t *shape, float *out)
 {
     const struct sy_tensor_view *v;
     SY_TRY(expect(ctx, tensors, name, ndim, shape, &v));
@@ -513,13 +509,13 @@ enum sy_status sy_tensors_read_f32(struct sy_ctx *ctx, const struct sy_tensors *
             out[i] = (float)(memcpy(&wide, data + 8 * i, 8), wide);
         return SY_OK;
     default:
-        return sy_fail(ctx, SY_FORMAT, "%s: tensor %s has element type %s, expected F32, BF16, F16 or F64", tensors->path, name,
-                       dtypes[v->dtype].name);
+        return sy_fail(ctx, SY_FORMAT, "%s: tensor %s has element type %s, expected F32, BF16, F16 or F64",
+                       tensors->path, name, dtypes[v->dtype].name);
     }
 }
 
-enum sy_status sy_tensors_read_i32(struct sy_ctx *ctx, const struct sy_tensors *tensors, const char *name, uint32_t ndim,
-                                   const uint64_t *shape, int32_t *out)
+enum sy_status sy_tensors_read_i32(struct sy_ctx *ctx, const struct sy_tensors *tensors, const char *name,
+                                   uint32_t ndim, const uint64_t *shape, int32_t *out)
 {
     const struct sy_tensor_view *v;
     SY_TRY(expect(ctx, tensors, name, ndim, shape, &v));

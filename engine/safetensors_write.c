@@ -16,7 +16,8 @@ static uint64_t spec_bytes(const struct sy_tensor_spec *spec)
     return bytes;
 }
 
-static enum sy_status check_specs(struct sy_ctx *ctx, const char *path, const struct sy_tensor_spec *specs, size_t count)
+static enum sy_status check_specs(struct sy_ctx *ctx, const char *path, const struct sy_tensor_spec *specs,
+                                  size_t count)
 {
     for (size_t i = 0; i < count; ++i) {
         const struct sy_tensor_spec *s = &specs[i];
@@ -29,7 +30,8 @@ static enum sy_status check_specs(struct sy_ctx *ctx, const char *path, const st
             if (__builtin_mul_overflow(bytes, s->shape[d], &bytes) || bytes > INT64_MAX / 2)
                 return sy_fail(ctx, SY_INVALID, "%s: tensor %s is larger than any file", path, s->name);
         if (s->data == NULL && s->produce == NULL && bytes > 0)
-            return sy_fail(ctx, SY_INVALID, "%s: tensor %s has neither data nor a function that makes it", path, s->name);
+            return sy_fail(ctx, SY_INVALID, "%s: tensor %s has neither data nor a function that makes it", path,
+                           s->name);
     }
     return SY_OK;
 }
@@ -37,7 +39,8 @@ static enum sy_status check_specs(struct sy_ctx *ctx, const char *path, const st
 // Larger elements first keeps every tensor aligned; then by name. Hugging Face's own order.
 static int by_dtype_and_name(const void *a, const void *b)
 {
-    const struct sy_tensor_spec *x = *(const struct sy_tensor_spec *const *)a, *y = *(const struct sy_tensor_spec *const *)b;
+    const struct sy_tensor_spec *x = *(const struct sy_tensor_spec *const *)a,
+                                *y = *(const struct sy_tensor_spec *const *)b;
     if (x->dtype != y->dtype)
         return x->dtype > y->dtype ? -1 : 1;
     return strcmp(x->name, y->name);
@@ -45,7 +48,8 @@ static int by_dtype_and_name(const void *a, const void *b)
 
 static int by_name(const void *a, const void *b)
 {
-    const struct sy_tensor_spec *x = *(const struct sy_tensor_spec *const *)a, *y = *(const struct sy_tensor_spec *const *)b;
+    const struct sy_tensor_spec *x = *(const struct sy_tensor_spec *const *)a,
+                                *y = *(const struct sy_tensor_spec *const *)b;
     return strcmp(x->name, y->name);
 }
 
@@ -112,7 +116,8 @@ static enum sy_status write_ordered(struct sy_ctx *ctx, const char *path, const 
 {
     char *header = make_header(order, count);
     if (header == NULL)
-        return sy_fail(ctx, SY_INVALID, "%s: cannot make its header: a tensor's name is not UTF-8, or memory is short", path);
+        return sy_fail(ctx, SY_INVALID, "%s: cannot make its header: a tensor's name is not UTF-8, or memory is short",
+                       path);
     uint64_t length = strlen(header);
     struct sy_file *file = NULL;
     enum sy_status status = sy_file_create(ctx, path, &file);

@@ -18,7 +18,8 @@ double sy_schedule_lr(const struct sy_schedule *s, uint64_t t)
         return s->peak * at / warmup;
     double left = s->steps > s->warmup ? (at - warmup) / ((double)s->steps - warmup) : 1.0;
     left = left < 1.0 ? left : 1.0;
-    return s->kind == SY_SCHEDULE_LINEAR ? s->peak * (1.0 - left) : s->peak * 0.5 * (1.0 + cos(3.141592653589793 * left));
+    return s->kind == SY_SCHEDULE_LINEAR ? s->peak * (1.0 - left)
+                                         : s->peak * 0.5 * (1.0 + cos(3.141592653589793 * left));
 }
 
 enum sy_status sy_schedule_parse(struct sy_ctx *ctx, const char *name, enum sy_schedule_kind *out)
@@ -32,7 +33,4 @@ enum sy_status sy_schedule_parse(struct sy_ctx *ctx, const char *name, enum sy_s
     return sy_fail(ctx, SY_INVALID, "unknown schedule '%s': choose rsqrt, constant, linear or cosine", name);
 }
 
-const char *sy_schedule_name(enum sy_schedule_kind kind)
-{
-    return names[kind];
-}
+const char *sy_schedule_name(enum sy_schedule_kind kind) { return names[kind]; }

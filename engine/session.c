@@ -95,7 +95,8 @@ enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, c
     if (status == SY_OK)
         status = build(s);
     if (status == SY_OK)
-        status = sy_runtime_create(device, &s->graph, params->lender != NULL ? &params->lender->runtime : NULL, &s->runtime);
+        status =
+            sy_runtime_create(device, &s->graph, params->lender != NULL ? &params->lender->runtime : NULL, &s->runtime);
     if (status != SY_OK)
         sy_session_destroy(&s);
     else
@@ -135,10 +136,7 @@ static struct counts count_tokens(const int32_t *mask, bool labels, uint64_t row
     return c;
 }
 
-static float inverse(uint64_t n)
-{
-    return n == 0 ? 0.0f : (float)(1.0 / (double)n);
-}
+static float inverse(uint64_t n) { return n == 0 ? 0.0f : (float)(1.0 / (double)n); }
 
 static enum sy_status check_batches(const struct sy_session *s, const struct sy_batch *batches, uint32_t count)
 {
@@ -146,14 +144,16 @@ static enum sy_status check_batches(const struct sy_session *s, const struct sy_
     uint32_t group = s->config.group_tokens;
     for (uint32_t i = 0; i < count; ++i)
         if (batches[i].batch != p->batch || batches[i].src_len != p->src_len || batches[i].tgt_len != p->tgt_len)
-            return sy_fail(s->ctx, SY_INVALID, "micro-batch %u is [%u, %u → %u] but the session was built for [%u, %u → %u]", i,
+            return sy_fail(s->ctx, SY_INVALID,
+                           "micro-batch %u is [%u, %u → %u] but the session was built for [%u, %u → %u]", i,
                            batches[i].batch, batches[i].src_len, batches[i].tgt_len, p->batch, p->src_len, p->tgt_len);
     uint64_t enc = (uint64_t)p->batch * p->src_len, dec = (uint64_t)p->batch * p->tgt_len;
     if (count > 1 && group != 0 && s->model.sparse_count != 0 && (enc % group != 0 || dec % group != 0))
-        return sy_fail(s->ctx, SY_INVALID,
-                       "group_tokens %u does not divide the micro-batch (%llu source and %llu target tokens): a routing group "
-                       "would be cut; change --micro-batch or group_tokens",
-                       group, (unsigned long long)enc, (unsigned long long)dec);
+        return sy_fail(
+            s->ctx, SY_INVALID,
+            "group_tokens %u does not divide the micro-batch (%llu source and %llu target tokens): a routing group "
+            "would be cut; change --micro-batch or group_tokens",
+            group, (unsigned long long)enc, (unsigned long long)dec);
     return SY_OK;
 }
 
@@ -196,8 +196,8 @@ static enum sy_status write_ids(struct sy_session *s, sy_tid ids, sy_tid index, 
     struct sy_runtime *rt = &s->runtime;
     for (uint32_t r = 0; r < rows; ++r)
         if (values[r] < 0 || (uint32_t)values[r] >= s->config.vocab_size)
-            return sy_fail(s->ctx, SY_INVALID, "token id %d at position %u is outside the vocabulary of %u", values[r], r,
-                           s->config.vocab_size);
+            return sy_fail(s->ctx, SY_INVALID, "token id %d at position %u is outside the vocabulary of %u", values[r],
+                           r, s->config.vocab_size);
     SY_TRY(sy_runtime_write_part(rt, ids, 0, rows, values));
     int32_t *sorted = s->scratch;
     if (sy_graph_tensor(&s->graph, index)->first < 0)
@@ -323,7 +323,8 @@ static enum sy_status read_metrics(struct sy_session *s, const struct sy_step *s
     return SY_OK;
 }
 
-static enum sy_status run_micro(struct sy_session *s, const struct sy_batch *batches, uint32_t count, struct sy_step *step)
+static enum sy_status run_micro(struct sy_session *s, const struct sy_batch *batches, uint32_t count,
+                                struct sy_step *step)
 {
     for (uint32_t i = 0; i < count; ++i) {
         SY_TRY(write_inputs(s, &batches[i]));
@@ -336,8 +337,8 @@ static enum sy_status run_micro(struct sy_session *s, const struct sy_batch *bat
     return SY_OK;
 }
 
-enum sy_status sy_session_step(struct sy_session *s, const struct sy_batch *batches, uint32_t count, uint64_t t, double lr,
-                               uint64_t seed, struct sy_metrics *out)
+enum sy_status sy_session_step(struct sy_session *s, const struct sy_batch *batches, uint32_t count, uint64_t t,
+                               double lr, uint64_t seed, struct sy_metrics *out)
 {
     assert(s->params.kind == SY_SESSION_TRAIN);
     struct sy_step step;
@@ -354,14 +355,16 @@ enum sy_status sy_session_step(struct sy_session *s, const struct sy_batch *batc
     SY_TRY(sy_runtime_read_f32(&s->runtime, s->outputs.clip, 0, 2, clip));
     out->grad_norm = clip[1];
     if (!isfinite(out->total) || !isfinite(out->grad_norm))
-        return sy_fail(s->ctx, SY_INTERNAL,
-                       "step %llu: the loss is %g (cross-entropy %g, aux %g, z %g) and the gradient norm %g: training diverged; "
-                       "resume from the last checkpoint with a lower --lr, or --precision selective",
-                       (unsigned long long)t, out->total, out->loss_ce, out->aux, out->z, out->grad_norm);
+        return sy_fail(
+            s->ctx, SY_INTERNAL,
+            "step %llu: the loss is %g (cross-entropy %g, aux %g, z %g) and the gradient norm %g: training diverged; "
+            "resume from the last checkpoint with a lower --lr, or --precision selective",
+            (unsigned long long)t, out->total, out->loss_ce, out->aux, out->z, out->grad_norm);
     return SY_OK;
 }
 
-enum sy_status sy_session_evaluate(struct sy_session *s, const struct sy_batch *batches, uint32_t count, struct sy_metrics *out)
+enum sy_status sy_session_evaluate(struct sy_session *s, const struct sy_batch *batches, uint32_t count,
+                                   struct sy_metrics *out)
 {
     struct sy_step step;
     memset(out, 0, sizeof *out);

@@ -14,38 +14,38 @@
 #include "engine/weights.h"
 
 enum sy_session_kind {
-    SY_SESSION_TRAIN,  ///< Forward, backward, optimizer.
+    SY_SESSION_TRAIN,     ///< Forward, backward, optimizer.
     SY_SESSION_GRADIENTS, ///< Forward and backward, without dropout, jitter or an optimizer (dumps, gradient checks).
-    SY_SESSION_EVAL,   ///< Forward only.
+    SY_SESSION_EVAL,      ///< Forward only.
     SY_SESSION_DECODE,
 };
 
 struct sy_session_params {
     enum sy_session_kind kind;
-    const struct sy_config *config;   ///< Copied.
+    const struct sy_config *config; ///< Copied.
     enum sy_precision precision;
     uint32_t batch, src_len, tgt_len; ///< One micro-batch.
     bool capacity_train;              ///< Evaluate with capacity_factor_train.
     bool jitter_input, keep_internals, recompute;
     struct sy_optimizer_params optimizer; ///< TRAIN.
-    const struct sy_session *lender;  ///< Borrow its parameters, or NULL.
+    const struct sy_session *lender;      ///< Borrow its parameters, or NULL.
 };
 
 /// Sums over the sparse layers' last micro-batch; one per sparse layer.
 struct sy_layer_metrics {
     const char *name;
-    double aux, z;      ///< With coefficients.
-    double dropped;     ///< Share of routed tokens that no expert processed.
-    double entropy;     ///< Of the expert load, in nats; log(E) is perfect balance.
-    double max_load;    ///< Fullest expert's load / mean load.
+    double aux, z;   ///< With coefficients.
+    double dropped;  ///< Share of routed tokens that no expert processed.
+    double entropy;  ///< Of the expert load, in nats; log(E) is perfect balance.
+    double max_load; ///< Fullest expert's load / mean load.
     double mean_gate;
 };
 
 struct sy_metrics {
     double loss_ce, aux, z, total;
-    double nlp, perplexity, accuracy;  ///< nlp = −loss_ce (the paper's tables).
-    double grad_norm;                  ///< After an update.
-    uint64_t labels, tokens;           ///< Non-ignored targets; all non-padding tokens, both sides.
+    double nlp, perplexity, accuracy; ///< nlp = −loss_ce (the paper's tables).
+    double grad_norm;                 ///< After an update.
+    uint64_t labels, tokens;          ///< Non-ignored targets; all non-padding tokens, both sides.
     uint32_t layer_count;
     struct sy_layer_metrics layers[SY_MAX_SPARSE];
 };
@@ -71,13 +71,15 @@ void sy_session_destroy(struct sy_session **session);
 /// One optimizer step over `count` micro-batches of the session's shape. `t` = 1, 2, … The losses are those before the
 /// update. Blocks. Errors: INVALID shapes · DEVICE · INTERNAL a loss that is not finite (step and layer named; nothing
 /// was updated with it yet only if it showed in the loss: the caller should reload the last checkpoint).
-SY_MUST_CHECK enum sy_status sy_session_step(struct sy_session *s, const struct sy_batch *batches, uint32_t count, uint64_t t,
-                                             double lr, uint64_t seed, struct sy_metrics *out);
-/// Loss, accuracy and routing of `count` micro-batches, as one step of the whole. Kind GRADIENTS leaves gradients behind.
+SY_MUST_CHECK enum sy_status sy_session_step(struct sy_session *s, const struct sy_batch *batches, uint32_t count,
+                                             uint64_t t, double lr, uint64_t seed, struct sy_metrics *out);
+/// Loss, accuracy and routing of `count` micro-batches, as one step of the whole. Kind GRADIENTS leaves gradients
+/// behind.
 SY_MUST_CHECK enum sy_status sy_session_evaluate(struct sy_session *s, const struct sy_batch *batches, uint32_t count,
                                                  struct sy_metrics *out);
 
 /// Makes decoder inputs: labels shifted right behind `start`; ignored labels become `pad`.
 void sy_shift_right(const int32_t *labels, uint32_t batch, uint32_t tgt_len, int32_t start, int32_t pad, int32_t *out);
 /// Builds embed_bwd's index of `rows` ids (op_args.h); `out` has 3·rows + 2 entries.
-SY_MUST_CHECK enum sy_status sy_embed_index(struct sy_ctx *ctx, const int32_t *ids, uint32_t rows, uint32_t vocab, int32_t *out);
+SY_MUST_CHECK enum sy_status sy_embed_index(struct sy_ctx *ctx, const int32_t *ids, uint32_t rows, uint32_t vocab,
+                                            int32_t *out);

@@ -41,10 +41,7 @@ static float draw(const struct sy_param *p, uint32_t stream, uint64_t seed, uint
     }
 }
 
-static enum sy_status after_change(struct sy_runtime *rt)
-{
-    return sy_runtime_run(rt, SY_PHASE_REFRESH, false);
-}
+static enum sy_status after_change(struct sy_runtime *rt) { return sy_runtime_run(rt, SY_PHASE_REFRESH, false); }
 
 enum sy_status sy_weights_init(struct sy_runtime *rt, uint64_t seed)
 {
@@ -109,16 +106,20 @@ void sy_weights_adapt_config(struct sy_ctx *ctx, const struct sy_tensors *tensor
     if (config->tied && sy_tensors_find(tensors, "lm_head.weight") != NULL) {
         const struct sy_tensor_view *head = sy_tensors_find(tensors, "lm_head.weight");
         const struct sy_tensor_view *shared = sy_tensors_find(tensors, "shared.weight");
-        bool same = shared != NULL && shared->bytes == head->bytes && memcmp(shared->data, head->data, head->bytes) == 0;
+        bool same =
+            shared != NULL && shared->bytes == head->bytes && memcmp(shared->data, head->data, head->bytes) == 0;
         if (same)
             return; // a copy of the embedding: still tied
-        sy_log(ctx, SY_LOG_WARN, "%s has its own lm_head.weight: tie_word_embeddings true is overruled", sy_tensors_path(tensors));
+        sy_log(ctx, SY_LOG_WARN, "%s has its own lm_head.weight: tie_word_embeddings true is overruled",
+               sy_tensors_path(tensors));
         config->tied = false;
     }
     if (config->is_switch && config->sparse_encoder_layers == 0 &&
         sy_tensors_find(tensors, "encoder.block.1.layer.1.mlp.router.classifier.weight") != NULL)
-        sy_log(ctx, SY_LOG_WARN, "%s: num_sparse_encoder_layers is 0 but layer 1 has a router (a Hugging Face quirk): its dense "
-                                 "weights are used", sy_tensors_path(tensors));
+        sy_log(ctx, SY_LOG_WARN,
+               "%s: num_sparse_encoder_layers is 0 but layer 1 has a router (a Hugging Face quirk): its dense "
+               "weights are used",
+               sy_tensors_path(tensors));
 }
 
 enum sy_status sy_spec_list_add(struct sy_ctx *ctx, struct sy_spec_list *l, const char *name, enum sy_st_dtype dtype,
@@ -270,8 +271,12 @@ enum sy_status sy_state_save(struct sy_runtime *rt, const char *path)
                 pieces[n].rt = rt;
                 state_piece(g, p, s, e, &pieces[n]);
                 snprintf(names[n], sizeof names[n], "%s/%s", p->names[e], sy_optimizer_state_name(g, p, s));
-                specs[n] = (struct sy_tensor_spec){
-                    .name = names[n], .dtype = SY_ST_F32, .ndim = 1, .shape = {pieces[n].count}, .produce = produce, .user = &pieces[n]};
+                specs[n] = (struct sy_tensor_spec){.name = names[n],
+                                                   .dtype = SY_ST_F32,
+                                                   .ndim = 1,
+                                                   .shape = {pieces[n].count},
+                                                   .produce = produce,
+                                                   .user = &pieces[n]};
             }
         }
     }

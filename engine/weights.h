@@ -13,7 +13,8 @@ SY_MUST_CHECK enum sy_status sy_weights_load(struct sy_runtime *rt, const struct
 /// What a config must say to fit the file: a stored lm_head.weight overrules tie_word_embeddings.
 void sy_weights_adapt_config(struct sy_ctx *ctx, const struct sy_tensors *tensors, struct sy_config *config);
 /// Writes DIRECTORY/model.safetensors (or shards), F32, Hugging Face names.
-SY_MUST_CHECK enum sy_status sy_weights_save(struct sy_runtime *rt, const struct sy_config *config, const char *directory);
+SY_MUST_CHECK enum sy_status sy_weights_save(struct sy_runtime *rt, const struct sy_config *config,
+                                             const char *directory);
 /// Writes one file of gradients, "grad." + name (apps/eval --gradients): appends specs to a list the caller saves.
 struct sy_spec_list {
     struct sy_tensor_spec *specs;

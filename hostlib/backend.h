@@ -25,7 +25,8 @@ struct sy_backend {
     enum sy_status (*buffer_read)(struct sy_buffer *buffer, uint64_t offset, void *destination, uint64_t bytes);
     enum sy_status (*buffer_zero)(struct sy_buffer *buffer, uint64_t offset, uint64_t bytes);
 
-    enum sy_status (*kernel_create)(struct sy_device *device, const struct sy_kernel_params *params, struct sy_kernel **out);
+    enum sy_status (*kernel_create)(struct sy_device *device, const struct sy_kernel_params *params,
+                                    struct sy_kernel **out);
     void (*kernel_destroy)(struct sy_kernel *kernel);
 
     enum sy_status (*program_create)(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,

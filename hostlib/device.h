@@ -32,20 +32,20 @@ struct sy_caps {
     char key[33];     ///< Hex digest of everything that makes compiled programs incompatible.
     enum sy_backend_id backend;
     enum sy_device_class device_class;
-    bool software;             ///< Runs on the CPU.
-    bool unified_memory;       ///< Host and device share memory.
-    uint64_t memory_bytes;     ///< Largest device-usable heap.
-    uint64_t max_alloc_bytes;  ///< One allocation.
-    uint64_t max_binding_bytes;///< One storage-buffer binding.
-    uint32_t max_bindings;     ///< Storage buffers of one kernel.
-    uint32_t max_args_bytes;   ///< Push constants or by-value argument struct.
-    uint32_t shared_bytes;     ///< Local (shared) memory of one work-group.
-    uint32_t max_wg;           ///< Invocations of one work-group.
-    uint32_t max_groups[3];    ///< Work-groups along x, y, z of one dispatch.
-    uint32_t offset_align;     ///< Of a binding inside a buffer, bytes.
+    bool software;                       ///< Runs on the CPU.
+    bool unified_memory;                 ///< Host and device share memory.
+    uint64_t memory_bytes;               ///< Largest device-usable heap.
+    uint64_t max_alloc_bytes;            ///< One allocation.
+    uint64_t max_binding_bytes;          ///< One storage-buffer binding.
+    uint32_t max_bindings;               ///< Storage buffers of one kernel.
+    uint32_t max_args_bytes;             ///< Push constants or by-value argument struct.
+    uint32_t shared_bytes;               ///< Local (shared) memory of one work-group.
+    uint32_t max_wg;                     ///< Invocations of one work-group.
+    uint32_t max_groups[3];              ///< Work-groups along x, y, z of one dispatch.
+    uint32_t offset_align;               ///< Of a binding inside a buffer, bytes.
     uint32_t subgroup_min, subgroup_max; ///< 0 when the device has no subgroups.
     uint32_t compute_units;
-    uint32_t native_vec;       ///< Preferred float vector width.
+    uint32_t native_vec;                       ///< Preferred float vector width.
     bool fp16, bf16, coopmat, command_buffers; ///< Optional features, for variants.
 };
 

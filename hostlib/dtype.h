@@ -15,10 +15,7 @@ enum sy_dtype {
     SY_U32,
 };
 
-static inline size_t sy_dtype_bytes(enum sy_dtype t)
-{
-    return t == SY_BF16 ? 2 : t == SY_F64 ? 8 : 4;
-}
+static inline size_t sy_dtype_bytes(enum sy_dtype t) { return t == SY_BF16 ? 2 : t == SY_F64 ? 8 : 4; }
 
 static inline float sy_bf16_to_f32(uint16_t h)
 {

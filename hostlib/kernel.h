@@ -29,21 +29,21 @@ typedef void (*sy_ref_fn)(const void *args, const struct sy_ref_tensor *bindings
 
 /// The three spellings of one kernel. All borrowed, for the life of the program (static data).
 struct sy_kernel_source {
-    const char *name;       ///< Entry point of the OpenCL C text; SPIR-V uses "main".
-    const char *cl_text;    ///< Includes already resolved; NULL when absent.
-    const uint32_t *spirv;  ///< For the wanted element types; NULL when absent.
+    const char *name;      ///< Entry point of the OpenCL C text; SPIR-V uses "main".
+    const char *cl_text;   ///< Includes already resolved; NULL when absent.
+    const uint32_t *spirv; ///< For the wanted element types; NULL when absent.
     size_t spirv_bytes;
     sy_ref_fn ref;
 };
 
 struct sy_kernel_params {
     struct sy_kernel_source source;
-    const char *cl_defines;  ///< e.g. "-DT_BF16 -DO_BF16"; WG and VEC are added by the backend.
-    uint32_t wg;             ///< Work-group size: -DWG= / spec constant 0. The kernel uses reqd_work_group_size.
-    uint32_t vec;            ///< -DVEC= / spec constant 1.
-    uint32_t binding_count;  ///< ≤ SY_MAX_BINDINGS
-    uint32_t const_binding;  ///< Which binding is the step-constants block (a UBO in Vulkan), or UINT32_MAX.
-    uint32_t args_bytes;     ///< Multiple of 4, 4 … SY_MAX_ARGS_BYTES.
+    const char *cl_defines; ///< e.g. "-DT_BF16 -DO_BF16"; WG and VEC are added by the backend.
+    uint32_t wg;            ///< Work-group size: -DWG= / spec constant 0. The kernel uses reqd_work_group_size.
+    uint32_t vec;           ///< -DVEC= / spec constant 1.
+    uint32_t binding_count; ///< ≤ SY_MAX_BINDINGS
+    uint32_t const_binding; ///< Which binding is the step-constants block (a UBO in Vulkan), or UINT32_MAX.
+    uint32_t args_bytes;    ///< Multiple of 4, 4 … SY_MAX_ARGS_BYTES.
     enum sy_dtype types[SY_MAX_BINDINGS]; ///< Element type of each binding, for `ref` and the validator.
 };
 
@@ -65,11 +65,11 @@ struct sy_binding {
 struct sy_dispatch {
     struct sy_kernel *kernel;
     struct sy_binding bindings[SY_MAX_BINDINGS];
-    uint32_t write_mask;   ///< Bit i: the kernel writes binding i.
+    uint32_t write_mask; ///< Bit i: the kernel writes binding i.
     uint32_t args[SY_MAX_ARGS_BYTES / 4];
-    uint64_t groups;       ///< Linear count of work-groups; Vulkan folds it into x·y, kernels read GROUP_ID.
-    const char *label;     ///< For profiles and "device lost" reports; borrowed for the life of the program.
-    double flops;          ///< Predicted; submissions are cut so that no single one runs long enough to trip a watchdog.
+    uint64_t groups;   ///< Linear count of work-groups; Vulkan folds it into x·y, kernels read GROUP_ID.
+    const char *label; ///< For profiles and "device lost" reports; borrowed for the life of the program.
+    double flops;      ///< Predicted; submissions are cut so that no single one runs long enough to trip a watchdog.
 };
 
 struct sy_program;

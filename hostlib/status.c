@@ -58,10 +58,7 @@ void sy_log(struct sy_ctx *ctx, enum sy_log_level level, const char *format, ...
     ctx->log(ctx->user, level, text);
 }
 
-const char *sy_error(const struct sy_ctx *ctx)
-{
-    return ctx->error;
-}
+const char *sy_error(const struct sy_ctx *ctx) { return ctx->error; }
 
 const char *sy_status_name(enum sy_status status)
 {

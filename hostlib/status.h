@@ -56,9 +56,9 @@ const char *sy_error(const struct sy_ctx *ctx);
 const char *sy_status_name(enum sy_status status);
 
 /// Returns from the calling function when `call` fails. With resources held, use `goto out` instead.
-#define SY_TRY(call)                            \
-    do {                                        \
-        enum sy_status sy_try_status = (call);  \
-        if (sy_try_status != SY_OK)             \
-            return sy_try_status;               \
+#define SY_TRY(call)                           \
+    do {                                       \
+        enum sy_status sy_try_status = (call); \
+        if (sy_try_status != SY_OK)            \
+            return sy_try_status;              \
     } while (0)

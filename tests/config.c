@@ -25,23 +25,29 @@ static bool parses(struct io *t, const char *text, struct sy_config *out)
 static void test_defaults(struct io *t)
 {
     struct sy_config c = {0};
-    bool good = parses(t, T5 "}", &c) && !c.is_switch && c.decoder_layers == 4 && c.buckets == 32 && c.max_distance == 128 &&
-                c.layer_norm_eps == 1e-6 && c.dropout == 0.1 && c.tied && !c.gated && c.pad_id == 0 && c.eos_id == 1 &&
-                c.start_id == 0 && c.experts == 0 && c.scale_decoder_outputs == SY_ABSENT && c.jitter == 0;
+    bool good = parses(t, T5 "}", &c) && !c.is_switch && c.decoder_layers == 4 && c.buckets == 32 &&
+                c.max_distance == 128 && c.layer_norm_eps == 1e-6 && c.dropout == 0.1 && c.tied && !c.gated &&
+                c.pad_id == 0 && c.eos_id == 1 && c.start_id == 0 && c.experts == 0 &&
+                c.scale_decoder_outputs == SY_ABSENT && c.jitter == 0;
     io_check(t, good, "t5: absent keys take Hugging Face's defaults");
-    good = parses(t, SWITCH "}", &c) && c.is_switch && c.aux_coef == 0.001 && c.z_loss_coef == 0.001 && c.jitter == 0.01 &&
-           c.expert_capacity == -1 && isnan(c.capacity_factor_train) && c.min_expert_capacity == 4 && c.ntlb_top_k == 4 &&
-           c.init_scale == 0.1 && c.router == SY_ROUTER_SWITCH && c.exploration == SY_EXPLORE_INPUT_JITTER &&
-           c.expert_dropout == 0.1 && c.sparse_decoder_layers == 3 && !c.switch_attention;
+    good = parses(t, SWITCH "}", &c) && c.is_switch && c.aux_coef == 0.001 && c.z_loss_coef == 0.001 &&
+           c.jitter == 0.01 && c.expert_capacity == -1 && isnan(c.capacity_factor_train) &&
+           c.min_expert_capacity == 4 && c.ntlb_top_k == 4 && c.init_scale == 0.1 && c.router == SY_ROUTER_SWITCH &&
+           c.exploration == SY_EXPLORE_INPUT_JITTER && c.expert_dropout == 0.1 && c.sparse_decoder_layers == 3 &&
+           !c.switch_attention;
     io_check(t, good, "switch: absent keys take Hugging Face's defaults");
     good = parses(t, SWITCH ",\"num_decoder_layers\":null,\"pad_token_id\":null,\"dropout_rate\":0}", &c) &&
            c.decoder_layers == 4 && c.dropout == 0 && c.expert_dropout == 0;
     io_check(t, good, "null is absent, 0 is a number, expert dropout follows dropout");
-    good = parses(t, SWITCH ",\"switchyard\":{\"router\":\"ntlb\",\"group_tokens\":10,\"capacity_factor_train\":1.25,"
-                            "\"exploration\":\"sample\"}}", &c);
+    good = parses(t,
+                  SWITCH ",\"switchyard\":{\"router\":\"ntlb\",\"group_tokens\":10,\"capacity_factor_train\":1.25,"
+                         "\"exploration\":\"sample\"}}",
+                  &c);
     io_check(t, !good && strstr(sy_error(t->ctx), "needs router") != NULL, "sampling with another router");
-    good = parses(t, SWITCH ",\"switchyard\":{\"router\":\"top2\",\"group_tokens\":10,\"capacity_factor_train\":1.25,"
-                            "\"expert_dropout_rate\":0.4,\"switch_attention\":true,\"z_loss\":1e-4}}", &c) &&
+    good = parses(t,
+                  SWITCH ",\"switchyard\":{\"router\":\"top2\",\"group_tokens\":10,\"capacity_factor_train\":1.25,"
+                         "\"expert_dropout_rate\":0.4,\"switch_attention\":true,\"z_loss\":1e-4}}",
+                  &c) &&
            c.router == SY_ROUTER_TOP2 && c.group_tokens == 10 && c.capacity_factor_train == 1.25 &&
            c.expert_dropout == 0.4 && c.switch_attention && c.z_loss == 1e-4;
     io_check(t, good, "our own keys");
@@ -126,16 +132,21 @@ static void test_errors(struct io *t)
         {T5 ",\"switchyard\":{\"label_smoothing\":1}}", SY_FORMAT, "label_smoothing is 1"},
         {SWITCH ",\"router_bias\":true}", SY_UNSUPPORTED, "router_bias"},
         {SWITCH ",\"expert_capacity\":0}", SY_FORMAT, "expert_capacity is 0"},
-        {SWITCH ",\"num_sparse_decoder_layers\":5}", SY_FORMAT, "num_sparse_decoder_layers is 5 but num_decoder_layers is 4"},
+        {SWITCH ",\"num_sparse_decoder_layers\":5}", SY_FORMAT,
+         "num_sparse_decoder_layers is 5 but num_decoder_layers is 4"},
         {SWITCH ",\"switchyard\":{\"router\":\"best\"}}", SY_FORMAT, "router is \"best\""},
         {SWITCH ",\"switchyard\":{\"capacity_factor_train\":-1}}", SY_FORMAT, "capacity_factor_train is -1"},
-        {SWITCH ",\"switchyard\":{\"exploration\":\"input_jitter\"},\"router_jitter_noise\":0}", SY_FORMAT, "contradict"},
+        {SWITCH ",\"switchyard\":{\"exploration\":\"input_jitter\"},\"router_jitter_noise\":0}", SY_FORMAT,
+         "contradict"},
         {"{\"model_type\":\"t5\",\"vocab_size\":16777216,\"d_model\":16777216,\"d_kv\":1,\"d_ff\":1,\"num_layers\":1,"
-         "\"num_heads\":1}", SY_FORMAT, "2^31 elements"},
+         "\"num_heads\":1}",
+         SY_FORMAT, "2^31 elements"},
         {"{\"model_type\":\"t5\",\"vocab_size\":64,\"d_model\":16777216,\"d_kv\":16777216,\"d_ff\":1,\"num_layers\":1,"
-         "\"num_heads\":65536}", SY_FORMAT, "num_heads, d_kv and d_model"},
+         "\"num_heads\":65536}",
+         SY_FORMAT, "num_heads, d_kv and d_model"},
         {"{\"model_type\":\"t5\",\"vocab_size\":64,\"d_model\":16777217,\"d_kv\":1,\"d_ff\":1,\"num_layers\":1,"
-         "\"num_heads\":1}", SY_FORMAT, "d_model is 16777217"},
+         "\"num_heads\":1}",
+         SY_FORMAT, "d_model is 16777217"},
     };
     for (size_t i = 0; i < SY_COUNT(cases); ++i) {
         struct sy_config c;
@@ -152,7 +163,8 @@ static void test_sparse_rule(struct io *t)
     static const struct {
         uint32_t layers, sparse, mask; ///< Bit i: layer i is sparse.
     } cases[] = {
-        {12, 6, 0xaaa}, {12, 3, 0x222}, {12, 12, 0xfff}, {12, 0, 0}, {2, 1, 2}, {3, 1, 2}, {5, 2, 10}, {4, 3, 15}, {1, 1, 1},
+        {12, 6, 0xaaa}, {12, 3, 0x222}, {12, 12, 0xfff}, {12, 0, 0}, {2, 1, 2},
+        {3, 1, 2},      {5, 2, 10},     {4, 3, 15},      {1, 1, 1},
     };
     for (size_t i = 0; i < SY_COUNT(cases); ++i) {
         struct sy_config c;
@@ -164,8 +176,8 @@ static void test_sparse_rule(struct io *t)
             encoder |= (uint32_t)sy_config_sparse(&c, false, layer) << layer;
             decoder |= (uint32_t)sy_config_sparse(&c, true, layer) << layer;
         }
-        io_check(t, encoder == cases[i].mask && decoder == cases[i].mask, "%u of %u layers sparse: mask %#x", cases[i].sparse,
-                  cases[i].layers, cases[i].mask);
+        io_check(t, encoder == cases[i].mask && decoder == cases[i].mask, "%u of %u layers sparse: mask %#x",
+                 cases[i].sparse, cases[i].layers, cases[i].mask);
     }
 }
 
@@ -177,10 +189,17 @@ static void test_capacity(struct io *t)
         uint32_t minimum, experts, group, want;
         bool drops;
     } cases[] = {
-        {1.0, 64, 1, 4, 10, 2, true},   {1.25, -1, 4, 8, 512, 80, true},  {1.0, -1, 4, 128, 64, 4, true},
-        {9.0, -1, 4, 4, 16, 16, true},  {1.0, -1, 4, 4, 2, 4, true},      {0.0, 64, 4, 4, 40, 40, false},
-        {NAN, 2, 4, 4, 12, 2, true},    {NAN, 64, 4, 4, 12, 64, true},    {NAN, -1, 4, 4, 12, 12, false},
-        {1.0, -1, 1, 6, 4, 1, true},    {2.0, -1, 4, 2048, 1 << 20, 1024, true},
+        {1.0, 64, 1, 4, 10, 2, true},
+        {1.25, -1, 4, 8, 512, 80, true},
+        {1.0, -1, 4, 128, 64, 4, true},
+        {9.0, -1, 4, 4, 16, 16, true},
+        {1.0, -1, 4, 4, 2, 4, true},
+        {0.0, 64, 4, 4, 40, 40, false},
+        {NAN, 2, 4, 4, 12, 2, true},
+        {NAN, 64, 4, 4, 12, 64, true},
+        {NAN, -1, 4, 4, 12, 12, false},
+        {1.0, -1, 1, 6, 4, 1, true},
+        {2.0, -1, 4, 2048, 1 << 20, 1024, true},
     };
     for (size_t i = 0; i < SY_COUNT(cases); ++i) {
         struct sy_config c;
@@ -192,8 +211,8 @@ static void test_capacity(struct io *t)
         c.experts = cases[i].experts;
         uint32_t got = sy_config_capacity(&c, false, cases[i].group);
         io_check(t, got == cases[i].want && sy_config_drops(&c, false) == cases[i].drops,
-                  "capacity: factor %g, expert_capacity %d, N %u, E %u: %u (got %u)", cases[i].factor, (int)cases[i].fixed,
-                  cases[i].group, cases[i].experts, cases[i].want, got);
+                 "capacity: factor %g, expert_capacity %d, N %u, E %u: %u (got %u)", cases[i].factor,
+                 (int)cases[i].fixed, cases[i].group, cases[i].experts, cases[i].want, got);
     }
 }
 
@@ -214,33 +233,40 @@ static void test_write_back(struct io *t, const char *directory)
 {
     char *path = sy_path_join(directory, "config.json"), text[8192];
     struct sy_config c = {0}, again = {0}, copy = {0};
-    bool good = parses(t, SWITCH ",\"zeta\":{\"b\":[1,2.50,null],\"a\":\"\xc3\xa4\"},\"layer_norm_epsilon\":1e-06,"
-                                 "\"dropout_rate\":0,\"expert_capacity\":64,"
-                                 "\"switchyard\":{\"mine\":1,\"min_expert_capacity\":4}}", &c);
+    bool good = parses(t,
+                       SWITCH ",\"zeta\":{\"b\":[1,2.50,null],\"a\":\"\xc3\xa4\"},\"layer_norm_epsilon\":1e-06,"
+                              "\"dropout_rate\":0,\"expert_capacity\":64,"
+                              "\"switchyard\":{\"mine\":1,\"min_expert_capacity\":4}}",
+                       &c);
     c.d_model = 48;
     c.capacity_factor_train = 1.25;
     good = good && sy_config_copy(t->ctx, &c, &copy) == SY_OK && sy_config_save(t->ctx, &copy, path) == SY_OK;
     file_text(t, path, text, sizeof text);
     io_check(t, good && strstr(text, "\"a\": \"\xc3\xa4\"") && strstr(text, "\"mine\": 1") && strstr(text, "2.5,"),
-              "unknown keys are written back");
-    io_check(t, strstr(text, "\"layer_norm_epsilon\": 1e-06") && strstr(text, "\"dropout_rate\": 0,") &&
-                     strstr(text, "\"d_model\": 48"),
-              "numbers keep their spelling, changed ones are written");
-    io_check(t, strstr(text, "\"decoder_start_token_id\": 0") && strstr(text, "\"capacity_factor_train\": 1.25") &&
-                     strstr(text, "\"router_jitter_noise\": 0.01") && strstr(text, "capacity_factor_eval") == NULL &&
-                     strstr(text, "group_tokens") == NULL,
-              "defaults of Hugging Face are written out, ours only when they differ");
-    good = sy_config_load(t->ctx, directory, &again) == SY_OK && again.d_model == 48 && again.capacity_factor_train == 1.25 &&
-           again.expert_capacity == 64 && again.min_expert_capacity == 4 && isnan(again.capacity_factor_eval);
+             "unknown keys are written back");
+    io_check(t,
+             strstr(text, "\"layer_norm_epsilon\": 1e-06") && strstr(text, "\"dropout_rate\": 0,") &&
+                 strstr(text, "\"d_model\": 48"),
+             "numbers keep their spelling, changed ones are written");
+    io_check(t,
+             strstr(text, "\"decoder_start_token_id\": 0") && strstr(text, "\"capacity_factor_train\": 1.25") &&
+                 strstr(text, "\"router_jitter_noise\": 0.01") && strstr(text, "capacity_factor_eval") == NULL &&
+                 strstr(text, "group_tokens") == NULL,
+             "defaults of Hugging Face are written out, ours only when they differ");
+    good = sy_config_load(t->ctx, directory, &again) == SY_OK && again.d_model == 48 &&
+           again.capacity_factor_train == 1.25 && again.expert_capacity == 64 && again.min_expert_capacity == 4 &&
+           isnan(again.capacity_factor_eval);
     io_check(t, good, "what was written reads back");
     again.capacity_factor_train = NAN;
     again.expert_capacity = -1;
     good = good && sy_config_save(t->ctx, &again, path) == SY_OK;
     sy_config_finish(&c);
-    good = good && sy_config_load(t->ctx, path, &c) == SY_OK && isnan(c.capacity_factor_train) && c.expert_capacity == -1;
+    good =
+        good && sy_config_load(t->ctx, path, &c) == SY_OK && isnan(c.capacity_factor_train) && c.expert_capacity == -1;
     io_check(t, good, "what was taken away is gone");
     again.heads = 0;
-    io_fails(t, sy_config_save(t->ctx, &again, path), SY_FORMAT, "num_heads is 0", "a config that cannot be is not written");
+    io_fails(t, sy_config_save(t->ctx, &again, path), SY_FORMAT, "num_heads is 0",
+             "a config that cannot be is not written");
     sy_config_finish(&c);
     sy_config_finish(&again);
     sy_config_finish(&copy);
@@ -262,12 +288,16 @@ static void test_new(struct io *t, const char *directory)
     }
     // A dense student of a sparse teacher: the sparse keys must not stay behind.
     struct sy_config c = {0}, back = {0};
-    bool good = parses(t, SWITCH ",\"architectures\":[\"SwitchTransformersForConditionalGeneration\"],\"expert_capacity\":9}", &c);
+    bool good = parses(
+        t, SWITCH ",\"architectures\":[\"SwitchTransformersForConditionalGeneration\"],\"expert_capacity\":9}", &c);
     c.is_switch = false;
-    good = good && sy_config_save(t->ctx, &c, path) == SY_OK && sy_config_load(t->ctx, path, &back) == SY_OK && !back.is_switch;
+    good = good && sy_config_save(t->ctx, &c, path) == SY_OK && sy_config_load(t->ctx, path, &back) == SY_OK &&
+           !back.is_switch;
     file_text(t, path, text, sizeof text);
-    io_check(t, good && strstr(text, "T5ForConditionalGeneration") && !strstr(text, "num_experts") && !strstr(text, "expert_capacity"),
-              "a dense config made from a sparse one");
+    io_check(t,
+             good && strstr(text, "T5ForConditionalGeneration") && !strstr(text, "num_experts") &&
+                 !strstr(text, "expert_capacity"),
+             "a dense config made from a sparse one");
     sy_config_finish(&c);
     sy_config_finish(&back);
     free(path);
@@ -275,7 +305,8 @@ static void test_new(struct io *t, const char *directory)
 
 static void test_numbers(struct io *t)
 {
-    static const double values[] = {0.1, 1e-6, 1.0 / 3, 1e22, 5e-324, 1.7976931348623157e308, -0.0, 123456789.0, 1e-4, 0.001};
+    static const double values[] = {0.1,  1e-6,        1.0 / 3, 1e22, 5e-324, 1.7976931348623157e308,
+                                    -0.0, 123456789.0, 1e-4,    0.001};
     bool good = true;
     for (size_t i = 0; i < SY_COUNT(values); ++i) {
         json_t *root = json_pack("{s:f}", "x", values[i]), *back = NULL;

@@ -46,19 +46,22 @@ static void test_files(struct env *e)
     free(path);
     path = make_file(e, "hash", "abc", 3);
     good = sy_file_hash(e->io.ctx, path, hex, &bytes) == SY_OK && bytes == 3;
-    io_check(&e->io, good && strcmp(hex, "06b05ab6733a618578af5f94892f3950") == 0, "XXH3-128 of abc, as xxhsum prints it");
+    io_check(&e->io, good && strcmp(hex, "06b05ab6733a618578af5f94892f3950") == 0,
+             "XXH3-128 of abc, as xxhsum prints it");
     good = sy_dir_create(e->io.ctx, deep) == SY_OK && sy_dir_create(e->io.ctx, deep) == SY_OK && sy_dir_exists(deep);
     io_check(&e->io, good, "nested directories, made twice");
     char *under = in(path, "x");
     io_check(&e->io, sy_dir_create(e->io.ctx, under) == SY_IO, "no directory below a file");
     free(under);
     under = in(deep, "link");
-    good = symlink(path, under) == 0 && sy_dir_remove(e->io.ctx, top) == SY_OK && !sy_dir_exists(top) && sy_file_exists(path);
+    good = symlink(path, under) == 0 && sy_dir_remove(e->io.ctx, top) == SY_OK && !sy_dir_exists(top) &&
+           sy_file_exists(path);
     io_check(&e->io, good && sy_dir_remove(e->io.ctx, top) == SY_OK, "a tree is removed, links are not followed");
     char *data;
     size_t size;
     io_fails(&e->io, sy_file_read(e->io.ctx, path, 2, &data, &size), SY_FORMAT, "at most 2", "a file above the limit");
-    io_fails(&e->io, sy_file_read(e->io.ctx, e->scratch, 2, &data, &size), SY_IO, "not a regular file", "reading a directory");
+    io_fails(&e->io, sy_file_read(e->io.ctx, e->scratch, 2, &data, &size), SY_IO, "not a regular file",
+             "reading a directory");
     free(under);
     free(path);
     free(deep);
@@ -79,7 +82,8 @@ static size_t numbers(const json_t *array, int32_t *out, size_t room)
 
 static bool span_case(const json_t *c)
 {
-    int32_t tokens[1024], kept[64], noise[64], sentinels[64], want_inputs[1024], want_targets[1024], inputs[1024], targets[1024];
+    int32_t tokens[1024], kept[64], noise[64], sentinels[64], want_inputs[1024], want_targets[1024], inputs[1024],
+        targets[1024];
     size_t n = numbers(json_object_get(c, "tokens"), tokens, 1024);
     size_t spans = numbers(json_object_get(c, "kept_lengths"), kept, 64);
     if (numbers(json_object_get(c, "noise_lengths"), noise, 64) != spans)
@@ -90,7 +94,8 @@ static bool span_case(const json_t *c)
     int32_t eos = (int32_t)json_integer_value(json_object_get(c, "eos"));
     for (int32_t i = 0; i < 64; ++i)
         sentinels[i] = vocab - 1 - i;
-    sy_spans_apply(tokens, (uint32_t)spans, (const uint32_t *)kept, (const uint32_t *)noise, sentinels, eos, inputs, targets);
+    sy_spans_apply(tokens, (uint32_t)spans, (const uint32_t *)kept, (const uint32_t *)noise, sentinels, eos, inputs,
+                   targets);
     uint32_t a, b;
     sy_spans_lengths((uint32_t)n, &a, &b);
     return a == n_inputs && b == n_targets && memcmp(inputs, want_inputs, n_inputs * sizeof *inputs) == 0 &&
@@ -121,8 +126,9 @@ static void test_span_table(struct env *e)
 
 static void test_span_draw(struct env *e)
 {
-    io_check(&e->io, sy_spans_raw_length(512, 114, 100) == 568 && sy_spans_raw_length(512, 114, 5) < 568 &&
-                         sy_spans_raw_length(2, 2, 100) == 0 && sy_spans_raw_length(3, 3, 100) == 2,
+    io_check(&e->io,
+             sy_spans_raw_length(512, 114, 100) == 568 && sy_spans_raw_length(512, 114, 5) < 568 &&
+                 sy_spans_raw_length(2, 2, 100) == 0 && sy_spans_raw_length(3, 3, 100) == 2,
              "512 and 114 take 568 raw tokens");
     // 0.15 · 190 = 28.5 exactly, half to even: 28; 0.15 · 210 = 31.5: 32.
     uint32_t noise, spans, kept[64], cut[64], again[64];
@@ -171,7 +177,10 @@ static void test_philox(struct env *e)
         for (size_t j = 0; j < 10; ++j) {
             const char *key = j < 4 ? "counter" : j < 6 ? "key" : "result";
             const json_t *list = json_object_get(json_array_get(root, i), key);
-            v[j] = (uint32_t)strtoul(json_string_value(json_array_get(list, j < 4 ? j : j < 6 ? j - 4 : j - 6)), NULL, 16);
+            v[j] = (uint32_t)strtoul(json_string_value(json_array_get(list, j < 4   ? j
+                                                                            : j < 6 ? j - 4
+                                                                                    : j - 6)),
+                                     NULL, 16);
         }
         struct sy_u4 r = sy_philox(v[0], v[1], v[2], v[3], v[4], v[5]);
         right += r.x == v[6] && r.y == v[7] && r.z == v[8] && r.w == v[9];
@@ -196,7 +205,8 @@ static char *round_trip(struct env *e, const struct sy_tokenizer *t, const char 
     return back;
 }
 
-static bool encodes(struct env *e, const struct sy_tokenizer *t, const char *text, uint32_t flags, const int32_t *want, size_t n)
+static bool encodes(struct env *e, const struct sy_tokenizer *t, const char *text, uint32_t flags, const int32_t *want,
+                    size_t n)
 {
     int32_t *ids = NULL;
     size_t got = 0;
@@ -210,9 +220,10 @@ static void test_bytes(struct env *e)
 {
     struct sy_tokenizer *t = NULL;
     bool good = sy_tokenizer_open(e->io.ctx, "bytes", 0, &t) == SY_OK && sy_tokenizer_vocab(t) == 384 &&
-                sy_tokenizer_sentinels(t) == 125 && sy_tokenizer_sentinel(t, 0) == 383 && sy_tokenizer_sentinel(t, 124) == 259 &&
-                sy_tokenizer_sentinel(t, 125) == -1 && sy_tokenizer_pad(t) == 0 && sy_tokenizer_eos(t) == 1 &&
-                sy_tokenizer_unk(t) == 2 && sy_tokenizer_is_bytes(t);
+                sy_tokenizer_sentinels(t) == 125 && sy_tokenizer_sentinel(t, 0) == 383 &&
+                sy_tokenizer_sentinel(t, 124) == 259 && sy_tokenizer_sentinel(t, 125) == -1 &&
+                sy_tokenizer_pad(t) == 0 && sy_tokenizer_eos(t) == 1 && sy_tokenizer_unk(t) == 2 &&
+                sy_tokenizer_is_bytes(t);
     io_check(&e->io, good, "bytes: 384 ids, 125 sentinels from the top");
     if (!good)
         return;
@@ -223,26 +234,32 @@ static void test_bytes(struct env *e)
     int32_t *ids = NULL;
     size_t n = 0;
     const char *text = "<extra_id_125><extra_id_00><extra_id_><extra_id_1";
-    good = good && sy_tokenizer_encode(e->io.ctx, t, text, strlen(text), SY_ENCODE_SENTINELS, &ids, &n) == SY_OK && n == strlen(text);
+    good = good && sy_tokenizer_encode(e->io.ctx, t, text, strlen(text), SY_ENCODE_SENTINELS, &ids, &n) == SY_OK &&
+           n == strlen(text);
     io_check(&e->io, good, "sentinels in text, and what only looks like one");
     free(ids);
     char *back = round_trip(e, t, "Gr\xc3\xbc\xc3\x9f\x65 <extra_id_7>!", SY_ENCODE_SENTINELS | SY_ENCODE_EOS);
-    io_check(&e->io, back != NULL && strcmp(back, "Gr\xc3\xbc\xc3\x9f\x65 <extra_id_7>!") == 0, "bytes decode to the text");
+    io_check(&e->io, back != NULL && strcmp(back, "Gr\xc3\xbc\xc3\x9f\x65 <extra_id_7>!") == 0,
+             "bytes decode to the text");
     free(back);
     const int32_t broken[] = {0, 0xc3 + 3, 'a' + 3, 2, 3, 258};
     back = NULL;
     good = sy_tokenizer_decode(e->io.ctx, t, broken, 6, &back) == SY_OK &&
-           strcmp(back, "\xef\xbf\xbd" "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd") == 0;
+           strcmp(back, "\xef\xbf\xbd"
+                        "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd") == 0;
     io_check(&e->io, good, "broken UTF-8, NUL and unk decode to U+FFFD");
     free(back);
     const int32_t outside[] = {5, 384};
-    io_fails(&e->io, sy_tokenizer_decode(e->io.ctx, t, outside, 2, &back), SY_INVALID, "token 1 is 384", "an id outside");
+    io_fails(&e->io, sy_tokenizer_decode(e->io.ctx, t, outside, 2, &back), SY_INVALID, "token 1 is 384",
+             "an id outside");
     good = sy_tokenizer_encode(e->io.ctx, t, "", 0, 0, &ids, &n) == SY_OK && n == 0 && ids != NULL;
     io_check(&e->io, good, "an empty text");
     free(ids);
     sy_tokenizer_close(&t);
-    io_fails(&e->io, sy_tokenizer_open(e->io.ctx, "bytes", 259, &t), SY_INVALID, "vocab_size is 259", "a vocabulary too small");
-    io_fails(&e->io, sy_tokenizer_open(e->io.ctx, e->scratch, 0, &t), SY_IO, "spiece.model", "a directory without a model");
+    io_fails(&e->io, sy_tokenizer_open(e->io.ctx, "bytes", 259, &t), SY_INVALID, "vocab_size is 259",
+             "a vocabulary too small");
+    io_fails(&e->io, sy_tokenizer_open(e->io.ctx, e->scratch, 0, &t), SY_IO, "spiece.model",
+             "a directory without a model");
 }
 
 /// Every line of inputs.txt against the ids that spm_encode wrote.
@@ -304,13 +321,16 @@ static void test_t5(struct env *e)
     io_check(&e->io, good, "T5: sentinels 32099 down to 32000 in 32128 ids");
     if (good) {
         const int32_t sentence[] = {100, 19, 3, 9, 794, 13, 8, 13218, 31220, 5, 1};
-        io_check(&e->io, encodes(e, t, "This is a test of the Switch Transformer.", SY_ENCODE_EOS, sentence, 11), "T5: a sentence");
+        io_check(&e->io, encodes(e, t, "This is a test of the Switch Transformer.", SY_ENCODE_EOS, sentence, 11),
+                 "T5: a sentence");
         // The example of Hugging Face's documentation of T5.
         const int32_t marked[] = {37, 32099, 10681, 16, 32098, 2447, 1};
-        good = encodes(e, t, "The <extra_id_0> walks in <extra_id_1> park", SY_ENCODE_SENTINELS | SY_ENCODE_EOS, marked, 7);
+        good = encodes(e, t, "The <extra_id_0> walks in <extra_id_1> park", SY_ENCODE_SENTINELS | SY_ENCODE_EOS, marked,
+                       7);
         io_check(&e->io, good, "T5: sentinels in text");
         back = round_trip(e, t, "The <extra_id_0> walks in <extra_id_1> park", SY_ENCODE_SENTINELS | SY_ENCODE_EOS);
-        io_check(&e->io, back != NULL && strcmp(back, "The <extra_id_0> walks in <extra_id_1> park") == 0, "T5: and back");
+        io_check(&e->io, back != NULL && strcmp(back, "The <extra_id_0> walks in <extra_id_1> park") == 0,
+                 "T5: and back");
         free(back);
         const int32_t unused[] = {100, 32127};
         back = NULL;
@@ -319,7 +339,8 @@ static void test_t5(struct env *e)
         free(back);
         sy_tokenizer_close(&t);
     }
-    io_fails(&e->io, sy_tokenizer_open(e->io.ctx, path, 32000, &t), SY_INVALID, "do not belong together", "a V below the pieces");
+    io_fails(&e->io, sy_tokenizer_open(e->io.ctx, path, 32000, &t), SY_INVALID, "do not belong together",
+             "a V below the pieces");
     free(path);
 }
 
@@ -333,10 +354,19 @@ static void test_hostile_models(struct env *e)
         {"text", "hello world", 11},
         {"a cut-off piece", "\x0a\x10\x0a\x03", 4},
         {"a piece without text", "\x0a\x05\x15\0\0\0\0", 7},
-        {"a score that is no number", "\x0a\x08\x0a\x01" "a\x15\0\0\xc0\x7f", 10},
+        {"a score that is no number",
+         "\x0a\x08\x0a\x01"
+         "a\x15\0\0\xc0\x7f",
+         10},
         {"an endless varint", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 11},
-        {"a cut-off normaliser", "\x0a\x03\x0a\x01" "a\x1a\x7f\x12", 8},
-        {"a normalisation table of nothing but a size", "\x0a\x03\x0a\x01" "a\x1a\x06\x12\x04\0\0\0\x7f", 13},
+        {"a cut-off normaliser",
+         "\x0a\x03\x0a\x01"
+         "a\x1a\x7f\x12",
+         8},
+        {"a normalisation table of nothing but a size",
+         "\x0a\x03\x0a\x01"
+         "a\x1a\x06\x12\x04\0\0\0\x7f",
+         13},
     };
     char *model = in(e->data, "tokenizer/t5.model"), *data = NULL;
     struct sy_tokenizer *t = NULL;
@@ -349,7 +379,8 @@ static void test_hostile_models(struct env *e)
         sy_tokenizer_close(&t);
     for (size_t i = 0; i < SY_COUNT(cases); ++i) {
         char *path = make_file(e, "bad.model", cases[i].bytes, cases[i].count);
-        io_fails(&e->io, sy_tokenizer_open(e->io.ctx, path, 0, &t), SY_FORMAT, "not a usable SentencePiece model", cases[i].what);
+        io_fails(&e->io, sy_tokenizer_open(e->io.ctx, path, 0, &t), SY_FORMAT, "not a usable SentencePiece model",
+                 cases[i].what);
         free(path);
     }
     size_t bytes = 0, refused = 0;
@@ -383,7 +414,8 @@ static enum sy_status collect(void *user, const char *text, size_t bytes)
     return SY_OK;
 }
 
-static enum sy_status collect_pair(void *user, const char *inputs, size_t inputs_bytes, const char *targets, size_t targets_bytes)
+static enum sy_status collect_pair(void *user, const char *inputs, size_t inputs_bytes, const char *targets,
+                                   size_t targets_bytes)
 {
     SY_TRY(collect(user, inputs, inputs_bytes));
     SY_TRY(collect(user, ">", 1));
@@ -394,7 +426,8 @@ static bool reads(struct env *e, const char *name, const char *text, size_t byte
 {
     struct collected c = {.bytes = 0};
     char *path = make_file(e, name, text, bytes);
-    bool good = sy_text_read(e->io.ctx, path, collect, &c) == SY_OK && c.bytes == strlen(want) && memcmp(c.text, want, c.bytes) == 0;
+    bool good = sy_text_read(e->io.ctx, path, collect, &c) == SY_OK && c.bytes == strlen(want) &&
+                memcmp(c.text, want, c.bytes) == 0;
     free(path);
     return good;
 }
@@ -410,13 +443,15 @@ static void refuses(struct env *e, const char *name, const char *text, size_t by
 }
 
 // "one\ntwo\n" as gzip writes it.
-static const char gzipped[] = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcb\xcf\x4b\xe5\x2a\x29\xcf\xe7\x02\x00\xe6\x0b\xba\x12\x08\x00\x00\x00";
+static const char gzipped[] =
+    "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcb\xcf\x4b\xe5\x2a\x29\xcf\xe7\x02\x00\xe6\x0b\xba\x12\x08\x00\x00\x00";
 
 static void test_text(struct env *e)
 {
     io_check(&e->io, reads(e, "a.txt", "one\n\n two", 9, "one\n\n two"), "plain text stays as it is");
     io_check(&e->io, reads(e, "a.txt", "\xef\xbb\xbfone\n", 7, "one\n"), "a byte order mark is skipped");
-    io_check(&e->io, reads(e, "a.jsonl", "{\"text\":\"a\\nb\"}\n\n{\"x\":1,\"text\":\"c\\n\"}", 37, "a\nb\nc\n"), "JSON lines");
+    io_check(&e->io, reads(e, "a.jsonl", "{\"text\":\"a\\nb\"}\n\n{\"x\":1,\"text\":\"c\\n\"}", 37, "a\nb\nc\n"),
+             "JSON lines");
     refuses(e, "empty.txt", "", 0, "is empty", "an empty file");
     refuses(e, "binary.txt", "abc\0def", 7, "byte 3 is NUL", "a NUL");
     refuses(e, "wide.txt", "a\0b\0", 4, "NUL", "UTF-16");
@@ -430,7 +465,9 @@ static void test_text(struct env *e)
     unsigned before = e->io.warnings;
     char *path = make_file(e, "mostly.txt", latin, sizeof latin);
     struct collected c = {.bytes = 0};
-    io_check(&e->io, sy_text_read(e->io.ctx, path, collect, &c) == SY_OK && c.bytes == sizeof latin && e->io.warnings == before + 1,
+    io_check(&e->io,
+             sy_text_read(e->io.ctx, path, collect, &c) == SY_OK && c.bytes == sizeof latin &&
+                 e->io.warnings == before + 1,
              "one wrong byte is a warning");
     free(path);
     refuses(e, "b.jsonl", "{\"text\":\"a\"}\nnot json\n", 22, "line 2", "a line that is no JSON");
@@ -464,11 +501,13 @@ static void test_pairs(struct env *e)
     static const char text[] = "{\"inputs\":\"a\",\"targets\":\"b\"}\n{\"inputs\":\"\",\"targets\":\"c\"}\n";
     struct collected c = {.bytes = 0};
     char *path = make_file(e, "p.jsonl", text, sizeof text - 1);
-    bool good = sy_pairs_read(e->io.ctx, path, collect_pair, &c) == SY_OK && c.bytes == 5 && memcmp(c.text, "a>b>c", 5) == 0;
+    bool good =
+        sy_pairs_read(e->io.ctx, path, collect_pair, &c) == SY_OK && c.bytes == 5 && memcmp(c.text, "a>b>c", 5) == 0;
     io_check(&e->io, good, "pairs");
     free(path);
     path = make_file(e, "p.jsonl", "{\"inputs\":\"a\",\"target\":\"b\"}\n", 28);
-    io_fails(&e->io, sy_pairs_read(e->io.ctx, path, collect_pair, &c), SY_FORMAT, "\"targets\"", "a pair without targets");
+    io_fails(&e->io, sy_pairs_read(e->io.ctx, path, collect_pair, &c), SY_FORMAT, "\"targets\"",
+             "a pair without targets");
     free(path);
 }
 
@@ -502,7 +541,8 @@ static void test_long_lines(struct env *e)
 static bool same_batch(const struct sy_batch *a, const struct sy_batch *b, uint32_t row_a, uint32_t row_b)
 {
     return memcmp(a->input_ids + row_a * a->src_len, b->input_ids + row_b * b->src_len, a->src_len * 4) == 0 &&
-           memcmp(a->attention_mask + row_a * a->src_len, b->attention_mask + row_b * b->src_len, a->src_len * 4) == 0 &&
+           memcmp(a->attention_mask + row_a * a->src_len, b->attention_mask + row_b * b->src_len, a->src_len * 4) ==
+               0 &&
            memcmp(a->labels + row_a * a->tgt_len, b->labels + row_b * b->tgt_len, a->tgt_len * 4) == 0;
 }
 
@@ -547,8 +587,10 @@ static void test_dataset(struct env *e)
     struct sy_data_source source = {.files = files, .file_count = 1};
     if (sy_tokenizer_open(e->io.ctx, "bytes", 0, &t) != SY_OK)
         abort();
-    struct sy_dataset_params p = {.sources = &source, .source_count = 1, .tokenizer = t, .src_len = 512, .tgt_len = 114, .seed = 5};
-    bool good = sy_dataset_open(e->io.ctx, &p, &ds) == SY_OK && sy_dataset_count(ds) == 20 && sy_dataset_segment(ds) == 568;
+    struct sy_dataset_params p = {
+        .sources = &source, .source_count = 1, .tokenizer = t, .src_len = 512, .tgt_len = 114, .seed = 5};
+    bool good =
+        sy_dataset_open(e->io.ctx, &p, &ds) == SY_OK && sy_dataset_count(ds) == 20 && sy_dataset_segment(ds) == 568;
     io_check(&e->io, good, "a corpus in segments of 568 tokens");
     if (!good)
         abort();
@@ -557,7 +599,8 @@ static void test_dataset(struct env *e)
     int32_t raw[2048];
     bool seen[20] = {false}, full = true;
     unsigned found = 0;
-    if (sy_file_read(e->io.ctx, path, 1 << 20, &text, &bytes) != SY_OK || sy_dataset_batch(e->io.ctx, ds, 0, 20, &a) != SY_OK)
+    if (sy_file_read(e->io.ctx, path, 1 << 20, &text, &bytes) != SY_OK ||
+        sy_dataset_batch(e->io.ctx, ds, 0, 20, &a) != SY_OK)
         abort();
     for (uint32_t row = 0; row < 20; ++row) {
         uint32_t n = restore(&a, row, 383, raw);
@@ -576,20 +619,22 @@ static void test_dataset(struct env *e)
     for (uint32_t row = 0; row < 20; ++row)
         repeated += same_batch(&a, &b, row, row);
     io_check(&e->io, good && repeated < 3, "the next pass has another order and other noise");
-    good = sy_dataset_open(e->io.ctx, &p, &again) == SY_OK && sy_dataset_fingerprint(again) == sy_dataset_fingerprint(ds);
+    good =
+        sy_dataset_open(e->io.ctx, &p, &again) == SY_OK && sy_dataset_fingerprint(again) == sy_dataset_fingerprint(ds);
     for (uint32_t row = 0; row < 20 && good; ++row)
         good = sy_dataset_batch(e->io.ctx, again, 19 - row, 1, &b) == SY_OK && same_batch(&a, &b, 19 - row, 0);
     io_check(&e->io, good, "any example can be made alone, in any order, by another process");
     sy_dataset_close(&again);
     p.seed = 6;
-    good = sy_dataset_open(e->io.ctx, &p, &again) == SY_OK && sy_dataset_fingerprint(again) != sy_dataset_fingerprint(ds) &&
+    good = sy_dataset_open(e->io.ctx, &p, &again) == SY_OK &&
+           sy_dataset_fingerprint(again) != sy_dataset_fingerprint(ds) &&
            sy_dataset_batch(e->io.ctx, again, 0, 20, &b) == SY_OK && !same_batch(&a, &b, 0, 0);
     io_check(&e->io, good, "another seed, other examples");
     sy_dataset_close(&again);
     p.in_order = true;
     good = sy_dataset_open(e->io.ctx, &p, &again) == SY_OK && sy_dataset_batch(e->io.ctx, again, 0, 1, &a) == SY_OK &&
-           sy_dataset_batch(e->io.ctx, again, 20, 1, &b) == SY_OK && same_batch(&a, &b, 0, 0) && restore(&a, 0, 383, raw) == 568 &&
-           raw[0] == text[0] + 3;
+           sy_dataset_batch(e->io.ctx, again, 20, 1, &b) == SY_OK && same_batch(&a, &b, 0, 0) &&
+           restore(&a, 0, 383, raw) == 568 && raw[0] == text[0] + 3;
     io_check(&e->io, good, "held-out data comes in order, the same every time");
     sy_dataset_close(&again);
     sy_dataset_close(&ds);
@@ -613,8 +658,9 @@ static void test_dataset_edges(struct env *e)
     struct sy_dataset_params p = {.sources = &source, .source_count = 1, .tokenizer = t, .src_len = 64, .tgt_len = 16};
     int32_t raw[64];
     bool good = sy_dataset_open(e->io.ctx, &p, &ds) == SY_OK && sy_dataset_count(ds) == 1 &&
-                sy_dataset_batch(e->io.ctx, ds, 3, 2, &b) == SY_OK && restore(&b, 0, 383, raw) == 11 && b.input_ids[63] == 0 &&
-                b.attention_mask[63] == 0 && b.labels[15] == SY_IGNORE && b.attention_mask[10] == 1 && b.attention_mask[11] == 0;
+                sy_dataset_batch(e->io.ctx, ds, 3, 2, &b) == SY_OK && restore(&b, 0, 383, raw) == 11 &&
+                b.input_ids[63] == 0 && b.attention_mask[63] == 0 && b.labels[15] == SY_IGNORE &&
+                b.attention_mask[10] == 1 && b.attention_mask[11] == 0;
     io_check(&e->io, good, "a text shorter than a segment is padded");
     sy_dataset_close(&ds);
     source.files = tiny_files;
@@ -625,7 +671,8 @@ static void test_dataset_edges(struct env *e)
     p.tgt_len = 16;
     source.file_count = 0;
     io_fails(&e->io, sy_dataset_open(e->io.ctx, &p, &ds), SY_INVALID, "names no file", "no file");
-    io_fails(&e->io, sy_batch_resize(e->io.ctx, 1u << 31, 64, 64, 0, &b), SY_INVALID, "fewer than 2^31", "a batch too large");
+    io_fails(&e->io, sy_batch_resize(e->io.ctx, 1u << 31, 64, 64, 0, &b), SY_INVALID, "fewer than 2^31",
+             "a batch too large");
     sy_batch_finish(&b);
     sy_tokenizer_close(&t);
     free(path);
@@ -634,7 +681,8 @@ static void test_dataset_edges(struct env *e)
 
 static void test_pair_dataset(struct env *e)
 {
-    static const char text[] = "{\"inputs\":\"abcdefgh\",\"targets\":\"x<extra_id_0>\"}\n{\"inputs\":\"b\",\"targets\":\"yz\"}\n";
+    static const char text[] =
+        "{\"inputs\":\"abcdefgh\",\"targets\":\"x<extra_id_0>\"}\n{\"inputs\":\"b\",\"targets\":\"yz\"}\n";
     char *path = make_file(e, "pairs.jsonl", text, sizeof text - 1);
     const char *const files[] = {path};
     struct sy_tokenizer *t = NULL;
@@ -643,13 +691,18 @@ static void test_pair_dataset(struct env *e)
     struct sy_data_source source = {.files = files, .file_count = 1};
     if (sy_tokenizer_open(e->io.ctx, "bytes", 0, &t) != SY_OK)
         abort();
-    struct sy_dataset_params p = {.sources = &source, .source_count = 1, .tokenizer = t, .objective = SY_OBJECTIVE_PAIRS,
-                                  .src_len = 5, .tgt_len = 4, .in_order = true};
+    struct sy_dataset_params p = {.sources = &source,
+                                  .source_count = 1,
+                                  .tokenizer = t,
+                                  .objective = SY_OBJECTIVE_PAIRS,
+                                  .src_len = 5,
+                                  .tgt_len = 4,
+                                  .in_order = true};
     const int32_t inputs[] = {'a' + 3, 'b' + 3, 'c' + 3, 'd' + 3, 1, 'b' + 3, 1, 0, 0, 0};
     const int32_t labels[] = {'x' + 3, 383, 1, SY_IGNORE, 'y' + 3, 'z' + 3, 1, SY_IGNORE};
-    bool good = sy_dataset_open(e->io.ctx, &p, &ds) == SY_OK && sy_dataset_count(ds) == 2 && sy_dataset_segment(ds) == 0 &&
-                sy_dataset_batch(e->io.ctx, ds, 0, 2, &b) == SY_OK && memcmp(b.input_ids, inputs, sizeof inputs) == 0 &&
-                memcmp(b.labels, labels, sizeof labels) == 0;
+    bool good = sy_dataset_open(e->io.ctx, &p, &ds) == SY_OK && sy_dataset_count(ds) == 2 &&
+                sy_dataset_segment(ds) == 0 && sy_dataset_batch(e->io.ctx, ds, 0, 2, &b) == SY_OK &&
+                memcmp(b.input_ids, inputs, sizeof inputs) == 0 && memcmp(b.labels, labels, sizeof labels) == 0;
     io_check(&e->io, good, "pairs: cut to length with eos, padded");
     sy_dataset_close(&ds);
     sy_batch_finish(&b);
@@ -667,7 +720,8 @@ static int row_source(const struct sy_batch *b, uint32_t row)
 
 static void test_mixture(struct env *e)
 {
-    char *paths[3] = {make_corpus(e, "p.txt", 40000, 'p'), make_corpus(e, "q.txt", 4000, 'q'), make_corpus(e, "r.txt", 400, 'r')};
+    char *paths[3] = {make_corpus(e, "p.txt", 40000, 'p'), make_corpus(e, "q.txt", 4000, 'q'),
+                      make_corpus(e, "r.txt", 400, 'r')};
     const char *const files[3] = {paths[0], paths[1], paths[2]};
     struct sy_data_source sources[3];
     for (int i = 0; i < 3; ++i)
@@ -677,11 +731,16 @@ static void test_mixture(struct env *e)
     struct sy_batch b = {0}, one = {0};
     if (sy_tokenizer_open(e->io.ctx, "bytes", 0, &t) != SY_OK)
         abort();
-    struct sy_dataset_params p = {.sources = sources, .source_count = 3, .tokenizer = t, .mixing = SY_MIX_RATE, .src_len = 24,
-                                  .tgt_len = 12, .seed = 9};
+    struct sy_dataset_params p = {.sources = sources,
+                                  .source_count = 3,
+                                  .tokenizer = t,
+                                  .mixing = SY_MIX_RATE,
+                                  .src_len = 24,
+                                  .tgt_len = 12,
+                                  .seed = 9};
     unsigned count[3] = {0}, bad = 0;
-    bool good = sy_dataset_open(e->io.ctx, &p, &ds) == SY_OK && sy_dataset_share(ds, 1) == 0.5 && sy_dataset_share(ds, 3) == 0 &&
-                sy_dataset_batch(e->io.ctx, ds, 65536, 65536, &b) == SY_OK;
+    bool good = sy_dataset_open(e->io.ctx, &p, &ds) == SY_OK && sy_dataset_share(ds, 1) == 0.5 &&
+                sy_dataset_share(ds, 3) == 0 && sy_dataset_batch(e->io.ctx, ds, 65536, 65536, &b) == SY_OK;
     for (uint32_t row = 0; good && row < 65536; ++row) {
         int source = row_source(&b, row);
         bad += source < 0;
@@ -692,17 +751,19 @@ static void test_mixture(struct env *e)
     unsigned first[3] = {0};
     for (uint32_t row = 0; good && row < 4000; ++row)
         ++first[row_source(&b, row) < 0 ? 0 : row_source(&b, row)];
-    io_check(&e->io, first[0] > 880 && first[0] < 1120 && first[1] > 1870 && first[1] < 2130, "mixture: well mixed within a block");
+    io_check(&e->io, first[0] > 880 && first[0] < 1120 && first[1] > 1870 && first[1] < 2130,
+             "mixture: well mixed within a block");
     good = sy_dataset_batch(e->io.ctx, ds, 65536 + 777, 1, &one) == SY_OK && same_batch(&b, &one, 777, 0);
     io_check(&e->io, good, "mixture: any example alone");
     sy_dataset_close(&ds);
     p.mixing = SY_MIX_SIZE;
     p.exponent = 0.3;
     // 40000^.3 : 4000^.3 : 400^.3 = 1 : 10^-.3 : 10^-.6
-    good = sy_dataset_open(e->io.ctx, &p, &ds) == SY_OK && sy_dataset_share(ds, 0) > 0.5706 && sy_dataset_share(ds, 0) < 0.5707 &&
-           sy_dataset_share(ds, 1) > 0.2859 && sy_dataset_share(ds, 1) < 0.2861 &&
+    good = sy_dataset_open(e->io.ctx, &p, &ds) == SY_OK && sy_dataset_share(ds, 0) > 0.5706 &&
+           sy_dataset_share(ds, 0) < 0.5707 && sy_dataset_share(ds, 1) > 0.2859 && sy_dataset_share(ds, 1) < 0.2861 &&
            sy_dataset_share(ds, 0) + sy_dataset_share(ds, 1) + sy_dataset_share(ds, 2) == 1;
-    io_check(&e->io, good, "mixture by temperature 0.3: %.5f %.5f", good ? sy_dataset_share(ds, 0) : 0, good ? sy_dataset_share(ds, 1) : 0);
+    io_check(&e->io, good, "mixture by temperature 0.3: %.5f %.5f", good ? sy_dataset_share(ds, 0) : 0,
+             good ? sy_dataset_share(ds, 1) : 0);
     sy_dataset_close(&ds);
     sources[1].rate = 0;
     p.mixing = SY_MIX_RATE;
@@ -731,14 +792,16 @@ static void test_batch_files(struct env *e)
                 b.batch == 2 && b.src_len == 3 && b.tgt_len == 2 && memcmp(b.input_ids, ids, sizeof ids) == 0 &&
                 b.labels[3] == SY_IGNORE && b.labels[0] == 8;
     io_check(&e->io, good, "a batch from a file");
-    io_fails(&e->io, sy_batch_load(e->io.ctx, path, 8, &b), SY_FORMAT, "labels[0, 0] is 8, expected 0 … 7 or -100", "a label outside");
+    io_fails(&e->io, sy_batch_load(e->io.ctx, path, 8, &b), SY_FORMAT, "labels[0, 0] is 8, expected 0 … 7 or -100",
+             "a label outside");
     io_fails(&e->io, sy_batch_load(e->io.ctx, path, 7, &b), SY_FORMAT, "input_ids[1, 0] is 7", "an id outside");
     mask[4] = 2;
     good = sy_tensors_save(e->io.ctx, path, specs, 3) == SY_OK;
     io_fails(&e->io, sy_batch_load(e->io.ctx, path, 9, &b), SY_FORMAT, "attention_mask[1, 1] is 2", "a mask of 2");
     specs[1].shape[1] = 2;
     good = good && sy_tensors_save(e->io.ctx, path, specs, 3) == SY_OK;
-    io_fails(&e->io, sy_batch_load(e->io.ctx, path, 9, &b), SY_FORMAT, "attention_mask has shape [2, 2]", "a mask of another shape");
+    io_fails(&e->io, sy_batch_load(e->io.ctx, path, 9, &b), SY_FORMAT, "attention_mask has shape [2, 2]",
+             "a mask of another shape");
     good = good && sy_tensors_save(e->io.ctx, path, specs + 1, 2) == SY_OK;
     io_fails(&e->io, sy_batch_load(e->io.ctx, path, 9, &b), SY_FORMAT, "input_ids is missing", "no ids");
     io_check(&e->io, good && b.batch == 2 && b.input_ids[0] == 5, "a failed load leaves the batch alone");

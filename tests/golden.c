@@ -2,8 +2,8 @@
 // golden.c: whole models against vectors from an independent float64 implementation of the specification.
 //
 // usage: test_golden GOLDEN_DIR [--device ID] [--case NAME]
-// For each case and device: losses, logits, routing (exact), every gradient; where the case has them, ten Adafactor steps and
-// the weights after them. Tolerances: GOLDEN_DIR's README, for a float32 engine.
+// For each case and device: losses, logits, routing (exact), every gradient; where the case has them, ten Adafactor
+// steps and the weights after them. Tolerances: GOLDEN_DIR's README, for a float32 engine.
 #include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
@@ -35,8 +35,9 @@ struct golden {
 static const struct {
     const char *prefix;
     double tolerance;
-} tolerances[] = {{"logits", 1e-5}, {"encoder_output", 1e-5}, {"loss_ce", 2e-6}, {"total", 2e-6}, {"accuracy", 1e-6},
-                  {"aux", 5e-6},    {"z", 5e-6},              {"router", 1e-5},  {"grad", 5e-5}};
+} tolerances[] = {{"logits", 1e-5}, {"encoder_output", 1e-5}, {"loss_ce", 2e-6},
+                  {"total", 2e-6},  {"accuracy", 1e-6},       {"aux", 5e-6},
+                  {"z", 5e-6},      {"router", 1e-5},         {"grad", 5e-5}};
 
 static double tolerance_of(const char *name)
 {
@@ -83,7 +84,8 @@ static bool meaningful(const struct golden *g, const struct sy_tensor_view *t, u
         return value(sy_tensors_find(g->expected, kept), i) != 0.0;
     }
     if (ends_with(t->name, ".z") || ends_with(t->name, ".p") || ends_with(t->name, ".gate"))
-        return strstr(t->name, "encoder") != NULL ? g->batch.attention_mask[row] != 0 : g->batch.labels[row] != SY_IGNORE;
+        return strstr(t->name, "encoder") != NULL ? g->batch.attention_mask[row] != 0
+                                                  : g->batch.labels[row] != SY_IGNORE;
     return true;
 }
 
@@ -93,8 +95,8 @@ struct difference {
     double got, want;
 };
 
-static struct difference compare(const struct golden *g, const struct sy_tensor_view *want, const struct sy_tensor_view *got,
-                                 bool mask)
+static struct difference compare(const struct golden *g, const struct sy_tensor_view *want,
+                                 const struct sy_tensor_view *got, bool mask)
 {
     struct difference d = {.error = 0.0};
     for (uint64_t i = 0; i < want->elements; ++i) {
@@ -226,14 +228,15 @@ static enum sy_status check_final(struct suite *s, const struct golden *g, struc
             off += fabs(value(have, i) - value(want, i)) > 1e-4 * rms;
         ++seen;
         if (d.error > 1e-3 * rms || (double)off > 0.001 * (double)want->elements + 0.5) {
-            printf("# %s: %s: error %.2e of rms %.2e; %llu of %llu elements off by more than 1e-4\n", g->name, want->name, d.error,
-                   rms, (unsigned long long)off, (unsigned long long)want->elements);
+            printf("# %s: %s: error %.2e of rms %.2e; %llu of %llu elements off by more than 1e-4\n", g->name,
+                   want->name, d.error, rms, (unsigned long long)off, (unsigned long long)want->elements);
             ++bad;
         }
     }
     sy_tensors_close(&got);
     if (status == SY_OK)
-        tap_ok(&s->tap, bad == 0 && seen != 0, "%s on %s: weights after the steps", g->name, sy_device_caps(session->device)->id);
+        tap_ok(&s->tap, bad == 0 && seen != 0, "%s on %s: weights after the steps", g->name,
+               sy_device_caps(session->device)->id);
     return status;
 }
 
@@ -258,7 +261,8 @@ static enum sy_status run_trace(struct suite *s, struct golden *g, struct sy_dev
         }
     }
     if (status == SY_OK)
-        tap_ok(&s->tap, bad == 0 && count != 0, "%s on %s: %zu Adafactor steps", g->name, sy_device_caps(device)->id, count);
+        tap_ok(&s->tap, bad == 0 && count != 0, "%s on %s: %zu Adafactor steps", g->name, sy_device_caps(device)->id,
+               count);
     if (status == SY_OK && g->final != NULL)
         status = check_final(s, g, session);
     sy_session_destroy(&session);
@@ -319,10 +323,7 @@ static void run_case(struct suite *s, const char *name, struct sy_device **devic
     golden_close(&g);
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
+static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 static size_t list_cases(const char *root, char **names, size_t room)
 {
@@ -371,7 +372,8 @@ int main(int argc, char **argv)
     s.ctx = sy_ctx_create(sy_log_stderr, (void *)"test_golden", SY_LOG_WARN);
     struct sy_device *devices[16];
     char *names[256];
-    size_t device_count = open_devices(&s, devices, SY_COUNT(devices)), count = list_cases(s.root, names, SY_COUNT(names));
+    size_t device_count = open_devices(&s, devices, SY_COUNT(devices)),
+           count = list_cases(s.root, names, SY_COUNT(names));
     for (size_t i = 0; i < count; ++i) {
         if (s.only_case == NULL || strcmp(names[i], s.only_case) == 0)
             run_case(&s, names[i], devices, device_count);

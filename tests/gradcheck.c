@@ -213,7 +213,8 @@ static enum sy_status start(struct gradcheck *c, struct gc_report *out)
 }
 
 /// One input: `slope` gets ΔF / 2h of every element.
-static enum sy_status slopes(struct gradcheck *c, const struct gc_input *in, double h, double *slope, struct gc_report *out)
+static enum sy_status slopes(struct gradcheck *c, const struct gc_input *in, double h, double *slope,
+                             struct gc_report *out)
 {
     uint64_t before, now;
     SY_TRY(decisions(c, &before));
@@ -226,7 +227,8 @@ static enum sy_status slopes(struct gradcheck *c, const struct gc_input *in, dou
             SY_TRY(decisions(c, &now));
             if (now != before) {
                 out->good = false;
-                snprintf(out->message, sizeof out->message, "a decision changed when an input moved by %g: choose another seed", h);
+                snprintf(out->message, sizeof out->message,
+                         "a decision changed when an input moved by %g: choose another seed", h);
             }
         }
         SY_TRY(sy_runtime_write_part(&c->rt, in->t, i, 1, &in->x[i]));

@@ -22,7 +22,8 @@ struct gc_case {
 
 static sy_tid dense(struct gradcheck *c, sy_tid x, sy_tid w, uint32_t m, uint32_t n, uint32_t k, float alpha)
 {
-    struct sy_matmul_args a = {.m = m, .n = n, .k = k, .experts = 1, .bt = 1, .alpha = alpha, .tile_rows = c->g.tile_rows};
+    struct sy_matmul_args a = {
+        .m = m, .n = n, .k = k, .experts = 1, .bt = 1, .alpha = alpha, .tile_rows = c->g.tile_rows};
     a.tiles = (u32)sy_ceil_div(m, a.tile_rows);
     sy_tid y = sy_act_t(&c->g, m, n, "y");
     SY_EMIT(&c->g, matmul, &a, x, w, SY_NONE, y);
@@ -54,7 +55,8 @@ static void matmul_ragged(struct gradcheck *c)
 {
     static const int32_t rows[] = {0, 3, 3, 8, 9};
     const struct sy_route_tiles_args t = {.experts = 4, .tile_rows = 4, .tiles = 7};
-    struct sy_matmul_args a = {.m = 11, .n = 5, .k = 3, .experts = 4, .bt = 1, .alpha = 1.3f, .tile_rows = 4, .tiles = 7};
+    struct sy_matmul_args a = {
+        .m = 11, .n = 5, .k = 3, .experts = 4, .bt = 1, .alpha = 1.3f, .tile_rows = 4, .tiles = 7};
     sy_tid off = gc_ints(c, 5, rows, "off"), tiles = sy_act_i(&c->g, 7, 4, "tiles");
     SY_EMIT(&c->g, route_tiles, &t, off, tiles);
     sy_tid x = gc_input(c, 11, 3, "x"), w = gc_param(c, 4, 5, 3, "w"), y = sy_act_t(&c->g, 11, 5, "y");
@@ -84,7 +86,8 @@ static void rmsnorm_in_residual(struct gradcheck *c) { rmsnorm_of(c, true); }
 
 static void residual_of(struct gradcheck *c, u32 threshold, u32 stack)
 {
-    const struct sy_dropout_args a = {.rows = 6, .cols = 7, .threshold = threshold, .scale = SCALE, .stream = 77, .stack = stack};
+    const struct sy_dropout_args a = {
+        .rows = 6, .cols = 7, .threshold = threshold, .scale = SCALE, .stream = 77, .stack = stack};
     sy_tid x = gc_input(c, 6, 7, "x"), f = gc_input(c, 6, 7, "f"), y = sy_act_t(&c->g, 6, 7, "y");
     SY_EMIT(&c->g, residual, &a, x, f, SY_NONE, y);
     gc_output(c, y);
@@ -96,7 +99,8 @@ static void residual_dropped_decoder(struct gradcheck *c) { residual_of(c, THRES
 
 static void dropout_of(struct gradcheck *c, u32 stack)
 {
-    const struct sy_dropout_args a = {.rows = 6, .cols = 7, .threshold = THRESHOLD, .scale = SCALE, .stream = 5, .stack = stack};
+    const struct sy_dropout_args a = {
+        .rows = 6, .cols = 7, .threshold = THRESHOLD, .scale = SCALE, .stream = 5, .stack = stack};
     sy_tid x = gc_input(c, 6, 7, "x"), y = sy_act_t(&c->g, 6, 7, "y");
     SY_EMIT(&c->g, dropout, &a, x, SY_NONE, y);
     gc_output(c, y);
@@ -109,8 +113,14 @@ static void activation_of(struct gradcheck *c, enum sy_op_id op, u32 threshold, 
 {
     static const int32_t source[] = {4, 1, 9, 6, -1, -1}; // token·2 + choice
     const u32 width = op == SY_OP_geglu ? 2 : 1;
-    const struct sy_ffn_act_args a = {.rows = 6, .cols = 5, .threshold = threshold, .scale = threshold != 0 ? SCALE : 1.0f,
-                                      .stream = 31, .stack = 1, .indexed = indexed, .k = 2};
+    const struct sy_ffn_act_args a = {.rows = 6,
+                                      .cols = 5,
+                                      .threshold = threshold,
+                                      .scale = threshold != 0 ? SCALE : 1.0f,
+                                      .stream = 31,
+                                      .stack = 1,
+                                      .indexed = indexed,
+                                      .k = 2};
     sy_tid row = indexed ? gc_ints(c, 6, source, "row") : SY_NONE;
     sy_tid x = gc_input(c, 6, 5 * width, "x"), y = sy_act_t(&c->g, 6, 5, "y");
     sy_emit(&c->g, op, &a, (const sy_tid[]){x, row, SY_NONE, y});
@@ -153,7 +163,8 @@ static void embed_tied(struct gradcheck *c)
 
 // ---- attention -----------------------------------------------------------------------------------------------------
 
-static sy_tid attend(struct gradcheck *c, const struct sy_attention_args *a, sy_tid q, sy_tid kv, sy_tid rel, sy_tid mask)
+static sy_tid attend(struct gradcheck *c, const struct sy_attention_args *a, sy_tid q, sy_tid kv, sy_tid rel,
+                     sy_tid mask)
 {
     sy_tid o = sy_act_t(&c->g, (uint64_t)a->batch * a->tq, (uint64_t)a->heads * a->dim, "o");
     sy_tid lse = sy_act_f(&c->g, (uint64_t)a->batch * a->heads, a->tq, "lse");
@@ -164,8 +175,18 @@ static sy_tid attend(struct gradcheck *c, const struct sy_attention_args *a, sy_
 /// q, k and v in one fused tensor; more query rows than one block of diagonal sums.
 static struct sy_attention_args self_args(uint32_t batch, uint32_t t)
 {
-    return (struct sy_attention_args){.batch = batch, .heads = 2, .tq = t, .tk = t, .dim = 3, .q_stride = 18, .kv_stride = 18,
-                                      .k_offset = 6, .v_offset = 12, .span = 2 * t - 1, .rel_origin = t - 1, .scale = 1.0f};
+    return (struct sy_attention_args){.batch = batch,
+                                      .heads = 2,
+                                      .tq = t,
+                                      .tk = t,
+                                      .dim = 3,
+                                      .q_stride = 18,
+                                      .kv_stride = 18,
+                                      .k_offset = 6,
+                                      .v_offset = 12,
+                                      .span = 2 * t - 1,
+                                      .rel_origin = t - 1,
+                                      .scale = 1.0f};
 }
 
 static void attention_self(struct gradcheck *c)
@@ -190,8 +211,16 @@ static void attention_causal(struct gradcheck *c)
 
 static struct sy_attention_args cross_args(void)
 {
-    return (struct sy_attention_args){.batch = 2, .heads = 2, .tq = 3, .tk = 5, .dim = 3, .q_stride = 6, .kv_stride = 12,
-                                      .v_offset = 6, .has_mask = 1, .scale = 1.0f};
+    return (struct sy_attention_args){.batch = 2,
+                                      .heads = 2,
+                                      .tq = 3,
+                                      .tk = 5,
+                                      .dim = 3,
+                                      .q_stride = 6,
+                                      .kv_stride = 12,
+                                      .v_offset = 6,
+                                      .has_mask = 1,
+                                      .scale = 1.0f};
 }
 
 static void attention_cross(struct gradcheck *c)
@@ -229,7 +258,8 @@ static void bias_expand_shared(struct gradcheck *c)
 {
     struct sy_attention_args a = self_args(2, 4);
     a.has_bias = 1;
-    sy_tid rel = expanded(c, gc_param(c, 1, 5, 2, "bias")), x = gc_input(c, 8, 18, "qkv"), x2 = gc_input(c, 8, 18, "qkv2");
+    sy_tid rel = expanded(c, gc_param(c, 1, 5, 2, "bias")), x = gc_input(c, 8, 18, "qkv"),
+           x2 = gc_input(c, 8, 18, "qkv2");
     gc_output(c, attend(c, &a, x, x, rel, SY_NONE));
     a.causal = 1;
     gc_output(c, attend(c, &a, x2, x2, rel, SY_NONE));
@@ -239,7 +269,8 @@ static void bias_expand_shared(struct gradcheck *c)
 
 static void router_input_of(struct gradcheck *c, u32 mode)
 {
-    struct sy_router_input_args a = {.rows = 6, .dim = 5, .mode = mode, .eps = 0.25f, .scale = SCALE, .stream = 3, .stack = 1};
+    struct sy_router_input_args a = {
+        .rows = 6, .dim = 5, .mode = mode, .eps = 0.25f, .scale = SCALE, .stream = 3, .stack = 1};
     a.threshold = mode == 3 ? THRESHOLD : 0;
     sy_tid x = gc_input(c, 6, 5, "x"), jitter = mode == 2 ? gc_factor(c, 6, 5, "jitter") : SY_NONE;
     sy_tid u = sy_act_f(&c->g, 6, 5, "u");
@@ -273,8 +304,14 @@ static void gates_of(struct gradcheck *c, enum sy_router router, u32 capacity)
         SY_EMIT(g, route_take, &t, p, mask, expert, pos, load, kept);
     } else {
         const struct sy_route_choose_args ch = {.rows = ROWS, .experts = EXPERTS, .rounds = rounds};
-        const struct sy_route_place_args pl = {.rows = ROWS, .group = GROUP, .groups = GROUPS, .experts = EXPERTS,
-                                               .rounds = rounds, .k = k, .kind = router == SY_ROUTER_NTLB, .capacity = capacity};
+        const struct sy_route_place_args pl = {.rows = ROWS,
+                                               .group = GROUP,
+                                               .groups = GROUPS,
+                                               .experts = EXPERTS,
+                                               .rounds = rounds,
+                                               .k = k,
+                                               .kind = router == SY_ROUTER_NTLB,
+                                               .capacity = capacity};
         sy_tid choice = sy_act_i(g, ROWS, rounds, "choice");
         SY_EMIT(g, route_choose, &ch, p, mask, SY_NONE, choice);
         SY_EMIT(g, route_place, &pl, choice, expert, pos, load, kept);
@@ -282,8 +319,15 @@ static void gates_of(struct gradcheck *c, enum sy_router router, u32 capacity)
     gc_frozen(c, expert);
     gc_frozen(c, load);
     const struct sy_route_gate_args ga = {.rows = ROWS, .experts = EXPERTS, .k = k, .kind = router == SY_ROUTER_TOP2};
-    const struct sy_router_loss_args la = {.rows = ROWS, .group = GROUP, .groups = GROUPS, .experts = EXPERTS, .k = k,
-                                           .kind = ga.kind, .stack = stack, .aux_coef = takes ? 0.0f : 0.4f, .z_coef = 0.3f};
+    const struct sy_router_loss_args la = {.rows = ROWS,
+                                           .group = GROUP,
+                                           .groups = GROUPS,
+                                           .experts = EXPERTS,
+                                           .k = k,
+                                           .kind = ga.kind,
+                                           .stack = stack,
+                                           .aux_coef = takes ? 0.0f : 0.4f,
+                                           .z_coef = 0.3f};
     sy_tid gate = sy_act_f(g, ROWS, k, "gate"), loss = sy_act_f(g, GROUPS, 2, "loss");
     struct sy_node *n = SY_EMIT(g, route_gate, &ga, p, expert, gate);
     const sy_tid aux[] = {lse, load, mask, z};
@@ -414,7 +458,8 @@ static void print_table(struct tap *tap, const struct row *rows)
         if (sy_rule_get((enum sy_op_id)op) == NULL)
             continue;
         if (rows[op].cases != 0)
-            printf("# %-14s %6u %9llu %12.1e\n", name, rows[op].cases, (unsigned long long)rows[op].elements, rows[op].worst);
+            printf("# %-14s %6u %9llu %12.1e\n", name, rows[op].cases, (unsigned long long)rows[op].elements,
+                   rows[op].worst);
         else
             tap_ok(tap, 0, "%s has a gradient rule that no case checks", name);
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // gradients_model.c: whole models in double: a few weights of every parameter against central differences of the loss.
 //
-// "noise" models train with a learning rate of 0: dropout, expert dropout, jitter and sampling are then part of the function,
-// the same at every point because they depend on (seed, step, element) only.
+// "noise" models train with a learning rate of 0: dropout, expert dropout, jitter and sampling are then part of the
+// function, the same at every point because they depend on (seed, step, element) only.
 #include <math.h>
 #include <stdlib.h>
 
@@ -26,19 +26,37 @@ static const struct variant variants[] = {
     {.name = "t5, relu, tied", .tied = true},
     {.name = "t5, gated, untied, noise", .gated = true, .noise = true, .smoothing = 0.1},
     {.name = "switch, relu, tied", .is_switch = true, .tied = true},
-    {.name = "switch, gated, untied, groups of 7, jitter", .is_switch = true, .gated = true, .noise = true,
-     .exploration = SY_EXPLORE_INPUT_JITTER, .group_tokens = 7},
-    {.name = "switch, relu, tied, sampled experts", .is_switch = true, .tied = true, .noise = true,
+    {.name = "switch, gated, untied, groups of 7, jitter",
+     .is_switch = true,
+     .gated = true,
+     .noise = true,
+     .exploration = SY_EXPLORE_INPUT_JITTER,
+     .group_tokens = 7},
+    {.name = "switch, relu, tied, sampled experts",
+     .is_switch = true,
+     .tied = true,
+     .noise = true,
      .exploration = SY_EXPLORE_SAMPLE},
-    {.name = "top2, relu, untied, router dropout", .is_switch = true, .router = SY_ROUTER_TOP2, .noise = true,
+    {.name = "top2, relu, untied, router dropout",
+     .is_switch = true,
+     .router = SY_ROUTER_TOP2,
+     .noise = true,
      .exploration = SY_EXPLORE_INPUT_DROPOUT},
     {.name = "top2, gated, tied", .is_switch = true, .router = SY_ROUTER_TOP2, .gated = true, .tied = true},
-    {.name = "ntlb, relu, tied, jitter", .is_switch = true, .router = SY_ROUTER_NTLB, .tied = true, .noise = true,
+    {.name = "ntlb, relu, tied, jitter",
+     .is_switch = true,
+     .router = SY_ROUTER_NTLB,
+     .tied = true,
+     .noise = true,
      .exploration = SY_EXPLORE_INPUT_JITTER},
     {.name = "ntlb, gated, untied", .is_switch = true, .router = SY_ROUTER_NTLB, .gated = true},
     {.name = "expert_choice, relu, tied", .is_switch = true, .router = SY_ROUTER_EXPERT_CHOICE, .tied = true},
-    {.name = "expert_choice, gated, untied, jitter", .is_switch = true, .router = SY_ROUTER_EXPERT_CHOICE, .gated = true,
-     .noise = true, .exploration = SY_EXPLORE_INPUT_JITTER},
+    {.name = "expert_choice, gated, untied, jitter",
+     .is_switch = true,
+     .router = SY_ROUTER_EXPERT_CHOICE,
+     .gated = true,
+     .noise = true,
+     .exploration = SY_EXPLORE_INPUT_JITTER},
 };
 
 struct probe {
@@ -98,8 +116,8 @@ struct tally {
 };
 
 /// The smaller step comes to help when the first one crosses a corner of relu or moves a token.
-static enum sy_status check_weight(const struct probe *p, const struct sy_param *param, uint64_t at, double got, double scale,
-                                   struct tally *tally)
+static enum sy_status check_weight(const struct probe *p, const struct sy_param *param, uint64_t at, double got,
+                                   double scale, struct tally *tally)
 {
     static const double steps[] = {1e-5, 1e-6};
     double want = 0.0, error = INFINITY;
@@ -116,7 +134,8 @@ static enum sy_status check_weight(const struct probe *p, const struct sy_param 
     }
     tally->worst = fmax(tally->worst, error);
     if (error > GC_TOLERANCE) {
-        printf("# d %s[%llu] is %.12g, central differences say %.12g\n", param->names[0], (unsigned long long)at, got, want);
+        printf("# d %s[%llu] is %.12g, central differences say %.12g\n", param->names[0], (unsigned long long)at, got,
+               want);
         tally->bad++;
     }
     return SY_OK;
@@ -199,8 +218,8 @@ static void run_variant(struct tiny *t, struct sy_device *device, const struct v
     if (p.s != NULL && tiny_try(t, check_model(&p, &tally), v->name, device)) {
         // A token may change its expert right at a probe; more than a few would leave nothing checked.
         bool good = tally.bad == 0 && tally.moved * 20 <= tally.checked && tally.checked != 0;
-        tap_ok(&t->tap, good, "%s: %u weights, %u wrong, %u not comparable, worst error %.1e", v->name, tally.checked, tally.bad,
-               tally.moved, tally.worst);
+        tap_ok(&t->tap, good, "%s: %u weights, %u wrong, %u not comparable, worst error %.1e", v->name, tally.checked,
+               tally.bad, tally.moved, tally.worst);
     }
     sy_session_destroy(&p.s);
     sy_batch_finish(&batch);

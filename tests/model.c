@@ -22,7 +22,7 @@ struct suite {
     struct tiny t;
     struct sy_config noisy, plain; ///< Switch models with and without dropout and jitter.
     struct sy_batch data[3];
-    double curves[2][CURVE];       ///< Losses on the first device: f32, selective.
+    double curves[2][CURVE]; ///< Losses on the first device: f32, selective.
 };
 
 static struct sy_session_params train_params(const struct sy_config *config, enum sy_precision precision)
@@ -41,10 +41,7 @@ static const char *precision_name(enum sy_precision p)
     return names[p];
 }
 
-static const char *id_of(const struct sy_session *s)
-{
-    return sy_device_caps(s->device)->id;
-}
+static const char *id_of(const struct sy_session *s) { return sy_device_caps(s->device)->id; }
 
 /// Steps from + 1 … to; step t trains on data[t % 3].
 static enum sy_status train(struct suite *x, struct sy_session *s, uint64_t from, uint64_t to, struct sy_metrics *last)
@@ -64,15 +61,13 @@ static enum sy_status fresh_run(struct suite *x, struct sy_session *s, uint64_t 
     return tiny_weights(s, weights, count);
 }
 
-static bool equal_bits(const float *a, const float *b, uint64_t count)
-{
-    return memcmp(a, b, count * sizeof *a) == 0;
-}
+static bool equal_bits(const float *a, const float *b, uint64_t count) { return memcmp(a, b, count * sizeof *a) == 0; }
 
 // ---- bit for bit ---------------------------------------------------------------------------------------------------
 
 /// Two sessions, the same seed: the same bits; another seed: others. `twin` may recompute.
-static enum sy_status same_bits(struct suite *x, struct sy_session *s, struct sy_session *twin, uint64_t steps, const char *what)
+static enum sy_status same_bits(struct suite *x, struct sy_session *s, struct sy_session *twin, uint64_t steps,
+                                const char *what)
 {
     float *a = NULL, *b = NULL, *initial = NULL;
     uint64_t count;
@@ -84,8 +79,9 @@ static enum sy_status same_bits(struct suite *x, struct sy_session *s, struct sy
     if (status == SY_OK)
         status = tiny_weights(s, &initial, &count);
     if (status == SY_OK)
-        tap_ok(&x->t.tap, equal_bits(a, b, count) && !equal_bits(a, initial, count), "%s: %s, %s: the same bits after %d steps",
-               id_of(s), precision_name(s->params.precision), what, (int)steps);
+        tap_ok(&x->t.tap, equal_bits(a, b, count) && !equal_bits(a, initial, count),
+               "%s: %s, %s: the same bits after %d steps", id_of(s), precision_name(s->params.precision), what,
+               (int)steps);
     free(a);
     free(b);
     free(initial);
@@ -134,8 +130,15 @@ static void run_repeats(struct suite *x, struct sy_device *device, enum sy_preci
 static enum sy_status save_and_load(struct suite *x, struct sy_session *s, const char *dir)
 {
     char latest[128];
-    struct sy_train_state st = {.step = 3, .next_example = 12, .seed = SEED, .batch_sequences = BATCH, .micro_batch = BATCH,
-                                .optimizer = "any", .schedule = "constant", .precision = "f32", .lr = 0.02};
+    struct sy_train_state st = {.step = 3,
+                                .next_example = 12,
+                                .seed = SEED,
+                                .batch_sequences = BATCH,
+                                .micro_batch = BATCH,
+                                .optimizer = "any",
+                                .schedule = "constant",
+                                .precision = "f32",
+                                .lr = 0.02};
     struct sy_train_state back;
     snprintf(latest, sizeof latest, "%s/latest", dir);
     SY_TRY(sy_checkpoint_save(s, dir, &st, NULL, 2));
@@ -167,8 +170,8 @@ static enum sy_status resume(struct suite *x, struct sy_session *s, const char *
     if (status == SY_OK)
         status = tiny_weights(s, &resumed, &count);
     if (status == SY_OK)
-        tap_ok(&x->t.tap, equal_bits(straight, resumed, count), "%s: %s, resumed at step 3: the same bits after 6 steps", id_of(s),
-               what);
+        tap_ok(&x->t.tap, equal_bits(straight, resumed, count),
+               "%s: %s, resumed at step 3: the same bits after 6 steps", id_of(s), what);
     free(straight);
     free(resumed);
     enum sy_status removed = sy_dir_remove(x->t.ctx, dir);
@@ -196,7 +199,8 @@ static void run_resume(struct suite *x, struct sy_device *device)
 
 // ---- micro-batches -------------------------------------------------------------------------------------------------
 
-/// Largest difference of any gradient tensor from `want`'s, over the tensor's (at least 1 % of all tensors') largest entry.
+/// Largest difference of any gradient tensor from `want`'s, over the tensor's (at least 1 % of all tensors') largest
+/// entry.
 static enum sy_status gradient_distance(struct sy_session *got, struct sy_session *want, double *out)
 {
     double biggest = 0.0;
@@ -225,10 +229,7 @@ static enum sy_status gradient_distance(struct sy_session *got, struct sy_sessio
     return SY_OK;
 }
 
-static bool near(double a, double b, double tolerance)
-{
-    return fabs(a - b) <= tolerance * fabs(b);
-}
+static bool near(double a, double b, double tolerance) { return fabs(a - b) <= tolerance * fabs(b); }
 
 /// One step of 4 sequences against two micro-batches of 2. AdamW with a large eps: weights stay a smooth function of
 /// gradients (Adafactor's first step is their sign, which rounding decides where they are almost zero).
@@ -251,8 +252,8 @@ static enum sy_status accumulate(struct suite *x, struct sy_session *whole, stru
                   near(n.accuracy, m.accuracy, 1e-6) && near(n.grad_norm, m.grad_norm, 1e-5) && n.labels == m.labels;
     }
     tap_ok(&x->t.tap, losses, "%s: 2 × 2 sequences: the losses of 1 × 4", id_of(whole));
-    tap_ok(&x->t.tap, worst <= 1e-5, "%s: 2 × 2 sequences: the gradients (and dropout masks) of 1 × 4: error %.1e", id_of(whole),
-           worst);
+    tap_ok(&x->t.tap, worst <= 1e-5, "%s: 2 × 2 sequences: the gradients (and dropout masks) of 1 × 4: error %.1e",
+           id_of(whole), worst);
     enum sy_status status = tiny_weights(whole, &a, &count);
     if (status == SY_OK)
         status = tiny_weights(halves, &b, &count);
@@ -266,8 +267,9 @@ static enum sy_status accumulate(struct suite *x, struct sy_session *whole, stru
         change = fmax(change, fabs((double)a[i] - (double)initial[i]));
     }
     if (status == SY_OK)
-        tap_ok(&x->t.tap, error <= 1e-4 * change, "%s: 2 × 2 sequences: the weights of 1 × 4 after 3 steps: %.1e of the change",
-               id_of(whole), error / change);
+        tap_ok(&x->t.tap, error <= 1e-4 * change,
+               "%s: 2 × 2 sequences: the weights of 1 × 4 after 3 steps: %.1e of the change", id_of(whole),
+               error / change);
     free(a);
     free(b);
     free(initial);
@@ -289,7 +291,8 @@ static void run_accumulation(struct suite *x, struct sy_device *device)
 
 // ---- the same everywhere, and learning -----------------------------------------------------------------------------
 
-static void compare_curves(struct suite *x, const struct sy_session *s, const double *got, const double *want, double tolerance)
+static void compare_curves(struct suite *x, const struct sy_session *s, const double *got, const double *want,
+                           double tolerance)
 {
     double worst = 0.0;
     for (int t = 0; t < CURVE; ++t)
@@ -298,7 +301,8 @@ static void compare_curves(struct suite *x, const struct sy_session *s, const do
            precision_name(s->params.precision), sy_device_caps(x->t.devices[0])->id, worst, tolerance);
 }
 
-static void run_curve(struct suite *x, struct sy_device *device, enum sy_precision precision, double *reference, double tolerance)
+static void run_curve(struct suite *x, struct sy_device *device, enum sy_precision precision, double *reference,
+                      double tolerance)
 {
     struct sy_session_params p = train_params(&x->noisy, precision);
     struct sy_session *s = tiny_session(&x->t, device, &p);
@@ -334,8 +338,8 @@ static void run_learning(struct suite *x, struct sy_device *device, enum sy_prec
     }
     if (s != NULL && tiny_try(&x->t, status, "learning", device))
         tap_ok(&x->t.tap, first.loss_ce > 1.5 && m.loss_ce < 0.1 && m.accuracy > 0.95,
-               "%s: %s: learns a batch by heart: from %.2f to %.3f in %d steps", id_of(s), precision_name(precision), first.loss_ce,
-               m.loss_ce, (int)t);
+               "%s: %s: learns a batch by heart: from %.2f to %.3f in %d steps", id_of(s), precision_name(precision),
+               first.loss_ce, m.loss_ce, (int)t);
     sy_session_destroy(&s);
 }
 
@@ -345,8 +349,8 @@ static void run_bf16(struct suite *x, struct sy_device *device)
     struct sy_session *s = tiny_session(&x->t, device, &p);
     struct sy_metrics m = {0};
     if (s != NULL && tiny_try(&x->t, train(x, s, 0, 3, &m), "bf16", device))
-        tap_ok(&x->t.tap, isfinite(m.total) && m.loss_ce > 0.0 && m.layer_count == 2, "%s: bf16: three steps, loss %.2f", id_of(s),
-               m.loss_ce);
+        tap_ok(&x->t.tap, isfinite(m.total) && m.loss_ce > 0.0 && m.layer_count == 2,
+               "%s: bf16: three steps, loss %.2f", id_of(s), m.loss_ce);
     sy_session_destroy(&s);
 }
 

@@ -89,7 +89,12 @@ static size_t fill_specs(struct sy_tensor_spec *specs)
 {
     static const struct sy_tensor_spec all[] = {
         {.name = "floats", .dtype = SY_ST_F32, .ndim = 2, .shape = {2, 3}, .data = floats},
-        {.name = "made", .dtype = SY_ST_F32, .ndim = 2, .shape = {3, 2}, .produce = produce, .user = (void *)(uintptr_t)floats},
+        {.name = "made",
+         .dtype = SY_ST_F32,
+         .ndim = 2,
+         .shape = {3, 2},
+         .produce = produce,
+         .user = (void *)(uintptr_t)floats},
         {.name = "ints", .dtype = SY_ST_I32, .ndim = 2, .shape = {2, 2}, .data = ints},
         {.name = "longs", .dtype = SY_ST_I64, .ndim = 1, .shape = {3}, .data = longs},
         {.name = "halves", .dtype = SY_ST_F16, .ndim = 1, .shape = {8}, .data = halves},
@@ -106,8 +111,9 @@ static bool floats_back(struct env *e, const struct sy_tensors *t)
 {
     const uint64_t shape[] = {2, 3}, other[] = {3, 2};
     float out[6], made[6];
-    return sy_tensors_read_f32(e->io.ctx, t, "floats", 2, shape, out) == SY_OK && memcmp(out, floats, sizeof out) == 0 &&
-           sy_tensors_read_f32(e->io.ctx, t, "made", 2, other, made) == SY_OK && memcmp(made, floats, sizeof made) == 0;
+    return sy_tensors_read_f32(e->io.ctx, t, "floats", 2, shape, out) == SY_OK &&
+           memcmp(out, floats, sizeof out) == 0 && sy_tensors_read_f32(e->io.ctx, t, "made", 2, other, made) == SY_OK &&
+           memcmp(made, floats, sizeof made) == 0;
 }
 
 static void test_conversions(struct env *e, const struct sy_tensors *t)
@@ -125,12 +131,12 @@ static void test_conversions(struct env *e, const struct sy_tensors *t)
     good = sy_tensors_read_i32(e->io.ctx, t, "ints", 2, four, back) == SY_OK && memcmp(back, ints, sizeof back) == 0;
     io_check(&e->io, good, "I32");
     io_fails(&e->io, sy_tensors_read_i32(e->io.ctx, t, "longs", 1, three, back), SY_FORMAT, "beyond 32 bits",
-              "an I64 too large for i32");
+             "an I64 too large for i32");
     io_fails(&e->io, sy_tensors_read_f32(e->io.ctx, t, "ints", 2, four, half), SY_FORMAT, "I32", "integers as floats");
     io_fails(&e->io, sy_tensors_read_f32(e->io.ctx, t, "floats", 2, four, half), SY_FORMAT, "[2, 3], expected [2, 2]",
-              "another shape");
+             "another shape");
     io_fails(&e->io, sy_tensors_read_f32(e->io.ctx, t, "absent", 2, four, half), SY_FORMAT, "absent [2, 2] is missing",
-              "no such tensor");
+             "no such tensor");
 }
 
 static void test_round_trip(struct env *e)
@@ -145,9 +151,10 @@ static void test_round_trip(struct env *e)
     if (good)
         memcpy(&header, data, 8);
     io_check(&e->io, good && header % 8 == 0 && strncmp(data + 8, "{\"__metadata__\":{\"format\":\"pt\"}", 31) == 0,
-              "header: metadata first, padded to 8");
+             "header: metadata first, padded to 8");
     // Hugging Face's order: larger element types first, then names.
-    static const char *const order[] = {"longs", "empty", "floats", "made", "scalar", "ints", "brains", "halves", "bits"};
+    static const char *const order[] = {"longs", "empty",  "floats", "made", "scalar",
+                                        "ints",  "brains", "halves", "bits"};
     const char *at = data;
     for (size_t i = 0; good && i < SY_COUNT(order); ++i) {
         char key[32];
@@ -189,9 +196,9 @@ static void test_shards(struct env *e)
     char *single = in(directory, "model.safetensors"), *index = in(directory, "model.safetensors.index.json");
     struct sy_tensors *t = NULL;
     bool good = sy_dir_create(e->io.ctx, directory) == SY_OK &&
-                sy_tensors_save_dir(e->io.ctx, directory, "model", specs, count, 30) == SY_OK && sy_file_exists(index) &&
-                !sy_file_exists(single) && sy_tensors_open(e->io.ctx, directory, &t) == SY_OK &&
-                sy_tensors_count(t) == count && floats_back(e, t);
+                sy_tensors_save_dir(e->io.ctx, directory, "model", specs, count, 30) == SY_OK &&
+                sy_file_exists(index) && !sy_file_exists(single) &&
+                sy_tensors_open(e->io.ctx, directory, &t) == SY_OK && sy_tensors_count(t) == count && floats_back(e, t);
     io_check(&e->io, good, "a model in shards");
     if (t != NULL)
         sy_tensors_close(&t);
@@ -209,7 +216,8 @@ static void test_shards(struct env *e)
     write_text(e, directory, "pytorch_model.bin", "x");
     io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_UNSUPPORTED, "safe_serialization", "a pickle");
     write_text(e, directory, "model.safetensors.index.json", "{\"weight_map\":{\"a\":\"../one.safetensors\"}}");
-    io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_FORMAT, "beside the index", "an index that climbs out");
+    io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_FORMAT, "beside the index",
+             "an index that climbs out");
     write_text(e, directory, "model.safetensors.index.json", "{\"weight_map\":{\"a\":\"none.safetensors\"}}");
     io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_IO, "none.safetensors", "a missing shard");
     free(single);
@@ -218,7 +226,7 @@ static void test_shards(struct env *e)
         abort();
     write_text(e, directory, "model.safetensors.index.json", "{\"weight_map\":{\"a\":\"s.safetensors\"}}");
     io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_FORMAT, "tensor a should be in s.safetensors",
-              "an index that names a tensor its shard lacks");
+             "an index that names a tensor its shard lacks");
     free(directory);
     free(single);
     free(index);
@@ -252,9 +260,10 @@ static void test_write_failures(struct env *e)
     free(data);
     specs[1] = specs[0];
     io_fails(&e->io, sy_tensors_save(e->io.ctx, path, specs, 2), SY_INVALID, "two tensors are called floats",
-              "the same name twice");
+             "the same name twice");
     specs[0].shape[0] = specs[0].shape[1] = UINT64_C(1) << 40;
-    io_fails(&e->io, sy_tensors_save(e->io.ctx, path, specs, 1), SY_INVALID, "larger than any file", "an impossible size");
+    io_fails(&e->io, sy_tensors_save(e->io.ctx, path, specs, 1), SY_INVALID, "larger than any file",
+             "an impossible size");
     free(directory);
     free(path);
 }
@@ -276,7 +285,8 @@ static const struct {
     {"no JSON", "hello", 0, 0, SY_FORMAT, "begin with '{'"},
     {"broken JSON", "{\"a\":", 0, 0, SY_FORMAT, "not valid JSON"},
     {"text behind the JSON", "{}x", 0, 0, SY_FORMAT, "not valid JSON"},
-    {"a name twice", "{\"a\":" T("F32", "[1]", "0", "4") ",\"a\":" T("F32", "[1]", "0", "4") "}", 4, 0, SY_FORMAT, "duplicate"},
+    {"a name twice", "{\"a\":" T("F32", "[1]", "0", "4") ",\"a\":" T("F32", "[1]", "0", "4") "}", 4, 0, SY_FORMAT,
+     "duplicate"},
     {"no object", "{\"a\":1}", 0, 0, SY_FORMAT, "no object"},
     {"unknown dtype", "{\"a\":" T("F31", "[1]", "0", "4") "}", 4, 0, SY_UNSUPPORTED, "F31"},
     {"no dtype", "{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4, 0, SY_FORMAT, "dtype is missing"},
@@ -284,20 +294,25 @@ static const struct {
     {"no offsets", "{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, 0, SY_FORMAT, "is not a pair"},
     {"a negative side", "{\"a\":" T("F32", "[-1]", "0", "4") "}", 4, 0, SY_FORMAT, "whole number"},
     {"a real side", "{\"a\":" T("F32", "[1.0]", "0", "4") "}", 4, 0, SY_FORMAT, "whole number"},
-    {"a shape that overflows", "{\"a\":" T("F32", "[4294967296,4294967296,2]", "0", "4") "}", 4, 0, SY_FORMAT, "overflows"},
-    {"a byte count that overflows", "{\"a\":" T("F32", "[4611686018427387904]", "0", "0") "}", 0, 0, SY_FORMAT, "overflows"},
-    {"too many dimensions", "{\"a\":" T("F32", "[1,1,1,1,1,1,1,1,1]", "0", "4") "}", 4, 0, SY_UNSUPPORTED, "9 dimensions"},
+    {"a shape that overflows", "{\"a\":" T("F32", "[4294967296,4294967296,2]", "0", "4") "}", 4, 0, SY_FORMAT,
+     "overflows"},
+    {"a byte count that overflows", "{\"a\":" T("F32", "[4611686018427387904]", "0", "0") "}", 0, 0, SY_FORMAT,
+     "overflows"},
+    {"too many dimensions", "{\"a\":" T("F32", "[1,1,1,1,1,1,1,1,1]", "0", "4") "}", 4, 0, SY_UNSUPPORTED,
+     "9 dimensions"},
     {"offsets backwards", "{\"a\":" T("F32", "[1]", "4", "0") "}", 4, 0, SY_FORMAT, "[begin, end]"},
     {"offsets negative", "{\"a\":" T("F32", "[1]", "-4", "0") "}", 4, 0, SY_FORMAT, "[begin, end]"},
     {"offsets beyond the file", "{\"a\":" T("F32", "[2]", "0", "8") "}", 4, 0, SY_FORMAT, "cut off"},
     {"offsets that disagree with the shape", "{\"a\":" T("F32", "[2]", "0", "4") "}", 4, 0, SY_FORMAT, "need 8 bytes"},
-    {"overlap", "{\"a\":" T("F32", "[2]", "0", "8") ",\"b\":" T("F32", "[1]", "4", "8") "}", 8, 0, SY_FORMAT, "overlaps"},
+    {"overlap", "{\"a\":" T("F32", "[2]", "0", "8") ",\"b\":" T("F32", "[1]", "4", "8") "}", 8, 0, SY_FORMAT,
+     "overlaps"},
     {"a gap", "{\"a\":" T("F32", "[1]", "0", "4") ",\"b\":" T("F32", "[1]", "8", "12") "}", 12, 0, SY_FORMAT, "gap"},
     {"a gap at the start", "{\"a\":" T("F32", "[1]", "4", "8") "}", 8, 0, SY_FORMAT, "gap"},
     {"bytes that belong to none", "{\"a\":" T("F32", "[1]", "0", "4") "}", 8, 0, SY_FORMAT, "belong to none"},
     {"metadata that is no object", "{\"__metadata__\":[]}", 0, 0, SY_FORMAT, "__metadata__"},
     {"NUL in a name", "{\"a\\u0000b\":" T("F32", "[1]", "0", "4") "}", 4, 0, SY_FORMAT, "not valid JSON"},
-    {"an integer beyond 64 bits", "{\"a\":" T("F32", "[99999999999999999999]", "0", "4") "}", 4, 0, SY_FORMAT, "integer"},
+    {"an integer beyond 64 bits", "{\"a\":" T("F32", "[99999999999999999999]", "0", "4") "}", 4, 0, SY_FORMAT,
+     "integer"},
 };
 
 static void test_hostile(struct env *e)
@@ -312,7 +327,7 @@ static void test_hostile(struct env *e)
         memcpy(data, &claimed, 8);
         memcpy(data + 8, hostile[i].header, length);
         io_fails(&e->io, sy_tensors_parse(e->io.ctx, data, bytes, "hostile", &t), hostile[i].code, hostile[i].word,
-                  hostile[i].what);
+                 hostile[i].what);
         free(data);
     }
     io_fails(&e->io, sy_tensors_parse(e->io.ctx, "1234567", 7, "hostile", &t), SY_FORMAT, "too few", "seven bytes");

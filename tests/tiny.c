@@ -83,8 +83,8 @@ void tiny_add_noise(struct sy_config *c)
     c->exploration = SY_EXPLORE_INPUT_JITTER;
 }
 
-void tiny_batch(struct tiny *t, const struct sy_config *c, uint32_t batch, uint32_t src_len, uint32_t tgt_len, uint64_t seed,
-                struct sy_batch *out)
+void tiny_batch(struct tiny *t, const struct sy_config *c, uint32_t batch, uint32_t src_len, uint32_t tgt_len,
+                uint64_t seed, struct sy_batch *out)
 {
     memset(out, 0, sizeof *out);
     if (sy_batch_resize(t->ctx, batch, src_len, tgt_len, (int32_t)c->pad_id, out) != SY_OK)

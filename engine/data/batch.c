@@ -17,7 +17,8 @@ enum sy_status sy_batch_resize(struct sy_ctx *ctx, uint32_t batch, uint32_t src_
 {
     uint64_t src = (uint64_t)batch * src_len, tgt = (uint64_t)batch * tgt_len;
     if (src == 0 || tgt == 0 || src > INT32_MAX || tgt > INT32_MAX)
-        return sy_fail(ctx, SY_INVALID, "a batch of %u examples, %u source and %u target tokens: each must be from 1, and fewer than 2^31 tokens in all",
+        return sy_fail(ctx, SY_INVALID, "a batch of %u examples, %u source and %u target tokens: each must be from 1, and "
+                       "fewer than 2^31 tokens in all",
                        batch, src_len, tgt_len);
     if (!same_shape(out_batch, batch, src_len, tgt_len)) {
         struct sy_batch b = {.batch = batch, .src_len = src_len, .tgt_len = tgt_len};

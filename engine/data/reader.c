@@ -209,7 +209,8 @@ static enum sy_status json_block(void *user, const char *text, size_t bytes)
             json_t *value = json_loadb(text, n, JSON_DECODE_ANY, &error);
             enum sy_status status =
                 value != NULL ? json_line(j, value)
-                              : sy_fail(j->ctx, SY_FORMAT, "%s, line %llu: not valid JSON: %s (column %d); a .jsonl file holds one object a line",
+                              : sy_fail(j->ctx, SY_FORMAT, "%s, line %llu: not valid JSON: %s (column %d); "
+                                        "a .jsonl file holds one object a line",
                                         j->path, (unsigned long long)j->line, error.text, error.column);
             json_decref(value);
             SY_TRY(status);

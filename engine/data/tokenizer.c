@@ -70,7 +70,8 @@ static enum sy_status open_pieces(struct sy_ctx *ctx, struct sy_tokenizer *t, co
     uint32_t added = t->sentinel_count > 0 ? 0 : SPM_SENTINELS, needed = t->pieces + added;
     t->vocab = vocab != 0 ? vocab : (needed + 127) / 128 * 128;
     if (t->vocab < needed || t->vocab > MAX_VOCAB)
-        return sy_fail(ctx, SY_INVALID, "%s has %u pieces and %u sentinels, but the model's vocab_size is %u: they do not belong together",
+        return sy_fail(ctx, SY_INVALID, "%s has %u pieces and %u sentinels, but the model's vocab_size is %u: "
+                       "they do not belong together",
                        path, t->pieces, added, t->vocab);
     for (uint32_t i = 0; i < added; ++i)
         t->sentinels[t->sentinel_count++] = (int32_t)(needed - 1 - i);

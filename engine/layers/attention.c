@@ -19,7 +19,8 @@ int32_t sy_relative_bucket(int32_t distance, bool bidirectional, uint32_t bucket
     if (away < exact)
         return offset + away;
     double log_bucket = log((double)away / exact) / log((double)max_distance / exact) * (n - exact);
-    // Edges such as 16·2^(1/…) that are whole numbers must land in the upper bucket: lift by far less than one edge's width.
+    // Edges such as 16·2^(1/…) that are whole numbers must land in the upper bucket: lift by far less than one edge's
+    // width.
     int32_t far = exact + (int32_t)floor(log_bucket + 1e-9);
     return offset + (far < n ? far : n - 1);
 }
@@ -44,7 +45,7 @@ void sy_relative_bias(struct sy_build *b, const char *param_name)
     char name[1][112];
     snprintf(name[0], sizeof name[0], "%s", param_name);
     float sigma = (float)c->initializer_factor / sqrtf((float)c->d_model); // as T5
-    sy_tid w = sy_param_new(g, 1, c->buckets, c->heads, (const char (*)[112])name, SY_INIT_NORMAL, sigma, 0);
+    sy_tid w = sy_param_new(g, 1, c->buckets, c->heads, (const char(*)[112])name, SY_INIT_NORMAL, sigma, 0);
     b->rel = sy_act_f(g, c->heads, b->span, ".rel");
     struct sy_bias_args a = {.heads = c->heads, .span = b->span, .buckets = c->buckets};
     SY_EMIT(g, bias_expand, &a, w, table, b->rel);
@@ -63,7 +64,8 @@ static struct sy_attention_args base_args(const struct sy_build *b, uint32_t tq,
                                       .stream = d.stream};
 }
 
-static sy_tid attend(struct sy_build *b, const struct sy_attention_args *a, sy_tid q, sy_tid kv, sy_tid rel, sy_tid mask)
+static sy_tid attend(struct sy_build *b, const struct sy_attention_args *a, sy_tid q, sy_tid kv, sy_tid rel,
+                     sy_tid mask)
 {
     sy_tid o = sy_act_t(b->g, (uint64_t)a->batch * a->tq, (uint64_t)a->heads * a->dim, ".attended");
     sy_tid lse = sy_act_f(b->g, (uint64_t)a->batch * a->heads, a->tq, ".lse");
@@ -71,12 +73,13 @@ static sy_tid attend(struct sy_build *b, const struct sy_attention_args *a, sy_t
     return o;
 }
 
-static void projection_names(const struct sy_build *b, uint32_t block, const char *module, const char *which, char (*out)[112])
+static void projection_names(const struct sy_build *b, uint32_t block, const char *module, const char *which,
+                             char (*out)[112])
 {
     uint32_t layer = module[0] == 'S' ? 0 : 1;
     for (uint32_t i = 0; which[i] != '\0'; ++i)
-        snprintf(out[i], 112, "%s.block.%u.layer.%u.%s.%c.weight", b->decoder ? "decoder" : "encoder", block, layer, module,
-                 which[i]);
+        snprintf(out[i], 112, "%s.block.%u.layer.%u.%s.%c.weight", b->decoder ? "decoder" : "encoder", block, layer,
+                 module, which[i]);
 }
 
 sy_tid sy_self_attention(struct sy_build *b, sy_tid x, uint32_t block)
@@ -87,7 +90,7 @@ sy_tid sy_self_attention(struct sy_build *b, sy_tid x, uint32_t block)
     char names[3][112], out[1][112];
     projection_names(b, block, "SelfAttention", "qkv", names);
     projection_names(b, block, "SelfAttention", "o", out);
-    sy_tid w = sy_linear_weight(b, 3, hk, d, (const char (*)[112])names, 0);
+    sy_tid w = sy_linear_weight(b, 3, hk, d, (const char(*)[112])names, 0);
     sy_tid qkv = sy_linear(b, x, w, b->rows, 3 * hk, d, 1.0f, ".qkv"); // [rows, q|k|v]
     bool cached = b->decode && b->decoder;
     struct sy_attention_args a = base_args(b, b->seq, cached ? b->m->params.tgt_len : b->seq, "self");
@@ -114,7 +117,7 @@ sy_tid sy_self_attention(struct sy_build *b, sy_tid x, uint32_t block)
         mask = b->key_mask;
     }
     sy_tid o = attend(b, &a, qkv, kv, b->rel, mask);
-    sy_tid wo = sy_linear_weight(b, 1, d, hk, (const char (*)[112])out, 0);
+    sy_tid wo = sy_linear_weight(b, 1, d, hk, (const char(*)[112])out, 0);
     return sy_linear(b, o, wo, b->rows, d, hk, 1.0f, ".attention_out");
 }
 
@@ -124,7 +127,7 @@ sy_tid sy_cross_keys(struct sy_build *b, uint32_t block)
     uint32_t hk = c->heads * c->d_kv;
     char names[2][112];
     projection_names(b, block, "EncDecAttention", "kv", names);
-    sy_tid w = sy_linear_weight(b, 2, hk, c->d_model, (const char (*)[112])names, 0);
+    sy_tid w = sy_linear_weight(b, 2, hk, c->d_model, (const char(*)[112])names, 0);
     return sy_linear(b, b->encoder_output, w, b->batch * b->m->params.src_len, 2 * hk, c->d_model, 1.0f, ".cross_kv");
 }
 
@@ -141,7 +144,7 @@ sy_tid sy_cross_attention(struct sy_build *b, sy_tid x, uint32_t block)
     b->g->phase = phase;
     if (b->decode)
         sy_keep(b->g, kv);
-    sy_tid w = sy_linear_weight(b, 1, hk, d, (const char (*)[112])names, 0);
+    sy_tid w = sy_linear_weight(b, 1, hk, d, (const char(*)[112])names, 0);
     sy_tid q = sy_linear(b, x, w, b->rows, hk, d, 1.0f, ".cross_q");
     struct sy_attention_args a = base_args(b, b->seq, b->m->params.src_len, "cross");
     a.q_stride = hk;
@@ -149,6 +152,6 @@ sy_tid sy_cross_attention(struct sy_build *b, sy_tid x, uint32_t block)
     a.v_offset = hk;
     a.has_mask = 1;
     sy_tid o = attend(b, &a, q, kv, SY_NONE, b->key_mask);
-    sy_tid wo = sy_linear_weight(b, 1, d, hk, (const char (*)[112])out, 0);
+    sy_tid wo = sy_linear_weight(b, 1, d, hk, (const char(*)[112])out, 0);
     return sy_linear(b, o, wo, b->rows, d, hk, 1.0f, ".cross_out");
 }

@@ -15,16 +15,19 @@ uint32_t sy_stream_id(const char *scope, const char *what)
     return h;
 }
 
-sy_tid sy_linear_weight(struct sy_build *b, uint32_t parts, uint32_t out, uint32_t in, const char (*names)[112], uint32_t flags)
+sy_tid sy_linear_weight(struct sy_build *b, uint32_t parts, uint32_t out, uint32_t in, const char (*names)[112],
+                        uint32_t flags)
 {
     float sigma = sqrtf((float)b->c->init_scale / (float)in); // SPEC §7
     return sy_param_new(b->g, parts, out, in, names, SY_INIT_TRUNCATED, sigma, flags);
 }
 
-sy_tid sy_linear(struct sy_build *b, sy_tid x, sy_tid w, uint32_t rows, uint32_t out, uint32_t in, float alpha, const char *name)
+sy_tid sy_linear(struct sy_build *b, sy_tid x, sy_tid w, uint32_t rows, uint32_t out, uint32_t in, float alpha,
+                 const char *name)
 {
     sy_tid y = sy_act_t(b->g, rows, out, name);
-    struct sy_matmul_args a = {.m = rows, .n = out, .k = in, .experts = 1, .bt = 1, .alpha = alpha, .tile_rows = b->g->tile_rows};
+    struct sy_matmul_args a = {
+        .m = rows, .n = out, .k = in, .experts = 1, .bt = 1, .alpha = alpha, .tile_rows = b->g->tile_rows};
     a.tiles = (u32)sy_ceil_div(rows, a.tile_rows);
     SY_EMIT(b->g, matmul, &a, x, w, SY_NONE, y);
     return y;
@@ -36,7 +39,7 @@ sy_tid sy_rmsnorm_layer(struct sy_build *b, sy_tid x, const char *param_name)
     uint32_t d = b->c->d_model;
     char name[1][112];
     snprintf(name[0], sizeof name[0], "%s", param_name);
-    sy_tid w = sy_param_new(g, 1, 1, d, (const char (*)[112])name, SY_INIT_ONES, 1.0f, 0);
+    sy_tid w = sy_param_new(g, 1, 1, d, (const char(*)[112])name, SY_INIT_ONES, 1.0f, 0);
     sy_tid y = sy_act_t(g, b->rows, d, ".norm"), rstd = sy_act_f(g, b->rows, 1, ".rstd");
     struct sy_rmsnorm_args a = {.rows = b->rows, .dim = d, .eps = (float)b->c->layer_norm_eps};
     SY_EMIT(g, rmsnorm, &a, x, w, y, rstd);

@@ -10,9 +10,11 @@ sy_tid sy_dense_ffn(struct sy_build *b, sy_tid x, uint32_t block)
     char in[2][112], out[1][112];
     for (uint32_t i = 0; i < width; ++i)
         snprintf(in[i], sizeof in[i], "%s.block.%u.layer.%u.%s.wi%s.weight", stack, block, layer, module,
-                 !c->gated ? "" : i == 0 ? "_0" : "_1");
+                 !c->gated ? ""
+                 : i == 0  ? "_0"
+                           : "_1");
     snprintf(out[0], sizeof out[0], "%s.block.%u.layer.%u.%s.wo.weight", stack, block, layer, module);
-    sy_tid wi = sy_linear_weight(b, width, f, d, (const char (*)[112])in, 0);
+    sy_tid wi = sy_linear_weight(b, width, f, d, (const char(*)[112])in, 0);
     sy_tid h = sy_linear(b, x, wi, b->rows, width * f, d, 1.0f, ".ffn_in"); // [rows, F] or [rows, F|F]
     struct sy_dropout_args r = sy_dropout_args_of(b, (float)c->dropout, f, "ffn");
     struct sy_ffn_act_args a = {.rows = b->rows,
@@ -24,6 +26,6 @@ sy_tid sy_dense_ffn(struct sy_build *b, sy_tid x, uint32_t block)
                                 .k = 1};
     sy_tid y = sy_act_t(b->g, b->rows, f, ".ffn_act");
     sy_emit(b->g, c->gated ? SY_OP_geglu : SY_OP_relu, &a, (const sy_tid[]){h, SY_NONE, SY_NONE, y});
-    sy_tid wo = sy_linear_weight(b, 1, d, f, (const char (*)[112])out, 0);
+    sy_tid wo = sy_linear_weight(b, 1, d, f, (const char(*)[112])out, 0);
     return sy_linear(b, y, wo, b->rows, d, f, 1.0f, ".ffn_out");
 }

@@ -22,15 +22,17 @@ struct sy_build {
     sy_tid key_mask;           ///< [B,S] for attention over the encoder
     sy_tid rel;                ///< [H, span] f32, relative bias of this stack's self-attention
     uint32_t span, rel_origin;
-    sy_tid encoder_output;     ///< [B·S, D]
+    sy_tid encoder_output; ///< [B·S, D]
 };
 
 /// stream id of a random draw: a hash of where it happens, the same on any layout.
 uint32_t sy_stream_id(const char *scope, const char *what);
 /// Names of parameters: prefix + the layer's own.
-sy_tid sy_linear_weight(struct sy_build *b, uint32_t parts, uint32_t out, uint32_t in, const char (*names)[112], uint32_t flags);
+sy_tid sy_linear_weight(struct sy_build *b, uint32_t parts, uint32_t out, uint32_t in, const char (*names)[112],
+                        uint32_t flags);
 /// y [rows, out] = x · Wᵀ
-sy_tid sy_linear(struct sy_build *b, sy_tid x, sy_tid w, uint32_t rows, uint32_t out, uint32_t in, float alpha, const char *name);
+sy_tid sy_linear(struct sy_build *b, sy_tid x, sy_tid w, uint32_t rows, uint32_t out, uint32_t in, float alpha,
+                 const char *name);
 sy_tid sy_rmsnorm_layer(struct sy_build *b, sy_tid x, const char *param_name);
 sy_tid sy_dropout_layer(struct sy_build *b, sy_tid x, const char *what);
 sy_tid sy_residual_layer(struct sy_build *b, sy_tid x, sy_tid f, const char *what);

@@ -48,7 +48,8 @@ static sy_tid router_logits(struct sy_build *b, const struct moe *s, sy_tid x, c
     struct sy_graph *g = b->g;
     const struct sy_config *c = b->c;
     bool bf16 = g->precision == SY_PRECISION_BF16;
-    struct sy_router_input_args a = {.rows = s->rows, .dim = c->d_model, .stack = b->decoder, .round_bf16 = bf16, .scale = 1.0f};
+    struct sy_router_input_args a = {
+        .rows = s->rows, .dim = c->d_model, .stack = b->decoder, .round_bf16 = bf16, .scale = 1.0f};
     sy_tid jitter = SY_NONE;
     if (b->m->params.jitter_input) {
         char name[112];
@@ -73,7 +74,7 @@ static sy_tid router_logits(struct sy_build *b, const struct moe *s, sy_tid x, c
     }
     char names[1][112];
     snprintf(names[0], sizeof names[0], "%s", weight_name);
-    sy_tid w = sy_linear_weight(b, 1, s->experts, c->d_model, (const char (*)[112])names, SY_PARAM_WIDE);
+    sy_tid w = sy_linear_weight(b, 1, s->experts, c->d_model, (const char(*)[112])names, SY_PARAM_WIDE);
     sy_tid z = sy_act_f(g, s->rows, s->experts, ".router_z");
     struct sy_matmul_args m = {.m = s->rows,
                                .n = s->experts,
@@ -190,8 +191,8 @@ static sy_tid gates_and_losses(struct sy_build *b, const struct moe *s, sy_tid z
 }
 
 /// y [slots, n] = x [slots, k] · W_eᵀ for the expert e of each row.
-static sy_tid expert_linear(struct sy_build *b, const struct moe *s, const struct places *r, sy_tid x, sy_tid w, uint32_t out,
-                            uint32_t in, const char *name)
+static sy_tid expert_linear(struct sy_build *b, const struct moe *s, const struct places *r, sy_tid x, sy_tid w,
+                            uint32_t out, uint32_t in, const char *name)
 {
     sy_tid y = sy_act_t(b->g, s->slots, out, name);
     struct sy_matmul_args a = {.m = s->slots,
@@ -202,7 +203,8 @@ static sy_tid expert_linear(struct sy_build *b, const struct moe *s, const struc
                                .alpha = 1.0f,
                                .tile_rows = b->g->tile_rows,
                                .tiles = r->tile_count};
-    if (s->experts == 1) // one expert takes every kept row: a dense product over the used rows, cut by the tile table's bound
+    if (s->experts ==
+        1) // one expert takes every kept row: a dense product over the used rows, cut by the tile table's bound
         a.tiles = (u32)sy_ceil_div(s->slots, a.tile_rows);
     SY_EMIT(b->g, matmul, &a, x, w, r->tiles, y)->aux[0] = r->off;
     return y;
@@ -222,10 +224,13 @@ static sy_tid experts(struct sy_build *b, const struct moe *s, const struct plac
     }
     for (uint32_t e = 0; e < s->experts; ++e) {
         for (uint32_t i = 0; i < width; ++i)
-            snprintf(in[e * width + i], 112, "%s.experts.expert_%u.wi%s.weight", prefix, e, !c->gated ? "" : i == 0 ? "_0" : "_1");
+            snprintf(in[e * width + i], 112, "%s.experts.expert_%u.wi%s.weight", prefix, e,
+                     !c->gated ? ""
+                     : i == 0  ? "_0"
+                               : "_1");
         snprintf(out[e], 112, "%s.experts.expert_%u.wo.weight", prefix, e);
     }
-    sy_tid wi = sy_linear_weight(b, s->experts * width, f, d, (const char (*)[112])in, SY_PARAM_EXPERT);
+    sy_tid wi = sy_linear_weight(b, s->experts * width, f, d, (const char(*)[112])in, SY_PARAM_EXPERT);
     sy_tid h = expert_linear(b, s, r, xe, wi, width * f, d, ".expert_in");
     struct sy_dropout_args drop = sy_dropout_args_of(b, (float)c->expert_dropout, f, "expert");
     struct sy_ffn_act_args a = {.rows = s->slots,
@@ -238,7 +243,7 @@ static sy_tid experts(struct sy_build *b, const struct moe *s, const struct plac
                                 .k = s->k};
     sy_tid y = sy_act_t(g, s->slots, f, ".expert_act");
     sy_emit(g, c->gated ? SY_OP_geglu : SY_OP_relu, &a, (const sy_tid[]){h, r->src, SY_NONE, y});
-    sy_tid wo = sy_linear_weight(b, s->experts, d, f, (const char (*)[112])out, SY_PARAM_EXPERT);
+    sy_tid wo = sy_linear_weight(b, s->experts, d, f, (const char(*)[112])out, SY_PARAM_EXPERT);
     free(in);
     free(out);
     return expert_linear(b, s, r, y, wo, d, f, ".expert_out");
@@ -253,7 +258,8 @@ sy_tid sy_switch_ffn(struct sy_build *b, sy_tid x, uint32_t block)
     }
     struct moe s = moe_shape(b, &b->m->sparse[b->m->sparse_count++]);
     char prefix[64], router[112];
-    snprintf(prefix, sizeof prefix, "%s.block.%u.layer.%u.mlp", b->decoder ? "decoder" : "encoder", block, b->decoder ? 2 : 1);
+    snprintf(prefix, sizeof prefix, "%s.block.%u.layer.%u.mlp", b->decoder ? "decoder" : "encoder", block,
+             b->decoder ? 2 : 1);
     snprintf(router, sizeof router, "%s.router.classifier.weight", prefix);
     sy_tid z = s.info->z = router_logits(b, &s, x, router);
     sy_tid p = s.info->p = sy_act_f(g, s.rows, s.experts, ".router_p"), lse = sy_act_f(g, s.rows, 1, ".router_lse");

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// example.c: trains a Switch Transformer on a text file through the public API.
+//   cc example.c $(pkg-config --cflags --libs switchyard) && ./a.out config.json text.txt
+#include <stdio.h>
+
+#include "engine/session.h"
+
+int main(int argc, char **argv)
+{
+    if (argc != 3)
+        return fprintf(stderr, "usage: %s CONFIG.json TEXT\n", argv[0]), 2;
+    struct sy_ctx *ctx = sy_ctx_create(sy_log_stderr, (void *)"example", SY_LOG_WARN);
+    struct sy_config config = {0};
+    struct sy_device *device = NULL;
+    struct sy_tokenizer *bytes = NULL;
+    struct sy_dataset *data = NULL;
+    struct sy_session *session = NULL;
+    struct sy_batch batch = {0};
+    struct sy_metrics m = {0};
+    const char *files[] = {argv[2]};
+    struct sy_data_source source = {.files = files, .file_count = 1};
+    bool good = sy_config_load(ctx, argv[1], &config) == SY_OK && sy_device_open(ctx, "auto", &device) == SY_OK &&
+                sy_tokenizer_open(ctx, "bytes", config.vocab_size, &bytes) == SY_OK;
+    struct sy_dataset_params d = {
+        .sources = &source, .source_count = 1, .tokenizer = bytes, .src_len = 64, .tgt_len = 24};
+    struct sy_session_params p = {.kind = SY_SESSION_TRAIN,
+                                  .config = &config,
+                                  .precision = SY_PRECISION_SELECTIVE,
+                                  .batch = 8,
+                                  .src_len = 64,
+                                  .tgt_len = 24};
+    good = good && sy_dataset_open(ctx, &d, &data) == SY_OK && sy_session_create(ctx, device, &p, &session) == SY_OK &&
+           sy_weights_init(&session->runtime, 0) == SY_OK;
+    for (uint64_t t = 1; good && t <= 20; ++t) {
+        good = sy_dataset_batch(ctx, data, (t - 1) * p.batch, p.batch, &batch) == SY_OK &&
+               sy_session_step(session, &batch, 1, t, 0.03, 0, &m) == SY_OK;
+        printf("step %2d  loss %.4f\n", (int)t, m.total);
+    }
+    sy_batch_finish(&batch);
+    sy_session_destroy(&session);
+    sy_dataset_close(&data);
+    sy_tokenizer_close(&bytes);
+    sy_device_close(&device);
+    sy_config_finish(&config);
+    sy_ctx_destroy(&ctx);
+    return good ? 0 : 1;
+}
