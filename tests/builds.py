@@ -26,6 +26,11 @@ ROWS = [
      ['-Dopencl=disabled', '-Dvulkan=disabled', '-Db_sanitize=address,undefined', '-Dbuildtype=debugoptimized'],
      [GOLDEN, OPS_REF, ('test_data', ['{source}/tests/data']), ('test_safetensors', ['{source}/tests/data']),
       ('test_config', ['{source}/tests/data'])]),
+    ('clang, libFuzzer with ASan', 'clang',
+     ['-Dopencl=disabled', '-Dvulkan=disabled', '-Dsentencepiece=disabled', '-Dfuzz=true',
+      '-Db_sanitize=address,undefined', '-Db_lundef=false'],
+     [('fuzz_' + name, ['-max_total_time=5', '-verbosity=0', *seeds]) for name, seeds in (
+         ('safetensors', []), ('config', []), ('tokenizer', []), ('state', []))]),
 ]
 SUMMARY = re.compile(r'^(\d+) passed, (\d+) failed, (\d+) skipped$', re.M)
 
@@ -56,7 +61,7 @@ def run_test(source, folder, program, arguments):
     done = subprocess.run([path] + [a.format(source=source) for a in arguments], capture_output=True, text=True,
                           errors='replace', cwd=folder)
     found = SUMMARY.findall(done.stdout)
-    good = done.returncode == 0 and found and int(found[-1][0]) > 0
+    good = done.returncode == 0 and (program.startswith('fuzz_') or found and int(found[-1][0]) > 0)
     if not good:
         print('\n'.join('# ' + line for line in (done.stdout + done.stderr).rstrip().split('\n')[-30:]))
     return good

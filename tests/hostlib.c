@@ -611,7 +611,7 @@ int main(void)
     test_cache(&t);
     test_leftovers(&t);
     test_devices(&t);
-    printf("1..%u\n# %u passed, %u failed, %u skipped\n", t.done, t.done - t.failed - t.skipped, t.failed, t.skipped);
+    printf("1..%u\n%u passed, %u failed, %u skipped\n", t.done, t.done - t.failed - t.skipped, t.failed, t.skipped);
     sy_ctx_destroy(&t.ctx);
     return t.failed != 0;
 }
