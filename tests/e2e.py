@@ -142,6 +142,25 @@ def check_eval_and_generate(s, devices):
     s.ok(len(outputs) == 1, 'greedy decoding says the same on every device', outputs)
 
 
+def check_devices(s, devices):
+    """On every device: repeats and resumes to the same bits; the f32 loss curves of all devices agree."""
+    curves = {}
+    for device in devices:
+        name = device.replace(':', '')
+        f32 = ('--precision', 'f32')
+        first = train(s, name + '-a', 4, *f32, device=device)
+        train(s, name + '-b', 4, *f32, device=device)
+        train(s, name + '-c', 2, *f32, device=device)
+        resumed = train(s, name + '-c', 4, '--resume', *f32, device=device)
+        if not s.ok(first.returncode == 0 and resumed.returncode == 0, f'{device}: trains and resumes', first.stderr + resumed.stderr):
+            continue
+        s.ok(weights(s, name + '-a') == weights(s, name + '-b'), f'{device}: two runs, identical weights')
+        s.ok(weights(s, name + '-a') == weights(s, name + '-c'), f'{device}: resumed, identical weights')
+        curves[device] = [m['total'] for m in metrics(s, name + '-a')]
+    worst = max(abs(a - b) / abs(a) for curve in curves.values() for a, b in zip(curves['ref:0'], curve))
+    s.ok(worst < 1e-4, f'the same loss curve on {", ".join(curves)}: worst relative difference {worst:.1e}')
+
+
 def check_plan(s):
     for name, want in COUNTS.items():
         done = s.run('plan', '--model', os.path.join(s.source, 'configs', name + '.json'), '--json')
@@ -177,6 +196,7 @@ def main():
     check_inputs(s)
     check_model_directory(s)
     check_eval_and_generate(s, devices)
+    check_devices(s, devices)
     check_plan(s)
     check_signals(s)
     s.done()

@@ -11,7 +11,9 @@ static inline double sy_input_factor(const struct sy_router_input_args *p, const
     const struct sy_drop_rule d = {p->threshold, p->stream, p->stack, p->scale};
     const uint32_t row0 = p->stack != 0 ? c->row_dec : c->row_enc;
     switch (p->mode) {
-    case 1: return (double)sy_jitter(sy_random_bits(c->seed_lo, c->seed_hi, c->step, p->stream, 0, row0 + row, col), p->eps);
+    case 1:
+        return (double)sy_jitter(sy_random_bits(c->seed_lo, c->seed_hi, c->step, p->stream, 0, row0 + row, col),
+                                 p->eps);
     case 2: return sy_ld(jit, (uint64_t)row * p->dim + col);
     case 3: return sy_drop_factor(c, &d, 0, row, col);
     default: return 1.0;

@@ -41,8 +41,9 @@ static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 static uint64_t elements(const void *args, uint32_t i)
 {
     const struct sy_router_loss_args *p = args;
-    const uint64_t counts[] = {(uint64_t)p->rows * p->experts, p->rows, (uint64_t)p->groups * p->experts, p->rows,
-                               SY_STEP_ELEMENTS, 2 * (uint64_t)p->groups};
+    const uint64_t counts[] = {
+        (uint64_t)p->rows * p->experts, p->rows, (uint64_t)p->groups * p->experts, p->rows, SY_STEP_ELEMENTS,
+        2 * (uint64_t)p->groups};
     return counts[i];
 }
 

@@ -18,5 +18,4 @@ static void fill(const void *args, double *const *values, const uint64_t *counts
     sy_case_match(p->rows, p->k, p->slots, NULL, values[1], rng);
 }
 
-SY_OP_CASES(dispatch, cases, .fill = fill, .tolerance_f32 = 0, .tolerance_bf16 = 0,
-            .reason = "rows are copied");
+SY_OP_CASES(dispatch, cases, .fill = fill, .tolerance_f32 = 0, .tolerance_bf16 = 0, .reason = "rows are copied");

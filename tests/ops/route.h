@@ -70,7 +70,8 @@ static inline void sy_case_experts(enum sy_case_pattern pattern, uint32_t rows, 
 }
 
 /// slot [rows, k] and src [slots]: a random one-to-one match of some choices with the first slots; the rest is −1.
-static inline void sy_case_match(uint32_t rows, uint32_t k, uint32_t slots, double *slot, double *src, struct sy_rng *rng)
+static inline void sy_case_match(uint32_t rows, uint32_t k, uint32_t slots, double *slot, double *src,
+                                 struct sy_rng *rng)
 {
     const uint32_t choices = rows * k;
     uint32_t used = (choices < slots ? choices : slots) * 3 / 4, *order = malloc(choices * sizeof *order);

@@ -3,11 +3,16 @@
 #include "tests/ops/route.h"
 
 static const struct sy_route_choose_args cases[] = {
-    {.rows = 1, .experts = 1, .rounds = 1},     {.rows = 13, .experts = 2, .rounds = 2},
-    {.rows = 65, .experts = 5, .rounds = 4},    {.rows = 100, .experts = 8, .rounds = 1},
-    {.rows = 17, .experts = 33, .rounds = 2},   {.rows = 33, .experts = 64, .rounds = 4},
-    {.rows = 9, .experts = 300, .rounds = 3},   {.rows = 3, .experts = 2049, .rounds = 4},
-    {.rows = 40, .experts = 7, .rounds = 7},    {.rows = 20, .experts = 16, .rounds = 2},
+    {.rows = 1, .experts = 1, .rounds = 1},
+    {.rows = 13, .experts = 2, .rounds = 2},
+    {.rows = 65, .experts = 5, .rounds = 4},
+    {.rows = 100, .experts = 8, .rounds = 1},
+    {.rows = 17, .experts = 33, .rounds = 2},
+    {.rows = 33, .experts = 64, .rounds = 4},
+    {.rows = 9, .experts = 300, .rounds = 3},
+    {.rows = 3, .experts = 2049, .rounds = 4},
+    {.rows = 40, .experts = 7, .rounds = 7},
+    {.rows = 20, .experts = 16, .rounds = 2},
     {.rows = 5, .experts = 1, .rounds = 1, .sample = 1, .stream = 5},
     {.rows = 65, .experts = 5, .rounds = 1, .sample = 1, .stream = 6, .stack = 1},
     {.rows = 33, .experts = 64, .rounds = 1, .sample = 1, .stream = 7},

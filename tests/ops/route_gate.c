@@ -3,10 +3,14 @@
 #include "tests/ops/route.h"
 
 static const struct sy_route_gate_args cases[] = {
-    {.rows = 1, .experts = 1, .k = 1},     {.rows = 13, .experts = 4, .k = 1},
-    {.rows = 65, .experts = 5, .k = 1},    {.rows = 300, .experts = 64, .k = 1},
-    {.rows = 20, .experts = 2049, .k = 1}, {.rows = 33, .experts = 7, .k = 7},
-    {.rows = 13, .experts = 2, .k = 2, .kind = 1}, {.rows = 100, .experts = 16, .k = 2, .kind = 1},
+    {.rows = 1, .experts = 1, .k = 1},
+    {.rows = 13, .experts = 4, .k = 1},
+    {.rows = 65, .experts = 5, .k = 1},
+    {.rows = 300, .experts = 64, .k = 1},
+    {.rows = 20, .experts = 2049, .k = 1},
+    {.rows = 33, .experts = 7, .k = 7},
+    {.rows = 13, .experts = 2, .k = 2, .kind = 1},
+    {.rows = 100, .experts = 16, .k = 2, .kind = 1},
     {.rows = 700, .experts = 3, .k = 2, .kind = 1},
 };
 

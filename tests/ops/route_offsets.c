@@ -3,8 +3,8 @@
 #include "tests/ops.h"
 
 static const struct sy_route_offsets_args cases[] = {
-    {.groups = 1, .experts = 1},   {.groups = 3, .experts = 4},  {.groups = 13, .experts = 17},
-    {.groups = 1, .experts = 65},  {.groups = 7, .experts = 300}, {.groups = 40, .experts = 8},
+    {.groups = 1, .experts = 1},    {.groups = 3, .experts = 4},   {.groups = 13, .experts = 17},
+    {.groups = 1, .experts = 65},   {.groups = 7, .experts = 300}, {.groups = 40, .experts = 8},
     {.groups = 2, .experts = 2049}, {.groups = 5, .experts = 6},
 };
 

@@ -3,20 +3,20 @@
 // capacity 1 to never full, more experts than local counters, everything to one expert, padding.
 #include "tests/ops/route.h"
 
-#define ROW(r, g, e, rounds_, kind_, c)                                                                               \
-    {                                                                                                                 \
-        .rows = r, .group = g, .groups = ((r) + (g) - 1) / (g), .experts = e, .rounds = rounds_,                      \
-        .k = (kind_) == 1 ? 1 : rounds_, .kind = kind_, .capacity = c                                                 \
+#define ROW(r, g, e, rounds_, kind_, c)                                                        \
+    {                                                                                          \
+        .rows = r, .group = g, .groups = ((r) + (g)-1) / (g), .experts = e, .rounds = rounds_, \
+        .k = (kind_) == 1 ? 1 : rounds_, .kind = kind_, .capacity = c                          \
     }
 
 static const struct sy_route_place_args cases[] = {
-    ROW(1, 1, 1, 1, 0, 1),      ROW(13, 13, 4, 1, 0, 2),     ROW(36, 10, 4, 1, 0, 2),     ROW(100, 100, 8, 1, 0, 8),
-    ROW(100, 1, 3, 1, 0, 1),    ROW(300, 128, 16, 1, 0, 9),  ROW(500, 500, 40, 1, 0, 500), ROW(130, 65, 100, 1, 0, 1),
-    ROW(64, 64, 2049, 1, 0, 1), ROW(1000, 1000, 7, 1, 0, 90), ROW(257, 300, 33, 1, 0, 4),  ROW(90, 30, 5, 1, 0, 6),
-    ROW(13, 13, 2, 2, 0, 3),    ROW(65, 17, 5, 2, 0, 3),     ROW(300, 100, 64, 2, 0, 2),  ROW(200, 200, 8, 2, 0, 20),
-    ROW(90, 30, 40, 2, 0, 4),   ROW(128, 64, 6, 2, 0, 64),   ROW(1, 1, 1, 1, 1, 1),       ROW(13, 13, 4, 4, 1, 2),
-    ROW(65, 17, 5, 4, 1, 2),    ROW(300, 128, 16, 4, 1, 4),  ROW(500, 500, 40, 4, 1, 9),  ROW(130, 65, 300, 4, 1, 1),
-    ROW(90, 30, 3, 3, 1, 5),    ROW(256, 256, 33, 2, 1, 256), ROW(77, 1, 6, 4, 1, 1),     ROW(40, 40, 2049, 4, 1, 1),
+    ROW(1, 1, 1, 1, 0, 1),      ROW(13, 13, 4, 1, 0, 2),      ROW(36, 10, 4, 1, 0, 2),      ROW(100, 100, 8, 1, 0, 8),
+    ROW(100, 1, 3, 1, 0, 1),    ROW(300, 128, 16, 1, 0, 9),   ROW(500, 500, 40, 1, 0, 500), ROW(130, 65, 100, 1, 0, 1),
+    ROW(64, 64, 2049, 1, 0, 1), ROW(1000, 1000, 7, 1, 0, 90), ROW(257, 300, 33, 1, 0, 4),   ROW(90, 30, 5, 1, 0, 6),
+    ROW(13, 13, 2, 2, 0, 3),    ROW(65, 17, 5, 2, 0, 3),      ROW(300, 100, 64, 2, 0, 2),   ROW(200, 200, 8, 2, 0, 20),
+    ROW(90, 30, 40, 2, 0, 4),   ROW(128, 64, 6, 2, 0, 64),    ROW(1, 1, 1, 1, 1, 1),        ROW(13, 13, 4, 4, 1, 2),
+    ROW(65, 17, 5, 4, 1, 2),    ROW(300, 128, 16, 4, 1, 4),   ROW(500, 500, 40, 4, 1, 9),   ROW(130, 65, 300, 4, 1, 1),
+    ROW(90, 30, 3, 3, 1, 5),    ROW(256, 256, 33, 2, 1, 256), ROW(77, 1, 6, 4, 1, 1),       ROW(40, 40, 2049, 4, 1, 1),
 };
 
 static void fill(const void *args, double *const *values, const uint64_t *counts, struct sy_step *step,

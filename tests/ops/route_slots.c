@@ -2,13 +2,16 @@
 // route_slots: dropped choices, padding, more slots than choices and fewer, no used slot at all.
 #include "tests/ops/route.h"
 
-#define ROW(r, k_, g, e, c, s) {.rows = r, .k = k_, .group = g, .experts = e, .capacity = c, .slots = s}
+#define ROW(r, k_, g, e, c, s)                                                  \
+    {                                                                           \
+        .rows = r, .k = k_, .group = g, .experts = e, .capacity = c, .slots = s \
+    }
 
 static const struct sy_route_slots_args cases[] = {
-    ROW(1, 1, 1, 1, 1, 1),         ROW(13, 1, 13, 4, 2, 8),     ROW(36, 1, 10, 4, 2, 32),
+    ROW(1, 1, 1, 1, 1, 1),         ROW(13, 1, 13, 4, 2, 8),       ROW(36, 1, 10, 4, 2, 32),
     ROW(65, 2, 17, 5, 3, 60),      ROW(100, 1, 100, 8, 100, 100), ROW(300, 1, 128, 16, 9, 300),
-    ROW(30, 7, 15, 7, 4, 56),      ROW(90, 2, 30, 40, 4, 180),  ROW(20, 1, 20, 3, 50, 200),
-    ROW(1000, 1, 500, 6, 70, 840), ROW(64, 1, 16, 2049, 1, 64), ROW(12, 1, 6, 4, 2, 16),
+    ROW(30, 7, 15, 7, 4, 56),      ROW(90, 2, 30, 40, 4, 180),    ROW(20, 1, 20, 3, 50, 200),
+    ROW(1000, 1, 500, 6, 70, 840), ROW(64, 1, 16, 2049, 1, 64),   ROW(12, 1, 6, 4, 2, 16),
 };
 
 // Places as route_place and route_take leave them, and the offsets that follow from them.

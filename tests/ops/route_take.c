@@ -2,12 +2,15 @@
 // route_take: expert choice; capacity below, at and above the tokens of a group, ties, padding, short last groups.
 #include "tests/ops/route.h"
 
-#define ROW(r, g, e, c) {.rows = r, .group = g, .groups = ((r) + (g) - 1) / (g), .experts = e, .capacity = c}
+#define ROW(r, g, e, c)                                                                   \
+    {                                                                                     \
+        .rows = r, .group = g, .groups = ((r) + (g)-1) / (g), .experts = e, .capacity = c \
+    }
 
 static const struct sy_route_take_args cases[] = {
-    ROW(1, 1, 1, 1),     ROW(13, 13, 4, 3),  ROW(36, 10, 4, 2),   ROW(100, 100, 8, 100), ROW(65, 17, 5, 17),
-    ROW(70, 30, 3, 40),  ROW(300, 300, 2, 150), ROW(40, 40, 33, 1), ROW(20, 1, 6, 1),     ROW(128, 64, 16, 8),
-    ROW(50, 25, 300, 1), ROW(90, 45, 7, 12),
+    ROW(1, 1, 1, 1),    ROW(13, 13, 4, 3),   ROW(36, 10, 4, 2),     ROW(100, 100, 8, 100),
+    ROW(65, 17, 5, 17), ROW(70, 30, 3, 40),  ROW(300, 300, 2, 150), ROW(40, 40, 33, 1),
+    ROW(20, 1, 6, 1),   ROW(128, 64, 16, 8), ROW(50, 25, 300, 1),   ROW(90, 45, 7, 12),
 };
 
 static void fill(const void *args, double *const *values, const uint64_t *counts, struct sy_step *step,

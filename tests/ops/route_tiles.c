@@ -3,10 +3,10 @@
 #include "tests/ops.h"
 
 static const struct sy_route_tiles_args cases[] = {
-    {.experts = 1, .tile_rows = 64, .tiles = 2},   {.experts = 4, .tile_rows = 16, .tiles = 40},
-    {.experts = 17, .tile_rows = 48, .tiles = 40}, {.experts = 65, .tile_rows = 1, .tiles = 6500},
+    {.experts = 1, .tile_rows = 64, .tiles = 2},     {.experts = 4, .tile_rows = 16, .tiles = 40},
+    {.experts = 17, .tile_rows = 48, .tiles = 40},   {.experts = 65, .tile_rows = 1, .tiles = 6500},
     {.experts = 300, .tile_rows = 64, .tiles = 900}, {.experts = 2049, .tile_rows = 48, .tiles = 6200},
-    {.experts = 6, .tile_rows = 13, .tiles = 60},  {.experts = 5, .tile_rows = 64, .tiles = 7},
+    {.experts = 6, .tile_rows = 13, .tiles = 60},    {.experts = 5, .tile_rows = 64, .tiles = 7},
 };
 
 static void fill(const void *args, double *const *values, const uint64_t *counts, struct sy_step *step,

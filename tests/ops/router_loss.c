@@ -2,18 +2,18 @@
 // router_loss: short last groups, groups without tokens, everything to one expert, each loss switched off.
 #include "tests/ops/route.h"
 
-#define ROW(r, g, e, k_, kind_, s, aux, z)                                                                            \
-    {                                                                                                                 \
-        .rows = r, .group = g, .groups = ((r) + (g) - 1) / (g), .experts = e, .k = k_, .kind = kind_, .stack = s,     \
-        .aux_coef = aux, .z_coef = z                                                                                  \
+#define ROW(r, g, e, k_, kind_, s, aux, z)                                                                      \
+    {                                                                                                           \
+        .rows = r, .group = g, .groups = ((r) + (g)-1) / (g), .experts = e, .k = k_, .kind = kind_, .stack = s, \
+        .aux_coef = aux, .z_coef = z                                                                            \
     }
 
 static const struct sy_router_loss_args cases[] = {
-    ROW(1, 1, 1, 1, 0, 0, 0.01f, 0.001f), ROW(13, 13, 4, 1, 0, 1, 0.01f, 0.1f),
-    ROW(36, 10, 4, 1, 0, 0, 0.05f, 0.0f), ROW(65, 17, 5, 2, 1, 1, 0.01f, 0.001f),
+    ROW(1, 1, 1, 1, 0, 0, 0.01f, 0.001f),    ROW(13, 13, 4, 1, 0, 1, 0.01f, 0.1f),
+    ROW(36, 10, 4, 1, 0, 0, 0.05f, 0.0f),    ROW(65, 17, 5, 2, 1, 1, 0.01f, 0.001f),
     ROW(300, 128, 16, 1, 0, 0, 0.01f, 0.1f), ROW(100, 100, 33, 2, 1, 0, 1.0f, 0.0f),
-    ROW(70, 30, 3, 3, 0, 1, 0.0f, 0.1f), ROW(20, 20, 300, 1, 0, 0, 0.01f, 0.0f),
-    ROW(500, 500, 8, 1, 0, 1, 0.01f, 1.0f), ROW(24, 12, 7, 7, 0, 0, 0.0f, 0.0f),
+    ROW(70, 30, 3, 3, 0, 1, 0.0f, 0.1f),     ROW(20, 20, 300, 1, 0, 0, 0.01f, 0.0f),
+    ROW(500, 500, 8, 1, 0, 1, 0.01f, 1.0f),  ROW(24, 12, 7, 7, 0, 0, 0.0f, 0.0f),
     ROW(30, 30, 2049, 1, 0, 0, 0.02f, 0.1f), ROW(64, 16, 64, 2, 1, 0, 0.0f, 0.0f),
 };
 
