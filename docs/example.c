@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // example.c: trains a Switch Transformer on a text file through the public API.
-//   cc example.c $(pkg-config --cflags --libs switchyard) && ./a.out config.json text.txt
+//   cc -D_GNU_SOURCE example.c $(pkg-config --cflags --libs --static switchyard) && ./a.out config.json text.txt
 #include <stdio.h>
 
 #include "engine/session.h"
