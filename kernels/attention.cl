@@ -11,7 +11,7 @@
 
 #if WG == 1
 // One tile of the running softmax: s becomes p = exp(s − max), and max, sum and o follow the new maximum.
-static inline void softmax_tile(float *s, float *o, float16 *row_max, float16 *row_sum, uint rows, uint dim)
+ATT_INLINE void softmax_tile(float *s, float *o, float16 *row_max, float16 *row_sum, uint rows, uint dim)
 {
     float16 top = *row_max;
     for (uint r = 0; r < rows; ++r) {
@@ -81,7 +81,7 @@ KERNEL void attention(__global const T *restrict q, __global const T *restrict k
 #else
 // One row of the running softmax: p = exp(s − max), multiplied by its dropout factors in `keep`.
 // stats = running maximum, running sum, and by how much older sums shrink.
-static inline void softmax_row(__local float *s, const __local float *keep, __local float *stats, bool dropped)
+ATT_INLINE void softmax_row(__local float *s, const __local float *keep, __local float *stats, bool dropped)
 {
     float top = stats[0], sum = 0.0f;
     for (uint j = 0; j < ATT_TILE; ++j)

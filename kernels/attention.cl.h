@@ -10,6 +10,10 @@
 #define SY_ATTENTION_CL_H
 #include "philox.h"
 
+// Forced: private arrays must stay in registers, and PoCL 3.1 loses the writes of a helper that is left a call between
+// two barriers.
+#define ATT_INLINE __attribute__((always_inline)) static inline
+
 #define ATT_TILE 32u  // rows of the walked side in one tile; on GPUs also the side of every tile
 #define ATT_LANES 16u // = SY_REL_BLOCK
 
@@ -24,7 +28,7 @@
 #define ATT_LANE_IDS ((uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
 
 // e^x to about 1 ulp for x ≤ 88; 0 below −87. Written out because exp(float16) falls apart into 16 calls on some drivers.
-static inline float16 att_exp(float16 x)
+ATT_INLINE float16 att_exp(float16 x)
 {
     const float16 y = clamp(x, -88.0f, 88.0f);
     const float16 n = (y * 1.44269504f + 12582912.0f) - 12582912.0f; // nearest integer: contraction is off
@@ -43,7 +47,7 @@ struct att_bits {
 };
 
 // sy_philox() of philox.h on 16 counters at once.
-static inline struct att_bits att_philox(uint16 c0, uint16 c1, uint16 c2, uint16 c3, uint k0, uint k1)
+ATT_INLINE struct att_bits att_philox(uint16 c0, uint16 c1, uint16 c2, uint16 c3, uint k0, uint k1)
 {
     for (uint round = 0u; round < 10u; ++round) {
         const uint16 hi0 = mul_hi((uint16)0xD2511F53u, c0), lo0 = 0xD2511F53u * c0;
@@ -59,16 +63,16 @@ static inline struct att_bits att_philox(uint16 c0, uint16 c1, uint16 c2, uint16
     return r;
 }
 
-static inline float16 att_kept(uint16 bits, uint threshold, float scale)
+ATT_INLINE float16 att_kept(uint16 bits, uint threshold, float scale)
 {
     return select((float16)scale, (float16)0.0f, bits < threshold);
 }
 
 // Dimensions are padded with zeros to whole steps of 8 in private arrays.
-static inline uint att_padded(uint n) { return (n + 7u) / 8u * 8u; }
+ATT_INLINE uint att_padded(uint n) { return (n + 7u) / 8u * 8u; }
 
 // to[d][lane] = x[lane][d]; lanes from `rows` on are zero.
-static inline void att_load_lanes(float *to, const __global T *x, uint stride, uint rows, uint dim)
+ATT_INLINE void att_load_lanes(float *to, const __global T *x, uint stride, uint rows, uint dim)
 {
     for (uint i = 0; i < att_padded(dim); ++i)
         vstore16((float16)0.0f, i, to);
@@ -78,7 +82,7 @@ static inline void att_load_lanes(float *to, const __global T *x, uint stride, u
 }
 
 // x[lane][d] = from[d][lane] for the first `rows` lanes.
-static inline void att_store_lanes(const float *from, __global T *x, uint stride, uint rows, uint dim)
+ATT_INLINE void att_store_lanes(const float *from, __global T *x, uint stride, uint rows, uint dim)
 {
     for (uint r = 0; r < rows; ++r)
         for (uint d = 0; d < dim; ++d)
@@ -86,7 +90,7 @@ static inline void att_store_lanes(const float *from, __global T *x, uint stride
 }
 
 // to[r][d] = x[r][d] as f32; zeros up to whole steps of 8 both ways.
-static inline void att_load_rows(float *to, const __global T *x, uint stride, uint rows, uint dim)
+ATT_INLINE void att_load_rows(float *to, const __global T *x, uint stride, uint rows, uint dim)
 {
     const uint padded = att_padded(dim);
     for (uint r = 0; r < rows; ++r, to += ATT_PITCH, x += stride) {
@@ -104,7 +108,7 @@ static inline void att_load_rows(float *to, const __global T *x, uint stride, ui
 }
 
 // s[r] = Σ_d lanes[d] · tile[r][d]
-static inline void att_dot(float *s, const float *lanes, const float *tile, uint rows, uint dim)
+ATT_INLINE void att_dot(float *s, const float *lanes, const float *tile, uint rows, uint dim)
 {
     const uint padded = att_padded(dim);
     for (uint r = 0; r < rows; r += 8u, tile += 8u * ATT_PITCH) {
@@ -126,7 +130,7 @@ static inline void att_dot(float *s, const float *lanes, const float *tile, uint
 }
 
 // sum[d] += Σ_r w[r] · tile[r][d]
-static inline void att_accumulate(float *sum, const float *w, const float *tile, uint rows, uint dim)
+ATT_INLINE void att_accumulate(float *sum, const float *w, const float *tile, uint rows, uint dim)
 {
     for (uint d = 0; d < dim; d += 8u, tile += 8u) {
         float16 s0 = vload16(d, sum), s1 = vload16(d + 1u, sum), s2 = vload16(d + 2u, sum), s3 = vload16(d + 3u, sum);
@@ -152,14 +156,14 @@ static inline void att_accumulate(float *sum, const float *w, const float *tile,
 // Along a tile the bias index changes by one per row and per lane, so tile row r, lane l finds its value at
 // window[ATT_TILE − 1 − r + l]. `at` is the index of row 0, lane 0; `step` the change per lane (−1: queries, 1: keys).
 // Clamped: positions outside the table belong to rows or keys that do not exist.
-static inline void att_bias_window(float *window, const __global float *rel, int at, int step, uint span)
+ATT_INLINE void att_bias_window(float *window, const __global float *rel, int at, int step, uint span)
 {
     for (int y = 0; y < (int)(ATT_TILE + ATT_LANES); ++y)
         window[y] = rel[clamp(at + step * (y + 1 - (int)ATT_TILE), 0, (int)span - 1)];
 }
 
 // Bias and masks of a score tile whose lanes are queries and whose rows are keys. `mask` points at key j0's entry.
-static inline void att_mask_keys(float *s, const float *window, const __global int *mask, uint rows, uint query, uint j0,
+ATT_INLINE void att_mask_keys(float *s, const float *window, const __global int *mask, uint rows, uint query, uint j0,
                                  const struct sy_attention_args *p)
 {
     const bool diagonal = p->causal && j0 + rows - 1u > query;
@@ -177,7 +181,7 @@ static inline void att_mask_keys(float *s, const float *window, const __global i
 }
 
 // keep[r][lane]: dropout factor of query row i0 + lane and key j0 + r.
-static inline void att_keep_keys(float *keep, uint rows, uint plane, uint i0, uint j0,
+ATT_INLINE void att_keep_keys(float *keep, uint rows, uint plane, uint i0, uint j0,
                                  const struct sy_attention_args *p, __constant struct sy_step *c)
 {
     for (uint r = 0; r < rows; r += 4u) {
@@ -191,7 +195,7 @@ static inline void att_keep_keys(float *keep, uint rows, uint plane, uint i0, ui
 }
 
 // Whether any of the keys is unmasked; a tile of padding is skipped whole.
-static inline bool att_any(const __global int *mask, uint n)
+ATT_INLINE bool att_any(const __global int *mask, uint n)
 {
     int any = 0;
     for (uint j = 0; j < n; ++j)
@@ -210,7 +214,7 @@ static inline bool att_any(const __global int *mask, uint n)
 #define ATT_BUSY(t) (WG <= 64 || ATT_ID(t) < 64u)
 
 // to[r][d] = x[r][d] for a 32×32 tile; zeros beyond `rows` and `cols`.
-static inline void att_load_tile(__local float *to, const __global T *x, uint stride, uint rows, uint cols, uint lid)
+ATT_INLINE void att_load_tile(__local float *to, const __global T *x, uint stride, uint rows, uint cols, uint lid)
 {
     for (uint e = lid; e < ATT_TILE * ATT_TILE; e += WG) {
         const uint r = e / ATT_TILE, d = e % ATT_TILE;
@@ -219,7 +223,7 @@ static inline void att_load_tile(__local float *to, const __global T *x, uint st
 }
 
 // s[4y+z] += Σ_x a[(r0+8y)·a_row + x·a_step] · b[(c0+8z)·b_col + x·b_step]
-static inline void att_block(float *s, const __local float *a, uint a_row, uint a_step, const __local float *b,
+ATT_INLINE void att_block(float *s, const __local float *a, uint a_row, uint a_step, const __local float *b,
                              uint b_col, uint b_step, uint id)
 {
     a += id / 8u * a_row;
@@ -239,7 +243,7 @@ static inline void att_block(float *s, const __local float *a, uint a_row, uint 
 #define ATT_MUL_T(s, a, b, t) att_block(s, a, 1u, ATT_PITCH, b, 1u, ATT_PITCH, ATT_ID(t))
 
 // Score of query i and key j with bias and masks; `dot` is q·k, `rel` the head's row, `mask` the sequence's.
-static inline float att_score(float dot, uint i, uint j, uint position, const __global float *rel,
+ATT_INLINE float att_score(float dot, uint i, uint j, uint position, const __global float *rel,
                               const __global int *mask, const struct sy_attention_args *p)
 {
     const bool seen = i < p->tq && j < p->tk && (!p->causal || j <= i + position);
@@ -251,7 +255,7 @@ static inline float att_score(float dot, uint i, uint j, uint position, const __
 }
 
 // keep[i][j] (pitch ATT_PITCH): dropout factors of a tile; 1 where there is no dropout.
-static inline void att_keep_tile(__local float *keep, uint plane, uint i0, uint j0, uint lid,
+ATT_INLINE void att_keep_tile(__local float *keep, uint plane, uint i0, uint j0, uint lid,
                                  const struct sy_attention_args *p, __constant struct sy_step *c)
 {
     for (uint e = lid; e < ATT_TILE * ATT_TILE / 4u; e += WG) {

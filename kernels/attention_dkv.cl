@@ -13,7 +13,7 @@
 
 #if WG == 1
 // keep[r][lane]: dropout factor of query row i0 + r and key j0 + lane. One Philox call on 16 counters serves 4 query rows.
-static inline void keep_queries(float *keep, uint rows, uint plane, uint i0, uint j0, const struct sy_attention_args *p,
+ATT_INLINE void keep_queries(float *keep, uint rows, uint plane, uint i0, uint j0, const struct sy_attention_args *p,
                                 __constant struct sy_step *c)
 {
     const uint16 quad = ATT_LANE_IDS & 3u, row = ATT_LANE_IDS >> 2;
@@ -32,7 +32,7 @@ static inline void keep_queries(float *keep, uint rows, uint plane, uint i0, uin
 
 // s becomes p with dropout, dp becomes ds. Lanes are keys; first: query row 0 of the tile, as the keys count;
 // stats: (lse, delta) of its rows; seen: 0 in the lanes of masked keys.
-static inline void tile_grads(float *s, float *dp, const float *keep, const float *window, const __global float *stats,
+ATT_INLINE void tile_grads(float *s, float *dp, const float *keep, const float *window, const __global float *stats,
                               uint rows, uint first, uint j0, int16 seen, const struct sy_attention_args *p)
 {
     for (uint r = 0; r < rows; ++r) {

@@ -13,7 +13,7 @@
 
 #if WG == 1
 // s becomes ds; lanes are queries, `row_lse` and `delta` theirs.
-static inline void tile_ds(float *s, const float *dp, const float *keep, float16 row_lse, float16 delta, uint rows)
+ATT_INLINE void tile_ds(float *s, const float *dp, const float *keep, float16 row_lse, float16 delta, uint rows)
 {
     for (uint r = 0; r < rows; ++r) {
         const float16 prob = att_exp(vload16(r, s) - row_lse);
@@ -22,7 +22,7 @@ static inline void tile_ds(float *s, const float *dp, const float *keep, float16
 }
 
 // Adds a tile's diagonals to the block's row of drel; `at` is the index of row 0, lane 0 (see att_bias_window).
-static inline void add_diagonals(__global float *drel, const float *ds, uint rows, int at, uint span)
+ATT_INLINE void add_diagonals(__global float *drel, const float *ds, uint rows, int at, uint span)
 {
     float window[ATT_TILE + ATT_LANES];
     for (uint y = 0; y < ATT_TILE + ATT_LANES; ++y)

@@ -55,8 +55,8 @@ inline VUS bf16_round_v(VF f)
     return V_TO_US(select(r, nan, (b & 0x7fffffffu) > 0x7f800000u));
 }
 
-// PoCL's vstore of ushort writes lane by lane; an assignment through a type with the alignment of one element is a single
-// store. (Its vload is fine; other devices keep the builtin.)
+// PoCL's vstore of ushort writes lane by lane; an assignment through a type with the alignment of one element is a
+// single store. (Its vload is fine; other devices keep the builtin.)
 #if WG == 1
 typedef VUS VUS_ANYWHERE __attribute__((aligned(2)));
 #define V_STORE_US(v, p) (*(__global VUS_ANYWHERE *)(p) = (v))

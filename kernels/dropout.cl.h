@@ -60,8 +60,8 @@ inline struct drop_row ffn_row(__constant const struct sy_step *c, const struct 
 }
 
 #if DROP_VECS == 4
-// Upper and lower halves of a · b. Even and odd lanes are multiplied as 64-bit numbers, which a CPU does in one instruction
-// each, where the 32-bit mul_hi takes a dozen.
+// Upper and lower halves of a · b. Even and odd lanes are multiplied as 64-bit numbers, which a CPU does in one
+// instruction each, where the 32-bit mul_hi takes a dozen.
 #define V_AS_UL SY_CAT(as_ulong, DROP_HALF)
 inline void drop_mul(uint a, VU b, VU *hi, VU *lo)
 {

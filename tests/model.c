@@ -332,7 +332,7 @@ static void run_learning(struct suite *x, struct sy_device *device, enum sy_prec
     enum sy_status status = SY_OK;
     uint64_t t = 1;
     for (; s != NULL && t <= 60 && status == SY_OK; ++t) {
-        status = sy_session_step(s, &x->data[0], 1, t, 0.02, SEED, t == 1 ? &first : &m);
+        status = sy_session_step(s, &x->data[0], 1, t, 0.04, SEED, t == 1 ? &first : &m);
         if (status == SY_OK && t > 1 && m.loss_ce < 0.1)
             break;
     }
