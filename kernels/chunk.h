@@ -14,6 +14,8 @@
 // over rows take several rows a trip and work-groups take few columns.
 #define SY_UNROLL 8u          // rows of one trip
 #define SY_BLOCK_ROWS 8192u   // rmsnorm_dw: most rows of a block
-#define SY_NARROW 16u   // sum_rows: with fewer columns a whole work-group sums one column
+// sum_rows: with fewer columns a whole work-group sums one column. Not on CPUs, where there is nobody to share it with
+// (and where PoCL 7 runs the kernel's second half twice when both ways are compiled in).
+#define SY_NARROW(wg) ((wg) == 1u ? 0u : 16u)
 
 #endif

@@ -14,8 +14,9 @@ KERNEL void combine_dh(__global const T *restrict dy, __global const int *restri
     for (uint s = first; s < first + count; ++s) {
         const int source = src[s];
         const bool used = source >= 0;
-        const uint from = used ? (uint)source / p.k * p.dim : 0u, to = s * p.dim;
-        const float g = used ? gate[source] : 0.0f;
+        const uint place = used ? (uint)source : 0u; // in range even where a compiler loads before it asks
+        const uint from = place / p.k * p.dim, to = s * p.dim;
+        const float g = used ? gate[place] : 0.0f;
         if (used) {
             for (uint i = lid * VEC; i < vectors; i += WG * VEC)
                 T_STV(dh, to + i, g * T_LDV(dy, from + i));

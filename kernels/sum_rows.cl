@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // sum_rows: y[j] = scale · Σ_p part[p][j], added to y[j] when p.accumulate.
 //   part [parts, n] f32 · y [n] f32
-// Launch: n < SY_NARROW: one work-group sums one column; else one work-group sums SY_COLS(WG) columns.
+// Launch: n < SY_NARROW(WG): one work-group sums one column; else one work-group sums SY_COLS(WG) columns.
 // Determinism: a fixed order given n, parts and WG; wide sums run over p in ascending order.
 #include "common.cl.h"
 #include "chunk.h"
@@ -57,9 +57,9 @@ inline void put(__global float *y, float sum, const struct sy_sum_rows_args p)
 
 KERNEL void sum_rows(__global const float *restrict part, __global float *restrict y, const struct sy_sum_rows_args p)
 {
-    GROUP_GUARD(p.n < SY_NARROW ? p.n : SY_PIECES(p.n, SY_COLS(WG)));
+    GROUP_GUARD(p.n < SY_NARROW(WG) ? p.n : SY_PIECES(p.n, SY_COLS(WG)));
     const uint lid = LOCAL_ID;
-    const bool narrow = p.n < SY_NARROW;
+    const bool narrow = p.n < SY_NARROW(WG);
     LOCAL_SCRATCH(scratch);
 
     float sum = 0.0f;

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // sum_rows: y[j] = scale · Σ_p part[p][j], added to y[j] when p.accumulate.
 //   part [parts, n] f32 · y [n] f32
-// Launch: n < SY_NARROW: one work-group sums one column; else one work-group sums SY_COLS(WG) columns.
+// Launch: n < SY_NARROW(WG): one work-group sums one column; else one work-group sums SY_COLS(WG) columns.
 // Determinism: a fixed order given n, parts and WG; wide sums run over p in ascending order.
 #include "common.glsl"
 #include "chunk.h"
@@ -30,7 +30,7 @@ void put(uint j, float sum) { y[j] = p.accumulate != 0u ? y[j] + p.scale * sum :
 
 void main()
 {
-    const bool narrow = p.n < SY_NARROW;
+    const bool narrow = p.n < SY_NARROW(WG);
     GROUP_GUARD(narrow ? p.n : SY_PIECES(p.n, SY_COLS(WG)));
     const uint lid = LOCAL_ID;
 

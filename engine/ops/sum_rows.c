@@ -18,7 +18,7 @@ static void ref(const void *args, const struct sy_ref_tensor *b)
 static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 {
     const struct sy_sum_rows_args *p = args;
-    return p->n < SY_NARROW ? p->n : sy_ceil_div(p->n, SY_COLS(knobs->wg));
+    return p->n < SY_NARROW(knobs->wg) ? p->n : sy_ceil_div(p->n, SY_COLS(knobs->wg));
 }
 
 static uint64_t elements(const void *args, uint32_t i)

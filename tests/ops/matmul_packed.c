@@ -21,6 +21,9 @@ static const struct sy_matmul_args cases[] = {
     DENSE(100, 129, 271, 0, -2.5f),
     DENSE(131, 70, 530, 1, 0.7f),
     DENSE(3, 257, 96, 0, 1.0f),
+    DENSE(20, 128, 128, 0, 1.0f),
+    DENSE(14, 130, 128, 0, 0.0883883f),
+    DENSE(20, 128, 136, 0, 1.0f),
     DENSE(257, 8, 128, 0, 1.0f),
     DENSE(1200, 260, 9, 0, 1.0f), // enough tiles for groups of 8 panels
     DENSE(700, 132, 9, 1, 1.0f),  // … of 4

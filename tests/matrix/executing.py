@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""executing.py: rows that run kernels: every OpenCL and Vulkan implementation that can run without a GPU.
+
+Each runs the op suite, the golden models and a short training, and checks the trained losses against those of `ref`.
+"""
+import json
+import os
+import re
+import subprocess
+import time
+
+from drivers import intel_cpu, swiftshader
+from row import Cell, Outcome, Row, Unavailable, from_summary
+
+STEPS = 12
+# Losses of one run on two devices, f32, relative: rounding differs in the last bits and grows step by step.
+CURVE_TOLERANCE = 1e-4
+TRAINING = ['--src-len', '32', '--tgt-len', '16', '--batch-tokens', '128', '--steps', str(STEPS), '--schedule', 'constant',
+            '--lr', '0.01', '--precision', 'f32']
+# What the issue calls an imagined device; docs/env.md explains each.
+SMALL = {'SY_FORCE_SHARED': '16K', 'SY_FORCE_MAX_WG': '128', 'SY_FORCE_MAX_BINDINGS': '8', 'SY_FORCE_MAX_BINDING': '128M',
+         'SY_FORCE_MAX_ALLOC': '1M', 'SY_FORCE_MAX_GROUPS': '100', 'SY_FORCE_OFFSET_ALIGN': '256'}
+
+
+class Place:
+    """Where a row's programs run: on this machine, or inside the Debian-testing root."""
+
+    def __init__(self, context, inside, env):
+        self.context, self.inside, self.env = context, inside, env
+
+    def prepare(self):
+        if self.inside:
+            self.context.root.build()
+        self.build = '/build' if self.inside else self.context.build
+        self.source = '/src' if self.inside else self.context.source
+
+    def run(self, *command, env=None, timeout=600):
+        """Gives (output, exit status, seconds)."""
+        started = time.monotonic()
+        env = {'SY_NO_CACHE': '1', **self.env, **(env or {})}
+        if self.inside:
+            line = ' '.join("'" + part + "'" for part in command)
+            done = self.context.root.run(line, timeout=timeout, env=env)
+            return done.stdout, done.returncode, time.monotonic() - started
+        try:
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace',
+                                  timeout=timeout, env={**os.environ, **env}, check=False)
+            return done.stdout, done.returncode, time.monotonic() - started
+        except subprocess.TimeoutExpired as late:
+            text = (late.stdout or b'').decode(errors='replace') + f'\nno end after {timeout} s\n'
+            return text, 124, time.monotonic() - started
+
+    def program(self, name):
+        return f'{self.build}/{name}'
+
+    def scratch(self, name):
+        """A folder for files, as the programs see it, and as this script does."""
+        if self.inside:
+            seen, here = f'/build/matrix/{name}', f'{self.context.root.folder}/build/matrix/{name}'
+        else:
+            seen = here = os.path.join(self.context.scratch, name)
+        os.makedirs(here, exist_ok=True)
+        return seen, here
+
+
+# ---- what a row checks ---------------------------------------------------------------------------------------------
+
+def device_of(place, wanted):
+    """(id, 'name, driver') of the first device whose backend is `wanted`."""
+    output, code, _ = place.run(place.program('apps/switchyard-devices'), '--json')
+    try:
+        found = [d for d in json.loads(output[output.index('['):]) if d['id'].startswith(wanted + ':')]
+    except (ValueError, KeyError):
+        raise Unavailable(f'switchyard-devices gave no list (status {code}): ' + output[-300:]) from None
+    if not found:
+        raise Unavailable(f'no {wanted} device was found')
+    return found[0]['id'], found[0]
+
+
+def tests(place, name, *arguments, env=None, timeout=600):
+    output, code, seconds = place.run(place.program('tests/test_' + name), *arguments, env=env, timeout=timeout)
+    return from_summary(output, code, seconds)
+
+
+def model_config(path):
+    """A small Switch model, as the tests of the programs use it: both kinds of block, jitter, dropout, dropped tokens."""
+    config = {'model_type': 'switch_transformers', 'vocab_size': 384, 'd_model': 32, 'd_kv': 8, 'd_ff': 48, 'num_layers': 2,
+              'num_decoder_layers': 2, 'num_heads': 4, 'dropout_rate': 0.1, 'feed_forward_proj': 'relu',
+              'tie_word_embeddings': True, 'decoder_start_token_id': 0, 'num_experts': 4, 'num_sparse_encoder_layers': 1,
+              'num_sparse_decoder_layers': 1, 'router_jitter_noise': 0.01, 'router_aux_loss_coef': 0.01,
+              'router_z_loss_coef': 0.0, 'switchyard': {'capacity_factor_train': 1.0, 'capacity_factor_eval': 2.0,
+                                                        'min_expert_capacity': 1}}
+    with open(path, 'w', encoding='utf-8') as file:
+        json.dump(config, file)
+
+
+def train(place, row, device, env=None):
+    """Trains on the repository's own README; gives (losses per step or None, output)."""
+    seen, here = place.scratch(row)
+    model_config(os.path.join(here, 'config.json'))
+    output, code, _ = place.run(place.program('apps/switchyard-train'), '--model', seen + '/config.json', '--data',
+                                place.source + '/README.md', '--out', seen + '/out', '--device', device, *TRAINING, env=env)
+    try:
+        with open(os.path.join(here, 'out', 'metrics.jsonl'), encoding='utf-8') as file:
+            lines = [json.loads(line) for line in file]
+    except (OSError, ValueError):
+        return None, output
+    losses = [line['total'] for line in lines if line['kind'] == 'train']
+    subprocess.run(['rm', '-rf', here], check=False)
+    return (losses if code == 0 else None), output
+
+
+def training_cell(place, row, device, env=None):
+    started = time.monotonic()
+    cell = Cell()
+    want = place.context.reference_losses()
+    got, output = train(place, row, device, env)
+    if not cell.ok(got is not None and len(got) == STEPS, 'training failed: ' + output.strip()[-400:]):
+        return cell
+    worst = max(abs(a - b) / abs(b) for a, b in zip(got, want))
+    cell.ok(worst <= CURVE_TOLERANCE, f'losses differ from those of ref by {worst:.1e}, at most {CURVE_TOLERANCE:g}')
+    cell.ok(got[-1] < got[0], f'the loss rose from {got[0]:.4f} to {got[-1]:.4f}')
+    cell.note, cell.seconds = f'to {worst:.0e} of ref', time.monotonic() - started
+    return cell
+
+
+def standard(place, row, backend, ops=(), golden=(), env=None):
+    """The suites of an executing row."""
+    place.prepare()
+    device, caps = device_of(place, backend)
+    outcome = Outcome(version=f"{caps['name']}; {caps['driver']}; {caps['api']}")
+    if backend == 'ref':
+        outcome.version = caps['driver']
+    outcome.cells['ops'] = tests(place, 'ops', '--device', device, *ops, env=env)
+    outcome.cells['golden'] = tests(place, 'golden', place.source + '/tests/golden', '--device', device, *golden, env=env)
+    outcome.cells['train'] = training_cell(place, row, device, env)
+    return outcome
+
+
+def simple(name, what, backend, env=None, inside=False, **more):
+    def run(context):
+        place = Place(context, inside, env(context) if callable(env) else env or {})
+        return standard(place, name, backend, **more)
+    return Row(name, 'executes', what, run, needs_root=inside)
+
+
+# ---- rows that differ ----------------------------------------------------------------------------------------------
+
+def oclgrind(context):
+    """Races and out-of-range accesses, one op at a time: Oclgrind interprets, so this is the op suite alone."""
+    place = Place(context, False, {})
+    place.prepare()
+    version = subprocess.run(['oclgrind', '--version'], capture_output=True, text=True, check=False)
+    if version.returncode != 0:
+        raise Unavailable('oclgrind is not installed')
+    output, code, seconds = place.run('python3', context.source + '/tests/races.py', place.program('tests/test_ops'),
+                                      timeout=900)
+    outcome = Outcome(version=' '.join(version.stdout.split())[:60])
+    outcome.cells['ops'] = from_summary(output, code, seconds)
+    outcome.cells['ops'].note = 'races'
+    skipped = re.findall(r'# SKIP (\w+):', output)
+    if skipped:
+        outcome.cells['ops'].details.append('not finished in time: ' + ', '.join(skipped))
+    return outcome
+
+
+GPU_ASSISTED = '''khronos_validation.validate_core = true
+khronos_validation.gpuav_enable = true
+khronos_validation.gpuav_shader_instrumentation = true
+khronos_validation.gpuav_descriptor_checks = true
+khronos_validation.gpuav_safe_mode = true
+'''
+
+
+def validated(name, gpu_assisted):
+    def run(context):
+        env = {'SY_VULKAN_VALIDATION': '1' if gpu_assisted else 'sync'}
+        place = Place(context, True, env)
+        place.prepare()
+        if gpu_assisted:
+            seen, here = place.scratch(name)
+            with open(os.path.join(here, 'vk_layer_settings.txt'), 'w', encoding='utf-8') as file:
+                file.write(GPU_ASSISTED)
+            env['VK_LAYER_SETTINGS_PATH'] = seen
+        outcome = standard(place, name, 'vulkan', golden=() if not gpu_assisted else ('--case', 'switch_drop_groups'))
+        outcome.version = 'layers ' + context.root.version_of('vulkan-validationlayers') + '; ' + outcome.version
+        return outcome
+    what = 'Vulkan validation with ' + ('GPU-assisted checks' if gpu_assisted else 'synchronisation checks')
+    return Row(name, 'executes', what + ', over lavapipe', run, needs_root=True)
+
+
+def limited(backend):
+    """The suites on an imagined small device, and the op suite at other work-group sizes."""
+    name = 'limits-' + backend
+
+    def run(context):
+        place = Place(context, False, SMALL)
+        outcome = standard(place, name, backend)
+        if backend != 'opencl':  # PoCL is of the CPU class: one work-item whatever the limit
+            device, _ = device_of(place, backend)
+            for wg in (1, 8, 32):
+                again = tests(place, 'ops', '--device', device, env={'SY_FORCE_MAX_WG': str(wg)})
+                outcome.cells['ops'].add(again, f'work-groups of {wg}')
+        return outcome
+    return Row(name, 'executes', 'an imagined device: 16 KiB shared, 128 invocations, 8 buffers, 1 MiB allocations', run)
+
+
+def rows():
+    testing = {'OCL_ICD_VENDORS': '/etc/OpenCL/vendors/pocl.icd'}
+    rusticl = {'OCL_ICD_VENDORS': '/etc/OpenCL/vendors/rusticl.icd', 'RUSTICL_ENABLE': 'llvmpipe'}
+    return [
+        simple('ref', 'the C reference', 'ref'),
+        simple('pocl', 'PoCL of this system', 'opencl'),
+        simple('lavapipe', 'Mesa lavapipe of this system', 'vulkan'),
+        simple('intel-cpu', "Intel's CPU runtime for OpenCL", 'opencl', intel_cpu),
+        simple('swiftshader', 'SwiftShader (from Chromium)', 'vulkan', swiftshader),
+        simple('pocl-testing', 'PoCL of Debian testing', 'opencl', testing, inside=True),
+        simple('rusticl-testing', 'Mesa rusticl on llvmpipe, Debian testing', 'opencl', rusticl, inside=True),
+        simple('lavapipe-testing', 'Mesa lavapipe of Debian testing', 'vulkan', inside=True),
+        validated('validation', False),
+        validated('validation-gpu', True),
+        Row('oclgrind', 'executes', 'Oclgrind, races and invalid accesses', oclgrind),
+        limited('opencl'),
+        limited('vulkan'),
+    ]
