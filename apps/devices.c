@@ -6,17 +6,28 @@
 #include <string.h>
 
 #include "apps/cli.h"
+#include "apps/devices_kernels.h"
 #include "engine/op.h"
 
 static const char doc[] = "List compute devices: names, drivers, limits, and the variant of each op that would run.\v"
                           "A device is chosen elsewhere by the name in the first column (--device opencl:0).";
 
 struct options {
-    bool json, ops;
+    bool json, ops, kernels;
+    const char *device, *assembly;
+    struct cli_list only; // ops
 };
 
+enum { OPT_KERNELS = 256, OPT_OP, OPT_ASSEMBLY };
+
 static const struct argp_option options[] = {
-    {"json", 'j', NULL, 0, "print JSON", 0}, {"ops", 'o', NULL, 0, "list every op with its launch knobs", 0}, {0}};
+    {"json", 'j', NULL, 0, "print JSON", 0},
+    {"ops", 'o', NULL, 0, "list every op with its launch knobs", 0},
+    {"device", 'd', "ID", 0, "this device only", 0},
+    {"kernels", OPT_KERNELS, NULL, 0, "compile every kernel; print what the driver's compiler says about each", 0},
+    {"op", OPT_OP, "NAME", 0, "with --kernels: this op only (may be given several times)", 0},
+    {"assembly", OPT_ASSEMBLY, "DIR", 0, "with --kernels: write each kernel's assembly to DIR/OP.TYPES.txt", 0},
+    {0}};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -24,7 +35,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     switch (key) {
     case 'j': o->json = true; break;
     case 'o': o->ops = true; break;
+    case 'd': o->device = arg; break;
+    case OPT_KERNELS: o->kernels = true; break;
+    case OPT_OP:
+        if (sy_op_find(arg) == SY_OP_COUNT)
+            argp_error(state, "--op: no op is called '%s'; --ops lists them", arg);
+        cli_list_add(&o->only, arg);
+        break;
+    case OPT_ASSEMBLY: o->assembly = arg; break;
     case ARGP_KEY_ARG: argp_error(state, "unexpected argument '%s'", arg); break;
+    case ARGP_KEY_END:
+        if ((o->assembly != NULL || o->only.count != 0) && !o->kernels)
+            argp_error(state, "--assembly and --op need --kernels");
+        break;
     default: return ARGP_ERR_UNKNOWN;
     }
     return 0;
@@ -112,6 +135,18 @@ static void print_caps(const struct sy_caps *c, bool ops)
     }
 }
 
+/// Prints one device, or adds it to `all`.
+static enum sy_status show(struct sy_ctx *ctx, const struct options *o, const struct sy_caps *caps, json_t *all)
+{
+    json_t *j = o->json ? caps_json(caps) : NULL;
+    if (!o->json)
+        print_caps(caps, o->ops);
+    enum sy_status status = o->kernels ? devices_kernels(ctx, caps, &o->only, o->assembly, j) : SY_OK;
+    if (o->json)
+        json_array_append_new(all, j);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {0};
@@ -120,21 +155,25 @@ int main(int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     struct sy_ctx *ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-devices", SY_LOG_INFO);
     struct sy_caps *list = NULL;
-    size_t count = 0;
-    enum sy_status status = ctx == NULL ? SY_NOMEM : sy_device_list(ctx, &list, &count);
+    size_t count = 0, shown = 0;
+    enum sy_status status = ctx == NULL ? SY_NOMEM : sy_device_list(ctx, &list, &count), worst = status;
     json_t *all = json_array();
     for (size_t i = 0; i < count; ++i) {
-        if (o.json)
-            json_array_append_new(all, caps_json(&list[i]));
-        else
-            print_caps(&list[i], o.ops);
+        if (o.device != NULL && strcmp(o.device, list[i].id) != 0)
+            continue;
+        const enum sy_status one = show(ctx, &o, &list[i], all);
+        worst = worst != SY_OK ? worst : one;
+        ++shown;
     }
+    if (status == SY_OK && o.device != NULL && shown == 0)
+        worst = sy_fail(ctx, SY_INVALID, "no device is called %s; without --device all are listed", o.device);
     if (o.json && status == SY_OK) {
         json_dumpf(all, stdout, JSON_INDENT(2));
         putchar('\n');
     }
     json_decref(all);
     free(list);
+    free(o.only.items);
     sy_ctx_destroy(&ctx);
-    return status == SY_OK ? 0 : 1;
+    return worst == SY_OK ? 0 : 1;
 }

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// plan.c: parameters, bytes and FLOPs of a training step, from the real planner, without a device.
+// plan.c: parameters, bytes and FLOPs of a training step, from the real planner; a device is only needed to record it.
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "apps/cli.h"
+#include "apps/plan_record.h"
 #include "engine/backward.h"
 #include "engine/lower.h"
 
 static const char doc[] = "Plan a training step without a device: exact parameters, bytes per arena and FLOPs.\v"
                           "The numbers come from the code that places tensors on a real device, so what is printed is "
-                          "what a run allocates.\n\n"
+                          "what a run allocates. With --device the step is also made ready there: memory allocated, "
+                          "kernels compiled, every dispatch checked and recorded, and none submitted.\n\n"
                           "Examples:\n"
                           "  switchyard-plan --model configs/switch-base-128.json --batch 8 --device-memory 24G\n"
                           "  switchyard-plan --model configs/switch-c-2048.json --ranks 2048\n";
@@ -26,6 +28,7 @@ enum {
     OPT_PRECISION,
     OPT_OPTIMIZER,
     OPT_CLASS,
+    OPT_DEVICE,
     OPT_JSON,
     OPT_RECOMPUTE
 };
@@ -39,13 +42,14 @@ static const struct argp_option options[] = {
     {"optimizer", OPT_OPTIMIZER, "NAME", 0, "adafactor (default) or adamw", 0},
     {"recompute", OPT_RECOMPUTE, NULL, 0, "recompute each block's activations in the backward pass", 0},
     {"class", OPT_CLASS, "NAME", 0, "kernels of a gpu (default) or a cpu device", 0},
+    {"device", OPT_DEVICE, "ID", 0, "plan for this device's kernels and limits, and record the step there", 0},
     {"device-memory", OPT_MEMORY, "BYTES", 0, "say whether it fits (suffixes k, M, G)", 0},
     {"ranks", OPT_RANKS, "N", 0, "experts spread evenly over N ranks, the rest on every rank (default 1)", 0},
     {"json", OPT_JSON, NULL, 0, "print JSON", 0},
     {0}};
 
 struct options {
-    const char *model, *precision, *optimizer, *device_class;
+    const char *model, *precision, *optimizer, *device_class, *device;
     uint64_t batch, src_len, tgt_len, memory, ranks;
     bool json, recompute;
 };
@@ -71,12 +75,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "--class: '%s' is neither gpu nor cpu", arg);
         o->device_class = arg;
         break;
+    case OPT_DEVICE: o->device = arg; break;
     case OPT_RECOMPUTE: o->recompute = true; break;
     case OPT_JSON: o->json = true; break;
     case ARGP_KEY_ARG: argp_error(state, "unexpected argument '%s'", arg); break;
     case ARGP_KEY_END:
         if (o->model == NULL)
             argp_error(state, "--model is needed");
+        if (o->device != NULL && o->device_class != NULL)
+            argp_error(state, "--class is the device's own where there is a --device");
         break;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -89,6 +96,8 @@ struct totals {
     uint64_t arena[SY_ARENA_COUNT], bytes;
     double forward, backward, update;
     size_t nodes;
+    const struct sy_caps *device; ///< NULL without --device.
+    struct plan_recorded recorded;
 };
 
 static uint64_t tensor_bytes(const struct sy_graph *g, sy_tid t)
@@ -157,6 +166,10 @@ static void print_text(const struct options *o, const struct sy_config *c, const
     cli_human(t->forward / tokens, a);
     cli_human(t->forward / (double)o->batch, b);
     printf("                    forward per token %s, per sequence %s\n", a, b);
+    if (t->device != NULL)
+        printf("recorded on         %s %s: %zu dispatches of %zu kernels, %llu bytes allocated; none was run\n",
+               t->device->id, t->device->name, t->recorded.dispatches, t->recorded.kernels,
+               (unsigned long long)t->recorded.bytes);
     if (o->memory != 0)
         printf("%.2f GiB of device memory: %s\n", (double)o->memory / 0x1p30,
                t->bytes <= o->memory ? "it fits"
@@ -177,18 +190,48 @@ static enum sy_status print_json(struct sy_ctx *ctx, const struct options *o, co
         return sy_fail(ctx, SY_NOMEM, "out of host memory");
     if (o->memory != 0)
         json_object_set_new(j, "fits", json_boolean(t->bytes <= o->memory));
+    if (t->device != NULL)
+        json_object_set_new(j, "recorded",
+                            json_pack("{s:s, s:s, s:I, s:I, s:I}", "device", t->device->id, "name", t->device->name,
+                                      "dispatches", (json_int_t)t->recorded.dispatches, "kernels",
+                                      (json_int_t)t->recorded.kernels, "bytes", (json_int_t)t->recorded.bytes));
     json_dumpf(j, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(j);
     return SY_OK;
 }
 
-static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct cli_model *model, struct sy_graph *g)
+static enum sy_status record(struct sy_ctx *ctx, const struct options *o, const struct cli_model *model,
+                             enum sy_precision precision, const struct sy_optimizer_params *optimizer,
+                             struct sy_device *device, struct totals *t)
+{
+    const struct sy_session_params p = {.kind = SY_SESSION_TRAIN,
+                                        .config = &model->config,
+                                        .precision = precision,
+                                        .batch = (uint32_t)o->batch,
+                                        .src_len = (uint32_t)o->src_len,
+                                        .tgt_len = (uint32_t)o->tgt_len,
+                                        .recompute = o->recompute,
+                                        .optimizer = *optimizer};
+    t->device = sy_device_caps(device);
+    return plan_record(ctx, device, &p, &t->recorded);
+}
+
+static enum sy_device_class class_of(const struct options *o, const struct sy_device *device)
+{
+    if (device != NULL)
+        return sy_device_caps(device)->device_class;
+    return o->device_class != NULL && strcmp(o->device_class, "cpu") == 0 ? SY_CLASS_CPU : SY_CLASS_SIMT;
+}
+
+/// `device` is NULL without --device.
+static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct sy_device *device,
+                           struct cli_model *model, struct sy_graph *g)
 {
     enum sy_precision precision;
     SY_TRY(cli_precision(ctx, o->precision, &precision));
     SY_TRY(cli_model_open(ctx, o->model, false, model));
-    sy_graph_init(g, ctx, precision, strcmp(o->device_class, "cpu") == 0 ? SY_CLASS_CPU : SY_CLASS_SIMT);
+    sy_graph_init(g, ctx, precision, class_of(o, device));
     struct sy_model_params p = {.config = &model->config,
                                 .mode = SY_MODEL_TRAIN,
                                 .batch = (uint32_t)o->batch,
@@ -213,6 +256,8 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct c
     struct totals t;
     add_up(g, &made, o->ranks, &t);
     sy_plan_finish(&made);
+    if (device != NULL)
+        SY_TRY(record(ctx, o, model, precision, &op, device, &t));
     if (o->json)
         return print_json(ctx, o, &t);
     print_text(o, &model->config, &t);
@@ -221,22 +266,24 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct c
 
 int main(int argc, char **argv)
 {
-    struct options o = {.precision = "selective",
-                        .optimizer = "adafactor",
-                        .device_class = "gpu",
-                        .batch = 8,
-                        .src_len = 512,
-                        .tgt_len = 114,
-                        .ranks = 1};
+    struct options o = {
+        .precision = "selective", .optimizer = "adafactor", .batch = 8, .src_len = 512, .tgt_len = 114, .ranks = 1};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     struct sy_ctx *ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-plan", SY_LOG_INFO);
     struct cli_model model = {0};
     struct sy_graph g = {0};
-    enum sy_status status = ctx != NULL ? plan(ctx, &o, &model, &g) : SY_NOMEM;
+    struct sy_device *device = NULL;
+    enum sy_status status = ctx != NULL ? SY_OK : SY_NOMEM;
+    if (status == SY_OK && o.device != NULL)
+        status = sy_device_open(ctx, o.device, &device);
+    if (status == SY_OK)
+        status = plan(ctx, &o, device, &model, &g);
     sy_graph_finish(&g);
     cli_model_close(&model);
+    if (device != NULL)
+        sy_device_close(&device);
     sy_ctx_destroy(&ctx);
     return status == SY_OK ? 0 : 1;
 }

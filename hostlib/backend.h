@@ -28,6 +28,9 @@ struct sy_backend {
     enum sy_status (*kernel_create)(struct sy_device *device, const struct sy_kernel_params *params,
                                     struct sy_kernel **out);
     void (*kernel_destroy)(struct sy_kernel *kernel);
+    // NULL where drivers say nothing. Only called on kernels made with `inspect`.
+    enum sy_status (*kernel_statistics)(const struct sy_kernel *kernel, struct sy_kernel_stat **out, size_t *count);
+    enum sy_status (*kernel_assembly)(const struct sy_kernel *kernel, char **out_text);
 
     enum sy_status (*program_create)(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,
                                      struct sy_program **out);

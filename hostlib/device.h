@@ -46,7 +46,8 @@ struct sy_caps {
     uint32_t subgroup_min, subgroup_max; ///< 0 when the device has no subgroups.
     uint32_t compute_units;
     uint32_t native_vec;                       ///< Preferred float vector width.
-    bool fp16, bf16, coopmat, command_buffers; ///< Optional features, for variants.
+    bool bf16; ///< Buffers can hold 16-bit elements; without it there is only f32 (some Vulkan drivers).
+    bool fp16, coopmat, command_buffers; ///< Optional features, for variants.
 };
 
 struct sy_device;

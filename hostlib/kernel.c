@@ -47,6 +47,10 @@ static enum sy_status check_kernel_shape(struct sy_device *device, const struct 
         if (p->types[i] == SY_F64 && device->caps.backend != SY_BACKEND_REF)
             return sy_fail(ctx, SY_UNSUPPORTED, "kernel %s: binding %u is f64, which only ref:0 computes, not %s", name,
                            i, device->caps.id);
+        if (p->types[i] == SY_BF16 && !device->caps.bf16)
+            return sy_fail(ctx, SY_UNSUPPORTED,
+                           "kernel %s: binding %u is bf16, which %s (%s) cannot store in buffers; use --precision f32",
+                           name, i, device->caps.id, device->caps.name);
     }
     return SY_OK;
 }
@@ -111,6 +115,36 @@ void sy_kernel_destroy(struct sy_kernel **kernel)
 }
 
 const struct sy_kernel_params *sy_kernel_params(const struct sy_kernel *kernel) { return &kernel->params; }
+
+static enum sy_status check_inspected(const struct sy_kernel *kernel, const char *what)
+{
+    const struct sy_device *device = kernel->device;
+    SY_TRY(sy_device_usable(kernel->device));
+    if (!kernel->params.inspect)
+        return sy_fail(device->ctx, SY_INVALID, "kernel %s on %s was made without `inspect`; there are no %s",
+                       kernel->params.source.name, device->caps.id, what);
+    return SY_OK;
+}
+
+enum sy_status sy_kernel_statistics(const struct sy_kernel *kernel, struct sy_kernel_stat **out, size_t *count)
+{
+    const struct sy_backend *backend = kernel->device->backend;
+    SY_TRY(check_inspected(kernel, "statistics"));
+    *out = NULL;
+    *count = 0;
+    return backend->kernel_statistics != NULL ? backend->kernel_statistics(kernel, out, count) : SY_OK;
+}
+
+enum sy_status sy_kernel_assembly(const struct sy_kernel *kernel, char **out_text)
+{
+    const struct sy_backend *backend = kernel->device->backend;
+    SY_TRY(check_inspected(kernel, "texts"));
+    if (backend->kernel_assembly == NULL)
+        return sy_fail(kernel->device->ctx, SY_UNSUPPORTED, "kernel %s: %s drivers give no assembly",
+                       kernel->params.source.name, sy_backend_name(backend->id));
+    *out_text = NULL;
+    return backend->kernel_assembly(kernel, out_text);
+}
 
 // ---- dispatches ------------------------------------------------------------------------------------------------
 

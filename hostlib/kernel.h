@@ -45,6 +45,7 @@ struct sy_kernel_params {
     uint32_t const_binding; ///< Which binding is the step-constants block (a UBO in Vulkan), or UINT32_MAX.
     uint32_t args_bytes;    ///< Multiple of 4, 4 … SY_MAX_ARGS_BYTES.
     enum sy_dtype types[SY_MAX_BINDINGS]; ///< Element type of each binding, for `ref` and the validator.
+    bool inspect; ///< Keep the compiler's statistics and assembly: slower to compile, never from the cache.
 };
 
 struct sy_kernel;
@@ -55,6 +56,20 @@ SY_MUST_CHECK enum sy_status sy_kernel_create(struct sy_device *device, const st
                                               struct sy_kernel **out_kernel);
 void sy_kernel_destroy(struct sy_kernel **kernel);
 const struct sy_kernel_params *sy_kernel_params(const struct sy_kernel *kernel);
+
+/// One figure of the driver's compiler, under the driver's own name for it.
+struct sy_kernel_stat {
+    char name[64];
+    double value;
+};
+
+/// What the driver's compiler says about a kernel made with `inspect`: nothing (NULL and 0) where it does not tell.
+/// `*out` is malloc'ed. Errors: INVALID made without `inspect` · NOMEM · DEVICE.
+SY_MUST_CHECK enum sy_status sy_kernel_statistics(const struct sy_kernel *kernel, struct sy_kernel_stat **out,
+                                                  size_t *count);
+/// The machine code of a kernel made with `inspect` as text, after the compiler's last intermediate forms where a
+/// driver gives those. Malloc'ed. Errors: as above · UNSUPPORTED the driver gives none.
+SY_MUST_CHECK enum sy_status sy_kernel_assembly(const struct sy_kernel *kernel, char **out_text);
 
 struct sy_binding {
     struct sy_buffer *buffer;

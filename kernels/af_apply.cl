@@ -23,7 +23,7 @@ KERNEL void af_apply(__global const float *restrict g, __global const float *res
         for (uint k = 0u; k < rows; ++k) {
             const uint start = (row0 + k) * p.cols + base + lid * VEC;
             const float row_factor = root / sqrt(r[row0 + k]);
-            for (uint v = 0u; v < vecs; ++v) {
+            AF_EACH (v, vecs) {
                 const uint at = start + v * WG * VEC;
                 const VF u = V_LOAD(0, g + at) * clip * row_factor * factor[v];
                 V_STORE(V_LOAD(0, w + at) - step * u, 0, w + at);

@@ -26,7 +26,7 @@ KERNEL void af_usq(__global const float *restrict g, __global const float *restr
         for (uint k = 0u; k < rows; ++k) {
             __global const float *gr = g + (row0 + k) * p.cols + base + lid * VEC;
             const float row_factor = root / sqrt(r[row0 + k]);
-            for (uint v = 0u; v < vecs; ++v) {
+            AF_EACH (v, vecs) {
                 const VF u = V_LOAD(0, gr + v * WG * VEC) * clip * row_factor * factor[v];
                 sum[k] += u * u;
             }

@@ -97,6 +97,21 @@ ATT_INLINE void softmax_row(__local float *s, const __local float *keep, __local
     stats[2] = shrink;
 }
 
+// o = o · shrink + p · v in one chunk of dimensions.
+#define ADD_CHUNK(chunk)                                                                                         \
+    if ((chunk) * ATT_TILE < p.dim)                                                                              \
+        att_load_tile(side_b, v_tile + (chunk) * ATT_TILE, p.kv_stride, rows, p.dim - (chunk) * ATT_TILE, lid);  \
+    BARRIER();                                                                                                   \
+    for (uint t = 0; t < ATT_BLOCKS; ++t)                                                                        \
+        if (ATT_BUSY(t) && (chunk) * ATT_TILE < p.dim) {                                                         \
+            _Pragma("unroll")                                                                                    \
+            for (uint x = 0; x < 16u; ++x)                                                                       \
+                sum[t][chunk][x] *= stats[ATT_ROW(t, x) * 3u + 2u];                                              \
+            ATT_MUL(sum[t][chunk], scores, side_b, rows, t);                                                     \
+        }                                                                                                        \
+    BARRIER();
+
+MANY_SUMS
 KERNEL void attention(__global const T *restrict q, __global const T *restrict kv, __global const float *restrict rel,
                       __global const int *restrict mask, __constant struct sy_step *c, __global T *restrict o,
                       __global float *restrict lse, const struct sy_attention_args p)
@@ -134,7 +149,7 @@ KERNEL void attention(__global const T *restrict q, __global const T *restrict k
             BARRIER();
             for (uint t = 0; t < ATT_BLOCKS; ++t)
                 if (ATT_BUSY(t))
-                    ATT_DOT(s[t], side_a, side_b, t);
+                    ATT_DOT(s[t], side_a, side_b, min(ATT_TILE, p.dim - d0), t);
             BARRIER();
         }
         for (uint t = 0; t < ATT_BLOCKS; ++t)
@@ -150,21 +165,8 @@ KERNEL void attention(__global const T *restrict q, __global const T *restrict k
         for (uint r = lid; r < ATT_TILE; r += WG)
             softmax_row(scores + r * ATT_PITCH, side_b + r * ATT_PITCH, stats + r * 3u, p.threshold != 0u);
         BARRIER();
-#pragma unroll
-        for (uint chunk = 0; chunk < ATT_CHUNKS; ++chunk) {
-            const uint d0 = chunk * ATT_TILE;
-            if (d0 < p.dim)
-                att_load_tile(side_b, kv_head + p.v_offset + j0 * p.kv_stride + d0, p.kv_stride, rows, p.dim - d0, lid);
-            BARRIER();
-            for (uint t = 0; t < ATT_BLOCKS; ++t)
-                if (ATT_BUSY(t) && d0 < p.dim) {
-#pragma unroll
-                    for (uint x = 0; x < 16u; ++x)
-                        sum[t][chunk][x] *= stats[ATT_ROW(t, x) * 3u + 2u];
-                    ATT_MUL(sum[t][chunk], scores, side_b, t);
-                }
-            BARRIER();
-        }
+        __global const T *v_tile = kv_head + p.v_offset + j0 * p.kv_stride;
+        ATT_EACH_CHUNK(ADD_CHUNK)
     }
     BARRIER();
     for (uint t = 0; t < ATT_BLOCKS; ++t)

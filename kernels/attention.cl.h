@@ -206,6 +206,12 @@ ATT_INLINE bool att_any(const __global int *mask, uint n)
 #define ATT_PITCH (ATT_TILE + 1u) // odd, so that a column falls on different banks
 #define ATT_SIZE (ATT_TILE * ATT_PITCH)
 #define ATT_CHUNKS (SY_ATTENTION_MAX_DIM / ATT_TILE)
+// Chunks are spelled out, not counted by a loop: its index would put all sums into memory where a compiler does not
+// unroll what holds barriers.
+#if SY_ATTENTION_MAX_DIM != 128
+#error "ATT_EACH_CHUNK names four chunks"
+#endif
+#define ATT_EACH_CHUNK(f) f(0u) f(1u) f(2u) f(3u)
 #define ATT_BLOCKS (WG < 64 ? 64 / WG : 1) // 4×4 blocks of one item
 // Element x = 4·y + z of an item's block t: rows r0 + 8y, columns c0 + 8z.
 #define ATT_ID(t) (lid + (t) * WG)
@@ -222,13 +228,15 @@ ATT_INLINE void att_load_tile(__local float *to, const __global T *x, uint strid
     }
 }
 
-// s[4y+z] += Σ_x a[(r0+8y)·a_row + x·a_step] · b[(c0+8z)·b_col + x·b_step]
+// s[4y+z] += Σ_{x < count} a[(r0+8y)·a_row + x·a_step] · b[(c0+8z)·b_col + x·b_step]
+// The count is what the tile really holds: its other rows and columns are zeros. That it is no constant keeps compilers
+// from spelling out all 32 steps, for which they want more registers than there are and more code than a cache holds.
 ATT_INLINE void att_block(float *s, const __local float *a, uint a_row, uint a_step, const __local float *b,
-                             uint b_col, uint b_step, uint id)
+                             uint b_col, uint b_step, uint count, uint id)
 {
     a += id / 8u * a_row;
     b += id % 8u * b_col;
-    for (uint x = 0; x < ATT_TILE; ++x, a += a_step, b += b_step) {
+    for (uint x = 0; x < count; ++x, a += a_step, b += b_step) {
         const float a0 = a[0], a1 = a[8u * a_row], a2 = a[16u * a_row], a3 = a[24u * a_row];
         const float b0 = b[0], b1 = b[8u * b_col], b2 = b[16u * b_col], b3 = b[24u * b_col];
         s[0] = fma(a0, b0, s[0]), s[1] = fma(a0, b1, s[1]), s[2] = fma(a0, b2, s[2]), s[3] = fma(a0, b3, s[3]);
@@ -238,20 +246,20 @@ ATT_INLINE void att_block(float *s, const __local float *a, uint a_row, uint a_s
     }
 }
 // rows·rowsᵀ (scores), rows·columns (w · tile), and columnsᵀ·columns (wᵀ · tile).
-#define ATT_DOT(s, a, b, t) att_block(s, a, ATT_PITCH, 1u, b, ATT_PITCH, 1u, ATT_ID(t))
-#define ATT_MUL(s, a, b, t) att_block(s, a, ATT_PITCH, 1u, b, 1u, ATT_PITCH, ATT_ID(t))
-#define ATT_MUL_T(s, a, b, t) att_block(s, a, 1u, ATT_PITCH, b, 1u, ATT_PITCH, ATT_ID(t))
+#define ATT_DOT(s, a, b, n, t) att_block(s, a, ATT_PITCH, 1u, b, ATT_PITCH, 1u, n, ATT_ID(t))
+#define ATT_MUL(s, a, b, n, t) att_block(s, a, ATT_PITCH, 1u, b, 1u, ATT_PITCH, n, ATT_ID(t))
+#define ATT_MUL_T(s, a, b, n, t) att_block(s, a, 1u, ATT_PITCH, b, 1u, ATT_PITCH, n, ATT_ID(t))
 
-// Score of query i and key j with bias and masks; `dot` is q·k, `rel` the head's row, `mask` the sequence's.
+// Score of query i and key j with bias and masks; `dot` is q·k, `rel` the head's row, `mask` the sequence's. Loads go to
+// clamped places rather than around branches: an item takes 16 scores at once.
 ATT_INLINE float att_score(float dot, uint i, uint j, uint position, const __global float *rel,
                               const __global int *mask, const struct sy_attention_args *p)
 {
-    const bool seen = i < p->tq && j < p->tk && (!p->causal || j <= i + position);
-    if (!seen)
-        return ATT_MASKED;
-    if (p->has_mask && mask[j] == 0)
-        return ATT_MASKED;
-    return p->has_bias ? dot + rel[j + p->rel_origin - i - position] : dot;
+    const uint row = min(i, p->tq - 1u), key = min(j, p->tk - 1u);
+    const bool exists = i < p->tq && j < p->tk && (!p->causal || j <= i + position);
+    const float score = p->has_bias ? dot + rel[key + p->rel_origin - row - position] : dot;
+    const bool seen = !p->has_mask || mask[key] != 0;
+    return exists & seen ? score : ATT_MASKED;
 }
 
 // keep[i][j] (pitch ATT_PITCH): dropout factors of a tile; 1 where there is no dropout.

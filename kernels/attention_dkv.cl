@@ -101,6 +101,17 @@ KERNEL void attention_dkv(__global const T *restrict q, __global const T *restri
     att_store_lanes(dv, dkv + kv_at + p.v_offset, p.kv_stride, lanes, p.dim);
 }
 #else
+// dk += dsᵀ · q or dv += pᵀ · do in one chunk of dimensions.
+#define ADD_CHUNK(chunk)                                                                                                \
+    if ((chunk) * ATT_TILE < p.dim)                                                                                     \
+        att_load_tile(side_b, factor_tile + (chunk) * ATT_TILE, factor_stride, rows, p.dim - (chunk) * ATT_TILE, lid);  \
+    BARRIER();                                                                                                          \
+    for (uint t = 0; t < ATT_BLOCKS; ++t)                                                                               \
+        if (ATT_BUSY(t) && (chunk) * ATT_TILE < p.dim)                                                                  \
+            ATT_MUL_T(sum[t][chunk], weights, side_b, rows, t);                                                         \
+    BARRIER();
+
+MANY_SUMS
 KERNEL void attention_dkv(__global const T *restrict q, __global const T *restrict kv, __global const float *restrict rel,
                           __global const int *restrict mask, __global const float *restrict ld,
                           __global const T *restrict dout, __constant struct sy_step *c, __global T *restrict dkv,
@@ -142,7 +153,7 @@ KERNEL void attention_dkv(__global const T *restrict q, __global const T *restri
             BARRIER();
             for (uint t = 0; t < ATT_BLOCKS; ++t)
                 if (ATT_BUSY(t))
-                    ATT_DOT(s[t], side_a, side_b, t);
+                    ATT_DOT(s[t], side_a, side_b, min(ATT_TILE, p.dim - d0), t);
             BARRIER();
             if (want_k) {
                 att_load_tile(side_a, do_head + i0 * p.heads * p.dim + d0, p.heads * p.dim, rows, cols, lid);
@@ -151,7 +162,7 @@ KERNEL void attention_dkv(__global const T *restrict q, __global const T *restri
             BARRIER();
             for (uint t = 0; t < ATT_BLOCKS; ++t)
                 if (ATT_BUSY(t) && want_k)
-                    ATT_DOT(dp[t], side_a, side_b, t);
+                    ATT_DOT(dp[t], side_a, side_b, min(ATT_TILE, p.dim - d0), t);
             BARRIER();
         }
         if (p.threshold != 0u)
@@ -162,8 +173,8 @@ KERNEL void attention_dkv(__global const T *restrict q, __global const T *restri
             for (uint x = 0; x < 16u; ++x) {
                 const uint r = ATT_ROW(t, x), j = ATT_COL(t, x), cell = r * ATT_PITCH + j;
                 if (ATT_BUSY(t)) {
-                    const float row_lse = r < rows ? stats[2u * (i0 + r)] : ATT_ABSENT;
-                    const float delta = r < rows ? stats[2u * (i0 + r) + 1u] : 0.0f;
+                    const uint stats_at = 2u * min(i0 + r, p.tq - 1u); // p is 0 in rows that do not exist
+                    const float row_lse = stats[stats_at], delta = stats[stats_at + 1u];
                     const float prob = exp(att_score(s[t][x], i0 + r, j0 + j, position, rel + head * p.span,
                                                      mask + b * p.tk, &p) - row_lse);
                     const float factor = p.threshold != 0u ? side_b[cell] : 1.0f;
@@ -171,19 +182,9 @@ KERNEL void attention_dkv(__global const T *restrict q, __global const T *restri
                 }
             }
         BARRIER();
-#pragma unroll
-        for (uint chunk = 0; chunk < ATT_CHUNKS; ++chunk) {
-            const uint d0 = chunk * ATT_TILE;
-            if (d0 < p.dim && want_k)
-                att_load_tile(side_b, q_head + i0 * p.q_stride + d0, p.q_stride, rows, p.dim - d0, lid);
-            if (d0 < p.dim && !want_k)
-                att_load_tile(side_b, do_head + i0 * p.heads * p.dim + d0, p.heads * p.dim, rows, p.dim - d0, lid);
-            BARRIER();
-            for (uint t = 0; t < ATT_BLOCKS; ++t)
-                if (ATT_BUSY(t) && d0 < p.dim)
-                    ATT_MUL_T(sum[t][chunk], weights, side_b, t);
-            BARRIER();
-        }
+        const uint factor_stride = want_k ? p.q_stride : p.heads * p.dim;
+        __global const T *factor_tile = (want_k ? q_head : do_head) + i0 * factor_stride; // dk = dsᵀ·q, dv = pᵀ·do
+        ATT_EACH_CHUNK(ADD_CHUNK)
     }
 
     for (uint t = 0; t < ATT_BLOCKS; ++t)

@@ -100,6 +100,17 @@ KERNEL void attention_dq(__global const T *restrict q, __global const T *restric
 #define BLOCKS (ATT_TILE / REL_ROWS)
 #define OPEN (REL_ROWS - 1u) // diagonals that cross into the next tile
 
+// dq += ds · k in one chunk of dimensions.
+#define ADD_CHUNK(chunk)                                                                                         \
+    if ((chunk) * ATT_TILE < p.dim)                                                                              \
+        att_load_tile(side_b, k_tile + (chunk) * ATT_TILE, p.kv_stride, rows, p.dim - (chunk) * ATT_TILE, lid);  \
+    BARRIER();                                                                                                   \
+    for (uint t = 0; t < ATT_BLOCKS; ++t)                                                                        \
+        if (ATT_BUSY(t) && (chunk) * ATT_TILE < p.dim)                                                           \
+            ATT_MUL(sum[t][chunk], ds, side_b, rows, t);                                                         \
+    BARRIER();
+
+MANY_SUMS
 KERNEL void attention_dq(__global const T *restrict q, __global const T *restrict kv, __global const float *restrict rel,
                          __global const int *restrict mask, __global const float *restrict ld,
                          __global const T *restrict dout, __constant struct sy_step *c, __global T *restrict dq,
@@ -142,14 +153,14 @@ KERNEL void attention_dq(__global const T *restrict q, __global const T *restric
             BARRIER();
             for (uint t = 0; t < ATT_BLOCKS; ++t)
                 if (ATT_BUSY(t))
-                    ATT_DOT(dp[t], side_a, side_b, t);
+                    ATT_DOT(dp[t], side_a, side_b, min(ATT_TILE, p.dim - d0), t);
             BARRIER();
             att_load_tile(side_a, q + q_at + d0, p.q_stride, lanes, cols, lid);
             att_load_tile(side_b, kv_head + p.k_offset + j0 * p.kv_stride + d0, p.kv_stride, rows, cols, lid);
             BARRIER();
             for (uint t = 0; t < ATT_BLOCKS; ++t)
                 if (ATT_BUSY(t))
-                    ATT_DOT(s[t], side_a, side_b, t);
+                    ATT_DOT(s[t], side_a, side_b, min(ATT_TILE, p.dim - d0), t);
             BARRIER();
         }
         if (p.threshold != 0u)
@@ -160,8 +171,8 @@ KERNEL void attention_dq(__global const T *restrict q, __global const T *restric
             for (uint x = 0; x < 16u; ++x) {
                 const uint r = ATT_ROW(t, x), j = ATT_COL(t, x), cell = r * ATT_PITCH + j;
                 if (ATT_BUSY(t)) {
-                    const float row_lse = r < lanes ? ld[stats_at + 2u * r] : ATT_ABSENT;
-                    const float delta = r < lanes ? ld[stats_at + 2u * r + 1u] : 0.0f;
+                    const uint row_at = stats_at + 2u * min(r, lanes - 1u); // p is 0 in rows that do not exist
+                    const float row_lse = ld[row_at], delta = ld[row_at + 1u];
                     const float score =
                         att_score(s[t][x], i0 + r, j0 + j, position, rel + head * p.span, mask + b * p.tk, &p);
                     const float factor = p.threshold != 0u ? side_b[cell] : 1.0f;
@@ -183,17 +194,8 @@ KERNEL void attention_dq(__global const T *restrict q, __global const T *restric
                 drel[((b * ((p.tq + REL_ROWS - 1u) / REL_ROWS) + i / REL_ROWS) * p.heads + head) * p.span + x] =
                     total;
         }
-#pragma unroll
-        for (uint chunk = 0; chunk < ATT_CHUNKS; ++chunk) {
-            const uint d0 = chunk * ATT_TILE;
-            if (d0 < p.dim)
-                att_load_tile(side_b, kv_head + p.k_offset + j0 * p.kv_stride + d0, p.kv_stride, rows, p.dim - d0, lid);
-            BARRIER();
-            for (uint t = 0; t < ATT_BLOCKS; ++t)
-                if (ATT_BUSY(t) && d0 < p.dim)
-                    ATT_MUL(sum[t][chunk], ds, side_b, t);
-            BARRIER();
-        }
+        __global const T *k_tile = kv_head + p.k_offset + j0 * p.kv_stride;
+        ATT_EACH_CHUNK(ADD_CHUNK)
     }
 
     for (uint t = 0; t < ATT_BLOCKS; ++t)

@@ -14,6 +14,11 @@
 #ifndef VEC
 #define VEC 4
 #endif
+// Devices without CL_FP_FMA may compute fma() in a hundred instructions (Mesa does so for AMD before RDNA). NO_FMA, which is
+// for hostlib to define there, takes what the device has instead; sums then differ from other devices' in the last bits.
+#ifdef NO_FMA
+#define fma mad
+#endif
 #define SY_CAT_(a, b) a##b
 #define SY_CAT(a, b) SY_CAT_(a, b)
 #define VF SY_CAT(float, VEC)
@@ -27,6 +32,13 @@
 #define V_STORE SY_CAT(vstore, VEC)
 
 #define KERNEL __kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
+// Before KERNEL, for kernels with 64 sums an item. Intel's GPUs from Xe-HPC on (those that load 2D blocks) have registers
+// of 16 lanes; a wave of 32 lanes, which their compiler may choose, would leave an item 64 of them.
+#if WG > 1 && defined(cl_intel_required_subgroup_size) && defined(cl_intel_subgroup_2d_block_io)
+#define MANY_SUMS __attribute__((intel_reqd_sub_group_size(16)))
+#else
+#define MANY_SUMS
+#endif
 // Linear index of the work-group. On Vulkan the grid may be folded, so kernels guard it there and here alike.
 #define GROUP_ID ((uint)get_group_id(0))
 #define GROUP_GUARD(total)
@@ -38,16 +50,16 @@
 #define BARRIER() barrier(CLK_LOCAL_MEM_FENCE)
 #endif
 
-inline float bf16_load(ushort h) { return as_float((uint)h << 16); }
-inline ushort bf16_round(float f)
+static inline float bf16_load(ushort h) { return as_float((uint)h << 16); }
+static inline ushort bf16_round(float f)
 {
     const uint b = as_uint(f);
     if ((b & 0x7fffffffu) > 0x7f800000u)
         return (ushort)((b >> 16) | 0x40u);
     return (ushort)((b + 0x7fffu + ((b >> 16) & 1u)) >> 16);
 }
-inline VF bf16_load_v(VUS h) { return V_AS_F(V_TO_U(h) << 16); }
-inline VUS bf16_round_v(VF f)
+static inline VF bf16_load_v(VUS h) { return V_AS_F(V_TO_U(h) << 16); }
+static inline VUS bf16_round_v(VF f)
 {
     const VU b = V_AS_U(f);
     const VU r = (b + 0x7fffu + ((b >> 16) & 1u)) >> 16;
@@ -94,10 +106,10 @@ typedef float O;
 #endif
 
 // Sum of a vector's lanes, pairwise: the same order on every device.
-inline float vsum2(float2 v) { return v.x + v.y; }
-inline float vsum4(float4 v) { return vsum2(v.lo + v.hi); }
-inline float vsum8(float8 v) { return vsum4(v.lo + v.hi); }
-inline float vsum16(float16 v) { return vsum8(v.lo + v.hi); }
+static inline float vsum2(float2 v) { return v.x + v.y; }
+static inline float vsum4(float4 v) { return vsum2(v.lo + v.hi); }
+static inline float vsum8(float8 v) { return vsum4(v.lo + v.hi); }
+static inline float vsum16(float16 v) { return vsum8(v.lo + v.hi); }
 #define VSUM SY_CAT(vsum, VEC)
 
 // Sum over the work-group, in every item. `scratch` is __local float[WG]; call it at the kernel's top level only.

@@ -22,7 +22,7 @@ KERNEL void dropout(__global const T *restrict x, __constant struct sy_step *c, 
             } else {
                 float f[DROP_COLS];
                 drop_scalars(factor, f);
-                for (uint j = 0u; j < p.cols - col; ++j)
+                DROP_TAIL (j, p.cols - col)
                     T_ST(y, at + j, kept(T_LD(x, at + j), f[j]));
             }
         }

@@ -29,7 +29,7 @@ struct drop_row {
     bool random;
 };
 
-inline struct drop_row drop_row(__constant const struct sy_step *c, uint threshold, float scale, uint stream,
+static inline struct drop_row drop_row(__constant const struct sy_step *c, uint threshold, float scale, uint stream,
                                 uint stack, uint row, uint plane)
 {
     struct drop_row d;
@@ -46,7 +46,7 @@ inline struct drop_row drop_row(__constant const struct sy_step *c, uint thresho
 }
 
 // The same for row i of an FFN's hidden activations; `row` names the token when p.indexed (op_args.h).
-inline struct drop_row ffn_row(__constant const struct sy_step *c, const struct sy_ffn_act_args p,
+static inline struct drop_row ffn_row(__constant const struct sy_step *c, const struct sy_ffn_act_args p,
                                __global const int *row, uint i)
 {
     const int source = p.indexed != 0u ? row[i] : (int)i;
@@ -63,7 +63,7 @@ inline struct drop_row ffn_row(__constant const struct sy_step *c, const struct 
 // Upper and lower halves of a · b. Even and odd lanes are multiplied as 64-bit numbers, which a CPU does in one
 // instruction each, where the 32-bit mul_hi takes a dozen.
 #define V_AS_UL SY_CAT(as_ulong, DROP_HALF)
-inline void drop_mul(uint a, VU b, VU *hi, VU *lo)
+static inline void drop_mul(uint a, VU b, VU *hi, VU *lo)
 {
     const VU even = V_AS_U((V_AS_UL(b) & 0xffffffffUL) * (ulong)a), odd = V_AS_U((V_AS_UL(b) >> 32) * (ulong)a);
     hi->even = even.odd;
@@ -72,14 +72,14 @@ inline void drop_mul(uint a, VU b, VU *hi, VU *lo)
 }
 
 // Lane i holds a0 b0 a1 b1 …: first or second halves of a and b, interleaved.
-inline VU zip_lo(VU a, VU b)
+static inline VU zip_lo(VU a, VU b)
 {
     VU r;
     r.even = a.lo;
     r.odd = b.lo;
     return r;
 }
-inline VU zip_hi(VU a, VU b)
+static inline VU zip_hi(VU a, VU b)
 {
     VU r;
     r.even = a.hi;
@@ -88,7 +88,7 @@ inline VU zip_hi(VU a, VU b)
 }
 
 // sy_philox() for VEC neighbouring groups of four columns; bits come out in column order.
-inline void drop_bits(const struct drop_row *d, uint col, VU bits[4])
+static inline void drop_bits(const struct drop_row *d, uint col, VU bits[4])
 {
     const uint lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     VU c0 = (VU)(col / 4u) + V_LOAD(0, lanes), c1 = (VU)(d->row), c2 = (VU)(d->stream), c3 = (VU)(d->plane);
@@ -111,7 +111,7 @@ inline void drop_bits(const struct drop_row *d, uint col, VU bits[4])
     bits[3] = zip_hi(even_hi, odd_hi);
 }
 #else
-inline void drop_bits(const struct drop_row *d, uint col, VU bits[1])
+static inline void drop_bits(const struct drop_row *d, uint col, VU bits[1])
 {
     uint words[VEC];
     for (uint i = 0u; i < VEC; i += 4u)
@@ -121,7 +121,7 @@ inline void drop_bits(const struct drop_row *d, uint col, VU bits[1])
 #endif
 
 // Factors of columns col … col + DROP_COLS − 1 (col a multiple of 4): `scale`, or 0 where dropped.
-inline void drop_factors(const struct drop_row *d, uint col, VF factor[DROP_VECS])
+static inline void drop_factors(const struct drop_row *d, uint col, VF factor[DROP_VECS])
 {
     if (d->random) {
         VU bits[DROP_VECS];
@@ -134,14 +134,23 @@ inline void drop_factors(const struct drop_row *d, uint col, VF factor[DROP_VECS
     }
 }
 
-// One scalar per column, for the end of a row.
-inline void drop_scalars(const VF factor[DROP_VECS], float out[DROP_COLS])
+// One scalar per column, for the end of a row, where DROP_TAIL counts the `left` columns. Unrolled on GPUs, so that the
+// scalars stay in registers: a loop that indexes them would put them in memory.
+#if WG == 1
+#define DROP_TAIL(j, left) for (uint j = 0u; j < (left); ++j)
+#else
+#define DROP_TAIL(j, left)                \
+    _Pragma("unroll")                     \
+    for (uint j = 0u; j < DROP_COLS; ++j) \
+        if (j < (left))
+#endif
+static inline void drop_scalars(const VF factor[DROP_VECS], float out[DROP_COLS])
 {
     for (uint v = 0u; v < DROP_VECS; ++v)
         V_STORE(factor[v], v, out);
 }
 
 // value · factor; 0 for factor 0 even where the value is no number (unused rows hold anything).
-inline VF kept_v(VF value, VF factor) { return select((VF)(0.0f), value * factor, factor > (VF)(0.0f)); }
-inline float kept(float value, float factor) { return factor > 0.0f ? value * factor : 0.0f; }
+static inline VF kept_v(VF value, VF factor) { return select((VF)(0.0f), value * factor, factor > (VF)(0.0f)); }
+static inline float kept(float value, float factor) { return factor > 0.0f ? value * factor : 0.0f; }
 #endif

@@ -7,7 +7,7 @@
 #include "common.cl.h"
 #include "chunk.h"
 
-inline VF run_sum_v(__global const T *dx, __global const int *list, uint from, uint to, uint dim)
+static inline VF run_sum_v(__global const T *dx, __global const int *list, uint from, uint to, uint dim)
 {
     VF sum = (VF)(0.0f);
     uint i = from;
@@ -20,7 +20,7 @@ inline VF run_sum_v(__global const T *dx, __global const int *list, uint from, u
     return sum;
 }
 
-inline float run_sum(__global const T *dx, __global const int *list, uint from, uint to, uint dim)
+static inline float run_sum(__global const T *dx, __global const int *list, uint from, uint to, uint dim)
 {
     float sum = 0.0f;
     uint i = from;

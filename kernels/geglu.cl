@@ -27,7 +27,7 @@ KERNEL void geglu(__global const T *restrict x, __global const int *restrict row
             } else {
                 float f[DROP_COLS];
                 drop_scalars(factor, f);
-                for (uint j = 0u; j < p.cols - col; ++j) {
+                DROP_TAIL (j, p.cols - col) {
                     const float a = T_LD(x, gate + j);
                     T_ST(y, at + j, kept(a * gelu_sigmoid(a) * T_LD(x, linear + j), f[j]));
                 }

@@ -28,7 +28,7 @@ KERNEL void geglu_bwd(__global const T *restrict x, __global const T *restrict d
             } else {
                 float f[DROP_COLS];
                 drop_scalars(factor, f);
-                for (uint j = 0u; j < p.cols - col; ++j) {
+                DROP_TAIL (j, p.cols - col) {
                     const float a = T_LD(x, gate + j), b = T_LD(x, linear + j), g = T_LD(dy, at + j);
                     const float s = gelu_sigmoid(a);
                     T_ST(dx, gate + j, kept(g * b * gelu_slope(a, s), f[j]));

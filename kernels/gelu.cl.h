@@ -7,15 +7,15 @@
 #define GELU_A 0.044715f
 
 // s = (1 + tanh u) / 2 = 1 / (1 + exp(−2u)): gelu(a) = a · s.
-inline VF gelu_sigmoid_v(VF a) { return 1.0f / (1.0f + exp(-2.0f * GELU_C * a * (1.0f + GELU_A * a * a))); }
-inline float gelu_sigmoid(float a) { return 1.0f / (1.0f + exp(-2.0f * GELU_C * a * (1.0f + GELU_A * a * a))); }
+static inline VF gelu_sigmoid_v(VF a) { return 1.0f / (1.0f + exp(-2.0f * GELU_C * a * (1.0f + GELU_A * a * a))); }
+static inline float gelu_sigmoid(float a) { return 1.0f / (1.0f + exp(-2.0f * GELU_C * a * (1.0f + GELU_A * a * a))); }
 
 // gelu'(a), given s.
-inline VF gelu_slope_v(VF a, VF s)
+static inline VF gelu_slope_v(VF a, VF s)
 {
     return s + 2.0f * GELU_C * a * s * (1.0f - s) * (1.0f + 3.0f * GELU_A * a * a);
 }
-inline float gelu_slope(float a, float s)
+static inline float gelu_slope(float a, float s)
 {
     return s + 2.0f * GELU_C * a * s * (1.0f - s) * (1.0f + 3.0f * GELU_A * a * a);
 }

@@ -9,6 +9,7 @@
 #include "common.cl.h"
 #include "tile.cl.h"
 
+MANY_SUMS
 KERNEL void matmul(__global const T *restrict a, __global const T *restrict b, __global const int *restrict tiles,
                    __global O *restrict c, const struct sy_matmul_args p)
 {
@@ -26,20 +27,21 @@ KERNEL void matmul(__global const T *restrict a, __global const T *restrict b, _
     const uint stride = p.bt != 0 ? p.k : p.n, col_step = p.bt != 0 ? p.k : 1, k_step = p.bt != 0 ? 1 : p.n;
     __global const T *own = b + (size_t)max(expert, 0) * p.n * p.k + (size_t)col0 * col_step;
 
-    __local float a_slice[A_SLICE], b_slice[B_SLICE];
-    float4 sum[2 * SY_ITEM];
+    __local float4 a_slice[A_SLICE / 4], b_slice[B_SLICE / 4];
+    float sum[SY_ITEM * SY_ITEM];
     // One loop over (rows, k) rather than two: PoCL 3.1 cannot compile barriers in some nested loops (WG 2).
-    const uint slices = (p.k + SLICE - 1) / SLICE, steps = (end - first + TILE_ROWS - 1) / TILE_ROWS * slices;
+    const uint depth = slice_depth(p.k), slices = (p.k + SLICE - 1) / SLICE;
+    const uint steps = (end - first + TILE_ROWS - 1) / TILE_ROWS * slices;
     for (uint step = 0; step < steps; ++step) {
-        const uint row0 = first + step / slices * TILE_ROWS, k = step % slices * SLICE;
+        const uint row0 = first + step / slices * TILE_ROWS, k = step % slices * depth;
         if (k == 0)
             clear_item(sum);
         load_slice(a_slice, A_LD, TILE_ROWS, a + (size_t)row0 * p.k + k, p.k, true, end - row0, p.k - k, lid);
         load_slice(b_slice, B_LD, TILE_COLS, own + (size_t)k * k_step, stride, p.bt != 0, p.n - col0, p.k - k, lid);
         BARRIER();
-        multiply_slice(a_slice, b_slice, ix, iy, sum);
+        multiply_slice(a_slice, b_slice, ix, iy, min(depth, p.k - k), sum);
         BARRIER();
-        if (k + SLICE >= p.k)
+        if (k + depth >= p.k)
             store_item(c + (size_t)row0 * p.n + col0, p.n, end - row0, p.n - col0, ix, iy, sum, p.alpha, p.accumulate);
     }
 }

@@ -10,6 +10,7 @@
 #include "common.cl.h"
 #include "tile.cl.h"
 
+MANY_SUMS
 KERNEL void matmul_dw(__global const T *restrict y, __global const T *restrict x, __global const int *restrict off,
                       __global float *restrict w, const struct sy_matmul_dw_args p)
 {
@@ -20,16 +21,19 @@ KERNEL void matmul_dw(__global const T *restrict y, __global const T *restrict x
     const uint expert = GROUP_ID / across / down;
     const uint first = p.experts > 1 ? (uint)off[expert] : 0, end = p.experts > 1 ? (uint)off[expert + 1] : p.rows;
 
-    __local float a_slice[A_SLICE], b_slice[B_SLICE];
-    float4 sum[2 * SY_ITEM];
+    __local float4 a_slice[A_SLICE / 4], b_slice[B_SLICE / 4];
+    float sum[SY_ITEM * SY_ITEM];
     clear_item(sum);
-    for (uint r = first; r < end; r += SLICE) {
+    const uint depth = slice_depth(end - first);
+    uint r = first;
+    do { // at least once, with zeros: a way around the loop would need its own 64 sums on GPUs without branches
         load_slice(a_slice, A_LD, TILE_ROWS, y + (size_t)r * p.m + row0, p.m, false, p.m - row0, end - r, lid);
         load_slice(b_slice, B_LD, TILE_COLS, x + (size_t)r * p.n + col0, p.n, false, p.n - col0, end - r, lid);
         BARRIER();
-        multiply_slice(a_slice, b_slice, ix, iy, sum);
+        multiply_slice(a_slice, b_slice, ix, iy, min(depth, end - r), sum);
         BARRIER();
-    }
+        r += depth;
+    } while (r < end);
     store_item(w + ((size_t)expert * p.m + row0) * p.n + col0, p.n, p.m - row0, p.n - col0, ix, iy, sum, p.alpha,
                p.accumulate);
 }

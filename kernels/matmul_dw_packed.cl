@@ -17,7 +17,7 @@
 #include "panel.cl.h"
 
 // Copies y[depth][rows] (rows of y `stride` apart) and pads each with zeros.
-inline void copy_columns(__global const T *restrict y, uint stride, uint rows, uint depth, float *restrict to)
+static inline void copy_columns(__global const T *restrict y, uint stride, uint rows, uint depth, float *restrict to)
 {
     for (uint k = 0; k < depth; ++k) {
         __global const T *from = y + (size_t)k * stride;
@@ -32,7 +32,7 @@ inline void copy_columns(__global const T *restrict y, uint stride, uint rows, u
 }
 
 // Rows m0 … m0 + rows − 1 (at most PANEL_ROWS) of one expert's w, columns of panels q0 … q1 − 1.
-inline void multiply(__global const T *restrict y, __global const T *restrict panels, __global float *restrict w,
+static inline void multiply(__global const T *restrict y, __global const T *restrict panels, __global float *restrict w,
                      uint first, uint end, uint m0, uint rows, uint q0, uint q1, const struct sy_matmul_dw_args p)
 {
     float copy[PANEL_ROWS * PANEL_K], sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
@@ -52,7 +52,7 @@ inline void multiply(__global const T *restrict y, __global const T *restrict pa
 #define UNIT_ROWS 8u
 
 // Rows m0 … m0 + rows − 1 (at most 8) of one expert's w, columns 4·quad … 4·quad + 3 of panel q.
-inline void multiply_quad(__global const T *restrict y, __global const T *restrict panels, __global float *restrict w,
+static inline void multiply_quad(__global const T *restrict y, __global const T *restrict panels, __global float *restrict w,
                           uint first, uint end, uint m0, uint rows, uint q, uint quad, const struct sy_matmul_dw_args p)
 {
     __global const T *panel = panels + (size_t)q * p.rows * SY_PANEL + 4 * quad;

@@ -17,7 +17,7 @@
 #include "panel.cl.h"
 
 // Copies a[rows][depth] (rows `stride` apart) and pads it with rows of zeros.
-inline void copy_rows(__global const T *restrict a, uint stride, uint rows, uint depth, float *restrict to)
+static inline void copy_rows(__global const T *restrict a, uint stride, uint rows, uint depth, float *restrict to)
 {
     for (uint r = 0; r < rows; ++r) {
         __global const T *from = a + (size_t)r * stride;
@@ -32,7 +32,7 @@ inline void copy_rows(__global const T *restrict a, uint stride, uint rows, uint
 }
 
 // Rows row0 … row0 + rows − 1 (at most PANEL_ROWS) times panels q0 … q1 − 1 of one expert's B.
-inline void multiply(__global const T *restrict a, __global const T *restrict panels, __global O *restrict c, uint row0,
+static inline void multiply(__global const T *restrict a, __global const T *restrict panels, __global O *restrict c, uint row0,
                      uint rows, uint q0, uint q1, const struct sy_matmul_args p)
 {
     float copy[PANEL_ROWS * PANEL_LD], sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
@@ -51,7 +51,7 @@ inline void multiply(__global const T *restrict a, __global const T *restrict pa
 #define UNIT_ROWS 8u
 
 // Rows row0 … row0 + rows − 1 (at most 8) times columns 4·quad … 4·quad + 3 of panel q.
-inline void multiply_quad(__global const T *restrict a, __global const T *restrict panels, __global O *restrict c,
+static inline void multiply_quad(__global const T *restrict a, __global const T *restrict panels, __global O *restrict c,
                           uint row0, uint rows, uint q, uint quad, const struct sy_matmul_args p)
 {
     __global const T *panel = panels + (size_t)q * p.k * SY_PANEL + 4 * quad;

@@ -22,7 +22,7 @@
     (T16)(a.s8, b.s8, a.s9, b.s9, a.sa, b.sa, a.sb, b.sb, a.sc, b.sc, a.sd, b.sd, a.se, b.se, a.sf, b.sf)
 
 // to[k][j] = from[j][k] for k, j < 16: four perfect shuffles of the sixteen rows.
-inline void transpose16(__global const T *restrict from, uint stride, __global T *restrict to)
+static inline void transpose16(__global const T *restrict from, uint stride, __global T *restrict to)
 {
     T16 x[16], y[16];
     _Pragma("unroll") for (uint j = 0; j < 16; ++j) x[j] = vload16(0, from + (size_t)j * stride);
@@ -39,7 +39,7 @@ inline void transpose16(__global const T *restrict from, uint stride, __global T
 }
 
 // Columns 32·q … of the weight rows `from`, k0 ≤ k < k1; `cols` of them are real.
-inline void pack_transposed(__global const T *restrict from, uint stride, uint cols, uint k0, uint k1,
+static inline void pack_transposed(__global const T *restrict from, uint stride, uint cols, uint k0, uint k1,
                             __global T *restrict to)
 {
     uint k = k0;
@@ -54,7 +54,7 @@ inline void pack_transposed(__global const T *restrict from, uint stride, uint c
 }
 
 // `panels` neighbouring panels at once, so that b is read along its rows.
-inline void pack_straight(__global const T *restrict from, uint stride, uint cols, uint panels, uint k0, uint k1,
+static inline void pack_straight(__global const T *restrict from, uint stride, uint cols, uint panels, uint k0, uint k1,
                           uint depth, __global T *restrict to)
 {
     const uint full = min(panels, cols / SY_PANEL);

@@ -22,7 +22,7 @@
 #define BLOCK_ROWS 4u
 #endif
 
-inline float16 panel_load(__global const T *p)
+static inline float16 panel_load(__global const T *p)
 {
 #ifdef T_BF16
     return as_float16(convert_uint16(vload16(0, p)) << 16);
@@ -62,7 +62,7 @@ PANEL_BLOCK(panel_block4, 4u)
 // A multiple of 4: the rows a tile of `rows` takes in the copy; the includer fills the surplus with zeros.
 #define PANEL_PADDED(rows) (((rows) + 3u) / 4u * 4u)
 
-inline void panel_products(const float *restrict a, uint rows, __global const T *restrict panel, uint depth,
+static inline void panel_products(const float *restrict a, uint rows, __global const T *restrict panel, uint depth,
                            float *restrict sums)
 {
     uint r = 0;
@@ -72,14 +72,14 @@ inline void panel_products(const float *restrict a, uint rows, __global const T 
         panel_block4(a + r * PANEL_A_ROW, panel, depth, sums + r * SY_PANEL);
 }
 
-inline void panel_clear(float *sums)
+static inline void panel_clear(float *sums)
 {
     for (uint i = 0; i < SY_MAX_GROUP_PANELS * PANEL_SUMS; i += 16)
         vstore16((float16)(0.0f), 0, sums + i);
 }
 
 // c[rows][cols] (+)= alpha · sums, cols ≤ 32, rows of c `stride` apart.
-inline void panel_store(const float *sums, uint rows, uint cols, __global O *c, uint stride, float alpha,
+static inline void panel_store(const float *sums, uint rows, uint cols, __global O *c, uint stride, float alpha,
                         uint accumulate)
 {
     for (uint r = 0; r < rows; ++r) {

@@ -24,7 +24,7 @@ KERNEL void relu(__global const T *restrict x, __global const int *restrict row,
             } else {
                 float f[DROP_COLS];
                 drop_scalars(factor, f);
-                for (uint j = 0u; j < p.cols - col; ++j) {
+                DROP_TAIL (j, p.cols - col) {
                     const float a = T_LD(x, at + j);
                     T_ST(y, at + j, kept(a < 0.0f ? 0.0f : a, f[j]));
                 }

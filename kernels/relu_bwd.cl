@@ -25,7 +25,7 @@ KERNEL void relu_bwd(__global const T *restrict x, __global const T *restrict dy
             } else {
                 float f[DROP_COLS];
                 drop_scalars(factor, f);
-                for (uint j = 0u; j < p.cols - col; ++j)
+                DROP_TAIL (j, p.cols - col)
                     T_ST(dx, at + j, T_LD(x, at + j) > 0.0f ? kept(T_LD(dy, at + j), f[j]) : 0.0f);
             }
         }

@@ -24,7 +24,7 @@ KERNEL void residual(__global const T *restrict x, __global const T *restrict f,
             } else {
                 float s[DROP_COLS];
                 drop_scalars(factor, s);
-                for (uint j = 0u; j < p.cols - col; ++j)
+                DROP_TAIL (j, p.cols - col)
                     T_ST(y, at + j, T_LD(x, at + j) + kept(T_LD(f, at + j), s[j]));
             }
         }

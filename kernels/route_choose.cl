@@ -13,9 +13,9 @@
 #define NONE 0xffffffffu
 
 // Does (pa, a) come before (pb, b)? NONE comes after everything.
-inline bool before(float pa, uint a, float pb, uint b) { return pa > pb || (pa == pb && a < b); }
+static inline bool before(float pa, uint a, float pb, uint b) { return pa > pb || (pa == pb && a < b); }
 
-inline int sampled(__global const float *x, uint experts, float u)
+static inline int sampled(__global const float *x, uint experts, float u)
 {
     float sum = 0.0f;
     int last = 0;

@@ -48,7 +48,7 @@ KERNEL void route_place(__global const int *restrict cand, __global int *restric
 #define TILE SY_ROUTE_TILE(WG)
 
 // The expert that a row asks for in round r, or −1. Only the item that owns the row may ask.
-inline int asked(__global const int *cand, __global const int *expert, const struct sy_route_place_args p, uint row,
+static inline int asked(__global const int *cand, __global const int *expert, const struct sy_route_place_args p, uint row,
                  uint r)
 {
     return p.kind == 1u && r > 0u && expert[row] >= 0 ? -1 : cand[row * p.rounds + r];

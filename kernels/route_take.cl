@@ -8,7 +8,7 @@
 #include "common.cl.h"
 
 // Rises with p, which is never negative; 0 for padding.
-inline uint key_of(__global const float *prob, __global const int *mask, uint experts, uint row, uint e)
+static inline uint key_of(__global const float *prob, __global const int *mask, uint experts, uint row, uint e)
 {
     return mask[row] != 0 ? as_uint(prob[row * experts + e]) + 1u : 0u;
 }

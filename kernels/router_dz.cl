@@ -17,7 +17,7 @@ struct chosen {
     bool columns;
 };
 
-inline struct chosen chosen(__global const float *x, __global const int *expert, __global const float *dgate, uint k,
+static inline struct chosen chosen(__global const float *x, __global const int *expert, __global const float *dgate, uint k,
                             uint kind)
 {
     struct chosen r;
@@ -36,7 +36,7 @@ inline struct chosen chosen(__global const float *x, __global const int *expert,
     return r;
 }
 
-inline float through_gates(const struct chosen r, __global const int *expert, __global const float *dgate, uint e)
+static inline float through_gates(const struct chosen r, __global const int *expert, __global const float *dgate, uint e)
 {
     if (r.columns)
         return expert[e] >= 0 ? dgate[e] : 0.0f;

@@ -28,7 +28,7 @@ KERNEL void router_input(__global const T *restrict x, __global const float *res
             } else {
                 float f[DROP_COLS];
                 drop_scalars(factor, f);
-                for (uint j = 0u; j < left; ++j) {
+                DROP_TAIL (j, left) {
                     const float r = T_LD(x, at + j) * f[j];
                     u[at + j] = narrow ? bf16_load(bf16_round(r)) : r;
                 }

@@ -7,7 +7,7 @@
 #include "dropout.cl.h"
 
 // sy_jitter() (philox.h) of VEC elements: the same two roundings.
-inline VF jitter_v(VU bits, float eps)
+static inline VF jitter_v(VU bits, float eps)
 {
     const VF s = (SY_CAT(convert_float, VEC)(bits >> 8) - 8388608.0f) * (1.0f / 8388608.0f);
     const VF d = eps * s;
@@ -15,7 +15,7 @@ inline VF jitter_v(VU bits, float eps)
 }
 
 // Factors of columns col … col + DROP_COLS − 1 of a row whose element `col` is jit[at]; of them `left` exist.
-inline void input_factors(const struct sy_router_input_args p, const struct drop_row *d, __global const float *jit,
+static inline void input_factors(const struct sy_router_input_args p, const struct drop_row *d, __global const float *jit,
                           uint at, uint col, uint left, VF factor[DROP_VECS])
 {
     if (p.mode == 1u) {

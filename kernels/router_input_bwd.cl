@@ -25,7 +25,7 @@ KERNEL void router_input_bwd(__global const float *restrict du, __global const f
             } else {
                 float f[DROP_COLS];
                 drop_scalars(factor, f);
-                for (uint j = 0u; j < left; ++j)
+                DROP_TAIL (j, left)
                     T_ST(dx, at + j, du[at + j] * f[j]);
             }
         }

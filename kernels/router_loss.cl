@@ -9,7 +9,7 @@
 
 #define BLOCK 64u // rows added up apart, so that long sums lose little
 
-inline float load_times_p(__global const float *x, __global const int *load, uint experts)
+static inline float load_times_p(__global const float *x, __global const int *load, uint experts)
 {
     const uint vectors = experts / VEC * VEC;
     VF sums = (VF)(0.0f);

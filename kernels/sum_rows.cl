@@ -8,7 +8,7 @@
 
 #define BLOCK 8 // vectors of columns that a CPU sums together: longer runs of each row
 
-inline float strided_sum(__global const float *part, uint parts, uint n, uint first, uint stride)
+static inline float strided_sum(__global const float *part, uint parts, uint n, uint first, uint stride)
 {
     const uint step = SY_UNROLL * stride;
     float sum = 0.0f;
@@ -22,7 +22,7 @@ inline float strided_sum(__global const float *part, uint parts, uint n, uint fi
     return sum;
 }
 
-inline VF vector_sum(__global const float *part, uint parts, uint n)
+static inline VF vector_sum(__global const float *part, uint parts, uint n)
 {
     VF sum = (VF)(0.0f);
     uint q = 0u;
@@ -35,7 +35,7 @@ inline VF vector_sum(__global const float *part, uint parts, uint n)
     return sum;
 }
 
-inline void block_sum(__global const float *part, uint parts, uint n, VF sum[BLOCK])
+static inline void block_sum(__global const float *part, uint parts, uint n, VF sum[BLOCK])
 {
     for (uint v = 0u; v < BLOCK; ++v)
         sum[v] = (VF)(0.0f);
@@ -45,12 +45,12 @@ inline void block_sum(__global const float *part, uint parts, uint n, VF sum[BLO
     }
 }
 
-inline void put_v(__global float *y, VF sum, const struct sy_sum_rows_args p)
+static inline void put_v(__global float *y, VF sum, const struct sy_sum_rows_args p)
 {
     V_STORE(p.accumulate != 0u ? V_LOAD(0, y) + p.scale * sum : p.scale * sum, 0, y);
 }
 
-inline void put(__global float *y, float sum, const struct sy_sum_rows_args p)
+static inline void put(__global float *y, float sum, const struct sy_sum_rows_args p)
 {
     *y = p.accumulate != 0u ? *y + p.scale * sum : p.scale * sum;
 }

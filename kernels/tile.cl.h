@@ -4,6 +4,8 @@
 // A work-group computes TILE_ROWS × TILE_COLS outputs, SLICE values of k at a time: it copies the slice of A and of B
 // to local memory as f32, k by k, then every item multiplies 8 rows with 8 columns in registers. An item owns two quads
 // of rows and two of columns, half a tile apart, so that neighbouring items read neighbouring quads: no bank conflicts.
+// The sums are scalars at constant places, spelled out: what a loop indexes goes to memory where the compiler leaves the
+// loop alone (Intel's, Mesa's, and clang's for NVIDIA and AMD do, now one, now another), and Intel's keeps vectors twice.
 #ifndef SY_TILE_CL_H
 #define SY_TILE_CL_H
 #include "common.cl.h"
@@ -20,7 +22,7 @@
 #define B_SLICE (SLICE * B_LD)
 
 // p[0 … 3], of which only the first `count` exist; zeros for the others.
-inline float4 load_quad(__global const T *p, uint count)
+static inline float4 load_quad(__global const T *p, uint count)
 {
     float4 v = (float4)(0.0f);
     if (count >= 4)
@@ -35,13 +37,15 @@ inline float4 load_quad(__global const T *p, uint count)
     return v;
 }
 
-inline uint left_of(uint limit, uint at) { return limit > at ? limit - at : 0; }
+static inline uint left_of(uint limit, uint at) { return limit > at ? limit - at : 0; }
 
 // slice[k][line] of a matrix stored [line][k] if by_line, else [k][line], its rows `stride` apart; x is line 0, k 0 of
-// this tile and slice.
-inline void load_slice(__local float *slice, uint ld, uint lines, __global const T *restrict x, uint stride,
-                       bool by_line, uint lines_left, uint k_left, uint lid)
+// this tile and slice. Not unrolled: the addresses of several rounds at once are more than registers hold beside the sums.
+static inline void load_slice(__local float4 *quads, uint ld, uint lines, __global const T *restrict x, uint stride,
+                              bool by_line, uint lines_left, uint k_left, uint lid)
 {
+    __local float *slice = (__local float *)quads;
+#pragma unroll 1
     for (uint i = lid; i < lines * (SLICE / 4); i += WG) {
         if (by_line) {
             const uint line = i / (SLICE / 4), k = i % (SLICE / 4) * 4;
@@ -58,37 +62,83 @@ inline void load_slice(__local float *slice, uint ld, uint lines, __global const
     }
 }
 
-// sum[2·row + half] += the slice's products for item (ix, iy).
-inline void multiply_slice(__local const float *a, __local const float *b, uint ix, uint iy, float4 *sum)
+// Forced: a call would take the sums through memory.
+#define ITEM_INLINE __attribute__((always_inline)) static inline
+#if SY_ITEM != 8u
+#error "EACH_ROW and MULTIPLY_ROW name 8 rows and 8 columns"
+#endif
+#define SUM(r, j) sum[SY_ITEM * (r) + (j)]
+#define EACH_ROW(f) f(0) f(1) f(2) f(3) f(4) f(5) f(6) f(7)
+
+// Values of k in every slice but the last of n: equal shares of at most SLICE. The share is no constant, which keeps
+// compilers from spelling out all steps of a slice: that would be more code than an instruction cache holds.
+static inline uint slice_depth(uint n)
 {
-    for (uint k = 0; k < SLICE; ++k) {
-        const float4 a_lo = vload4(iy, a + k * A_LD), a_hi = vload4(ITEMS_Y + iy, a + k * A_LD);
-        const float4 b_lo = vload4(ix, b + k * B_LD), b_hi = vload4(ITEMS_X + ix, b + k * B_LD);
-        const float rows[SY_ITEM] = {a_lo.x, a_lo.y, a_lo.z, a_lo.w, a_hi.x, a_hi.y, a_hi.z, a_hi.w};
-        for (uint r = 0; r < SY_ITEM; ++r) {
-            sum[2 * r] = fma((float4)(rows[r]), b_lo, sum[2 * r]);
-            sum[2 * r + 1] = fma((float4)(rows[r]), b_hi, sum[2 * r + 1]);
-        }
+    const uint slices = max((n + SLICE - 1) / SLICE, 1u);
+    return (n + slices - 1) / slices;
+}
+
+// sum[row][column] += the products of the first `depth` k of the slices for item (ix, iy).
+#define MULTIPLY_ROW(r, factor)                    \
+    SUM(r, 0) = fma((factor), b_lo.x, SUM(r, 0));  \
+    SUM(r, 1) = fma((factor), b_lo.y, SUM(r, 1));  \
+    SUM(r, 2) = fma((factor), b_lo.z, SUM(r, 2));  \
+    SUM(r, 3) = fma((factor), b_lo.w, SUM(r, 3));  \
+    SUM(r, 4) = fma((factor), b_hi.x, SUM(r, 4));  \
+    SUM(r, 5) = fma((factor), b_hi.y, SUM(r, 5));  \
+    SUM(r, 6) = fma((factor), b_hi.z, SUM(r, 6));  \
+    SUM(r, 7) = fma((factor), b_hi.w, SUM(r, 7));
+ITEM_INLINE void multiply_slice(__local const float4 *a, __local const float4 *b, uint ix, uint iy, uint depth,
+                                float *sum)
+{
+    for (uint k = 0; k < depth; ++k) {
+        const float4 a_lo = a[k * (A_LD / 4) + iy], a_hi = a[k * (A_LD / 4) + ITEMS_Y + iy];
+        const float4 b_lo = b[k * (B_LD / 4) + ix], b_hi = b[k * (B_LD / 4) + ITEMS_X + ix];
+        MULTIPLY_ROW(0, a_lo.x)
+        MULTIPLY_ROW(1, a_lo.y)
+        MULTIPLY_ROW(2, a_lo.z)
+        MULTIPLY_ROW(3, a_lo.w)
+        MULTIPLY_ROW(4, a_hi.x)
+        MULTIPLY_ROW(5, a_hi.y)
+        MULTIPLY_ROW(6, a_hi.z)
+        MULTIPLY_ROW(7, a_hi.w)
     }
 }
 
-inline void clear_item(float4 *sum)
+#define CLEAR_ROW(r)                                       \
+    SUM(r, 0) = SUM(r, 1) = SUM(r, 2) = SUM(r, 3) = 0.0f;  \
+    SUM(r, 4) = SUM(r, 5) = SUM(r, 6) = SUM(r, 7) = 0.0f;
+ITEM_INLINE void clear_item(float *sum)
 {
-    for (uint i = 0; i < 2 * SY_ITEM; ++i)
-        sum[i] = (float4)(0.0f);
+    EACH_ROW(CLEAR_ROW)
+}
+
+// c[0 … 3] (+)= alpha · v, of which only the first `count` exist.
+ITEM_INLINE void store_quad(__global O *c, uint count, float4 v, float alpha, uint accumulate)
+{
+    if (count > 0)
+        O_ST(c, 0, accumulate != 0 ? fma(alpha, v.x, O_LD(c, 0)) : alpha * v.x);
+    if (count > 1)
+        O_ST(c, 1, accumulate != 0 ? fma(alpha, v.y, O_LD(c, 1)) : alpha * v.y);
+    if (count > 2)
+        O_ST(c, 2, accumulate != 0 ? fma(alpha, v.z, O_LD(c, 2)) : alpha * v.z);
+    if (count > 3)
+        O_ST(c, 3, accumulate != 0 ? fma(alpha, v.w, O_LD(c, 3)) : alpha * v.w);
 }
 
 // c (+)= alpha · sum where the item's outputs exist; c is the tile's first element.
-inline void store_item(__global O *c, uint stride, uint rows_left, uint cols_left, uint ix, uint iy, const float4 *sum,
-                       float alpha, uint accumulate)
-{
-    for (uint i = 0; i < 2 * SY_ITEM; ++i) {
-        const uint row = i / SY_ITEM * 4 * ITEMS_Y + 4 * iy + i / 2 % 4, col = i % 2 * 4 * ITEMS_X + 4 * ix;
-        const float v[4] = {sum[i].x, sum[i].y, sum[i].z, sum[i].w};
-        const size_t at = (size_t)row * stride + col;
-        for (uint j = 0; j < 4; ++j)
-            if (row < rows_left && col + j < cols_left)
-                O_ST(c, at + j, accumulate != 0 ? fma(alpha, v[j], O_LD(c, at + j)) : alpha * v[j]);
+#define STORE_ROW(r)                                                                                                \
+    row = (r) / 4 * 4 * ITEMS_Y + 4 * iy + (r) % 4;                                                                 \
+    if (row < rows_left) {                                                                                          \
+        __global O *const to = c + (size_t)row * stride + 4 * ix;                                                   \
+        store_quad(to, lo, (float4)(SUM(r, 0), SUM(r, 1), SUM(r, 2), SUM(r, 3)), alpha, accumulate);                \
+        store_quad(to + 4 * ITEMS_X, hi, (float4)(SUM(r, 4), SUM(r, 5), SUM(r, 6), SUM(r, 7)), alpha, accumulate);  \
     }
+ITEM_INLINE void store_item(__global O *c, uint stride, uint rows_left, uint cols_left, uint ix, uint iy,
+                            float *sum, float alpha, uint accumulate)
+{
+    const uint lo = left_of(cols_left, 4 * ix), hi = left_of(cols_left, 4 * (ITEMS_X + ix));
+    uint row;
+    EACH_ROW(STORE_ROW)
 }
 #endif

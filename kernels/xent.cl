@@ -12,13 +12,13 @@
 
 __constant int lane_index[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
-inline float vmax4(float4 v) { return fmax(fmax(v.x, v.y), fmax(v.z, v.w)); }
-inline float vmax8(float8 v) { return vmax4(fmax(v.lo, v.hi)); }
-inline float vmax16(float16 v) { return vmax8(fmax(v.lo, v.hi)); }
+static inline float vmax4(float4 v) { return fmax(fmax(v.x, v.y), fmax(v.z, v.w)); }
+static inline float vmax8(float8 v) { return vmax4(fmax(v.lo, v.hi)); }
+static inline float vmax16(float16 v) { return vmax8(fmax(v.lo, v.hi)); }
 #define VMAX SY_CAT(vmax, VEC)
 
 // An element that keeps the label from being the arg-max: larger, or equal and earlier.
-inline VI beats_v(VF v, int i, float at_label, int label)
+static inline VI beats_v(VF v, int i, float at_label, int label)
 {
     return (v > (VF)(at_label)) | ((v == (VF)(at_label)) & ((VI)(i) + V_LOAD(0, lane_index) < (VI)(label)));
 }

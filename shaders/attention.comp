@@ -5,7 +5,7 @@
 //   q t [B·tq, q_stride]   kv t [B·tk, kv_stride]   rel f [H, span]   mask i [B, tk]   c step constants
 //   o t [B·tq, H·dim]      lse f [B, H, tq]: log Σ exp(score) before dropout, ATT_NONE where no key is seen
 //
-// Launch:      a work-group does 32 query rows of one head of one sequence; blocks of rows fastest. WG ≥ 64.
+// Launch:      a work-group does 32 query rows of one head of one sequence; blocks of rows fastest.
 // Determinism: keys are taken in tiles of 32 in order; within a tile in order. Nothing depends on the data.
 #include "common.glsl"
 IN(0, T, q);
@@ -39,6 +39,28 @@ void softmax_row(uint r)
     stats[r * 3u + 2u] = shrink;
 }
 
+// sum of columns d0 … d0 + 31 of o: shrunk to the new maximum, plus this tile's p · v
+#define ADD_VALUES(sum, d0)                                                                                     \
+    if ((d0) < p.dim)                                                                                           \
+        ATT_LOAD(SIDE_B, kv, kv_at + p.v_offset + j0 * p.kv_stride + (d0), p.kv_stride, rows, p.dim - (d0))     \
+    barrier();                                                                                                  \
+    if ((d0) < p.dim) {                                                                                         \
+        ATT_EACH_TURN(t)                                                                                        \
+            [[unroll]] for (int x = 0; x < 16; ++x)                                                             \
+                sum[t][x] *= stats[ATT_ROW(t, x) * 3u + 2u];                                                    \
+        ATT_MUL(sum, WEIGHTS, SIDE_B);                                                                          \
+    }                                                                                                           \
+    barrier();
+
+#define STORE_VALUES(sum, d0)                                                                                   \
+    [[unroll]] for (int x = 0; x < 16; ++x) {                                                                   \
+        const uint r = ATT_ROW(t, x), d = (d0) + ATT_COL(t, x);                                                 \
+        if (r < lanes && d < p.dim) {                                                                           \
+            const float total = stats[r * 3u + 1u];                                                             \
+            T_ST(o, ((b * p.tq + i0 + r) * p.heads + head) * p.dim + d, total > 0.0 ? sum[t][x] / total : 0.0); \
+        }                                                                                                       \
+    }
+
 void main()
 {
     const uint lid = LOCAL_ID;
@@ -51,60 +73,46 @@ void main()
     const uint q_at = (b * p.tq + i0) * p.q_stride + p.q_offset + head * p.dim;
     const uint kv_at = b * p.tk * p.kv_stride + head * p.dim;
 
-    float sum[ATT_CHUNKS][16];
-    [[unroll]] for (int chunk = 0; chunk < ATT_CHUNKS; ++chunk)
-        att_clear(sum[chunk]);
-    for (uint r = lid; r < ATT_TILE; r += WG) {
-        stats[r * 3u] = ATT_NONE;
-        stats[r * 3u + 1u] = 0.0;
-    }
+    for (uint d_first = 0u; d_first < p.dim; d_first += ATT_PASS) {
+        float low[ATT_TURNS][16], high[ATT_TURNS][16]; // sums of columns d_first + 0…31 and + 32…63
+        ATT_CLEAR(low)
+        ATT_CLEAR(high)
+        for (uint r = lid; r < ATT_TILE; r += WG) {
+            stats[r * 3u] = ATT_NONE;
+            stats[r * 3u + 1u] = 0.0;
+        }
 
-    for (uint j0 = 0u; j0 < keys; j0 += ATT_TILE) {
-        const uint rows = min(ATT_TILE, p.tk - j0);
-        float s[16];
-        att_clear(s);
-        for (uint d0 = 0u; d0 < p.dim; d0 += ATT_TILE) {
-            ATT_LOAD(SIDE_A, q, q_at + d0, p.q_stride, lanes, p.dim - d0)
-            ATT_LOAD(SIDE_B, kv, kv_at + p.k_offset + j0 * p.kv_stride + d0, p.kv_stride, rows, p.dim - d0)
-            barrier();
-            if (ATT_BUSY)
+        for (uint j0 = 0u; j0 < keys; j0 += ATT_TILE) {
+            const uint rows = min(ATT_TILE, p.tk - j0);
+            float s[ATT_TURNS][16];
+            ATT_CLEAR(s)
+            for (uint d0 = 0u; d0 < p.dim; d0 += ATT_TILE) {
+                ATT_LOAD(SIDE_A, q, q_at + d0, p.q_stride, lanes, p.dim - d0)
+                ATT_LOAD(SIDE_B, kv, kv_at + p.k_offset + j0 * p.kv_stride + d0, p.kv_stride, rows, p.dim - d0)
+                barrier();
                 ATT_DOT(s, SIDE_A, SIDE_B);
-            barrier();
-        }
-        if (ATT_BUSY)
-            [[unroll]] for (int x = 0; x < 16; ++x)
-                tile[WEIGHTS + ATT_ROW(x) * ATT_PITCH + ATT_COL(x)] =
-                    att_score(s[x], b, head, i0 + ATT_ROW(x), j0 + ATT_COL(x), position);
-        if (p.threshold != 0u)
-            att_keep_tile(lid, (c.sequence + b) * p.heads + head, i0, j0);
-        barrier();
-        for (uint r = lid; r < ATT_TILE; r += WG)
-            softmax_row(r);
-        barrier();
-        [[unroll]] for (int chunk = 0; chunk < ATT_CHUNKS; ++chunk) {
-            const uint d0 = uint(chunk) * ATT_TILE;
-            if (d0 < p.dim)
-                ATT_LOAD(SIDE_B, kv, kv_at + p.v_offset + j0 * p.kv_stride + d0, p.kv_stride, rows, p.dim - d0)
-            barrier();
-            if (ATT_BUSY && d0 < p.dim) {
+                barrier();
+            }
+            ATT_EACH_TURN(t)
                 [[unroll]] for (int x = 0; x < 16; ++x)
-                    sum[chunk][x] *= stats[ATT_ROW(x) * 3u + 2u];
-                ATT_MUL(sum[chunk], WEIGHTS, SIDE_B);
-            }
+                    tile[WEIGHTS + ATT_ROW(t, x) * ATT_PITCH + ATT_COL(t, x)] =
+                        att_score(s[t][x], b, head, i0 + ATT_ROW(t, x), j0 + ATT_COL(t, x), position);
+            if (p.threshold != 0u)
+                att_keep_tile(lid, (c.sequence + b) * p.heads + head, i0, j0);
             barrier();
+            for (uint r = lid; r < ATT_TILE; r += WG)
+                softmax_row(r);
+            barrier();
+            ADD_VALUES(low, d_first)
+            ADD_VALUES(high, d_first + ATT_TILE)
         }
+        barrier();
+        ATT_EACH_TURN(t) {
+            STORE_VALUES(low, d_first)
+            STORE_VALUES(high, d_first + ATT_TILE)
+        }
+        barrier(); // the next pass resets the statistics
     }
-    barrier();
-    if (ATT_BUSY)
-        [[unroll]] for (int chunk = 0; chunk < ATT_CHUNKS; ++chunk)
-            [[unroll]] for (int x = 0; x < 16; ++x) {
-                const uint r = ATT_ROW(x), d = uint(chunk) * ATT_TILE + ATT_COL(x);
-                if (r < lanes && d < p.dim) {
-                    const float total = stats[r * 3u + 1u];
-                    T_ST(o, ((b * p.tq + i0 + r) * p.heads + head) * p.dim + d,
-                         total > 0.0 ? sum[chunk][x] / total : 0.0);
-                }
-            }
     for (uint r = lid; r < lanes; r += WG) {
         const float total = stats[r * 3u + 1u];
         lse[(b * p.heads + head) * p.tq + i0 + r] = total > 0.0 ? stats[r * 3u] + log(total) : ATT_NONE;

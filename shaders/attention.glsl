@@ -2,13 +2,16 @@
 // attention.glsl: what attention, attention_dq and attention_dkv share; the GLSL twin of the WG > 1 part of
 // kernels/attention.cl.h. Include after common.glsl and after the bindings q, kv, rel, mask, c and p.
 //
-// 32×32 tiles in shared memory; the first 64 invocations hold 4×4 results each, so WG must be 64 or more.
+// 32×32 tiles in shared memory; at WG = 64 an invocation holds 4×4 results. Two such blocks of sums are all that fit into
+// the registers of every GPU, next to the scores: heads wider than 64 walk the other side once for every 64 columns. The
+// two are variables of their own, not an array over which a loop runs: drivers that leave that loop a loop put the array
+// into memory.
 #include "philox.h"
 
 #define ATT_TILE 32u
 #define ATT_PITCH (ATT_TILE + 1u) // odd, so that a column falls on different banks
 #define ATT_SIZE (ATT_TILE * ATT_PITCH)
-#define ATT_CHUNKS (SY_ATTENTION_MAX_DIM / 32)
+#define ATT_PASS (2u * ATT_TILE) // columns of the result that an invocation's registers hold
 #define SIDE_A 0u // the three tiles, as offsets into `tile`
 #define SIDE_B ATT_SIZE
 #define WEIGHTS (2u * ATT_SIZE)
@@ -20,61 +23,74 @@
 
 shared float tile[3u * ATT_SIZE];
 
-// Element x = 4·y + z of an invocation's block: row r0 + 8y, column c0 + 8z.
-#define ATT_ROW(x) (lid / 8u + 8u * (uint(x) / 4u))
-#define ATT_COL(x) (lid % 8u + 8u * (uint(x) % 4u))
-#define ATT_BUSY (lid < 64u)
+// The 64 blocks of 4×4 elements of a tile: one for each of the first 64 invocations; fewer take several in turn. Element
+// x = 4·y + z of turn t's block: row r0 + 8y, column c0 + 8z.
+const uint ATT_TURNS = WG < 64u ? 64u / WG : 1u;
+#define ATT_ID(t) (lid + (t) * WG)
+#define ATT_EACH_TURN(t) for (uint t = 0u; t < ATT_TURNS; ++t) if (ATT_ID(t) < 64u)
+#define ATT_ROW(t, x) (ATT_ID(t) / 8u + 8u * (uint(x) / 4u))
+#define ATT_COL(t, x) (ATT_ID(t) % 8u + 8u * (uint(x) % 4u))
 
 // tile[to + …][r][d] = x[at + r·stride + d]; zeros beyond `rows` and `cols`.
+const uint ATT_LOAD_ROWS = WG < ATT_TILE ? 1u : WG / ATT_TILE;  // rows that the work-group loads at once,
+const uint ATT_LOAD_TURNS = WG < ATT_TILE ? ATT_TILE / WG : 1u; // or turns it takes for one
 #define ATT_LOAD(to, x, at, stride, rows, cols)                                                                 \
-    for (uint e_ = lid; e_ < ATT_TILE * ATT_TILE; e_ += WG) {                                                   \
-        const uint r_ = e_ / ATT_TILE, d_ = e_ % ATT_TILE;                                                      \
-        float value_ = 0.0;                                                                                     \
-        if (r_ < (rows) && d_ < (cols))                                                                         \
-            value_ = T_LD(x, (at) + r_ * (stride) + d_);                                                        \
-        tile[(to) + r_ * ATT_PITCH + d_] = value_;                                                              \
-    }
+    [[dont_unroll]] for (uint r_ = lid / ATT_TILE; r_ < ATT_TILE; r_ += 4u * ATT_LOAD_ROWS)                     \
+        for (uint t_ = 0u; t_ < ATT_LOAD_TURNS; ++t_) {                                                         \
+            const uint d_ = lid % ATT_TILE + t_ * WG;                                                           \
+            float value_[4]; /* four loads on their way; more would only cost registers */                      \
+            [[unroll]] for (uint n_ = 0u; n_ < 4u; ++n_) {                                                      \
+                const uint row_ = r_ + n_ * ATT_LOAD_ROWS;                                                      \
+                value_[n_] = 0.0;                                                                               \
+                if (row_ < (rows) && d_ < (cols))                                                               \
+                    value_[n_] = T_LD(x, (at) + row_ * (stride) + d_);                                          \
+            }                                                                                                   \
+            [[unroll]] for (uint n_ = 0u; n_ < 4u; ++n_) {                                                      \
+                const uint row_ = r_ + n_ * ATT_LOAD_ROWS;                                                      \
+                if (row_ < ATT_TILE)                                                                            \
+                    tile[(to) + row_ * ATT_PITCH + d_] = value_[n_];                                            \
+            }                                                                                                   \
+        }
 
-void att_clear(out float s[16])
-{
-    [[unroll]] for (int x = 0; x < 16; ++x)
-        s[x] = 0.0;
-}
+#define ATT_CLEAR(s)                                                                                            \
+    for (uint t_ = 0u; t_ < ATT_TURNS; ++t_)                                                                    \
+        [[unroll]] for (int x_ = 0; x_ < 16; ++x_)                                                              \
+            s[t_][x_] = 0.0;
 
 // s[4y+z] += Σ_x a[(r0+8y)·a_row + x·a_step] · b[(c0+8z)·b_col + x·b_step]
-void att_block(inout float s[16], uint lid, uint a, uint a_row, uint a_step, uint b, uint b_col, uint b_step)
+void att_block(inout float s[16], uint id, uint a, uint a_row, uint a_step, uint b, uint b_col, uint b_step)
 {
-    a += lid / 8u * a_row;
-    b += lid % 8u * b_col;
-    for (uint x = 0u; x < ATT_TILE; ++x) {
-        float left[4], right[4];
-        [[unroll]] for (uint y = 0u; y < 4u; ++y) {
-            left[y] = tile[a + 8u * y * a_row];
-            right[y] = tile[b + 8u * y * b_col];
+    a += id / 8u * a_row;
+    b += id % 8u * b_col;
+    [[dont_unroll]] for (uint x = 0u; x < ATT_TILE; x += 4u) {
+        [[unroll]] for (uint n = 0u; n < 4u; ++n) {
+            float left[4], right[4];
+            [[unroll]] for (uint y = 0u; y < 4u; ++y) {
+                left[y] = tile[a + n * a_step + 8u * y * a_row];
+                right[y] = tile[b + n * b_step + 8u * y * b_col];
+            }
+            [[unroll]] for (int y = 0; y < 4; ++y)
+                [[unroll]] for (int z = 0; z < 4; ++z)
+                    s[4 * y + z] = fma(left[y], right[z], s[4 * y + z]);
         }
-        [[unroll]] for (int y = 0; y < 4; ++y)
-            [[unroll]] for (int z = 0; z < 4; ++z)
-                s[4 * y + z] = fma(left[y], right[z], s[4 * y + z]);
-        a += a_step;
-        b += b_step;
+        a += 4u * a_step;
+        b += 4u * b_step;
     }
 }
 // rows·rowsᵀ (scores), rows·columns (w · tile), and columnsᵀ·columns (wᵀ · tile).
-#define ATT_DOT(s, a, b) att_block(s, lid, a, ATT_PITCH, 1u, b, ATT_PITCH, 1u)
-#define ATT_MUL(s, a, b) att_block(s, lid, a, ATT_PITCH, 1u, b, 1u, ATT_PITCH)
-#define ATT_MUL_T(s, a, b) att_block(s, lid, a, 1u, ATT_PITCH, b, 1u, ATT_PITCH)
+#define ATT_DOT(s, a, b) ATT_EACH_TURN(t) att_block(s[t], ATT_ID(t), a, ATT_PITCH, 1u, b, ATT_PITCH, 1u)
+#define ATT_MUL(s, a, b) ATT_EACH_TURN(t) att_block(s[t], ATT_ID(t), a, ATT_PITCH, 1u, b, 1u, ATT_PITCH)
+#define ATT_MUL_T(s, a, b) ATT_EACH_TURN(t) att_block(s[t], ATT_ID(t), a, 1u, ATT_PITCH, b, 1u, ATT_PITCH)
 
 // Score of query i and key j of sequence b with bias and masks, from q·k.
 float att_score(float dot_qk, uint b, uint head, uint i, uint j, uint position)
 {
-    if (i >= p.tq || j >= p.tk || (p.causal != 0u && j > i + position))
-        return ATT_MASKED;
-    if (p.has_mask != 0u)
-        if (mask[b * p.tk + j] == 0)
-            return ATT_MASKED;
-    if (p.has_bias != 0u)
+    bool seen = i < p.tq && j < p.tk && (p.causal == 0u || j <= i + position);
+    if (seen && p.has_mask != 0u)
+        seen = mask[b * p.tk + j] != 0;
+    if (seen && p.has_bias != 0u)
         dot_qk += rel[head * p.span + (j + p.rel_origin - i - position)];
-    return dot_qk;
+    return seen ? dot_qk : ATT_MASKED; // one way out: an early return becomes a loop of its own when inlined
 }
 
 // SIDE_B = dropout factors of the tile at query row i0, key j0.

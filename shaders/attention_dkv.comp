@@ -7,7 +7,7 @@
 //   dkv t: the H·dim columns at k_offset and those at v_offset, with kv_stride; all others keep their value
 //
 // Launch:      a work-group does 32 keys of one head of one sequence, and either their dk or their dv, which halves
-//              the registers; the dk group of a block follows its dv group. WG ≥ 64.
+//              the registers; the dk group of a block follows its dv group.
 // Determinism: query rows in order, tiles of 32.
 #include "common.glsl"
 IN(0, T, q);
@@ -20,6 +20,24 @@ STEP(6);
 INOUT(7, T, dkv);
 ARGS(sy_attention_args);
 #include "attention.glsl"
+
+// sum of columns d0 … d0 + 31 of dk or dv: plus this tile's dsᵀ · q or pᵀ · do
+#define ADD_QUERIES(sum, d0)                                                                                    \
+    if ((d0) < p.dim && want_k)                                                                                 \
+        ATT_LOAD(SIDE_B, q, q_at + i0 * p.q_stride + (d0), p.q_stride, rows, p.dim - (d0))                      \
+    if ((d0) < p.dim && !want_k)                                                                                \
+        ATT_LOAD(SIDE_B, dout, do_at + i0 * p.heads * p.dim + (d0), p.heads * p.dim, rows, p.dim - (d0))        \
+    barrier();                                                                                                  \
+    if ((d0) < p.dim)                                                                                           \
+        ATT_MUL_T(sum, WEIGHTS, SIDE_B);                                                                        \
+    barrier();
+
+#define STORE_SUMS(sum, d0)                                                                                     \
+    [[unroll]] for (int x = 0; x < 16; ++x) {                                                                   \
+        const uint r = ATT_ROW(t, x), d = (d0) + ATT_COL(t, x);                                                 \
+        if (r < lanes && d < p.dim)                                                                             \
+            T_ST(dkv, out_at + r * p.kv_stride + d, sum[t][x]);                                                 \
+    }
 
 void main()
 {
@@ -37,68 +55,56 @@ void main()
     // Tiles of queries that see none of these keys are skipped.
     const uint skip = p.causal != 0u && j0 > position ? (j0 - position) / ATT_TILE * ATT_TILE : 0u;
 
-    float sum[ATT_CHUNKS][16];
-    [[unroll]] for (int chunk = 0; chunk < ATT_CHUNKS; ++chunk)
-        att_clear(sum[chunk]);
+    const uint out_at = kv_at + (want_k ? p.k_offset : p.v_offset);
 
-    for (uint i0 = skip; i0 < p.tq; i0 += ATT_TILE) {
-        const uint rows = min(ATT_TILE, p.tq - i0);
-        float s[16], dp[16];
-        att_clear(s);
-        att_clear(dp);
-        for (uint d0 = 0u; d0 < p.dim; d0 += ATT_TILE) {
-            const uint cols = p.dim - d0;
-            ATT_LOAD(SIDE_A, q, q_at + i0 * p.q_stride + d0, p.q_stride, rows, cols)
-            ATT_LOAD(SIDE_B, kv, kv_at + p.k_offset + d0, p.kv_stride, lanes, cols)
-            barrier();
-            if (ATT_BUSY)
+    for (uint d_first = 0u; d_first < p.dim; d_first += ATT_PASS) {
+        float low[ATT_TURNS][16], high[ATT_TURNS][16]; // sums of columns d_first + 0…31 and + 32…63
+        ATT_CLEAR(low)
+        ATT_CLEAR(high)
+        for (uint i0 = skip; i0 < p.tq; i0 += ATT_TILE) {
+            const uint rows = min(ATT_TILE, p.tq - i0);
+            float s[ATT_TURNS][16], dp[ATT_TURNS][16];
+            ATT_CLEAR(s)
+            ATT_CLEAR(dp)
+            for (uint d0 = 0u; d0 < p.dim; d0 += ATT_TILE) {
+                const uint cols = p.dim - d0;
+                ATT_LOAD(SIDE_A, q, q_at + i0 * p.q_stride + d0, p.q_stride, rows, cols)
+                ATT_LOAD(SIDE_B, kv, kv_at + p.k_offset + d0, p.kv_stride, lanes, cols)
+                barrier();
                 ATT_DOT(s, SIDE_A, SIDE_B);
-            barrier();
-            if (want_k) {
-                ATT_LOAD(SIDE_A, dout, do_at + i0 * p.heads * p.dim + d0, p.heads * p.dim, rows, cols)
-                ATT_LOAD(SIDE_B, kv, kv_at + p.v_offset + d0, p.kv_stride, lanes, cols)
-            }
-            barrier();
-            if (ATT_BUSY && want_k)
-                ATT_DOT(dp, SIDE_A, SIDE_B);
-            barrier();
-        }
-        if (p.threshold != 0u)
-            att_keep_tile(lid, (c.sequence + b) * p.heads + head, i0, j0);
-        barrier();
-        if (ATT_BUSY)
-            [[unroll]] for (int x = 0; x < 16; ++x) {
-                const uint r = ATT_ROW(x), j = ATT_COL(x), cell = r * ATT_PITCH + j;
-                float row_lse = ATT_ABSENT, delta = 0.0, factor = 1.0;
-                if (r < rows) {
-                    row_lse = ld[stats_at + 2u * (i0 + r)];
-                    delta = ld[stats_at + 2u * (i0 + r) + 1u];
+                barrier();
+                if (want_k) {
+                    ATT_LOAD(SIDE_A, dout, do_at + i0 * p.heads * p.dim + d0, p.heads * p.dim, rows, cols)
+                    ATT_LOAD(SIDE_B, kv, kv_at + p.v_offset + d0, p.kv_stride, lanes, cols)
                 }
-                if (p.threshold != 0u)
-                    factor = tile[SIDE_B + cell];
-                const float prob = exp(att_score(s[x], b, head, i0 + r, j0 + j, position) - row_lse);
-                tile[WEIGHTS + cell] = want_k ? prob * (dp[x] * factor - delta) : prob * factor;
+                barrier();
+                if (want_k)
+                    ATT_DOT(dp, SIDE_A, SIDE_B);
+                barrier();
             }
-        barrier();
-        [[unroll]] for (int chunk = 0; chunk < ATT_CHUNKS; ++chunk) {
-            const uint d0 = uint(chunk) * ATT_TILE;
-            if (d0 < p.dim && want_k)
-                ATT_LOAD(SIDE_B, q, q_at + i0 * p.q_stride + d0, p.q_stride, rows, p.dim - d0)
-            if (d0 < p.dim && !want_k)
-                ATT_LOAD(SIDE_B, dout, do_at + i0 * p.heads * p.dim + d0, p.heads * p.dim, rows, p.dim - d0)
+            if (p.threshold != 0u)
+                att_keep_tile(lid, (c.sequence + b) * p.heads + head, i0, j0);
             barrier();
-            if (ATT_BUSY && d0 < p.dim)
-                ATT_MUL_T(sum[chunk], WEIGHTS, SIDE_B);
+            ATT_EACH_TURN(t)
+                [[unroll]] for (int x = 0; x < 16; ++x) {
+                    const uint r = ATT_ROW(t, x), j = ATT_COL(t, x), cell = r * ATT_PITCH + j;
+                    float row_lse = ATT_ABSENT, delta = 0.0, factor = 1.0;
+                    if (r < rows) {
+                        row_lse = ld[stats_at + 2u * (i0 + r)];
+                        delta = ld[stats_at + 2u * (i0 + r) + 1u];
+                    }
+                    if (p.threshold != 0u)
+                        factor = tile[SIDE_B + cell];
+                    const float prob = exp(att_score(s[t][x], b, head, i0 + r, j0 + j, position) - row_lse);
+                    tile[WEIGHTS + cell] = want_k ? prob * (dp[t][x] * factor - delta) : prob * factor;
+                }
             barrier();
+            ADD_QUERIES(low, d_first)
+            ADD_QUERIES(high, d_first + ATT_TILE)
+        }
+        ATT_EACH_TURN(t) {
+            STORE_SUMS(low, d_first)
+            STORE_SUMS(high, d_first + ATT_TILE)
         }
     }
-
-    const uint out_at = kv_at + (want_k ? p.k_offset : p.v_offset);
-    if (ATT_BUSY)
-        [[unroll]] for (int chunk = 0; chunk < ATT_CHUNKS; ++chunk)
-            [[unroll]] for (int x = 0; x < 16; ++x) {
-                const uint r = ATT_ROW(x), d = uint(chunk) * ATT_TILE + ATT_COL(x);
-                if (r < lanes && d < p.dim)
-                    T_ST(dkv, out_at + r * p.kv_stride + d, sum[chunk][x]);
-            }
 }

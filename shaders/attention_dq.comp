@@ -7,7 +7,7 @@
 //   do t [B·tq, H·dim]     c step constants         dq t: the H·dim columns of q only, with q's stride and offset
 //   drel f [B, ceil(tq/16), H, span]: every element is written; has_bias only
 //
-// Launch:      a work-group does 32 query rows of one head of one sequence; blocks of rows fastest. WG ≥ 64.
+// Launch:      a work-group does 32 query rows of one head of one sequence; blocks of rows fastest.
 // Determinism: keys in order, tiles of 32; a diagonal is summed by ascending query row.
 #include "common.glsl"
 IN(0, T, q);
@@ -53,6 +53,22 @@ void add_diagonal(uint part, uint n, uint step_index, bool last, uint b, uint he
         drel[drel_row(b, head, i) + x] = total;
 }
 
+// sum of columns d0 … d0 + 31 of dq: plus this tile's ds · k
+#define ADD_KEYS(sum, d0)                                                                                       \
+    if ((d0) < p.dim)                                                                                           \
+        ATT_LOAD(SIDE_B, kv, kv_at + p.k_offset + j0 * p.kv_stride + (d0), p.kv_stride, rows, p.dim - (d0))     \
+    barrier();                                                                                                  \
+    if ((d0) < p.dim)                                                                                           \
+        ATT_MUL(sum, WEIGHTS, SIDE_B);                                                                          \
+    barrier();
+
+#define STORE_SUMS(sum, d0)                                                                                     \
+    [[unroll]] for (int x = 0; x < 16; ++x) {                                                                   \
+        const uint r = ATT_ROW(t, x), d = (d0) + ATT_COL(t, x);                                                 \
+        if (r < lanes && d < p.dim)                                                                             \
+            T_ST(dq, q_at + r * p.q_stride + d, sum[t][x]);                                                     \
+    }
+
 void main()
 {
     const uint lid = LOCAL_ID;
@@ -68,70 +84,60 @@ void main()
     const uint do_at = ((b * p.tq + i0) * p.heads + head) * p.dim;
     const uint stats_at = ((b * p.heads + head) * p.tq + i0) * 2u;
 
-    float sum[ATT_CHUNKS][16];
-    [[unroll]] for (int chunk = 0; chunk < ATT_CHUNKS; ++chunk)
-        att_clear(sum[chunk]);
     for (uint e = lid; e < 2u * BLOCKS * OPEN; e += WG)
         carry[e] = 0.0;
 
-    for (uint step_index = 0u; step_index < tiles; ++step_index) {
-        const uint j0 = step_index * ATT_TILE, rows = min(ATT_TILE, p.tk - j0);
-        float s[16], dp[16];
-        att_clear(s);
-        att_clear(dp);
-        for (uint d0 = 0u; d0 < p.dim; d0 += ATT_TILE) {
-            const uint cols = p.dim - d0;
-            ATT_LOAD(SIDE_A, dout, do_at + d0, p.heads * p.dim, lanes, cols)
-            ATT_LOAD(SIDE_B, kv, kv_at + p.v_offset + j0 * p.kv_stride + d0, p.kv_stride, rows, cols)
-            barrier();
-            if (ATT_BUSY)
+    for (uint d_first = 0u; d_first < p.dim; d_first += ATT_PASS) {
+        float low[ATT_TURNS][16], high[ATT_TURNS][16]; // sums of columns d_first + 0…31 and + 32…63
+        ATT_CLEAR(low)
+        ATT_CLEAR(high)
+        for (uint step_index = 0u; step_index < tiles; ++step_index) {
+            const uint j0 = step_index * ATT_TILE, rows = min(ATT_TILE, p.tk - j0);
+            float s[ATT_TURNS][16], dp[ATT_TURNS][16];
+            ATT_CLEAR(s)
+            ATT_CLEAR(dp)
+            for (uint d0 = 0u; d0 < p.dim; d0 += ATT_TILE) {
+                const uint cols = p.dim - d0;
+                ATT_LOAD(SIDE_A, dout, do_at + d0, p.heads * p.dim, lanes, cols)
+                ATT_LOAD(SIDE_B, kv, kv_at + p.v_offset + j0 * p.kv_stride + d0, p.kv_stride, rows, cols)
+                barrier();
                 ATT_DOT(dp, SIDE_A, SIDE_B);
-            barrier();
-            ATT_LOAD(SIDE_A, q, q_at + d0, p.q_stride, lanes, cols)
-            ATT_LOAD(SIDE_B, kv, kv_at + p.k_offset + j0 * p.kv_stride + d0, p.kv_stride, rows, cols)
-            barrier();
-            if (ATT_BUSY)
+                barrier();
+                ATT_LOAD(SIDE_A, q, q_at + d0, p.q_stride, lanes, cols)
+                ATT_LOAD(SIDE_B, kv, kv_at + p.k_offset + j0 * p.kv_stride + d0, p.kv_stride, rows, cols)
+                barrier();
                 ATT_DOT(s, SIDE_A, SIDE_B);
-            barrier();
-        }
-        if (p.threshold != 0u)
-            att_keep_tile(lid, (c.sequence + b) * p.heads + head, i0, j0);
-        barrier();
-        if (ATT_BUSY)
-            [[unroll]] for (int x = 0; x < 16; ++x) {
-                const uint r = ATT_ROW(x), j = ATT_COL(x), cell = r * ATT_PITCH + j;
-                float row_lse = ATT_ABSENT, delta = 0.0, factor = 1.0;
-                if (r < lanes) {
-                    row_lse = ld[stats_at + 2u * r];
-                    delta = ld[stats_at + 2u * r + 1u];
-                }
-                if (p.threshold != 0u)
-                    factor = tile[SIDE_B + cell];
-                const float score = att_score(s[x], b, head, i0 + r, j0 + j, position);
-                tile[WEIGHTS + cell] = exp(score - row_lse) * (dp[x] * factor - delta);
+                barrier();
             }
-        barrier();
-        if (p.has_bias != 0u)
-            for (uint e = lid; e < BLOCKS * DIAGONALS; e += WG)
-                add_diagonal(e / DIAGONALS, e % DIAGONALS, step_index, step_index + 1u == tiles, b, head, i0, position);
-        [[unroll]] for (int chunk = 0; chunk < ATT_CHUNKS; ++chunk) {
-            const uint d0 = uint(chunk) * ATT_TILE;
-            if (d0 < p.dim)
-                ATT_LOAD(SIDE_B, kv, kv_at + p.k_offset + j0 * p.kv_stride + d0, p.kv_stride, rows, p.dim - d0)
+            if (p.threshold != 0u)
+                att_keep_tile(lid, (c.sequence + b) * p.heads + head, i0, j0);
             barrier();
-            if (ATT_BUSY && d0 < p.dim)
-                ATT_MUL(sum[chunk], WEIGHTS, SIDE_B);
+            ATT_EACH_TURN(t)
+                [[unroll]] for (int x = 0; x < 16; ++x) {
+                    const uint r = ATT_ROW(t, x), j = ATT_COL(t, x), cell = r * ATT_PITCH + j;
+                    float row_lse = ATT_ABSENT, delta = 0.0, factor = 1.0;
+                    if (r < lanes) {
+                        row_lse = ld[stats_at + 2u * r];
+                        delta = ld[stats_at + 2u * r + 1u];
+                    }
+                    if (p.threshold != 0u)
+                        factor = tile[SIDE_B + cell];
+                    const float score = att_score(s[t][x], b, head, i0 + r, j0 + j, position);
+                    tile[WEIGHTS + cell] = exp(score - row_lse) * (dp[t][x] * factor - delta);
+                }
             barrier();
+            if (p.has_bias != 0u && d_first == 0u)
+                for (uint e = lid; e < BLOCKS * DIAGONALS; e += WG)
+                    add_diagonal(e / DIAGONALS, e % DIAGONALS, step_index, step_index + 1u == tiles, b, head, i0,
+                                 position);
+            ADD_KEYS(low, d_first)
+            ADD_KEYS(high, d_first + ATT_TILE)
+        }
+        ATT_EACH_TURN(t) {
+            STORE_SUMS(low, d_first)
+            STORE_SUMS(high, d_first + ATT_TILE)
         }
     }
-
-    if (ATT_BUSY)
-        [[unroll]] for (int chunk = 0; chunk < ATT_CHUNKS; ++chunk)
-            [[unroll]] for (int x = 0; x < 16; ++x) {
-                const uint r = ATT_ROW(x), d = uint(chunk) * ATT_TILE + ATT_COL(x);
-                if (r < lanes && d < p.dim)
-                    T_ST(dq, q_at + r * p.q_stride + d, sum[chunk][x]);
-            }
     if (p.has_bias == 0u)
         return;
     // The rest of drel: indices that no tile of this work-group reached.

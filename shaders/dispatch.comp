@@ -19,10 +19,10 @@ void main()
         const int source = src[s];
         const uint from = source >= 0 ? uint(source) / p.k * p.dim : 0u;
         for (uint i = lid; i < p.dim; i += WG) {
+            float value = 0.0; // not a 16-bit zero: without the Int16 capability there are no such constants
             if (source >= 0)
-                xe[s * p.dim + i] = x[from + i];
-            else
-                T_ST(xe, s * p.dim + i, 0.0);
+                value = T_LD(x, from + i);
+            T_ST(xe, s * p.dim + i, value);
         }
     }
 }

@@ -120,6 +120,7 @@ const struct sy_backend sy_backend_opencl = {
     .buffer_zero = sy_cl_buffer_zero,
     .kernel_create = sy_cl_kernel_create,
     .kernel_destroy = sy_cl_kernel_destroy,
+    .kernel_statistics = sy_cl_kernel_statistics,
     .program_create = sy_cl_program_create,
     .program_destroy = sy_cl_program_destroy,
     .program_submit = sy_cl_program_submit,

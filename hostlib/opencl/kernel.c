@@ -44,7 +44,8 @@ static cl_program from_cache(const struct build *b)
 {
     void *data = NULL;
     size_t bytes = 0;
-    if (b->device->own_cache || !sy_cache_load(b->device->base.ctx, CACHE_KIND, b->key, &data, &bytes))
+    if (b->params->inspect || b->device->own_cache ||
+        !sy_cache_load(b->device->base.ctx, CACHE_KIND, b->key, &data, &bytes))
         return NULL;
     const unsigned char *binary = data;
     cl_int error = CL_SUCCESS, status = CL_SUCCESS;
@@ -62,7 +63,7 @@ static cl_program from_cache(const struct build *b)
 static void to_cache(const struct build *b, cl_program program)
 {
     size_t bytes = 0;
-    if (b->device->own_cache ||
+    if (b->params->inspect || b->device->own_cache ||
         clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof bytes, &bytes, NULL) != CL_SUCCESS || bytes == 0)
         return;
     unsigned char *binary = malloc(bytes);

@@ -53,6 +53,7 @@ enum sy_status sy_cl_buffer_zero(struct sy_buffer *buffer, uint64_t offset, uint
 enum sy_status sy_cl_kernel_create(struct sy_device *device, const struct sy_kernel_params *params,
                                    struct sy_kernel **out);
 void sy_cl_kernel_destroy(struct sy_kernel *kernel);
+enum sy_status sy_cl_kernel_statistics(const struct sy_kernel *kernel, struct sy_kernel_stat **out, size_t *count);
 
 enum sy_status sy_cl_program_create(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,
                                     struct sy_program **out);

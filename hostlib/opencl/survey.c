@@ -203,6 +203,7 @@ void sy_cl_fill_caps(const struct sy_cl_found *found, struct sy_caps *caps)
     snprintf(caps->api, sizeof caps->api, "%.*s", (int)length, t.device_version);
     classify(found->device, &t, caps);
     fill_limits(found->device, caps);
+    caps->bf16 = true; // as ushort: OpenCL C has had 16-bit pointers from the start
     caps->fp16 = has_extension(t.extensions, "cl_khr_fp16");
     caps->command_buffers = has_extension(t.extensions, "cl_khr_command_buffer");
     make_key(&t, caps, get_uint(found->device, CL_DEVICE_ADDRESS_BITS));

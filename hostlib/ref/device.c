@@ -25,6 +25,7 @@ static void fill_caps(struct sy_caps *caps)
         .backend = SY_BACKEND_REF,
         .device_class = SY_CLASS_REF,
         .software = true,
+        .bf16 = true,
         .unified_memory = true,
         .memory_bytes = memory,
         .max_alloc_bytes = memory,

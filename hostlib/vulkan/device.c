@@ -169,16 +169,27 @@ static enum sy_status open_logical(struct sy_vk_device *device, VkPhysicalDevice
     const VkPhysicalDeviceVulkan11Features v11 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
         .pNext = &v12,
-        .storageBuffer16BitAccess = VK_TRUE,
+        .storageBuffer16BitAccess = device->survey.caps.bf16,
     };
-    const char *const subset = "VK_KHR_portability_subset";
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+        .pipelineExecutableInfo = VK_TRUE,
+    };
+    const char *extensions[2];
+    uint32_t extension_count = 0;
+    if (device->survey.portability_subset)
+        extensions[extension_count++] = "VK_KHR_portability_subset"; // its macro needs the beta headers
+    if (device->survey.executable_info) {
+        extensions[extension_count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+        v12.pNext = &executable;
+    }
     const VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
         .pNext = &v11,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = device->survey.portability_subset ? 1 : 0,
-        .ppEnabledExtensionNames = &subset,
+        .enabledExtensionCount = extension_count,
+        .ppEnabledExtensionNames = extensions,
     };
     VkResult result = vkCreateDevice(physical, &info, NULL, &device->handle);
     if (result != VK_SUCCESS) {
@@ -281,6 +292,8 @@ const struct sy_backend sy_backend_vulkan = {
     .buffer_zero = sy_vk_buffer_zero,
     .kernel_create = sy_vk_kernel_create,
     .kernel_destroy = sy_vk_kernel_destroy,
+    .kernel_statistics = sy_vk_kernel_statistics,
+    .kernel_assembly = sy_vk_kernel_assembly,
     .program_create = sy_vk_program_create,
     .program_destroy = sy_vk_program_destroy,
     .program_submit = sy_vk_program_submit,

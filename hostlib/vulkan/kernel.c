@@ -133,6 +133,7 @@ static VkResult create_pipeline(struct sy_vk_device *device, const struct sy_ker
     };
     const VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .flags = params->inspect ? sy_vk_inspect_flags(device) : 0,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                   .module = module,
@@ -140,7 +141,8 @@ static VkResult create_pipeline(struct sy_vk_device *device, const struct sy_ker
                   .pSpecializationInfo = &special},
         .layout = kernel->layout,
     };
-    result = vkCreateComputePipelines(device->handle, device->pipeline_cache, 1, &info, NULL, &kernel->pipeline);
+    const VkPipelineCache cache = params->inspect ? VK_NULL_HANDLE : device->pipeline_cache;
+    result = vkCreateComputePipelines(device->handle, cache, 1, &info, NULL, &kernel->pipeline);
     vkDestroyShaderModule(device->handle, module, NULL);
     return result;
 }
@@ -164,7 +166,7 @@ enum sy_status sy_vk_kernel_create(struct sy_device *base, const struct sy_kerne
         const bool memory = result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
         if (memory || result == VK_ERROR_DEVICE_LOST)
             return sy_vk_fail(device, result, "building kernel %s", params->source.name);
-        return sy_fail(base->ctx, SY_UNSUPPORTED, "kernel %s: %s (%s) cannot build its pipeline: %s",
+        return sy_fail(base->ctx, SY_DEVICE, "kernel %s: %s (%s) cannot build its pipeline: %s",
                        params->source.name, base->caps.id, base->caps.driver, sy_vk_result_name(result));
     }
     *out = &kernel->base;

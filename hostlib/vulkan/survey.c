@@ -14,6 +14,11 @@
 #define PORTABILITY_SUBSET "VK_KHR_portability_subset" // its macro needs the beta headers
 #define MIN_OFFSET_ALIGN 256u                          // one value for all devices of a job, where drivers allow less
 
+/// Memory that needs a feature which is never enabled.
+#define UNUSABLE_MEMORY                                                                                     \
+    ((VkMemoryPropertyFlags)VK_MEMORY_PROPERTY_PROTECTED_BIT | VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | \
+     VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD)
+
 /// Every property structure that is asked for, chained in one piece.
 struct properties {
     VkPhysicalDeviceProperties2 core;
@@ -80,16 +85,20 @@ static void read_properties(VkPhysicalDevice physical, const struct extensions *
     vkGetPhysicalDeviceProperties2(physical, &p->core);
 }
 
-static const char *read_features(VkPhysicalDevice physical, struct sy_caps *caps)
+static const char *read_features(VkPhysicalDevice physical, const struct extensions *e, struct sy_vk_survey *out)
 {
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
     VkPhysicalDeviceVulkan12Features v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
+    if (has(e, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME))
+        v12.pNext = &executable;
     VkPhysicalDeviceVulkan11Features v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
                                             .pNext = &v12};
     VkPhysicalDeviceFeatures2 core = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &v11};
     vkGetPhysicalDeviceFeatures2(physical, &core);
-    caps->fp16 = v12.shaderFloat16;
-    if (!v11.storageBuffer16BitAccess)
-        return "16-bit storage (storageBuffer16BitAccess)";
+    out->caps.bf16 = v11.storageBuffer16BitAccess;
+    out->caps.fp16 = v12.shaderFloat16;
+    out->executable_info = executable.pipelineExecutableInfo;
     if (!v12.timelineSemaphore)
         return "timeline semaphores (timelineSemaphore)";
     return NULL;
@@ -127,7 +136,7 @@ static void order_types(const VkPhysicalDeviceMemoryProperties *memory, VkMemory
     out->count = 0;
     for (uint32_t i = 0; i < memory->memoryTypeCount; ++i) {
         const VkMemoryPropertyFlags flags = memory->memoryTypes[i].propertyFlags;
-        if ((flags & required) != required || (flags & VK_MEMORY_PROPERTY_PROTECTED_BIT))
+        if ((flags & required) != required || (flags & UNUSABLE_MEMORY) != 0)
             continue;
         uint32_t at = out->count++;
         for (; at > 0; --at) { // insertion: the list is tiny and the driver's order must survive ties
@@ -245,13 +254,13 @@ void sy_vk_survey(VkPhysicalDevice physical, uint32_t index, struct sy_vk_survey
     struct properties properties;
     read_properties(physical, &extensions, basic.apiVersion, &properties);
     out->portability_subset = has(&extensions, PORTABILITY_SUBSET);
+    out->missing = read_features(physical, &extensions, out);
     free(extensions.list);
 
     fill_limits(&properties, caps);
     fill_identity(&properties, out);
     out->max_uniform_bytes = basic.limits.maxUniformBufferRange;
     out->flush_atom = basic.limits.nonCoherentAtomSize;
-    out->missing = read_features(physical, caps);
     choose_memory(physical, out);
     if (!choose_queue(physical, basic.limits.timestampPeriod, out))
         out->missing = "a compute queue";

@@ -52,6 +52,7 @@ struct sy_vk_survey {
     struct sy_caps caps;
     const char *missing;     ///< The first mandatory thing it lacks, or NULL.
     bool portability_subset; ///< A layered driver: the extension must then be enabled.
+    bool executable_info;    ///< The driver tells what its compiler made of a kernel; see inspect.c.
     uint32_t vendor_id, device_id;
     uint8_t cache_uuid[VK_UUID_SIZE];
     uint32_t queue_family;
@@ -158,6 +159,13 @@ void sy_vk_pipeline_cache_store(struct sy_vk_device *device);
 enum sy_status sy_vk_kernel_create(struct sy_device *device, const struct sy_kernel_params *params,
                                    struct sy_kernel **out);
 void sy_vk_kernel_destroy(struct sy_kernel *kernel);
+
+// ---- inspect.c -----------------------------------------------------------------------------------------------------
+
+/// Flags a pipeline needs for the two functions below.
+VkPipelineCreateFlags sy_vk_inspect_flags(const struct sy_vk_device *device);
+enum sy_status sy_vk_kernel_statistics(const struct sy_kernel *kernel, struct sy_kernel_stat **out, size_t *count);
+enum sy_status sy_vk_kernel_assembly(const struct sy_kernel *kernel, char **out_text);
 
 // ---- program.c -----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// devices_kernels.c: compiles every variant of every op for a device and shows what its compiler says about it.
+#include "apps/devices_kernels.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/op.h"
+
+/// One kernel variant and what became of it.
+struct subject {
+    struct sy_device *device;
+    enum sy_op_id op;
+    char types; // 'F', 'B' or 'M'
+    struct sy_kernel_params params;
+    struct sy_kernel_stat *stats;
+    size_t stat_count;
+};
+
+static enum sy_status write_assembly(const struct subject *s, const struct sy_kernel *kernel, const char *folder)
+{
+    struct sy_ctx *ctx = sy_device_ctx(s->device);
+    char *text = NULL, path[4096];
+    enum sy_status status = sy_kernel_assembly(kernel, &text);
+    if (status != SY_OK)
+        return status;
+    const int n = snprintf(path, sizeof path, "%s/%s.%c.txt", folder, s->params.source.name, s->types);
+    FILE *file = n > 0 && n < (int)sizeof path ? fopen(path, "w") : NULL;
+    bool good = file != NULL && fputs(text, file) >= 0;
+    good = (file == NULL || fclose(file) == 0) && good;
+    free(text);
+    return good ? SY_OK : sy_fail(ctx, SY_IO, "%s: cannot write the assembly: %s", path, strerror(errno));
+}
+
+/// Compiles, asks and forgets the kernel. A compiler that tells nothing is no error, unless assembly was asked for.
+static enum sy_status examine(struct subject *s, const char *assembly)
+{
+    struct sy_kernel *kernel = NULL;
+    SY_TRY(sy_kernel_create(s->device, &s->params, &kernel));
+    enum sy_status status = sy_kernel_statistics(kernel, &s->stats, &s->stat_count);
+    if (status == SY_OK && assembly != NULL)
+        status = write_assembly(s, kernel, assembly);
+    sy_kernel_destroy(&kernel);
+    return status;
+}
+
+static json_t *subject_json(const struct subject *s, enum sy_status status)
+{
+    json_t *figures = json_object();
+    for (size_t i = 0; i < s->stat_count; ++i)
+        json_object_set_new(figures, s->stats[i].name, json_real(s->stats[i].value));
+    json_t *j =
+        json_pack("{s:s, s:s%, s:i, s:i, s:s, s:o}", "op", s->params.source.name, "types", &s->types, (size_t)1, "wg",
+                  (int)s->params.wg, "vec", (int)s->params.vec, "defines", s->params.cl_defines, "statistics", figures);
+    if (status != SY_OK)
+        json_object_set_new(j, "error", json_string(sy_error(sy_device_ctx(s->device))));
+    return j;
+}
+
+static void print_subject(const struct subject *s, enum sy_status status)
+{
+    printf("           %s.%c%*s WG %-3u VEC %-2u ", s->params.source.name, s->types,
+           18 - (int)strlen(s->params.source.name), "", s->params.wg, s->params.vec);
+    for (size_t i = 0; i < s->stat_count; ++i)
+        printf("%s%s %.10g", i != 0 ? ", " : "", s->stats[i].name, s->stats[i].value);
+    const char *gap = s->stat_count != 0 ? " " : "";
+    printf("%s%s\n", status != SY_OK ? gap : "", status != SY_OK ? "FAILED" : s->stat_count == 0 ? "compiles" : "");
+    fflush(stdout); // a compiler may take its time, or the program down
+}
+
+static bool wanted(const struct cli_list *only, const char *op)
+{
+    for (size_t i = 0; i < only->count; ++i)
+        if (strcmp(only->items[i], op) == 0)
+            return true;
+    return only->count == 0;
+}
+
+static enum sy_status each_kernel(struct sy_device *device, const struct cli_list *only, const char *assembly,
+                                  json_t *list)
+{
+    static const struct {
+        enum sy_op_types types;
+        char letter;
+    } variants[] = {{SY_TYPES_F, 'F'}, {SY_TYPES_B, 'B'}, {SY_TYPES_M, 'M'}};
+    enum sy_status first = SY_OK;
+    for (int op = 0; op < SY_OP_COUNT; ++op) {
+        for (size_t v = 0; v < SY_COUNT(variants); ++v) {
+            const struct sy_op_info *info = sy_op_info((enum sy_op_id)op);
+            const bool stored = variants[v].types == SY_TYPES_F || sy_device_caps(device)->bf16;
+            if ((info->types & variants[v].types) == 0 || !stored || !wanted(only, info->name))
+                continue;
+            struct subject s = {.device = device, .op = (enum sy_op_id)op, .types = variants[v].letter};
+            sy_op_kernel_params(s.op, variants[v].types, sy_device_caps(device), &s.params);
+            s.params.inspect = true;
+            const enum sy_status status = examine(&s, assembly);
+            if (list != NULL)
+                json_array_append_new(list, subject_json(&s, status));
+            else
+                print_subject(&s, status);
+            free(s.stats);
+            first = first != SY_OK ? first : status;
+        }
+    }
+    return first;
+}
+
+enum sy_status devices_kernels(struct sy_ctx *ctx, const struct sy_caps *caps, const struct cli_list *only,
+                               const char *assembly, json_t *json)
+{
+    struct sy_device *device = NULL;
+    enum sy_status status = sy_device_open(ctx, caps->id, &device);
+    if (status != SY_OK) {
+        if (json != NULL)
+            json_object_set_new(json, "error", json_string(sy_error(ctx)));
+        return status;
+    }
+    json_t *list = json != NULL ? json_array() : NULL;
+    status = each_kernel(device, only, assembly, list);
+    if (json != NULL)
+        json_object_set_new(json, "kernels", list);
+    const enum sy_status waited = sy_device_wait(device); // where validation reports its errors
+    sy_device_close(&device);
+    return status != SY_OK ? status : waited;
+}
