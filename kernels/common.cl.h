@@ -14,8 +14,8 @@
 #ifndef VEC
 #define VEC 4
 #endif
-// Devices without CL_FP_FMA may compute fma() in a hundred instructions (Mesa does so for AMD before RDNA). NO_FMA, which is
-// for hostlib to define there, takes what the device has instead; sums then differ from other devices' in the last bits.
+// Devices without CL_FP_FMA may compute fma() in a hundred instructions (Mesa does so for AMD before RDNA). hostlib defines
+// NO_FMA there, which takes what the device has instead; sums then differ from other devices' in the last bits.
 #ifdef NO_FMA
 #define fma mad
 #endif

@@ -60,6 +60,7 @@ static enum sy_status open_found(struct sy_ctx *ctx, const struct sy_cl_found *f
     device->platform = found->platform;
     device->id = found->device;
     device->own_cache = sy_cl_caches_kernels(found);
+    device->no_fma = !sy_cl_has_fma(found);
     device->staging = malloc(SY_CL_STAGING_BYTES);
     sy_cl_fill_caps(found, &device->base.caps);
     const char *missing = sy_cl_missing(found);

@@ -23,8 +23,8 @@ static enum sy_status start_build(struct sy_cl_device *device, const struct sy_k
     b->device = device;
     b->params = params;
     // No -cl-fast-relaxed-math nor -cl-mad-enable: results must not depend on a compiler's taste.
-    int n = snprintf(b->options, sizeof b->options, "-cl-std=CL1.2 -DWG=%u -DVEC=%u %s", params->wg, params->vec,
-                     params->cl_defines);
+    int n = snprintf(b->options, sizeof b->options, "-cl-std=CL1.2 -DWG=%u -DVEC=%u%s %s", params->wg, params->vec,
+                     device->no_fma ? " -DNO_FMA" : "", params->cl_defines);
     if (n < 0 || n >= (int)sizeof b->options)
         return sy_fail(device->base.ctx, SY_INVALID, "kernel %s: cl_defines are longer than %zu bytes",
                        params->source.name, sizeof b->options - 64);

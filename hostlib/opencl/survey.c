@@ -231,3 +231,10 @@ bool sy_cl_caches_kernels(const struct sy_cl_found *found)
     get_platform_text(found->platform, CL_PLATFORM_NAME, name, sizeof name);
     return strcmp(name, "Portable Computing Language") == 0;
 }
+
+bool sy_cl_has_fma(const struct sy_cl_found *found)
+{
+    cl_device_fp_config config = 0;
+    return clGetDeviceInfo(found->device, CL_DEVICE_SINGLE_FP_CONFIG, sizeof config, &config, NULL) == CL_SUCCESS &&
+           (config & CL_FP_FMA) != 0;
+}

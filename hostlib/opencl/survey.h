@@ -19,3 +19,6 @@ const char *sy_cl_missing(const struct sy_cl_found *found);
 /// asking it for a binary compiles a second, general form of each kernel (twice the cold start, measured), and
 /// handing that binary back while its own cache is warm crashed it.
 bool sy_cl_caches_kernels(const struct sy_cl_found *found);
+/// Whether fma() runs in hardware. Where it does not it may take a hundred instructions: Mesa emulates it for AMD's GPUs
+/// before RDNA.
+bool sy_cl_has_fma(const struct sy_cl_found *found);

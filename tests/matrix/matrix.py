@@ -15,11 +15,12 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import executing
+import gates
 import opencl_compilers
 import report
 import vulkan_compilers
 from root import Root
-from row import Cell, Outcome, Unavailable
+from row import Cell, Outcome, Row, Unavailable
 
 
 class Context:
@@ -35,7 +36,7 @@ class Context:
         """The losses of the short training on `ref`, which every device must repeat."""
         with self.lock:
             if self.losses is None:
-                place = executing.Place(self, False, {})
+                place = executing.Place(self, 'reference')
                 place.prepare()
                 self.losses, output = executing.train(place, 'reference', 'ref:0')
                 if self.losses is None:
@@ -96,6 +97,12 @@ def main():
             print(f'the Debian-testing root: {reason}', flush=True)
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
         results = list(pool.map(lambda row: run(row, context), rows))
+    if not options.row:
+        stale = gates.orphans([row.name for row in rows])
+        outcome = Outcome(cells={'gates': Cell(passed=not stale, failed=len(stale), details=stale)})
+        results.append((Row('exceptions', 'table', 'lines of exceptions.tsv without a row', None), outcome))
+        for line in stale:
+            print(line, flush=True)
     table = report.Report(results, time.monotonic() - started)
     print('\n' + table.text())
     table.write_json(os.path.join(options.out, 'matrix.json'))

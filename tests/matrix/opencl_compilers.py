@@ -45,7 +45,7 @@ class Job:
 
     def __init__(self, context, row):
         self.context, self.row = context, row
-        self.place = Place(context, True, MESA)
+        self.place = Place(context, row, True, MESA)
         with LOCK:
             self.place.prepare()
             if not hasattr(context, 'cl_variants'):
@@ -180,7 +180,7 @@ def amdgcn(context, row, gpu, _, limits):
 def radeonsi(context, row, gpu, *_):
     """Here the engine itself compiles, on a device that Mesa's driver opens on a faked kernel; it also records a step."""
     job = Job(context, row)
-    place = Place(context, True, {**AMDGPU, 'AMDGPU_GPU_ID': gpu})
+    place = Place(context, row, True, {**AMDGPU, 'AMDGPU_GPU_ID': gpu})
     place.prepare()
     program = place.program('apps/switchyard-devices')
     output, code, _ = place.run(program, '--kernels', '--device', 'opencl:0', timeout=300)

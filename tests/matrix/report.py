@@ -90,7 +90,7 @@ class Report:
                 parts += ['  '.join(cell[:44].ljust(width) for cell, width in zip(cells, widths)).rstrip() for cells in lines]
                 parts.append('')
         parts.append(f"{self.green('executes')} executing rows and {self.green('compiles')} compiled targets are green; "
-                     f'{self.seconds / 60:.0f} min {self.seconds % 60:.0f} s')
+                     f'{self.seconds // 60:.0f} min {self.seconds % 60:.0f} s')
         return '\n'.join(parts)
 
     # --- files ---
@@ -106,7 +106,7 @@ class Report:
         passed, failed, skipped = self.totals()
         out = ['# The portability matrix', '',
                f'{self.date}, on a machine without a GPU: {passed} passed, {failed} failed, {skipped} skipped, in '
-               f'{self.seconds / 60:.0f} minutes. {self.green("executes")} executing implementations and '
+               f'{self.seconds // 60:.0f} minutes. {self.green("executes")} executing implementations and '
                f'{self.green("compiles")} compiled targets are green.']
         for kind, heading in (('executes', 'Implementations that run here'), ('compiles', 'GPUs that compile here')):
             out += ['', f'## {heading}', '']

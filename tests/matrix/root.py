@@ -16,7 +16,7 @@ SUITE, SCRIPT = 'forky', 'trixie'  # Debian 12's debootstrap does not know forky
 FRESH_DAYS = 30
 PACKAGES = '''gcc libc6-dev g++ meson ninja-build pkgconf python3 ccache libjansson-dev zlib1g-dev libxxhash-dev
  libsentencepiece-dev ocl-icd-opencl-dev libvulkan-dev vulkan-validationlayers glslc spirv-tools
- pocl-opencl-icd mesa-opencl-icd mesa-vulkan-drivers mesa-drm-shim intel-ocloc clang-21 rocm-device-libs-21 libclc-21
+ pocl-opencl-icd mesa-opencl-icd mesa-vulkan-drivers mesa-drm-shim intel-ocloc libigc2 libigdfcl2 clang-21 rocm-device-libs-21 libclc-21
  binutils'''.split()
 ENTER = '''mount --bind /proc "$1/proc" && mount --rbind /sys "$1/sys" && mount --rbind /dev "$1/dev" &&
 mount --bind "$2" "$1/src" && mount -o remount,ro,bind "$1/src" && cd / && exec chroot "$1" /bin/sh -c "$3"'''

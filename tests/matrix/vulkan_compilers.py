@@ -104,7 +104,7 @@ class Run:
 
     def __init__(self, target, context):
         self.target, self.context, self.driver = target, context, target.driver
-        self.place = Place(context, True, {})
+        self.place = Place(context, target.name, True)
         self.place.prepare()
         self.seen, self.here = self.place.scratch(target.name)
         os.makedirs(os.path.join(self.here, 'assembly'), exist_ok=True)
