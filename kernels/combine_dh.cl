@@ -14,9 +14,10 @@ KERNEL void combine_dh(__global const T *restrict dy, __global const int *restri
     for (uint s = first; s < first + count; ++s) {
         const int source = src[s];
         const bool used = source >= 0;
-        const uint place = used ? (uint)source : 0u; // in range even where a compiler loads before it asks
+        // Loads are in range and unconditional: rusticl on llvmpipe hoists `used ? gate[source] : 0` and reads gate[-1].
+        const uint place = used ? (uint)source : 0u;
         const uint from = place / p.k * p.dim, to = s * p.dim;
-        const float g = used ? gate[place] : 0.0f;
+        const float g = gate[place];
         if (used) {
             for (uint i = lid * VEC; i < vectors; i += WG * VEC)
                 T_STV(dh, to + i, g * T_LDV(dy, from + i));
@@ -24,7 +25,9 @@ KERNEL void combine_dh(__global const T *restrict dy, __global const int *restri
             for (uint i = lid * VEC; i < vectors; i += WG * VEC)
                 T_STV(dh, to + i, (VF)(0.0f));
         }
-        for (uint i = vectors + lid; i < p.dim; i += WG)
-            T_ST(dh, to + i, used ? g * T_LD(dy, from + i) : 0.0f);
+        for (uint i = vectors + lid; i < p.dim; i += WG) {
+            const float product = g * T_LD(dy, from + i);
+            T_ST(dh, to + i, used ? product : 0.0f);
+        }
     }
 }
