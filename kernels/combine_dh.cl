@@ -14,8 +14,9 @@ KERNEL void combine_dh(__global const T *restrict dy, __global const int *restri
     for (uint s = first; s < first + count; ++s) {
         const int source = src[s];
         const bool used = source >= 0;
-        // Loads are in range and unconditional: rusticl on llvmpipe hoists `used ? gate[source] : 0` and reads gate[-1].
-        const uint place = used ? (uint)source : 0u;
+        // In range whatever src holds: rusticl on llvmpipe loads once more, from the slot after the last, before it leaves
+        // the loop, and hoists `used ? gate[source] : 0`.
+        const uint place = min((uint)max(source, 0), p.rows * p.k - 1u);
         const uint from = place / p.k * p.dim, to = s * p.dim;
         const float g = gate[place];
         if (used) {

@@ -5,7 +5,12 @@
 
 // s = (1 + tanh u) / 2 = 1 / (1 + exp(−2u)): gelu(a) = a · s. The clamp keeps exp finite, where s is 0 in f32 anyway:
 // GLSL promises nothing about infinities.
-float gelu_sigmoid(float a) { return 1.0 / (1.0 + exp(min(-2.0 * GELU_C * a * (1.0 + GELU_A * a * a), 88.0))); }
+// A comparison, not min(): what min() makes of NaN is undefined, and NaN must come out as NaN.
+float gelu_sigmoid(float a)
+{
+    const float u = -2.0 * GELU_C * a * (1.0 + GELU_A * a * a);
+    return 1.0 / (1.0 + exp(u > 88.0 ? 88.0 : u));
+}
 
 // gelu'(a), given s.
 float gelu_slope(float a, float s)
