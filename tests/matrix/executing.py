@@ -96,11 +96,11 @@ def model_config(path):
 
 
 def train(place, row, device, env=None):
-    """Trains on the repository's own README; gives (losses per step or None, output)."""
+    """Trains on the repository's own licence, a text that nobody edits; gives (losses per step or None, output)."""
     seen, here = place.scratch(row)
     model_config(os.path.join(here, 'config.json'))
     output, code, _ = place.run(place.program('apps/switchyard-train'), '--model', seen + '/config.json', '--data',
-                                place.source + '/README.md', '--out', seen + '/out', '--device', device, *TRAINING, env=env)
+                                place.source + '/LICENSE', '--out', seen + '/out', '--device', device, *TRAINING, env=env)
     try:
         with open(os.path.join(here, 'out', 'metrics.jsonl'), encoding='utf-8') as file:
             lines = [json.loads(line) for line in file]

@@ -66,7 +66,7 @@ def run(row, context):
         outcome = Outcome(cells={'setup': Cell(skipped=1, note=str(reason))}, reason=str(reason))
     except Exception as error:  # a bug of the matrix itself must not take the other rows with it
         outcome = Outcome(cells={'setup': Cell(failed=1, details=[f'{type(error).__name__}: {error}'])})
-    outcome.seconds = time.monotonic() - started
+    outcome.seconds = round(time.monotonic() - started, 1)
     print(report.line(row, outcome), flush=True)
     return row, outcome
 

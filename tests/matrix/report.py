@@ -96,8 +96,7 @@ class Report:
     # --- files ---
 
     def write_json(self, path):
-        rows = [{'name': row.name, 'kind': row.kind, 'what': row.what, **dataclasses.asdict(outcome),
-                 'seconds': round(outcome.seconds, 1)} for row, outcome in self.results]
+        rows = [{'name': row.name, 'kind': row.kind, 'what': row.what, **dataclasses.asdict(outcome)} for row, outcome in self.results]
         with open(path + '.tmp', 'w', encoding='utf-8') as file:
             json.dump({'date': self.date, 'seconds': round(self.seconds), 'totals': self.totals(), 'rows': rows}, file, indent=1)
         os.replace(path + '.tmp', path)

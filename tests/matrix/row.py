@@ -48,6 +48,7 @@ class Outcome:
     cells: dict = dataclasses.field(default_factory=dict)    # suite name → Cell
     kernels: list = dataclasses.field(default_factory=list)  # compilers: one dict per kernel variant, see KERNEL_KEYS
     reason: str = ''                                         # why the whole row was skipped
+    seconds: float = 0.0                                     # how long it took
 
 
 # Keys of one kernel's statistics. A compiler that does not say leaves a key out; it is never guessed.
