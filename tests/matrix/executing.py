@@ -31,7 +31,7 @@ class Place:
     def prepare(self):
         if self.inside:
             self.context.root.build()
-        self.build = '/build' if self.inside else self.context.build
+        self.build = self.context.root.build_folder if self.inside else self.context.build
         self.source = '/src' if self.inside else self.context.source
         self.cache, _ = self.scratch('kernels-of-' + self.row)
 
@@ -57,7 +57,8 @@ class Place:
     def scratch(self, name):
         """A folder for files, as the programs see it, and as this script does."""
         if self.inside:
-            seen, here = f'/build/matrix/{name}', f'{self.context.root.folder}/build/matrix/{name}'
+            seen = f'{self.build}/matrix/{name}'
+            here = self.context.root.folder + seen
         else:
             seen = here = os.path.join(self.context.scratch, name)
         os.makedirs(here, exist_ok=True)

@@ -2,8 +2,9 @@
 """root.py: a Debian-testing system in a folder, for its newer drivers and compilers. Made once, reused while fresh.
 
 Commands run inside by chroot in a mount namespace of their own, so that its mounts end with them. The source tree is seen
-there read-only as /src; /build is the root's own. Needs the rights to chroot (root, as in CI containers).
+there read-only as /src; what is built stays in the root, a folder for each tree. Needs the right to chroot, as in CI containers.
 """
+import hashlib
 import os
 import re
 import shutil
@@ -46,6 +47,8 @@ class Root:
         self.source = source
         self.folder = os.path.join(cache_folder(), SUITE)
         self.log = log
+        # One for each tree: ninja compares times, and those of another tree's files say nothing.
+        self.build_folder = '/build/' + hashlib.sha256(os.path.abspath(source).encode()).hexdigest()[:12]
         self.built = False
 
     # --- making it ---
@@ -105,12 +108,13 @@ class Root:
             return subprocess.CompletedProcess(late.cmd, 124, text, None)
 
     def build(self):
-        """Builds the engine inside, with that system's compilers, into /build. Once per run."""
+        """Builds the engine inside, with that system's compilers, into build_folder. Once per run."""
         if self.built:
             return
         self.make()
-        setup = 'test -f /build/build.ninja || CC="ccache gcc" meson setup /build /src'
-        done = self.run(f'({setup}) && ninja -C /build', timeout=900)
+        at = self.build_folder
+        setup = f'test -f {at}/build.ninja || CC="ccache gcc" meson setup {at} /src'
+        done = self.run(f'({setup}) && ninja -C {at}', timeout=900)
         if done.returncode != 0:
             raise Unavailable('the engine does not build in the Debian-testing root: ' +
                               ' / '.join(done.stdout.rstrip().split('\n')[-12:]))

@@ -145,7 +145,7 @@ class Run:
     def compile(self):
         cell = Cell()
         assembly = '' if self.driver.isa is hotloop.AGX else f' --assembly {self.seen}/assembly'
-        command = f'/build/apps/switchyard-devices --json --kernels --device vulkan:0{assembly}'
+        command = f'{self.place.program("apps/switchyard-devices")} --json --kernels --device vulkan:0{assembly}'
         output, errors, status = self.call('kernels', command)
         try:
             device = json.loads(output)[0]
@@ -169,8 +169,9 @@ class Run:
             config = {**json.load(file), **MODEL}
         with open(os.path.join(self.here, 'config.json'), 'w', encoding='utf-8') as file:
             json.dump(config, file)
+        plan = self.place.program('apps/switchyard-plan')
         for name, options in STEPS.items():
-            command = (f'/build/apps/switchyard-plan --model {self.seen}/config.json --batch 4 --src-len 128 --tgt-len 64 '
+            command = (f'{plan} --model {self.seen}/config.json --batch 4 --src-len 128 --tgt-len 64 '
                        f'--device {device["id"]} --json ' + ' '.join(options))
             output, errors, status = self.call('plan', command, env=VALIDATION)
             faults = re.findall(r'validation: (.*)', errors)
@@ -189,7 +190,7 @@ class Run:
         """What the compiler wrote about each kernel, by 'op.types'."""
         found = {}
         if self.driver.isa is hotloop.AGX:
-            output, _, _ = self.call('debug', '/build/apps/switchyard-devices --kernels --device vulkan:0',
+            output, _, _ = self.call('debug', self.place.program('apps/switchyard-devices') + ' --kernels --device vulkan:0',
                                      env={'AGX_MESA_DEBUG': 'shaders'})
             start = 0
             for end in re.finditer(r'^ {11}(\w+\.[FBM]) +WG ', output, re.M):  # each line follows its kernel's texts
