@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// decode.c: decoding with a key/value cache gives what the whole decoder gives on the same prefix, on every device, for
+// every router that does not look ahead (expert choice does), and sampling keeps its promises.
+//
+// usage: test_decode [--device ID]. Weights are drawn, f32, no capacity: with one, a token's place would depend on how
+// many tokens are decoded together.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/decode.h"
+#include "tests/tiny.h"
+
+#define SRC 9
+#define REAL 7 // of the source; the rest is padding
+#define TGT 8
+#define TOLERANCE 2e-6 // of the largest logit
+
+struct subject {
+    struct tiny *t;
+    struct sy_session *whole, *cached;
+    int32_t ids[REAL];
+    char name[64];
+};
+
+static struct sy_decode_params greedy(const struct subject *x, uint32_t max_tokens)
+{
+    return (struct sy_decode_params){.ids = x->ids, .count = REAL, .max_tokens = max_tokens};
+}
+
+/// Logits [TGT, V] of the whole decoder that is fed `out` behind the start token; `*logits` is malloc'ed.
+static enum sy_status whole_logits(struct subject *x, const int32_t *out, uint32_t count, float **logits)
+{
+    struct sy_batch b = {0};
+    struct sy_metrics m;
+    uint64_t n;
+    SY_TRY(sy_batch_resize(x->t->ctx, 1, SRC, TGT, 0, &b));
+    for (uint32_t i = 0; i < SRC; ++i) {
+        b.input_ids[i] = i < REAL ? x->ids[i] : (int32_t)x->whole->config.pad_id;
+        b.attention_mask[i] = i < REAL;
+    }
+    for (uint32_t i = 0; i < TGT; ++i)
+        b.labels[i] = i < count ? out[i] : (int32_t)x->whole->config.eos_id;
+    enum sy_status status = sy_session_evaluate(x->whole, &b, 1, &m);
+    sy_batch_finish(&b);
+    return status == SY_OK ? tiny_read(x->whole, x->whole->model.logits, logits, &n) : status;
+}
+
+static uint32_t best(const float *x, uint32_t n)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 1; i < n; ++i)
+        at = x[i] > x[at] ? i : at;
+    return at;
+}
+
+/// Decodes 1, 2, … TGT tokens; each time the cache's last logits must be the whole decoder's at that position.
+static void cache_equals_whole(struct subject *x)
+{
+    const uint32_t v = x->whole->config.vocab_size;
+    int32_t out[TGT], again[TGT];
+    uint32_t count = 0, positions = 0, chosen = 0;
+    float *want = NULL, *got = NULL;
+    double worst = 0.0;
+    struct sy_decode_params p = greedy(x, TGT);
+    enum sy_status status = sy_decode(x->cached, &p, out, &count);
+    if (status == SY_OK)
+        status = whole_logits(x, out, count, &want);
+    for (uint32_t t = 0; t < TGT && t <= count && status == SY_OK; ++t) {
+        uint32_t n;
+        uint64_t read;
+        p = greedy(x, t + 1);
+        status = sy_decode(x->cached, &p, again, &n);
+        if (status == SY_OK)
+            status = tiny_read(x->cached, x->cached->model.logits, &got, &read);
+        if (status != SY_OK)
+            break;
+        worst = fmax(worst, tiny_distance(got, want + (size_t)t * v, v));
+        chosen += best(want + (size_t)t * v, v) == (uint32_t)(t < count ? out[t] : (int32_t)x->whole->config.eos_id);
+        ++positions;
+        free(got);
+        got = NULL;
+    }
+    if (tiny_try(x->t, status, "decoding", x->whole->device))
+        tap_ok(&x->t->tap, positions > 1 && worst <= TOLERANCE && chosen == positions,
+               "%s: the cache gives the whole decoder's logits at %u positions: error %.1e", x->name, positions, worst);
+    free(want);
+    free(got);
+}
+
+static void sampling(struct subject *x)
+{
+    struct sy_decode_params p = greedy(x, TGT);
+    int32_t plain[TGT], top[TGT], hot[TGT], same[TGT], other[TGT];
+    uint32_t n[5] = {0};
+    enum sy_status status = sy_decode(x->cached, &p, plain, &n[0]);
+    p.temperature = 1.0;
+    p.top_k = 1;
+    if (status == SY_OK)
+        status = sy_decode(x->cached, &p, top, &n[1]);
+    p.top_k = 0;
+    p.temperature = 50.0; // close to uniform
+    p.seed = 5;
+    if (status == SY_OK)
+        status = sy_decode(x->cached, &p, hot, &n[2]);
+    if (status == SY_OK)
+        status = sy_decode(x->cached, &p, same, &n[3]);
+    p.seed = 6;
+    if (status == SY_OK)
+        status = sy_decode(x->cached, &p, other, &n[4]);
+    if (!tiny_try(x->t, status, "sampling", x->whole->device))
+        return;
+    tap_ok(&x->t->tap, n[1] == n[0] && memcmp(plain, top, n[0] * sizeof *plain) == 0, "%s: the only candidate is the greedy one",
+           x->name);
+    tap_ok(&x->t->tap, n[3] == n[2] && memcmp(hot, same, n[2] * sizeof *hot) == 0, "%s: a seed repeats its sample", x->name);
+    tap_ok(&x->t->tap, n[4] != n[2] || memcmp(hot, other, n[2] * sizeof *hot) != 0, "%s: another seed draws another sample",
+           x->name);
+}
+
+static void too_long(struct subject *x)
+{
+    struct sy_decode_params p = greedy(x, TGT + 1);
+    int32_t out[TGT + 1];
+    uint32_t n = 7;
+    enum sy_status status = sy_decode(x->cached, &p, out, &n);
+    tap_ok(&x->t->tap, status == SY_INVALID && n == 0 && strstr(sy_error(x->t->ctx), "do not fit") != NULL,
+           "%s: more tokens than the session has room for: %s", x->name, sy_error(x->t->ctx));
+}
+
+static void run(struct tiny *t, struct sy_device *device, const char *name, const struct sy_config *config)
+{
+    struct sy_session_params p = {.kind = SY_SESSION_EVAL, .config = config, .precision = SY_PRECISION_F32, .batch = 1,
+                                  .src_len = SRC, .tgt_len = TGT, .keep_internals = true};
+    struct subject x = {.t = t, .whole = tiny_session(t, device, &p)};
+    struct sy_batch b;
+    if (x.whole == NULL)
+        return;
+    p.kind = SY_SESSION_DECODE;
+    p.lender = x.whole;
+    x.cached = tiny_session(t, device, &p);
+    snprintf(x.name, sizeof x.name, "%s, %s", sy_device_caps(device)->id, name);
+    tiny_batch(t, config, 1, SRC, TGT, 17, &b);
+    memcpy(x.ids, b.input_ids, sizeof x.ids);
+    sy_batch_finish(&b);
+    if (x.cached != NULL) {
+        cache_equals_whole(&x);
+        sampling(&x);
+        too_long(&x);
+    }
+    sy_session_destroy(&x.cached);
+    sy_session_destroy(&x.whole);
+}
+
+int main(int argc, char **argv)
+{
+    static const enum sy_router routers[] = {SY_ROUTER_SWITCH, SY_ROUTER_TOP2, SY_ROUTER_NTLB};
+    struct tiny t;
+    tiny_open(&t, "test_decode", argc, argv);
+    for (size_t d = 0; d < t.device_count; ++d) {
+        struct sy_config c = tiny_config(false);
+        run(&t, t.devices[d], "dense", &c);
+        c = tiny_config(true);
+        c.expert_capacity = 0;
+        c.capacity_factor_train = c.capacity_factor_eval = 0.0;
+        for (size_t r = 0; r < SY_COUNT(routers); ++r) {
+            c.router = routers[r];
+            run(&t, t.devices[d], sy_router_name(routers[r]), &c);
+        }
+    }
+    return tiny_close(&t);
+}
