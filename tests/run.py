@@ -36,6 +36,8 @@ def run(test, build):
     passed, failed, skipped = map(int, found[-1]) if found else (0, 0, 0)
     if code != 0 and failed == 0 or not found or passed + failed + skipped == 0:
         failed += 1  # crashed, timed out, or ran nothing
+    if 'SY_VULKAN_VALIDATION' in test['env'] and ': validation: ' in output and failed == 0:
+        failed += 1  # found too late for the test to see: while its devices were closed
     return test['name'], passed, failed, skipped, time.monotonic() - started, output
 
 

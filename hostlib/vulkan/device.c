@@ -62,10 +62,19 @@ enum sy_status sy_vk_submit(struct sy_vk_device *device, const VkSubmitInfo *inf
     return SY_OK;
 }
 
+enum sy_status sy_vk_validated(const struct sy_vk_device *device)
+{
+    const struct sy_vk_validation *v = &device->validation;
+    if (v->errors == 0)
+        return SY_OK;
+    return sy_fail(device->base.ctx, SY_DEVICE, "%s: validation: %u error%s, the first: %.800s", device->base.caps.id, v->errors,
+                   v->errors == 1 ? "" : "s", v->first);
+}
+
 enum sy_status sy_vk_wait(struct sy_vk_device *device, uint64_t value)
 {
     if (value <= device->finished)
-        return SY_OK;
+        return sy_vk_validated(device);
     if (device->base.lost)
         return sy_fail(device->base.ctx, SY_DEVICE, "%s: the device failed earlier; close and reopen it",
                        device->base.caps.id);
@@ -79,7 +88,7 @@ enum sy_status sy_vk_wait(struct sy_vk_device *device, uint64_t value)
     if (result != VK_SUCCESS)
         return sy_vk_fail(device, result, "waiting for submitted work");
     device->finished = value;
-    return SY_OK;
+    return sy_vk_validated(device); // GPU-assisted checks speak up when the work is done
 }
 
 void sy_vk_drain(struct sy_vk_device *device, uint64_t value)
@@ -242,10 +251,7 @@ static void close_device(struct sy_device *base)
         vkDestroyDevice(device->handle, NULL);
     }
     sy_vk_instance_destroy(&device->instance);
-    const struct sy_vk_validation *v = &device->validation;
-    if (v->errors > 0) // there is no status to return: the message must be seen in the log
-        (void)sy_fail(base->ctx, SY_DEVICE, "%s: validation: %u error%s, the first: %.800s", base->caps.id, v->errors,
-                      v->errors == 1 ? "" : "s", v->first);
+    (void)sy_vk_validated(device); // there is no status to return: the message must be seen in the log
     free(device);
 }
 
@@ -271,12 +277,7 @@ static enum sy_status open_device(struct sy_ctx *ctx, uint32_t index, struct sy_
 static enum sy_status wait_device(struct sy_device *base)
 {
     struct sy_vk_device *device = (struct sy_vk_device *)base;
-    SY_TRY(sy_vk_wait(device, device->submitted));
-    const struct sy_vk_validation *v = &device->validation;
-    if (v->errors > 0)
-        return sy_fail(base->ctx, SY_DEVICE, "%s: validation: %u error%s, the first: %.800s", base->caps.id, v->errors,
-                       v->errors == 1 ? "" : "s", v->first);
-    return SY_OK;
+    return sy_vk_wait(device, device->submitted);
 }
 
 const struct sy_backend sy_backend_vulkan = {

@@ -302,7 +302,7 @@ static enum sy_status build(struct sy_vk_program *program, const struct sy_dispa
     result = record(program);
     if (result != VK_SUCCESS)
         return sy_vk_fail(device, result, "recording %zu dispatches", program->count);
-    return SY_OK;
+    return sy_vk_validated(device);
 }
 
 enum sy_status sy_vk_program_create(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,
@@ -356,7 +356,7 @@ enum sy_status sy_vk_program_submit(struct sy_program *base)
         if (program->uses[i].written)
             buffer->last_write = device->submitted;
     }
-    return SY_OK;
+    return sy_vk_validated(device);
 }
 
 void sy_vk_program_where(const struct sy_vk_program *program, uint64_t finished, char *text, size_t size)

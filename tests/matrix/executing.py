@@ -81,7 +81,16 @@ def device_of(place, wanted):
 
 def tests(place, name, *arguments, env=None, timeout=600):
     output, code, seconds = place.run(place.program('tests/test_' + name), *arguments, env=env, timeout=timeout)
-    return from_summary(output, code, seconds)
+    cell = from_summary(output, code, seconds)
+    unseen_faults(place, cell, output)
+    return cell
+
+
+def unseen_faults(place, cell, output):
+    """What the validation layer found while devices were closed: too late for the program to fail."""
+    fault = re.search(r': validation: (.*)', output)
+    if 'SY_VULKAN_VALIDATION' in place.env and fault and not cell.failed:
+        cell.ok(False, 'validation: ' + fault[1][:400])
 
 
 def model_config(path):
@@ -122,6 +131,7 @@ def training_cell(place, row, device, env=None):
     worst = max(abs(a - b) / abs(b) for a, b in zip(got, want))
     cell.ok(worst <= CURVE_TOLERANCE, f'losses differ from those of ref by {worst:.1e}, at most {CURVE_TOLERANCE:g}')
     cell.ok(got[-1] < got[0], f'the loss rose from {got[0]:.4f} to {got[-1]:.4f}')
+    unseen_faults(place, cell, output)
     cell.note, cell.seconds = f'to {worst:.0e} of ref', time.monotonic() - started
     return cell
 
