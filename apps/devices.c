@@ -8,6 +8,7 @@
 #include "apps/cli.h"
 #include "apps/devices_kernels.h"
 #include "engine/op.h"
+#include "hostlib/quirk.h"
 
 static const char doc[] = "List compute devices: names, drivers, limits, and the variant of each op that would run.\v"
                           "A device is chosen elsewhere by the name in the first column (--device opencl:0).";
@@ -95,6 +96,15 @@ static json_t *ops_json(const struct sy_caps *c)
     return list;
 }
 
+static json_t *quirks_json(const struct sy_caps *c)
+{
+    json_t *list = json_array();
+    for (int q = 0; q < SY_QUIRK_COUNT; ++q)
+        if (sy_has_quirk(c, (enum sy_quirk)q))
+            json_array_append_new(list, json_string(sy_quirk_info((enum sy_quirk)q)->name));
+    return list;
+}
+
 static json_t *caps_json(const struct sy_caps *c)
 {
     json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b}", "id", c->id, "name", c->name, "driver", c->driver,
@@ -112,6 +122,7 @@ static json_t *caps_json(const struct sy_caps *c)
         json_object_set_new(j, numbers[i].key,
                             json_integer((json_int_t)(numbers[i].value > INT64_MAX ? INT64_MAX : numbers[i].value)));
     json_object_set_new(j, "why", json_string(class_reason(c)));
+    json_object_set_new(j, "quirks", quirks_json(c));
     json_object_set_new(j, "ops", ops_json(c));
     return j;
 }
@@ -128,6 +139,9 @@ static void print_caps(const struct sy_caps *c, bool ops)
         printf("subgroup %u to %u\n", c->subgroup_min, c->subgroup_max);
     else
         printf("no subgroups\n");
+    for (int q = 0; q < SY_QUIRK_COUNT; ++q)
+        if (sy_has_quirk(c, (enum sy_quirk)q))
+            printf("           works around %s: %s\n", sy_quirk_info((enum sy_quirk)q)->name, sy_quirk_info((enum sy_quirk)q)->why);
     for (int op = 0; ops && op < SY_OP_COUNT; ++op) {
         struct sy_knobs k = sy_op_knobs((enum sy_op_id)op, c);
         printf("           %-18s WG %-3u VEC %-2u %s\n", sy_op_info((enum sy_op_id)op)->name, k.wg, k.vec,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // device.c: names, choice, opening and closing of devices; the imagined limits of the environment.
 #include "hostlib/check.h"
+#include "hostlib/quirk.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -131,6 +132,7 @@ static enum sy_status limit_caps(struct sy_ctx *ctx, struct sy_caps *caps)
         SY_TRY(lower32(ctx, "SY_FORCE_MAX_GROUPS", &caps->max_groups[0]));
     SY_TRY(raise_align(ctx, "SY_FORCE_OFFSET_ALIGN", &caps->offset_align));
     SY_TRY(disable_features(ctx, caps));
+    SY_TRY(sy_quirks_switch_off(ctx, caps));
     if (caps->max_alloc_bytes > caps->memory_bytes)
         caps->max_alloc_bytes = caps->memory_bytes;
     if (caps->max_binding_bytes > caps->max_alloc_bytes)

@@ -5,18 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hostlib/quirk.h"
+
 static struct sy_cl_device *device_of(const struct sy_buffer *buffer) { return (struct sy_cl_device *)buffer->device; }
 
 static cl_mem memory_of(const struct sy_buffer *buffer) { return ((const struct sy_cl_buffer *)buffer)->memory; }
 
-// Waits, because Intel's CPU runtime (2026.2) lets a later non-blocking write of the same in-order queue overtake a fill
-// (docs/drivers.md). Buffers are made and zeroed outside of steps, so nobody else pays for it.
 static cl_int fill_zero(struct sy_cl_device *device, cl_mem memory, uint64_t offset, uint64_t bytes)
 {
     const cl_uint zero = 0;
     const cl_int error =
         clEnqueueFillBuffer(device->queue, memory, &zero, sizeof zero, (size_t)offset, (size_t)bytes, 0, NULL, NULL);
-    return error != CL_SUCCESS ? error : clFinish(device->queue);
+    return error == CL_SUCCESS && sy_has_quirk(&device->base.caps, SY_QUIRK_DRAIN_FILL) ? clFinish(device->queue) : error;
 }
 
 // Many drivers allocate on first use only, so the first fill counts as part of the allocation.

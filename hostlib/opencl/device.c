@@ -59,7 +59,6 @@ static enum sy_status open_found(struct sy_ctx *ctx, const struct sy_cl_found *f
         return sy_fail(ctx, SY_NOMEM, "out of host memory opening an OpenCL device");
     device->platform = found->platform;
     device->id = found->device;
-    device->own_cache = sy_cl_caches_kernels(found);
     device->no_fma = !sy_cl_has_fma(found);
     device->staging = malloc(SY_CL_STAGING_BYTES);
     sy_cl_fill_caps(found, &device->base.caps);

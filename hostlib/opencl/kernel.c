@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "hostlib/cache.h"
+#include "hostlib/quirk.h"
 
 #define CACHE_KIND "opencl"
 
@@ -44,7 +45,7 @@ static cl_program from_cache(const struct build *b)
 {
     void *data = NULL;
     size_t bytes = 0;
-    if (b->params->inspect || b->device->own_cache ||
+    if (b->params->inspect || sy_has_quirk(&b->device->base.caps, SY_QUIRK_OWN_CACHE) ||
         !sy_cache_load(b->device->base.ctx, CACHE_KIND, b->key, &data, &bytes))
         return NULL;
     const unsigned char *binary = data;
@@ -63,7 +64,7 @@ static cl_program from_cache(const struct build *b)
 static void to_cache(const struct build *b, cl_program program)
 {
     size_t bytes = 0;
-    if (b->params->inspect || b->device->own_cache ||
+    if (b->params->inspect || sy_has_quirk(&b->device->base.caps, SY_QUIRK_OWN_CACHE) ||
         clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof bytes, &bytes, NULL) != CL_SUCCESS || bytes == 0)
         return;
     unsigned char *binary = malloc(bytes);

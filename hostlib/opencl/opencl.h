@@ -19,7 +19,6 @@ struct sy_cl_device {
     cl_context context;
     cl_command_queue queue;
     cl_command_queue profiling; ///< Made on the first sy_program_profile(); NULL until then.
-    bool own_cache;             ///< The driver keeps compiled kernels on disk itself (PoCL).
     bool no_fma;                ///< No fma() in hardware: kernels are compiled with NO_FMA (kernels/common.cl.h).
     unsigned char *staging;
     size_t staging_used;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "hostlib/cache.h"
+#include "hostlib/quirk.h"
 
 #define PLATFORM_NOT_FOUND (-1001) // CL_PLATFORM_NOT_FOUND_KHR: a loader without any driver
 #define MIN_OFFSET_ALIGN 256u      // one plan for all devices: the largest alignment Vulkan may ask for
@@ -150,6 +151,18 @@ static void classify(cl_device_id device, const struct texts *t, struct sy_caps 
     caps->software = cpu || strstr(caps->name, "llvmpipe") != NULL || strstr(t->platform, "Oclgrind") != NULL;
 }
 
+// PoCL 3.1: asking it for a binary compiles a second, general form of each kernel (twice the cold start, measured), and
+// handing that binary back while its own cache was warm crashed it. Intel's CPU runtime 2026.2: see quirk.c.
+static uint32_t quirks_of(const struct texts *t, const struct sy_caps *caps)
+{
+    uint32_t quirks = 0;
+    if (strcmp(t->platform, "Portable Computing Language") == 0)
+        quirks |= 1u << SY_QUIRK_OWN_CACHE;
+    if (strcmp(t->platform, "Intel(R) OpenCL") == 0 && caps->device_class == SY_CLASS_CPU)
+        quirks |= 1u << SY_QUIRK_DRAIN_FILL;
+    return quirks;
+}
+
 static void make_key(const struct texts *t, struct sy_caps *caps, cl_uint address_bits)
 {
     const char *parts[] = {t->platform,       t->platform_version, t->vendor,
@@ -206,6 +219,7 @@ void sy_cl_fill_caps(const struct sy_cl_found *found, struct sy_caps *caps)
     caps->bf16 = true; // as ushort: OpenCL C has had 16-bit pointers from the start
     caps->fp16 = has_extension(t.extensions, "cl_khr_fp16");
     caps->command_buffers = has_extension(t.extensions, "cl_khr_command_buffer");
+    caps->quirks = quirks_of(&t, caps);
     make_key(&t, caps, get_uint(found->device, CL_DEVICE_ADDRESS_BITS));
 }
 
@@ -223,13 +237,6 @@ const char *sy_cl_missing(const struct sy_cl_found *found)
     if (get_uint(found->device, CL_DEVICE_ENDIAN_LITTLE) == 0)
         return "little-endian memory";
     return NULL;
-}
-
-bool sy_cl_caches_kernels(const struct sy_cl_found *found)
-{
-    char name[256];
-    get_platform_text(found->platform, CL_PLATFORM_NAME, name, sizeof name);
-    return strcmp(name, "Portable Computing Language") == 0;
 }
 
 bool sy_cl_has_fma(const struct sy_cl_found *found)

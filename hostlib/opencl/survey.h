@@ -15,10 +15,6 @@ SY_MUST_CHECK enum sy_status sy_cl_find(struct sy_ctx *ctx, struct sy_cl_found *
 void sy_cl_fill_caps(const struct sy_cl_found *found, struct sy_caps *caps);
 /// The mandatory feature that the device lacks, or NULL.
 const char *sy_cl_missing(const struct sy_cl_found *found);
-/// Whether the driver keeps compiled kernels on disk itself, and ours should stay out of its way. PoCL 3.1 does:
-/// asking it for a binary compiles a second, general form of each kernel (twice the cold start, measured), and
-/// handing that binary back while its own cache is warm crashed it.
-bool sy_cl_caches_kernels(const struct sy_cl_found *found);
 /// Whether fma() runs in hardware. Where it does not it may take a hundred instructions: Mesa emulates it for AMD's GPUs
 /// before RDNA.
 bool sy_cl_has_fma(const struct sy_cl_found *found);

@@ -136,6 +136,15 @@ def training_cell(place, row, device, env=None):
     return cell
 
 
+def quirks(place, device):
+    """The canaries of the driver's work-arounds; what they say about each is the note."""
+    output, code, seconds = place.run(place.program('tests/test_quirks'), '--device', device)
+    cell = from_summary(output, code, seconds)
+    cell.note = '; '.join(f'{name} {"needed" if said == "still needed" else "not seen"}'
+                          for name, said in re.findall(r'^# \S+ \(.*\): (\w+): (still needed|not seen)', output, re.M))
+    return cell
+
+
 def standard(place, row, backend, ops=(), golden=(), env=None, ops_env=None):
     """The suites of an executing row."""
     place.prepare()
@@ -144,6 +153,7 @@ def standard(place, row, backend, ops=(), golden=(), env=None, ops_env=None):
     if backend == 'ref':
         outcome.version = caps['driver']
     outcome.cells['ops'] = tests(place, 'ops', '--device', device, *ops, env={**(env or {}), **(ops_env or {})})
+    outcome.cells['quirks'] = quirks(place, device)
     outcome.cells['golden'] = tests(place, 'golden', place.source + '/tests/golden', '--device', device, *golden, env=env)
     outcome.cells['train'] = training_cell(place, row, device, env)
     return outcome

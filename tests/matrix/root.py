@@ -116,7 +116,7 @@ class Root:
         setup = f'test -f {at}/build.ninja || CC="ccache gcc" meson setup {at} /src'
         done = self.run(f'({setup}) && ninja -C {at}', timeout=900)
         if done.returncode != 0:
-            raise Unavailable('the engine does not build in the Debian-testing root: ' +
+            raise RuntimeError('the engine does not build in the Debian-testing root: ' +
                               ' / '.join(done.stdout.rstrip().split('\n')[-12:]))
         self.built = True
 
