@@ -141,7 +141,8 @@ static void print_caps(const struct sy_caps *c, bool ops)
         printf("no subgroups\n");
     for (int q = 0; q < SY_QUIRK_COUNT; ++q)
         if (sy_has_quirk(c, (enum sy_quirk)q))
-            printf("           works around %s: %s\n", sy_quirk_info((enum sy_quirk)q)->name, sy_quirk_info((enum sy_quirk)q)->why);
+            printf("           works around %s: %s\n", sy_quirk_info((enum sy_quirk)q)->name,
+                   sy_quirk_info((enum sy_quirk)q)->why);
     for (int op = 0; ops && op < SY_OP_COUNT; ++op) {
         struct sy_knobs k = sy_op_knobs((enum sy_op_id)op, c);
         printf("           %-18s WG %-3u VEC %-2u %s\n", sy_op_info((enum sy_op_id)op)->name, k.wg, k.vec,

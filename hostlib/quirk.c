@@ -6,10 +6,12 @@
 #include <string.h>
 
 static const struct sy_quirk_info table[SY_QUIRK_COUNT] = {
-    [SY_QUIRK_OWN_CACHE] = {"own_cache", "asking for binaries of kernels doubles the cold start, and giving them back has crashed it; "
-                                         "its own cache is used"},
-    [SY_QUIRK_DRAIN_FILL] = {"drain_fill", "a non-blocking write overtook an earlier fill of the same in-order queue; each fill is "
-                                           "waited for"},
+    [SY_QUIRK_OWN_CACHE] =
+        {"own_cache", "asking for binaries of kernels doubles the cold start, and giving them back has crashed it; "
+                      "its own cache is used"},
+    [SY_QUIRK_DRAIN_FILL] = {"drain_fill",
+                             "a non-blocking write overtook an earlier fill of the same in-order queue; each fill is "
+                             "waited for"},
 };
 
 const struct sy_quirk_info *sy_quirk_info(enum sy_quirk quirk) { return &table[quirk]; }

@@ -23,5 +23,6 @@ struct sy_quirk_info {
 const struct sy_quirk_info *sy_quirk_info(enum sy_quirk quirk);
 bool sy_has_quirk(const struct sy_caps *caps, enum sy_quirk quirk);
 
-/// Takes the work-arounds that SY_NO_QUIRK names out of `caps`. Errors: INVALID a name that is none (the message lists them).
+/// Takes the work-arounds that SY_NO_QUIRK names out of `caps`. Errors: INVALID a name that is none (the message lists
+/// them).
 SY_MUST_CHECK enum sy_status sy_quirks_switch_off(struct sy_ctx *ctx, struct sy_caps *caps);

@@ -110,11 +110,12 @@ static void sampling(struct subject *x)
         status = sy_decode(x->cached, &p, other, &n[4]);
     if (!tiny_try(x->t, status, "sampling", x->whole->device))
         return;
-    tap_ok(&x->t->tap, n[1] == n[0] && memcmp(plain, top, n[0] * sizeof *plain) == 0, "%s: the only candidate is the greedy one",
+    tap_ok(&x->t->tap, n[1] == n[0] && memcmp(plain, top, n[0] * sizeof *plain) == 0,
+           "%s: the only candidate is the greedy one", x->name);
+    tap_ok(&x->t->tap, n[3] == n[2] && memcmp(hot, same, n[2] * sizeof *hot) == 0, "%s: a seed repeats its sample",
            x->name);
-    tap_ok(&x->t->tap, n[3] == n[2] && memcmp(hot, same, n[2] * sizeof *hot) == 0, "%s: a seed repeats its sample", x->name);
-    tap_ok(&x->t->tap, n[4] != n[2] || memcmp(hot, other, n[2] * sizeof *hot) != 0, "%s: another seed draws another sample",
-           x->name);
+    tap_ok(&x->t->tap, n[4] != n[2] || memcmp(hot, other, n[2] * sizeof *hot) != 0,
+           "%s: another seed draws another sample", x->name);
 }
 
 static void too_long(struct subject *x)
@@ -129,8 +130,13 @@ static void too_long(struct subject *x)
 
 static void run(struct tiny *t, struct sy_device *device, const char *name, const struct sy_config *config)
 {
-    struct sy_session_params p = {.kind = SY_SESSION_EVAL, .config = config, .precision = SY_PRECISION_F32, .batch = 1,
-                                  .src_len = SRC, .tgt_len = TGT, .keep_internals = true};
+    struct sy_session_params p = {.kind = SY_SESSION_EVAL,
+                                  .config = config,
+                                  .precision = SY_PRECISION_F32,
+                                  .batch = 1,
+                                  .src_len = SRC,
+                                  .tgt_len = TGT,
+                                  .keep_internals = true};
     struct subject x = {.t = t, .whole = tiny_session(t, device, &p)};
     struct sy_batch b;
     if (x.whole == NULL)

@@ -39,19 +39,31 @@ static void copy_ref(const void *args, const struct sy_ref_tensor *b)
 /// Compiles a kernel, or takes it from our cache, and runs it.
 static bool compile_and_run(struct sy_device *device)
 {
-    const struct sy_kernel_params params = {
-        .source = {.name = "copy_up", .cl_text = copy_cl, .ref = copy_ref}, .cl_defines = "", .wg = 1, .vec = 1,
-        .binding_count = 2, .const_binding = UINT32_MAX, .args_bytes = 4, .types = {SY_I32, SY_I32}};
+    const struct sy_kernel_params params = {.source = {.name = "copy_up", .cl_text = copy_cl, .ref = copy_ref},
+                                            .cl_defines = "",
+                                            .wg = 1,
+                                            .vec = 1,
+                                            .binding_count = 2,
+                                            .const_binding = UINT32_MAX,
+                                            .args_bytes = 4,
+                                            .types = {SY_I32, SY_I32}};
     struct sy_kernel *kernel = NULL;
     struct sy_buffer *x = NULL, *y = NULL;
     struct sy_program *program = NULL;
     uint32_t sent[16], got[16] = {0};
     for (uint32_t i = 0; i < SY_COUNT(sent); ++i)
         sent[i] = 1000 + i;
-    bool good = sy_kernel_create(device, &params, &kernel) == SY_OK && sy_buffer_create(device, "x", sizeof sent, &x) == SY_OK &&
-                sy_buffer_create(device, "y", sizeof got, &y) == SY_OK && sy_buffer_write(x, 0, sent, sizeof sent) == SY_OK;
-    struct sy_dispatch d = {.kernel = kernel, .bindings = {{x, 0, sizeof sent}, {y, 0, sizeof got}}, .write_mask = 2,
-                            .args = {SY_COUNT(sent)}, .groups = SY_COUNT(sent), .label = "copy_up", .flops = 16};
+    bool good = sy_kernel_create(device, &params, &kernel) == SY_OK &&
+                sy_buffer_create(device, "x", sizeof sent, &x) == SY_OK &&
+                sy_buffer_create(device, "y", sizeof got, &y) == SY_OK &&
+                sy_buffer_write(x, 0, sent, sizeof sent) == SY_OK;
+    struct sy_dispatch d = {.kernel = kernel,
+                            .bindings = {{x, 0, sizeof sent}, {y, 0, sizeof got}},
+                            .write_mask = 2,
+                            .args = {SY_COUNT(sent)},
+                            .groups = SY_COUNT(sent),
+                            .label = "copy_up",
+                            .flops = 16};
     good = good && sy_program_create(device, "copy", &d, 1, &program) == SY_OK && sy_program_submit(program) == SY_OK &&
            sy_buffer_read(y, 0, got, sizeof got) == SY_OK;
     for (uint32_t i = 0; i < SY_COUNT(sent); ++i)
@@ -97,7 +109,8 @@ static int trigger(const char *name, const char *id)
     struct sy_device *device = NULL;
     bool good = false;
     for (int q = 0; q < SY_QUIRK_COUNT; ++q)
-        if (ctx != NULL && strcmp(sy_quirk_info((enum sy_quirk)q)->name, name) == 0 && sy_device_open(ctx, id, &device) == SY_OK)
+        if (ctx != NULL && strcmp(sy_quirk_info((enum sy_quirk)q)->name, name) == 0 &&
+            sy_device_open(ctx, id, &device) == SY_OK)
             good = triggers[q].run(device);
     sy_device_close(&device);
     sy_ctx_destroy(&ctx);
@@ -111,8 +124,8 @@ static bool children_are_well(char *self, enum sy_quirk quirk, char *id)
     for (int i = 0; i < triggers[quirk].processes; ++i) {
         pid_t child;
         int status;
-        if (posix_spawn(&child, "/proc/self/exe", NULL, NULL, argv, environ) != 0 || waitpid(child, &status, 0) != child ||
-            !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        if (posix_spawn(&child, "/proc/self/exe", NULL, NULL, argv, environ) != 0 ||
+            waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
             return false;
     }
     return true;
@@ -121,8 +134,8 @@ static bool children_are_well(char *self, enum sy_quirk quirk, char *id)
 static void canary(struct tap *t, char *self, struct sy_caps *caps, enum sy_quirk quirk)
 {
     const struct sy_quirk_info *info = sy_quirk_info(quirk);
-    tap_ok(t, children_are_well(self, quirk, caps->id), "%s (%s): %s: in force, its trigger does no harm", caps->id, caps->driver,
-           info->name);
+    tap_ok(t, children_are_well(self, quirk, caps->id), "%s (%s): %s: in force, its trigger does no harm", caps->id,
+           caps->driver, info->name);
     setenv("SY_NO_QUIRK", info->name, 1);
     const bool repaired = children_are_well(self, quirk, caps->id);
     unsetenv("SY_NO_QUIRK");
@@ -144,7 +157,9 @@ int main(int argc, char **argv)
         return 1;
     setenv("SY_NO_QUIRK", "no_such_thing", 1);
     struct sy_device *device = NULL;
-    tap_ok(&t, sy_device_open(ctx, "ref:0", &device) == SY_INVALID && strstr(sy_error(ctx), "known: own_cache, drain_fill") != NULL,
+    tap_ok(&t,
+           sy_device_open(ctx, "ref:0", &device) == SY_INVALID &&
+               strstr(sy_error(ctx), "known: own_cache, drain_fill") != NULL,
            "an unknown name in SY_NO_QUIRK: %s", sy_error(ctx));
     unsetenv("SY_NO_QUIRK");
     if (sy_device_list(ctx, &list, &count) != SY_OK)

@@ -16,7 +16,8 @@ static cl_int fill_zero(struct sy_cl_device *device, cl_mem memory, uint64_t off
     const cl_uint zero = 0;
     const cl_int error =
         clEnqueueFillBuffer(device->queue, memory, &zero, sizeof zero, (size_t)offset, (size_t)bytes, 0, NULL, NULL);
-    return error == CL_SUCCESS && sy_has_quirk(&device->base.caps, SY_QUIRK_DRAIN_FILL) ? clFinish(device->queue) : error;
+    return error == CL_SUCCESS && sy_has_quirk(&device->base.caps, SY_QUIRK_DRAIN_FILL) ? clFinish(device->queue)
+                                                                                        : error;
 }
 
 // Many drivers allocate on first use only, so the first fill counts as part of the allocation.

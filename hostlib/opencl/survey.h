@@ -15,6 +15,6 @@ SY_MUST_CHECK enum sy_status sy_cl_find(struct sy_ctx *ctx, struct sy_cl_found *
 void sy_cl_fill_caps(const struct sy_cl_found *found, struct sy_caps *caps);
 /// The mandatory feature that the device lacks, or NULL.
 const char *sy_cl_missing(const struct sy_cl_found *found);
-/// Whether fma() runs in hardware. Where it does not it may take a hundred instructions: Mesa emulates it for AMD's GPUs
-/// before RDNA.
+/// Whether fma() runs in hardware. Where it does not it may take a hundred instructions: Mesa emulates it for AMD's
+/// GPUs before RDNA.
 bool sy_cl_has_fma(const struct sy_cl_found *found);

@@ -67,8 +67,8 @@ enum sy_status sy_vk_validated(const struct sy_vk_device *device)
     const struct sy_vk_validation *v = &device->validation;
     if (v->errors == 0)
         return SY_OK;
-    return sy_fail(device->base.ctx, SY_DEVICE, "%s: validation: %u error%s, the first: %.800s", device->base.caps.id, v->errors,
-                   v->errors == 1 ? "" : "s", v->first);
+    return sy_fail(device->base.ctx, SY_DEVICE, "%s: validation: %u error%s, the first: %.800s", device->base.caps.id,
+                   v->errors, v->errors == 1 ? "" : "s", v->first);
 }
 
 enum sy_status sy_vk_wait(struct sy_vk_device *device, uint64_t value)

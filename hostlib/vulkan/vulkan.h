@@ -118,8 +118,8 @@ void sy_vk_submit_prepare(struct sy_vk_device *device, const VkCommandBuffer *co
                           VkTimelineSemaphoreSubmitInfo *timeline, uint64_t *value);
 /// Blocks until `value` is reached.
 SY_MUST_CHECK enum sy_status sy_vk_wait(struct sy_vk_device *device, uint64_t value);
-/// DEVICE when the validation layer has found something so far: every call that records, submits or waits asks this, so that
-/// what it found fails the work it belongs to.
+/// DEVICE when the validation layer has found something so far: every call that records, submits or waits asks this, so
+/// that what it found fails the work it belongs to.
 enum sy_status sy_vk_validated(const struct sy_vk_device *device);
 /// Before destroying what the submission of `value` uses: waits for it on a failed device, too.
 void sy_vk_drain(struct sy_vk_device *device, uint64_t value);
