@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // device.c: names, choice, opening and closing of devices; the imagined limits of the environment.
 #include "hostlib/check.h"
+#include "hostlib/names.h"
 #include "hostlib/quirk.h"
 
 #include <errno.h>
@@ -83,39 +84,22 @@ static enum sy_status raise_align(struct sy_ctx *ctx, const char *name, uint32_t
 }
 
 // SY_DISABLE=fp16,coopmat: switches optional features off.
-static enum sy_status disable_features(struct sy_ctx *ctx, struct sy_caps *caps)
+static bool disable(void *user, const char *name, size_t length)
 {
-    const struct {
-        const char *name;
-        bool *flag;
-    } features[] = {
-        {"fp16", &caps->fp16},
-        {"bf16", &caps->bf16},
-        {"coopmat", &caps->coopmat},
-        {"command_buffers", &caps->command_buffers},
-    };
-    const char *text = getenv("SY_DISABLE");
-    while (text != NULL && *text != '\0') {
-        size_t length = strcspn(text, ",");
-        bool known = length == 0;
-        for (size_t i = 0; i < SY_COUNT(features); ++i) {
-            if (strlen(features[i].name) == length && memcmp(features[i].name, text, length) == 0) {
-                *features[i].flag = false;
-                known = true;
-            }
-        }
-        if (length == strlen("subgroups") && memcmp(text, "subgroups", length) == 0) {
-            caps->subgroup_min = caps->subgroup_max = 0;
-            known = true;
-        }
-        if (!known)
-            return sy_fail(
-                ctx, SY_INVALID,
-                "SY_DISABLE: unknown feature \"%.*s\"; known: fp16, bf16, coopmat, command_buffers, subgroups",
-                (int)length, text);
-        text += length + (text[length] == ',');
-    }
-    return SY_OK;
+    struct sy_caps *caps = user;
+    if (sy_name_is(name, length, "fp16"))
+        caps->fp16 = false;
+    else if (sy_name_is(name, length, "bf16"))
+        caps->bf16 = false;
+    else if (sy_name_is(name, length, "coopmat"))
+        caps->coopmat = false;
+    else if (sy_name_is(name, length, "command_buffers"))
+        caps->command_buffers = false;
+    else if (sy_name_is(name, length, "subgroups"))
+        caps->subgroup_min = caps->subgroup_max = 0;
+    else
+        return false;
+    return true;
 }
 
 // The one place where the environment makes a device smaller than it is; nothing here can make it larger.
@@ -131,7 +115,8 @@ static enum sy_status limit_caps(struct sy_ctx *ctx, struct sy_caps *caps)
     if (caps->max_groups[1] > 1) // elsewhere a grid has one dimension and nothing to fold into
         SY_TRY(lower32(ctx, "SY_FORCE_MAX_GROUPS", &caps->max_groups[0]));
     SY_TRY(raise_align(ctx, "SY_FORCE_OFFSET_ALIGN", &caps->offset_align));
-    SY_TRY(disable_features(ctx, caps));
+    SY_TRY(
+        sy_names_each(ctx, "SY_DISABLE", "feature", "fp16, bf16, coopmat, command_buffers, subgroups", disable, caps));
     SY_TRY(sy_quirks_switch_off(ctx, caps));
     if (caps->max_alloc_bytes > caps->memory_bytes)
         caps->max_alloc_bytes = caps->memory_bytes;
