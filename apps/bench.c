@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// bench.c: where the time of a step goes, and matrix products against OpenBLAS in the same run.
+// bench.c: where the time of a step goes, and matrix products against OpenBLAS and CLBlast in the same run.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 static const char doc[] =
     "Measure: `step` shows where the time of a training step goes, op by op; `matmul` compares matrix products with "
-    "OpenBLAS.\v"
+    "OpenBLAS and CLBlast.\v"
     "Timings on a shared machine are noisy: rivals are measured in turns in one run; medians and ratios are "
     "printed.\n\n"
     "Examples:\n"
@@ -132,33 +132,56 @@ static enum sy_status product_time(struct product *p, struct sy_device *device, 
     return SY_OK;
 }
 
+/// One line about a rival: `times` are its seconds, `ours` our median. Nothing is known of a rival that is not there.
+static void print_rival(const char *name, const char *package, double flops, double ours, double *times, uint64_t count)
+{
+    double theirs = median(times, count);
+    if (theirs > 0.0)
+        printf("%s in the same run: %.1f GFLOP/s; ratio %.2f (medians of %llu)\n", name, flops / theirs / 1e9,
+               theirs / ours, (unsigned long long)count);
+    else
+        printf("%s: not in this run (%s)\n", name, package);
+}
+
+/// Our product and the rivals' in turns, so that noise hits all; `times` holds three rows of `repeat` seconds.
+static enum sy_status matmul_turns(struct sy_device *device, const struct options *o, struct product *p,
+                                   struct bench_clblast *clblast, double *times)
+{
+    double warm;
+    SY_TRY(product_time(p, device, &warm));
+    for (uint64_t i = 0; i < o->repeat; ++i) {
+        SY_TRY(product_time(p, device, &times[i]));
+        times[o->repeat + i] = bench_blas_seconds((uint32_t)o->size);
+        times[2 * o->repeat + i] = clblast != NULL ? bench_clblast_seconds(clblast) : 0.0;
+    }
+    return SY_OK;
+}
+
 static enum sy_status bench_matmul(struct sy_ctx *ctx, struct sy_device *device, const struct options *o,
                                    enum sy_precision precision)
 {
     struct product p = {0};
+    struct bench_clblast *clblast = NULL;
     uint32_t n = (uint32_t)o->size;
-    double *ours = calloc(o->repeat, sizeof *ours), *theirs = calloc(o->repeat, sizeof *theirs), warm;
-    enum sy_status status = ours == NULL || theirs == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory")
-                                                           : product_open(ctx, device, precision, n, n, n, 1, NULL, &p);
+    const struct sy_caps *caps = sy_device_caps(device);
+    double *times = calloc(3 * o->repeat, sizeof *times);
+    enum sy_status status = times == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory")
+                                          : product_open(ctx, device, precision, n, n, n, 1, NULL, &p);
+    if (status == SY_OK && bench_clblast_open(ctx, caps, n, &clblast) != SY_OK)
+        printf("CLBlast: %s\n", sy_error(ctx)); // a broken rival is no reason not to measure
     if (status == SY_OK)
-        status = product_time(&p, device, &warm);
-    for (uint64_t i = 0; i < o->repeat && status == SY_OK; ++i) { // in turns, so that noise hits both
-        status = product_time(&p, device, &ours[i]);
-        theirs[i] = bench_blas_seconds(n);
-    }
+        status = matmul_turns(device, o, &p, clblast, times);
     if (status == SY_OK) {
-        double flops = 2.0 * n * n * n, a = median(ours, o->repeat), b = median(theirs, o->repeat);
-        printf("%u×%u×%u %s on %s: %.1f GFLOP/s, packing included\n", n, n, n, cli_precision_name(precision),
-               sy_device_caps(device)->id, flops / a / 1e9);
-        if (b > 0.0)
-            printf("OpenBLAS sgemm in the same run: %.1f GFLOP/s; ratio %.2f (medians of %llu)\n", flops / b / 1e9,
-                   b / a, (unsigned long long)o->repeat);
-        else
-            printf("OpenBLAS: not in this build (libopenblas-dev)\n");
+        double flops = 2.0 * n * n * n, ours = median(times, o->repeat);
+        printf("%u×%u×%u %s on %s: %.1f GFLOP/s, packing included\n", n, n, n, cli_precision_name(precision), caps->id,
+               flops / ours / 1e9);
+        print_rival("OpenBLAS sgemm", "libopenblas-dev", flops, ours, times + o->repeat, o->repeat);
+        print_rival("CLBlast sgemm", "libclblast-dev; OpenCL devices only", flops, ours, times + 2 * o->repeat,
+                    o->repeat);
     }
+    bench_clblast_close(&clblast);
     product_close(&p);
-    free(ours);
-    free(theirs);
+    free(times);
     return status;
 }
 

@@ -12,6 +12,7 @@
 #include "engine/checkpoint.h"
 #include "engine/file.h"
 #include "engine/schedule.h"
+#include "hostlib/group.h"
 
 static const char doc[] = "Train a Switch Transformer (or a dense T5) by span corruption.\v"
                           "The model is a Hugging Face directory (its weights are the start) or a config.json (weights "
@@ -168,6 +169,7 @@ static void on_signal(int number)
 struct run {
     struct options o;
     struct sy_ctx *ctx;
+    struct sy_group group;
     struct sy_device *device;
     struct cli_model model;
     struct sy_dataset *train, *valid;
@@ -368,9 +370,24 @@ static enum sy_status loop(struct run *r)
     return r->valid != NULL && validated != r->state.step ? validate(r) : SY_OK;
 }
 
+/// Several processes would write into one --out, each believing it was alone.
+static enum sy_status join(struct run *r)
+{
+    SY_TRY(sy_group_open(r->ctx, &r->group));
+    if (r->group.size == 1)
+        return SY_OK;
+    if (r->group.rank != 0)
+        return SY_UNSUPPORTED; // rank 0 says it once for all
+    return sy_fail(r->ctx, SY_UNSUPPORTED,
+                   "started on %u ranks, but this version trains on one: leave mpirun away, or use "
+                   "mpirun -n 1",
+                   r->group.size);
+}
+
 static enum sy_status run(struct run *r)
 {
     const struct options *o = &r->o;
+    SY_TRY(join(r));
     SY_TRY(choose(r));
     SY_TRY(cli_model_open(r->ctx, o->model, false, &r->model));
     SY_TRY(open_data(r));
@@ -419,6 +436,7 @@ int main(int argc, char **argv)
     sy_batch_finish(&r.fixed);
     cli_model_close(&r.model);
     sy_device_close(&r.device);
+    sy_group_close(&r.group);
     sy_ctx_destroy(&r.ctx);
     free(r.o.data.items);
     free(r.o.valid.items);

@@ -15,13 +15,18 @@ import sys
 GOLDEN = ('test_golden', ['{source}/tests/golden', '--device', 'ref:0'])
 SMALL = ('test_golden', ['{source}/tests/golden', '--case', 'switch_dims_odd'])
 OPS_REF = ('test_ops', ['--device', 'ref:0'])
+EVERYTHING = ['-D%s=enabled' % name for name in (
+    'opencl', 'vulkan', 'sentencepiece', 'zlib', 'mpi', 'clblast', 'openblas')]
 ROWS = [
+    ('gcc, with everything', 'gcc', EVERYTHING, [SMALL]),
+    ('gcc, without MPI and CLBlast', 'gcc', ['-Dmpi=disabled', '-Dclblast=disabled', '-Dopenblas=disabled'], [SMALL]),
     ('gcc, without OpenCL', 'gcc', ['-Dopencl=disabled'], [SMALL]),
     ('gcc, without Vulkan', 'gcc', ['-Dvulkan=disabled'], [SMALL]),
     ('gcc, without SentencePiece and zlib', 'gcc', ['-Dsentencepiece=disabled', '-Dzlib=disabled'],
      [SMALL, ('test_data', ['{source}/tests/data']), ('test_datasets', ['{source}/tests/data'])]),
     ('clang, nothing optional', 'clang',
-     ['-Dopencl=disabled', '-Dvulkan=disabled', '-Dsentencepiece=disabled', '-Dzlib=disabled'], [GOLDEN]),
+     ['-Dopencl=disabled', '-Dvulkan=disabled', '-Dsentencepiece=disabled', '-Dzlib=disabled', '-Dmpi=disabled',
+      '-Dclblast=disabled', '-Dopenblas=disabled'], [GOLDEN]),
     ('gcc, ASan and UBSan', 'gcc',
      ['-Dopencl=disabled', '-Dvulkan=disabled', '-Db_sanitize=address,undefined', '-Dbuildtype=debugoptimized'],
      [GOLDEN, OPS_REF, *(('test_' + name, ['{source}/tests/data']) for name in ('data', 'datasets', 'safetensors', 'config'))]),
