@@ -49,6 +49,15 @@ ROWS = ['', 'parameters', 'FLOPs per token, forward', 'steps', 'tokens seen', 't
         'negative log perplexity', 'accuracy', 'tokens dropped, each layer', 'fullest expert / mean']
 
 
+def verdict(first, other):
+    """Which of two runs predicts the held-out text better, whichever way it falls."""
+    (_, a, _), (_, b, _) = load(first), load(other)
+    names = [os.path.basename(run.rstrip('/')) for run in (first, other)]
+    gain = a['nlp'] - b['nlp']
+    return (f"{names[0]} is {'ahead of' if gain > 0 else 'behind'} {names[1]} by {abs(gain):.4f} nats a token "
+            f"({a['labels']:,} held-out target tokens)")
+
+
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
@@ -56,6 +65,8 @@ def main():
     width = max(len(r) for r in ROWS)
     for i, row in enumerate(ROWS):
         print(f'{row:<{width}}' + ''.join(f'  {c[i]:>16}' for c in columns))
+    for other in sys.argv[2:]:
+        print(verdict(sys.argv[1], other))
 
 
 if __name__ == '__main__':
