@@ -103,6 +103,13 @@ static enum sy_status check(struct sy_graph *g, const struct sy_model_params *p)
     if (p->batch == 0 || p->src_len == 0 || p->tgt_len == 0)
         return sy_fail(g->ctx, SY_INVALID, "model: batch %u, source length %u and target length %u must be positive",
                        p->batch, p->src_len, p->tgt_len);
+    const uint64_t most = (uint64_t)p->batch * (p->src_len > p->tgt_len ? p->src_len : p->tgt_len);
+    if (most > INT32_MAX / 3) // the embedding's sorted index has 3 entries a row
+        return sy_fail(
+            g->ctx, SY_INVALID,
+            "model: a micro-batch of %u sequences of %u and %u tokens has more than 2^31 / 3 rows: take fewer "
+            "sequences at once",
+            p->batch, p->src_len, p->tgt_len);
     if (c->switch_attention)
         return sy_fail(g->ctx, SY_UNSUPPORTED, "config: switch_attention is not supported yet; set it to false");
     return SY_OK;
@@ -159,6 +166,10 @@ enum sy_status sy_model_build(struct sy_graph *g, const struct sy_model_params *
     b.rows = (uint32_t)dec_rows;
     b.mask = m->dec_mask;
     head(&b, stack(&b, m->dec_ids, m->dec_index, table), table);
+    for (uint32_t i = 0; i < m->sparse_count && !decode; ++i) { // read for the metrics
+        sy_keep(g, m->sparse[i].gate);
+        sy_keep(g, m->sparse[i].slot);
+    }
     if (params->keep_internals)
         keep_internals(&b);
     g->segment = -1;

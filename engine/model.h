@@ -32,7 +32,8 @@ struct sy_model_sparse {
     sy_tid group_loss; ///< f32 [G,2] of the last micro-batch.
     sy_tid load, kept; ///< i32 [G,E] of the last micro-batch.
     sy_tid jitter;     ///< f32 input, when asked for.
-    sy_tid z, p, expert, gate, pos, slot, choice; ///< [rows, …]; readable with keep_internals. choice: candidates.
+    sy_tid gate, slot; ///< [rows, k] of the last micro-batch.
+    sy_tid z, p, expert, pos, choice; ///< [rows, …]; readable with keep_internals. choice: candidates.
     uint32_t choice_cols;
 };
 

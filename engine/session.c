@@ -8,6 +8,7 @@
 
 #include "engine/backward.h"
 #include "engine/lower.h"
+#include "engine/metrics.h"
 
 void sy_shift_right(const int32_t *labels, uint32_t batch, uint32_t tgt_len, int32_t start, int32_t pad, int32_t *out)
 {
@@ -62,11 +63,6 @@ static enum sy_status build(struct sy_session *s)
                                 .keep_internals = p->keep_internals};
     sy_graph_init(&s->graph, s->ctx, p->precision, sy_device_caps(s->device)->device_class);
     SY_TRY(sy_model_build(&s->graph, &m, &s->model));
-    for (uint32_t i = 0; i < s->model.sparse_count; ++i) { // read for the metrics
-        sy_keep(&s->graph, s->model.sparse[i].gate);
-        if (s->model.sparse[i].k > 1)
-            sy_keep(&s->graph, s->model.sparse[i].slot);
-    }
     if (p->kind == SY_SESSION_TRAIN || p->kind == SY_SESSION_GRADIENTS)
         sy_backward(&s->graph, p->recompute);
     if (p->kind == SY_SESSION_TRAIN)
@@ -95,6 +91,8 @@ enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, c
     if (status == SY_OK)
         status = build(s);
     if (status == SY_OK)
+        status = sy_sums_create(ctx, &s->model, &s->sums);
+    if (status == SY_OK)
         status =
             sy_runtime_create(device, &s->graph, params->lender != NULL ? &params->lender->runtime : NULL, &s->runtime);
     if (status != SY_OK)
@@ -111,6 +109,7 @@ void sy_session_destroy(struct sy_session **session)
         return;
     if (s->runtime.device != NULL)
         sy_runtime_finish(&s->runtime);
+    sy_sums_destroy(&s->sums);
     sy_graph_finish(&s->graph);
     sy_config_finish(&s->config);
     free(s->scratch);
@@ -222,111 +221,26 @@ static enum sy_status write_inputs(struct sy_session *s, const struct sy_batch *
         shifted[r] = b->labels[r] != SY_IGNORE;
     if (status == SY_OK)
         status = sy_runtime_write_part(rt, m->dec_mask, 0, dec, shifted);
-    for (uint32_t r = 0; r < dec; ++r)
+    for (uint32_t r = 0; r < dec; ++r) {
         shifted[r] = b->labels[r] == SY_IGNORE ? -1 : b->labels[r];
+        if (status == SY_OK && b->labels[r] != SY_IGNORE && (uint32_t)b->labels[r] >= s->config.vocab_size)
+            status = sy_fail(s->ctx, SY_INVALID, "label %d at position %u is outside the vocabulary of %u",
+                             b->labels[r], r, s->config.vocab_size);
+    }
     if (status == SY_OK)
         status = sy_runtime_write_part(rt, m->labels, 0, dec, shifted);
     free(shifted);
     return status;
 }
 
-static enum sy_status read_layer(struct sy_session *s, const struct sy_model_sparse *l, const struct sy_step *step,
-                                 struct sy_layer_metrics *out)
-{
-    struct sy_runtime *rt = &s->runtime;
-    size_t cells = (size_t)l->groups * l->experts, gates = (size_t)l->rows * l->k;
-    int32_t *load = malloc(2 * cells * sizeof *load), *kept = load + cells;
-    float *gate = malloc(gates * sizeof *gate), loss[2] = {0};
-    double *per_expert = calloc(l->experts, sizeof *per_expert);
-    enum sy_status status = load == NULL || gate == NULL || per_expert == NULL
-                                ? sy_fail(s->ctx, SY_NOMEM, "out of host memory: metrics of %s", l->name)
-                                : sy_runtime_read_part(rt, l->load, 0, cells, load);
-    if (status == SY_OK)
-        status = sy_runtime_read_part(rt, l->kept, 0, cells, kept);
-    if (status == SY_OK)
-        status = sy_runtime_read_f32(rt, l->gate, 0, gates, gate);
-    if (status == SY_OK)
-        status = sy_runtime_read_f32(rt, l->loss, 0, 2, loss);
-    if (status != SY_OK)
-        goto out;
-    double total = 0.0, placed = 0.0, gate_sum = 0.0, gate_count = 0.0, peak = 0.0, entropy = 0.0;
-    for (size_t i = 0; i < cells; ++i) {
-        per_expert[i % l->experts] += load[i];
-        total += load[i];
-        placed += kept[i];
-    }
-    for (size_t i = 0; i < gates; ++i) {
-        gate_sum += gate[i];
-        gate_count += gate[i] != 0.0f;
-    }
-    for (uint32_t e = 0; e < l->experts; ++e) {
-        double share = total > 0.0 ? per_expert[e] / total : 0.0;
-        peak = share > peak ? share : peak;
-        entropy -= share > 0.0 ? share * log(share) : 0.0;
-    }
-    out->name = l->name;
-    out->aux = (double)loss[0] * (l->decoder ? step->inv_groups_dec : step->inv_groups_enc);
-    out->z = loss[1];
-    out->dropped = l->k == 1 && total > 0.0 ? 1.0 - placed / total : 0.0;
-    out->entropy = entropy;
-    out->max_load = peak * l->experts;
-    out->mean_gate = gate_count > 0.0 ? gate_sum / gate_count : 0.0;
-out:
-    free(load);
-    free(gate);
-    free(per_expert);
-    return status;
-}
-
-/// Share of tokens no expert processed, for routers where a token can have several places: needs the slots themselves.
-static enum sy_status read_dropped(struct sy_session *s, const struct sy_model_sparse *l, const struct sy_batch *last,
-                                   double *out)
-{
-    size_t cells = (size_t)l->rows * l->k;
-    int32_t *slot = malloc(cells * sizeof *slot);
-    if (slot == NULL)
-        return sy_fail(s->ctx, SY_NOMEM, "out of host memory: metrics of %s", l->name);
-    enum sy_status status = sy_runtime_read_part(&s->runtime, l->slot, 0, cells, slot);
-    uint64_t tokens = 0, lost = 0;
-    for (uint32_t r = 0; status == SY_OK && r < l->rows; ++r) {
-        bool real = l->decoder ? last->labels[r] != SY_IGNORE : last->attention_mask[r] != 0, placed = false;
-        for (uint32_t k = 0; k < l->k; ++k)
-            placed |= slot[(size_t)r * l->k + k] >= 0;
-        tokens += real;
-        lost += real && !placed;
-    }
-    *out = tokens != 0 ? (double)lost / (double)tokens : 0.0;
-    free(slot);
-    return status;
-}
-
-static enum sy_status read_metrics(struct sy_session *s, const struct sy_step *step, const struct sy_batch *last,
-                                   struct sy_metrics *out)
-{
-    float ce[4];
-    SY_TRY(sy_runtime_read_f32(&s->runtime, s->model.ce, 0, 4, ce));
-    out->loss_ce = (double)ce[1] * step->inv_labels;
-    out->accuracy = (double)ce[2] * step->inv_labels;
-    out->z = (double)ce[3] * step->inv_labels;
-    out->aux = 0.0;
-    out->layer_count = s->model.sparse_count;
-    for (uint32_t i = 0; i < s->model.sparse_count; ++i) {
-        SY_TRY(read_layer(s, &s->model.sparse[i], step, &out->layers[i]));
-        if (s->model.sparse[i].k > 1)
-            SY_TRY(read_dropped(s, &s->model.sparse[i], last, &out->layers[i].dropped));
-        out->aux += out->layers[i].aux;
-        out->z += out->layers[i].z;
-    }
-    out->total = out->loss_ce + out->aux + out->z;
-    out->nlp = -out->loss_ce;
-    out->perplexity = exp(out->loss_ce);
-    return SY_OK;
-}
-
+/// Runs every micro-batch; the last one is left to be added to the sums, when its successors have been submitted.
 static enum sy_status run_micro(struct sy_session *s, const struct sy_batch *batches, uint32_t count,
                                 struct sy_step *step)
 {
+    sy_sums_clear(&s->model, s->sums);
     for (uint32_t i = 0; i < count; ++i) {
+        if (i > 0)
+            SY_TRY(sy_sums_add(s, &batches[i - 1]));
         SY_TRY(write_inputs(s, &batches[i]));
         step->row_enc = i * s->params.batch * s->params.src_len;
         step->row_dec = i * s->params.batch * s->params.tgt_len;
@@ -350,7 +264,8 @@ enum sy_status sy_session_step(struct sy_session *s, const struct sy_batch *batc
     SY_TRY(run_micro(s, batches, count, &step));
     SY_TRY(sy_runtime_run(&s->runtime, SY_PHASE_UPDATE, false));
     SY_TRY(sy_runtime_run(&s->runtime, SY_PHASE_REFRESH, false));
-    SY_TRY(read_metrics(s, &step, &batches[count - 1], out));
+    SY_TRY(sy_sums_add(s, &batches[count - 1]));
+    SY_TRY(sy_metrics_read(s, &step, out));
     float clip[2];
     SY_TRY(sy_runtime_read_f32(&s->runtime, s->outputs.clip, 0, 2, clip));
     out->grad_norm = clip[1];
@@ -371,5 +286,6 @@ enum sy_status sy_session_evaluate(struct sy_session *s, const struct sy_batch *
     SY_TRY(check_batches(s, batches, count));
     fill_step(s, batches, count, 1, 0.0, 0, &step, out);
     SY_TRY(run_micro(s, batches, count, &step));
-    return read_metrics(s, &step, &batches[count - 1], out);
+    SY_TRY(sy_sums_add(s, &batches[count - 1]));
+    return sy_metrics_read(s, &step, out);
 }

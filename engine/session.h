@@ -31,14 +31,15 @@ struct sy_session_params {
     const struct sy_session *lender;      ///< Borrow its parameters, or NULL.
 };
 
-/// Sums over the sparse layers' last micro-batch; one per sparse layer.
+/// One sparse layer over the whole step.
 struct sy_layer_metrics {
     const char *name;
-    double aux, z;   ///< With coefficients.
-    double dropped;  ///< Share of routed tokens that no expert processed.
-    double entropy;  ///< Of the expert load, in nats; log(E) is perfect balance.
-    double max_load; ///< Fullest expert's load / mean load.
-    double mean_gate;
+    double aux, z;    ///< With coefficients.
+    uint64_t tokens;  ///< That are no padding.
+    double dropped;   ///< Share of them that no expert processed.
+    double entropy;   ///< Of the expert load, in nats; log(E) is perfect balance.
+    double max_load;  ///< Fullest expert's load / mean load.
+    double mean_gate; ///< Of the chosen experts; top2: of the first choice.
 };
 
 struct sy_metrics {
@@ -50,6 +51,8 @@ struct sy_metrics {
     struct sy_layer_metrics layers[SY_MAX_SPARSE];
 };
 
+struct sy_layer_sums;
+
 struct sy_session {
     struct sy_ctx *ctx;
     struct sy_device *device;
@@ -59,7 +62,8 @@ struct sy_session {
     struct sy_model model;
     struct sy_runtime runtime;
     struct sy_optimizer_outputs outputs;
-    int32_t *scratch; ///< Host staging for one micro-batch's inputs.
+    struct sy_layer_sums *sums; ///< [sparse layers] of the step under way (metrics.h).
+    int32_t *scratch;           ///< Host staging for one micro-batch's inputs.
     size_t scratch_count;
 };
 

@@ -89,7 +89,8 @@ enum sy_status sy_weights_load(struct sy_runtime *rt, const struct sy_tensors *t
             return sy_fail(g->ctx, SY_NOMEM, "out of host memory: loading %s", p->names[0]);
         enum sy_status status = SY_OK;
         for (uint32_t e = 0; e < p->parts && status == SY_OK; ++e) {
-            status = sy_tensors_read_f32(g->ctx, tensors, p->names[e], ndim, shape, host);
+            status =
+                sy_tensors_read_f32(g->ctx, tensors, sy_weights_stored_name(tensors, p->names[e]), ndim, shape, host);
             if (status == SY_OK)
                 status = sy_runtime_write_f32(rt, p->master, e * part, part, host);
         }
@@ -98,28 +99,8 @@ enum sy_status sy_weights_load(struct sy_runtime *rt, const struct sy_tensors *t
         free(host);
         SY_TRY(status);
     }
+    SY_TRY(sy_weights_check_unused(g, tensors));
     return after_change(rt);
-}
-
-void sy_weights_adapt_config(struct sy_ctx *ctx, const struct sy_tensors *tensors, struct sy_config *config)
-{
-    if (config->tied && sy_tensors_find(tensors, "lm_head.weight") != NULL) {
-        const struct sy_tensor_view *head = sy_tensors_find(tensors, "lm_head.weight");
-        const struct sy_tensor_view *shared = sy_tensors_find(tensors, "shared.weight");
-        bool same =
-            shared != NULL && shared->bytes == head->bytes && memcmp(shared->data, head->data, head->bytes) == 0;
-        if (same)
-            return; // a copy of the embedding: still tied
-        sy_log(ctx, SY_LOG_WARN, "%s has its own lm_head.weight: tie_word_embeddings true is overruled",
-               sy_tensors_path(tensors));
-        config->tied = false;
-    }
-    if (config->is_switch && config->sparse_encoder_layers == 0 &&
-        sy_tensors_find(tensors, "encoder.block.1.layer.1.mlp.router.classifier.weight") != NULL)
-        sy_log(ctx, SY_LOG_WARN,
-               "%s: num_sparse_encoder_layers is 0 but layer 1 has a router (a Hugging Face quirk): its dense "
-               "weights are used",
-               sy_tensors_path(tensors));
 }
 
 enum sy_status sy_spec_list_add(struct sy_ctx *ctx, struct sy_spec_list *l, const char *name, enum sy_st_dtype dtype,

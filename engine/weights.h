@@ -10,8 +10,13 @@
 SY_MUST_CHECK enum sy_status sy_weights_init(struct sy_runtime *rt, uint64_t seed);
 /// Loads every parameter. Errors: FORMAT naming the missing or misshapen tensor and what was expected.
 SY_MUST_CHECK enum sy_status sy_weights_load(struct sy_runtime *rt, const struct sy_tensors *tensors);
-/// What a config must say to fit the file: a stored lm_head.weight overrules tie_word_embeddings.
+/// What a config must say to fit the file: a stored lm_head.weight overrules tie_word_embeddings, and experts in the
+/// one layer that Hugging Face makes sparse when num_sparse_*_layers is 0 overrule that 0 (SPEC §2).
 void sy_weights_adapt_config(struct sy_ctx *ctx, const struct sy_tensors *tensors, struct sy_config *config);
+/// The name a parameter is stored under: the embedding may be there as one of its copies only.
+const char *sy_weights_stored_name(const struct sy_tensors *tensors, const char *name);
+/// Warns when the file has tensors that are no part of the model. Errors: NOMEM.
+SY_MUST_CHECK enum sy_status sy_weights_check_unused(const struct sy_graph *g, const struct sy_tensors *tensors);
 /// Writes DIRECTORY/model.safetensors (or shards), F32, Hugging Face names.
 SY_MUST_CHECK enum sy_status sy_weights_save(struct sy_runtime *rt, const struct sy_config *config,
                                              const char *directory);
