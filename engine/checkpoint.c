@@ -104,6 +104,20 @@ static enum sy_status switch_latest(struct sy_ctx *ctx, const char *out_dir, con
     return sy_path_commit(ctx, fresh, link_path);
 }
 
+/// Removes OUT/step-N so that nobody sees half of it under that name: it is renamed first.
+static enum sy_status remove_step(struct sy_ctx *ctx, const char *out_dir, uint64_t step)
+{
+    char name[64], path[PATH_ROOM], aside[PATH_ROOM];
+    snprintf(name, sizeof name, "step-%llu", (unsigned long long)step);
+    SY_TRY(join(ctx, path, out_dir, name));
+    snprintf(name, sizeof name, ".step-%llu.old", (unsigned long long)step);
+    SY_TRY(join(ctx, aside, out_dir, name));
+    SY_TRY(sy_dir_remove(ctx, aside));
+    if (rename(path, aside) != 0)
+        return sy_fail(ctx, SY_IO, "cannot rename %s to %s: %s", path, aside, strerror(errno));
+    return sy_dir_remove(ctx, aside);
+}
+
 /// Removes all but the newest `keep` of OUT/step-*.
 static void prune(struct sy_ctx *ctx, const char *out_dir, uint64_t newest, uint32_t keep)
 {
@@ -123,11 +137,9 @@ static void prune(struct sy_ctx *ctx, const char *out_dir, uint64_t newest, uint
         }
         if (d != NULL)
             closedir(d);
-        char path[PATH_ROOM];
         if (count <= keep || oldest == newest)
             return;
-        snprintf(path, sizeof path, "%s/step-%llu", out_dir, (unsigned long long)oldest);
-        if (sy_dir_remove(ctx, path) != SY_OK)
+        if (remove_step(ctx, out_dir, oldest) != SY_OK)
             return; // reported; an old checkpoint too many does no harm
     }
 }
@@ -158,10 +170,12 @@ enum sy_status sy_checkpoint_save(struct sy_session *s, const char *out_dir, con
     SY_TRY(join(s->ctx, target, out_dir, name));
     SY_TRY(sy_dir_remove(s->ctx, temporary));
     enum sy_status status = write_all(s, temporary, state, tokenizer_file);
-    if (status == SY_OK) {
-        SY_TRY(sy_dir_remove(s->ctx, target)); // the same step saved before (a resumed run that saves where it began)
-        status = sy_path_commit(s->ctx, temporary, target);
-    }
+    // The same step may have been saved before, and `latest` may point at it: the new one takes its place at once.
+    if (status == SY_OK)
+        status = sy_dir_exists(target) ? sy_path_exchange(s->ctx, temporary, target)
+                                       : sy_path_commit(s->ctx, temporary, target);
+    if (status == SY_OK)
+        status = sy_dir_remove(s->ctx, temporary); // what was exchanged, if anything
     if (status != SY_OK) {
         struct sy_ctx *quiet = sy_ctx_create(NULL, NULL, SY_LOG_ERROR); // keep the first message
         if (quiet != NULL && sy_dir_remove(quiet, temporary) != SY_OK)

@@ -115,17 +115,42 @@ static enum sy_status flush_parent(struct sy_ctx *ctx, const char *path)
     return status;
 }
 
+/// A directory's own entries must be on the disk before its name is.
+static enum sy_status flush_inside(struct sy_ctx *ctx, const char *path)
+{
+    if (!sy_dir_exists(path))
+        return SY_OK;
+    char *inside = sy_path_join(path, ".");
+    enum sy_status status = inside == NULL ? no_memory(ctx, path) : flush_parent(ctx, inside);
+    free(inside);
+    return status;
+}
+
 enum sy_status sy_path_commit(struct sy_ctx *ctx, const char *from, const char *to)
 {
-    if (sy_dir_exists(from)) { // the directory's own entries first
-        char *inside = sy_path_join(from, ".");
-        enum sy_status status = inside == NULL ? no_memory(ctx, from) : flush_parent(ctx, inside);
-        free(inside);
-        SY_TRY(status);
-    }
+    SY_TRY(flush_inside(ctx, from));
     if (rename(from, to) != 0)
         return sy_fail(ctx, SY_IO, "cannot rename %s to %s: %s", from, to, strerror(errno));
     return flush_parent(ctx, to);
+}
+
+enum sy_status sy_path_exchange(struct sy_ctx *ctx, const char *a, const char *b)
+{
+    SY_TRY(flush_inside(ctx, a));
+    if (renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) != 0) {
+        // Some file systems cannot swap names: then there is a moment without `b`, but never half of one.
+        if (errno != EINVAL && errno != ENOSYS)
+            return sy_fail(ctx, SY_IO, "cannot swap %s and %s: %s", a, b, strerror(errno));
+        char *aside = malloc(strlen(a) + 8);
+        if (aside == NULL)
+            return no_memory(ctx, a);
+        sprintf(aside, "%s.old", a);
+        bool good = rename(b, aside) == 0 && rename(a, b) == 0 && rename(aside, a) == 0;
+        free(aside);
+        if (!good)
+            return sy_fail(ctx, SY_IO, "cannot rename %s to %s: %s", a, b, strerror(errno));
+    }
+    return flush_parent(ctx, b);
 }
 
 // ---- reading --------------------------------------------------------------------------------------------------------

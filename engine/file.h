@@ -20,6 +20,9 @@ SY_MUST_CHECK enum sy_status sy_dir_remove(struct sy_ctx *ctx, const char *path)
 /// Renames a file or directory that was completely written, and flushes the directory entries involved.
 SY_MUST_CHECK enum sy_status sy_path_commit(struct sy_ctx *ctx, const char *from, const char *to);
 
+/// Swaps two paths of one file system in one moment (both must exist): `b` becomes what was completely written as `a`.
+SY_MUST_CHECK enum sy_status sy_path_exchange(struct sy_ctx *ctx, const char *a, const char *b);
+
 /// Reads a file of at most `max_bytes` into malloc'ed memory with a NUL behind it. Errors: IO · FORMAT too large.
 SY_MUST_CHECK enum sy_status sy_file_read(struct sy_ctx *ctx, const char *path, uint64_t max_bytes, char **out_data,
                                           size_t *out_bytes);

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill.py APPS_DIR SOURCE_DIR: `kill -9` at 50 random moments of training that saves at every step.
 
-After each: OUT/latest is a whole checkpoint (state.json parses, every file it lists has the size it says); every fifth time and
-at the end the program itself checks all hashes and continues from it.
+After each: OUT/latest and every OUT/step-N are whole checkpoints (state.json parses, every file it lists has the size it says);
+every fifth time and at the end the program itself checks all hashes and continues from it.
 """
 import json
 import os
@@ -56,11 +56,15 @@ def main():
         if step is None or step < last:
             broken.append(f'kill {kill}: latest is {step}, it was {last}')
             break
+        half = [name for name in os.listdir(out) if name.startswith('step-') and name != f'step-{whole(os.path.join(out, name))}']
+        if half:
+            broken.append(f'kill {kill}: {half} are not whole')
+            break
         saves += step - last
         last = step
         if kill % 5 == 4:
             done = s.run('train', *arguments, '--steps', last + 1, '--resume')
-            left = [name for name in os.listdir(out) if name.endswith('.tmp') and name.startswith('.step')]
+            left = [name for name in os.listdir(out) if name.startswith('.step')]
             if done.returncode != 0 or left:
                 broken.append(f'kill {kill}: {done.stderr} left: {left}')
                 break
