@@ -9,6 +9,7 @@
 #include "apps/plan_record.h"
 #include "engine/backward.h"
 #include "engine/lower.h"
+#include "engine/runtime.h"
 
 static const char doc[] = "Plan a training step without a device: exact parameters, bytes per arena and FLOPs.\v"
                           "The numbers come from the code that places tensors on a real device, so what is printed is "
@@ -252,6 +253,8 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct s
     sy_lower(g);
     struct sy_plan made;
     struct sy_limits limits = {0};
+    if (device != NULL)
+        limits = sy_runtime_limits(sy_device_caps(device), false);
     SY_TRY(sy_plan_create(g, &limits, &made));
     struct totals t;
     add_up(g, &made, o->ranks, &t);

@@ -60,8 +60,9 @@ static void repeat_segment(struct sy_graph *g, size_t from, size_t to, sy_tid *m
             sy_tid t = n.bind[b];
             if ((info->write_mask & (1u << b)) != 0 && t != SY_NONE) {
                 struct sy_tensor x = *sy_graph_tensor(g, t);
-                sy_tid twin = sy_tensor_new(g, SY_KIND_ACTIVATION, x.dtype, x.shape[0], x.shape[1], x.shape[2], x.name);
-                strncat(sy_graph_tensor(g, twin)->name, "'", 2);
+                char name[sizeof x.name];
+                snprintf(name, sizeof name, "%.*s'", (int)sizeof name - 2, x.name);
+                sy_tid twin = sy_tensor_new(g, SY_KIND_ACTIVATION, x.dtype, x.shape[0], x.shape[1], x.shape[2], name);
                 map[t] = twin;
                 bind[b] = twin;
             } else {

@@ -144,19 +144,38 @@ static enum sy_status record(struct sy_runtime *rt, enum sy_phase phase, bool ne
     return status;
 }
 
+struct sy_limits sy_runtime_limits(const struct sy_caps *caps, bool borrow_params)
+{
+    uint64_t block = caps->max_alloc_bytes < ((uint64_t)1 << 30) ? caps->max_alloc_bytes : (uint64_t)1 << 30;
+    return (struct sy_limits){.max_block_bytes = block,
+                              .max_binding_bytes = caps->max_binding_bytes,
+                              .align = caps->offset_align,
+                              .borrow_params = borrow_params};
+}
+
+/// The planner takes models of any size; kernels count and index elements with 32 bits.
+static enum sy_status check_sizes(const struct sy_graph *g)
+{
+    for (size_t i = 0; i < g->tensor_count; ++i)
+        if (g->tensors[i].count > UINT32_MAX)
+            return sy_fail(
+                g->ctx, SY_UNSUPPORTED,
+                "tensor %s has %llu elements; kernels index with 32 bits, so one device can hold at most 2^32 "
+                "in one tensor: use fewer experts, or smaller ones",
+                g->tensors[i].name, (unsigned long long)g->tensors[i].count);
+    return SY_OK;
+}
+
 enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *graph, const struct sy_runtime *lender,
                                  struct sy_runtime *out)
 {
     memset(out, 0, sizeof *out);
     out->device = device;
     out->graph = graph;
-    const struct sy_caps *caps = sy_device_caps(device);
-    uint64_t block = caps->max_alloc_bytes < ((uint64_t)1 << 30) ? caps->max_alloc_bytes : (uint64_t)1 << 30;
-    struct sy_limits limits = {.max_block_bytes = block,
-                               .max_binding_bytes = caps->max_binding_bytes,
-                               .align = caps->offset_align,
-                               .borrow_params = lender != NULL};
-    enum sy_status status = sy_plan_create(graph, &limits, &out->plan);
+    const struct sy_limits limits = sy_runtime_limits(sy_device_caps(device), lender != NULL);
+    enum sy_status status = check_sizes(graph);
+    if (status == SY_OK)
+        status = sy_plan_create(graph, &limits, &out->plan);
     out->kernels = calloc((size_t)SY_OP_COUNT * 16, sizeof(struct sy_kernel *));
     if (status == SY_OK && out->kernels == NULL)
         status = sy_fail(graph->ctx, SY_NOMEM, "out of host memory");

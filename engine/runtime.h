@@ -23,9 +23,13 @@ struct sy_runtime {
 
 /// `lender`: another runtime on the device, built from the same config, whose parameters this one reads (validation
 /// during training); it must outlive this one. NULL: own parameters. Errors: NOMEM with bytes wanted and had · DEVICE
-/// compiler errors · INVALID limits, parameters that do not match.
+/// compiler errors · INVALID limits, parameters that do not match · UNSUPPORTED a tensor
+/// of 2^32 elements or more.
 SY_MUST_CHECK enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *graph,
                                                const struct sy_runtime *lender, struct sy_runtime *out);
+/// What a runtime lets the planner use of a device: planning with these gives the bytes that sy_runtime_create()
+/// allocates.
+struct sy_limits sy_runtime_limits(const struct sy_caps *caps, bool borrow_params);
 void sy_runtime_finish(struct sy_runtime *rt);
 
 /// Submits a phase; does not block. `accumulate`: phase MICRO adds to gradients and sums instead of overwriting them.
