@@ -99,8 +99,9 @@ enum sy_status cli_model_tokenizer(struct sy_ctx *ctx, const char *path, const c
         source = own;
     if (source == NULL)
         source = "bytes";
-    if (strcmp(source, "bytes") != 0)
-        snprintf(m->tokenizer_file, sizeof m->tokenizer_file, "%s", source);
+    if (strcmp(source, "bytes") != 0) // a directory's own model, as sy_tokenizer_open() takes it
+        snprintf(m->tokenizer_file, sizeof m->tokenizer_file, "%s%s", source,
+                 sy_dir_exists(source) ? "/spiece.model" : "");
     enum sy_status status;
     if (wanted == NULL && source != own && m->config.vocab_size != 384)
         status = sy_fail(

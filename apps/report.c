@@ -34,19 +34,23 @@ enum sy_status report_open(struct report *r, struct sy_ctx *ctx, const char *dir
     return SY_OK;
 }
 
+// JSON has no infinity: a perplexity beyond all numbers becomes null.
+static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
+
 void *report_json(const char *kind, const struct sy_metrics *m)
 {
     json_t *layers = json_array();
     for (uint32_t i = 0; i < m->layer_count; ++i) {
         const struct sy_layer_metrics *l = &m->layers[i];
-        json_array_append_new(layers, json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "layer", l->name, "aux", l->aux,
-                                                "z", l->z, "dropped", l->dropped, "load_entropy", l->entropy,
-                                                "load_max_over_mean", l->max_load, "mean_gate", l->mean_gate));
+        json_array_append_new(layers, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "layer", l->name, "aux",
+                                                number(l->aux), "z", number(l->z), "dropped", number(l->dropped),
+                                                "load_entropy", number(l->entropy), "load_max_over_mean",
+                                                number(l->max_load), "mean_gate", number(l->mean_gate)));
     }
-    return json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:o}", "kind", kind, "loss_ce", m->loss_ce,
-                     "aux", m->aux, "z", m->z, "total", m->total, "nlp", m->nlp, "perplexity", m->perplexity,
-                     "accuracy", m->accuracy, "labels", (json_int_t)m->labels, "tokens", (json_int_t)m->tokens,
-                     "layers", layers);
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o}", "kind", kind, "loss_ce",
+                     number(m->loss_ce), "aux", number(m->aux), "z", number(m->z), "total", number(m->total), "nlp",
+                     number(m->nlp), "perplexity", number(m->perplexity), "accuracy", number(m->accuracy), "labels",
+                     (json_int_t)m->labels, "tokens", (json_int_t)m->tokens, "layers", layers);
 }
 
 static enum sy_status write_line(struct report *r, json_t *line)
@@ -152,10 +156,12 @@ static void add_weighted(struct sy_metrics *sum, const struct sy_metrics *m)
         to->name = from->name;
         to->aux += w * from->aux;
         to->z += w * from->z;
-        to->dropped += w * from->dropped;
-        to->entropy += w * from->entropy;
-        to->max_load += w * from->max_load;
-        to->mean_gate += w * from->mean_gate;
+        const double n = (double)from->tokens;
+        to->tokens += from->tokens;
+        to->dropped += n * from->dropped;
+        to->entropy += n * from->entropy;
+        to->max_load += n * from->max_load;
+        to->mean_gate += n * from->mean_gate;
     }
 }
 
@@ -167,10 +173,12 @@ static void divide(struct sy_metrics *s)
     s->z /= n;
     s->accuracy /= n;
     for (uint32_t i = 0; i < s->layer_count; ++i) {
-        double *fields[] = {&s->layers[i].aux,     &s->layers[i].z,        &s->layers[i].dropped,
-                            &s->layers[i].entropy, &s->layers[i].max_load, &s->layers[i].mean_gate};
+        struct sy_layer_metrics *l = &s->layers[i];
+        double *fields[] = {&l->dropped, &l->entropy, &l->max_load, &l->mean_gate};
         for (size_t k = 0; k < SY_COUNT(fields); ++k)
-            *fields[k] /= n;
+            *fields[k] /= l->tokens != 0 ? (double)l->tokens : 1.0;
+        l->aux /= n;
+        l->z /= n;
     }
     s->total = s->loss_ce + s->aux + s->z;
     s->nlp = -s->loss_ce;

@@ -22,7 +22,8 @@ enum sy_status report_step(struct report *r, uint64_t step, double lr, const str
 enum sy_status report_validation(struct report *r, uint64_t step, const struct sy_metrics *m);
 void report_close(struct report *r);
 
-/// Evaluates up to `most` batches of a held-out dataset (0: all of it); means are weighted by target tokens.
+/// Evaluates up to `most` batches of a held-out dataset (0: all of it). Losses are weighted by target tokens, routing
+/// by the layer's own tokens; load entropy and fullest expert are means over the batches.
 enum sy_status report_evaluate(struct sy_ctx *ctx, struct sy_session *s, const struct sy_dataset *data, uint32_t batch,
                                uint64_t most, struct sy_metrics *out);
 

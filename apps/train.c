@@ -204,6 +204,19 @@ static enum sy_status open_dataset(struct run *r, const struct cli_list *files, 
     return status;
 }
 
+/// Cuts the sequences of a step into micro-batches.
+static enum sy_status divide(struct run *r)
+{
+    const uint64_t wanted = r->o.micro;
+    r->micro_batch = wanted == 0 || wanted > r->sequences ? r->sequences : (uint32_t)wanted;
+    if (r->sequences % r->micro_batch != 0)
+        return sy_fail(r->ctx, SY_INVALID, "--micro-batch %u does not divide the %u sequences of a step",
+                       r->micro_batch, r->sequences);
+    r->micro_count = r->sequences / r->micro_batch;
+    r->micro = calloc(r->micro_count, sizeof *r->micro);
+    return r->micro != NULL ? SY_OK : sy_fail(r->ctx, SY_NOMEM, "out of host memory");
+}
+
 static enum sy_status open_data(struct run *r)
 {
     struct options *o = &r->o;
@@ -211,8 +224,16 @@ static enum sy_status open_data(struct run *r)
         SY_TRY(sy_batch_load(r->ctx, o->batch_file, r->model.config.vocab_size, &r->fixed));
         o->src_len = r->fixed.src_len;
         o->tgt_len = r->fixed.tgt_len;
-        r->sequences = r->micro_batch = r->fixed.batch;
-        r->micro_count = 1;
+        r->sequences = r->fixed.batch;
+        SY_TRY(divide(r));
+        for (uint32_t i = 0; i < r->micro_count; ++i) {
+            const size_t first = (size_t)i * r->micro_batch;
+            r->micro[i] = r->fixed; // a view
+            r->micro[i].batch = r->micro_batch;
+            r->micro[i].input_ids += first * r->fixed.src_len;
+            r->micro[i].attention_mask += first * r->fixed.src_len;
+            r->micro[i].labels += first * r->fixed.tgt_len;
+        }
         return SY_OK;
     }
     SY_TRY(cli_model_tokenizer(r->ctx, o->model, o->tokenizer, &r->model));
@@ -220,16 +241,11 @@ static enum sy_status open_data(struct run *r)
     if (r->sequences == 0)
         return sy_fail(r->ctx, SY_INVALID, "--batch-tokens %llu is less than one sequence of --src-len %llu",
                        (unsigned long long)o->batch_tokens, (unsigned long long)o->src_len);
-    r->micro_batch = o->micro == 0 || o->micro > r->sequences ? r->sequences : (uint32_t)o->micro;
-    if (r->sequences % r->micro_batch != 0)
-        return sy_fail(r->ctx, SY_INVALID, "--micro-batch %u does not divide the %u sequences of a step",
-                       r->micro_batch, r->sequences);
-    r->micro_count = r->sequences / r->micro_batch;
+    SY_TRY(divide(r));
     SY_TRY(open_dataset(r, &o->data, false, &r->train));
     if (o->valid.count != 0)
         SY_TRY(open_dataset(r, &o->valid, true, &r->valid));
-    r->micro = calloc(r->micro_count, sizeof *r->micro);
-    return r->micro != NULL ? SY_OK : sy_fail(r->ctx, SY_NOMEM, "out of host memory");
+    return SY_OK;
 }
 
 static enum sy_status choose(struct run *r)
@@ -283,6 +299,29 @@ static enum sy_status check_resumed(struct run *r, const struct sy_train_state *
     return SY_OK;
 }
 
+/// Other options than before are allowed, but then the run is not the one that was interrupted.
+static void warn_changed(struct run *r, const struct sy_train_state *was)
+{
+    const struct sy_train_state *now = &r->state;
+    const bool decays = strcmp(now->schedule, "linear") == 0 || strcmp(now->schedule, "cosine") == 0;
+    const struct {
+        bool changed;
+        const char *what;
+    } all[] = {
+        {was->seed != now->seed, "--seed"},
+        {was->micro_batch != now->micro_batch, "--micro-batch"},
+        {strcmp(was->precision, now->precision) != 0, "--precision"},
+        {strcmp(was->schedule, now->schedule) != 0, "--schedule"},
+        {was->lr != now->lr, "--lr"},
+        {was->warmup != now->warmup, "--warmup"},
+        {decays && was->schedule_steps != now->schedule_steps, "--steps (which the schedule decays over)"},
+    };
+    for (size_t i = 0; i < SY_COUNT(all); ++i)
+        if (all[i].changed)
+            sy_log(r->ctx, SY_LOG_WARN, "resuming with another %s than %s/latest was trained with", all[i].what,
+                   r->o.out);
+}
+
 static enum sy_status start(struct run *r)
 {
     struct options *o = &r->o;
@@ -308,6 +347,7 @@ static enum sy_status start(struct run *r)
     struct sy_train_state was;
     SY_TRY(sy_checkpoint_read_state(r->ctx, latest, &was));
     SY_TRY(check_resumed(r, &was));
+    warn_changed(r, &was);
     SY_TRY(sy_checkpoint_load(r->session, latest));
     r->state.step = was.step;
     r->state.next_example = was.next_example;
@@ -329,17 +369,13 @@ static enum sy_status validate(struct run *r)
 
 static enum sy_status one_step(struct run *r)
 {
-    const struct sy_batch *batches = &r->fixed;
-    if (r->train != NULL) {
-        for (uint32_t i = 0; i < r->micro_count; ++i)
-            SY_TRY(sy_dataset_batch(r->ctx, r->train, r->state.next_example + (uint64_t)i * r->micro_batch,
-                                    r->micro_batch, &r->micro[i]));
-        batches = r->micro;
-    }
+    for (uint32_t i = 0; r->train != NULL && i < r->micro_count; ++i)
+        SY_TRY(sy_dataset_batch(r->ctx, r->train, r->state.next_example + (uint64_t)i * r->micro_batch, r->micro_batch,
+                                &r->micro[i]));
     struct sy_metrics m;
     uint64_t t = r->state.step + 1;
     double lr = sy_schedule_lr(&r->schedule, t);
-    SY_TRY(sy_session_step(r->session, batches, r->micro_count, t, lr, r->o.seed, &m));
+    SY_TRY(sy_session_step(r->session, r->micro, r->micro_count, t, lr, r->o.seed, &m));
     r->state.step = t;
     r->state.next_example += r->sequences;
     return report_step(&r->report, t, lr, &m);
@@ -397,7 +433,7 @@ static enum sy_status run(struct run *r)
     sy_checkpoint_clean(r->ctx, o->out);
     SY_TRY(start(r));
     SY_TRY(report_open(&r->report, r->ctx, o->out, r->session, r->state.step, o->steps, o->log_every));
-    struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}; // no write may fail of it
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGUSR1, &action, NULL);
     enum sy_status status = loop(r);
@@ -430,7 +466,7 @@ int main(int argc, char **argv)
     sy_session_destroy(&r.session);
     sy_dataset_close(&r.valid);
     sy_dataset_close(&r.train);
-    for (uint32_t i = 0; r.micro != NULL && i < r.micro_count; ++i)
+    for (uint32_t i = 0; r.micro != NULL && r.fixed.batch == 0 && i < r.micro_count; ++i) // else views
         sy_batch_finish(&r.micro[i]);
     free(r.micro);
     sy_batch_finish(&r.fixed);

@@ -98,12 +98,14 @@ def check_inputs(s):
     s.ok(abs(a - b) < 1e-2 * abs(b), f'accumulation gives the same loss: {a:.5f}, {b:.5f}')
     train(s, 'recompute', 3, '--recompute')
     s.ok(weights(s, 'recompute') == weights(s, 'whole3'), 'recomputation: identical weights')
-    golden = os.path.join(s.source, 'tests', 'golden', 'switch_drop_groups')
-    done = s.run('train', '--model', golden, '--batch', os.path.join(golden, 'batch.safetensors'), '--steps', 3, '--precision', 'f32',
-                 '--out', s.path('trace'), '--device', 'ref:0')
-    want = json.load(open(os.path.join(golden, 'trace.json'), encoding='utf-8'))['trace'][2]['total']
-    got = metrics(s, 'trace')[2]['total'] if done.returncode == 0 else 0
-    s.ok(abs(got - want) < 5e-5 * want, f'--batch repeats one batch: the golden trace, {got} and {want}', done.stderr)
+    for case, more in (('switch_drop_groups', ()), ('switch_d128', ('--micro-batch', 1))):
+        golden = os.path.join(s.source, 'tests', 'golden', case)
+        out = 'trace-' + case
+        done = s.run('train', '--model', golden, '--batch', os.path.join(golden, 'batch.safetensors'), '--steps', 3, '--precision',
+                     'f32', '--out', s.path(out), '--device', 'ref:0', *more)
+        want = json.load(open(os.path.join(golden, 'trace.json'), encoding='utf-8'))['trace'][2]['total']
+        got = metrics(s, out)[2]['total'] if done.returncode == 0 else 0
+        s.ok(abs(got - want) < 5e-5 * want, f'--batch {case}: the golden trace, {got} and {want}', done.stderr)
 
 
 def check_model_directory(s):
@@ -161,7 +163,7 @@ def check_devices(s, devices):
     s.ok(worst < 1e-4, f'the same loss curve on {", ".join(curves)}: worst relative difference {worst:.1e}')
 
 
-def check_plan(s):
+def check_plan(s, devices):
     for name, want in COUNTS.items():
         done = s.run('plan', '--model', os.path.join(s.source, 'configs', name + '.json'), '--json')
         got = json.loads(done.stdout)['parameters'] if done.returncode == 0 else 0
@@ -169,6 +171,10 @@ def check_plan(s):
         s.ok(good, f'plan: {name} has {got:,} parameters', done.stderr)
     done = s.run('plan', '--model', s.path('switch.json'), '--batch', 4, '--src-len', 48, '--tgt-len', 20, '--class', 'cpu', '--json')
     mib = json.loads(done.stdout)['total_bytes'] / 2**20
+    for device in devices:
+        done = s.run('plan', '--model', s.path('switch.json'), '--batch', 4, '--src-len', 48, '--tgt-len', 20, '--device', device, '--json')
+        j = json.loads(done.stdout) if done.returncode == 0 else {'total_bytes': 0, 'recorded': {'bytes': 1}}
+        s.ok(j['total_bytes'] == j['recorded']['bytes'], f'plan: what {device} allocates, to the byte: {j["total_bytes"]}', done.stderr)
     said = re.search(r'(\d+) MiB of device memory', train(s, 'planned', 1).stdout)
     s.ok(said and abs(float(said.group(1)) - mib) < 1.5, f'plan and train agree on memory: {mib:.2f} MiB')
 
@@ -197,7 +203,7 @@ def main():
     check_model_directory(s)
     check_eval_and_generate(s, devices)
     check_devices(s, devices)
-    check_plan(s)
+    check_plan(s, devices)
     check_signals(s)
     s.done()
 
