@@ -11,7 +11,8 @@
 enum sy_model_mode {
     SY_MODEL_TRAIN,  ///< Dropout, jitter, capacity_factor_train.
     SY_MODEL_EVAL,   ///< None of them, capacity_factor_eval.
-    SY_MODEL_DECODE, ///< Phase ENCODE once, then phase MICRO per generated token; dropless.
+    SY_MODEL_DECODE, ///< Phase ENCODE once, then phase MICRO per generated token; dropless, but for the source under
+                     ///< expert choice.
 };
 
 struct sy_model_params {

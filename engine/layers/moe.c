@@ -18,12 +18,14 @@ static struct moe moe_shape(struct sy_build *b, struct sy_model_sparse *info)
 {
     const struct sy_config *c = b->c;
     struct moe s = {.info = info, .rows = b->rows, .experts = c->experts};
-    bool nominal = c->group_tokens != 0 && !b->decode;
-    s.group = nominal ? c->group_tokens : b->decode ? b->rows : b->seq;
-    s.groups = (uint32_t)sy_ceil_div(b->rows, s.group);
+    // Decoding routes one token a sequence at a time, and drops nothing, so that a text does not depend on how it was
+    // cut. An expert that chooses among all tokens of the source must choose as in evaluation: without a limit each
+    // would take them all.
+    bool free = b->decode && (b->decoder || c->router != SY_ROUTER_EXPERT_CHOICE);
     bool train = b->train || b->m->params.capacity_train;
-    // Decoding routes a few tokens at a time: capacity has no meaning there, nothing is dropped.
-    s.capacity = b->decode ? b->rows : sy_config_capacity(c, train, s.group);
+    s.group = free ? b->rows : c->group_tokens != 0 ? c->group_tokens : b->seq;
+    s.groups = (uint32_t)sy_ceil_div(b->rows, s.group);
+    s.capacity = free ? b->rows : sy_config_capacity(c, train, s.group);
     s.rounds = c->router == SY_ROUTER_TOP2 ? 2 : c->router == SY_ROUTER_NTLB ? c->ntlb_top_k : 1;
     s.rounds = s.rounds < s.experts ? s.rounds : s.experts;
     s.k = c->router == SY_ROUTER_TOP2 ? s.rounds : c->router == SY_ROUTER_EXPERT_CHOICE ? s.experts : 1;
