@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import time
 from apps import Suite, config, header, tensors_bytes, text
 
 SMALL = ['--src-len', 48, '--tgt-len', 20, '--batch-tokens', 192]
-COUNTS = {'t5-base': 222903552, 't5-large': 737668096, 'switch-base-8': 619339008, 'switch-base-16': 1.07e9,
+COUNTS = {'t5-base': 222903552, 't5-large': 737668096, 't5-large-geglu': 750e6, 'switch-base-8': 619339008, 'switch-base-16': 1.07e9,
           'switch-base-32': 1.98e9, 'switch-base-64': 3.79e9, 'switch-base-128': 7.42e9, 'switch-base-256': 14.66e9,
           'switch-large-128': 26.3e9, 'switch-xxl-64': 201e9, 'switch-xxl-128': 395e9, 'switch-c-2048': 1571.3e9}
 
@@ -49,15 +50,43 @@ def check_training(s):
 
 
 def check_resume(s):
-    for name, more in (('adafactor', ()), ('adamw', ('--optimizer', 'adamw', '--schedule', 'constant', '--lr', '0.001'))):
-        train(s, name + '-whole', 6, *more)
-        train(s, name + '-cut', 3, *more)
-        done = train(s, name + '-cut', 6, '--resume', *more)
-        s.ok(done.returncode == 0 and weights(s, name + '-whole') == weights(s, name + '-cut'),
-             f'{name}: stop at 3 and resume to 6 gives the weights of 6', done.stderr)
-        state = f'{name}-whole', f'{name}-cut'
-        a, b = (tensors_bytes(s.path(x, 'latest', 'optimizer-00001.safetensors')) for x in state)
-        s.ok(a == b, f'{name}: and the optimizer state')
+    """Stopped at 3 and resumed to 6: the same bits as 6 at once. The small text is seen more than once in that time."""
+    text(s.path('c.txt'), 700, 3)
+    adamw = ('--optimizer', 'adamw', '--schedule', 'constant', '--lr', '0.001')
+    runs = {'adafactor': (), 'adamw': adamw, 'micro-batches': ('--micro-batch', 2), 'bf16': ('--precision', 'bf16'),
+            'f32, adamw, micro-batches': ('--precision', 'f32', '--micro-batch', 1, '--clip-norm', 0.5, *adamw),
+            'several passes': ('--data', s.path('c.txt')), 'two files, mixed': ('--data', s.path('c.txt'), '--mix-exponent', 0.3)}
+    for name, more in runs.items():
+        whole, cut = name + '-whole', name + '-cut'
+        data = [] if name == 'several passes' else ['--data', s.path('a.txt')]
+        arguments = ['--model', s.path('switch.json'), *data, *more, *SMALL, '--device', 'ref:0']
+        s.run('train', *arguments, '--steps', 6, '--out', s.path(whole))
+        s.run('train', *arguments, '--steps', 3, '--out', s.path(cut))
+        done = s.run('train', *arguments, '--steps', 6, '--out', s.path(cut), '--resume')
+        s.ok(done.returncode == 0 and weights(s, whole) == weights(s, cut), f'{name}: resumed, identical weights', done.stderr)
+        a, b = (tensors_bytes(s.path(x, 'latest', 'optimizer-00001.safetensors')) for x in (whole, cut))
+        s.ok(a == b, f'{name}: resumed, identical optimizer state')
+    done = train(s, 'adafactor-cut', 7, '--resume', '--lr', 2)
+    s.ok(done.returncode == 0 and 'another --lr' in done.stderr, 'resuming with another rate says so', done.stderr)
+
+
+def check_sentencepiece(s):
+    """A vocabulary given as a directory trains, is saved with the model, and resumes."""
+    folder = s.path('vocabulary')
+    os.mkdir(folder)
+    shutil.copy(os.path.join(s.source, 'tests', 'data', 'tokenizer', 'seqio_test.model'), os.path.join(folder, 'spiece.model'))
+    config(s.path('pieces.json'), vocab_size=1152)
+    arguments = ['--model', s.path('pieces.json'), '--tokenizer', folder, '--data', s.path('a.txt'), *SMALL, '--device', 'ref:0']
+    whole = s.run('train', *arguments, '--steps', 4, '--out', s.path('sp-whole'))
+    if 'SentencePiece' in whole.stderr and whole.returncode != 0:
+        return s.skip('a SentencePiece vocabulary', 'built without it')
+    s.run('train', *arguments, '--steps', 2, '--out', s.path('sp-cut'))
+    done = s.run('train', *arguments, '--steps', 4, '--out', s.path('sp-cut'), '--resume')
+    s.ok(whole.returncode == 0 and done.returncode == 0 and weights(s, 'sp-whole') == weights(s, 'sp-cut'),
+         'a SentencePiece vocabulary: resumed, identical weights', whole.stderr + done.stderr)
+    done = s.run('eval', '--model', s.path('sp-cut', 'latest'), '--data', s.path('b.txt'), '--src-len', 48, '--tgt-len', 20,
+                 '--batches', 2, '--device', 'ref:0')
+    return s.ok(done.returncode == 0, 'the saved model has its vocabulary with it', done.stderr)
 
 
 def check_signals(s):
@@ -108,20 +137,50 @@ def check_inputs(s):
         s.ok(abs(got - want) < 5e-5 * want, f'--batch {case}: the golden trace, {got} and {want}', done.stderr)
 
 
+def hugging_face(c):
+    """Names and shapes of the tensors that transformers 4.38 makes of a config, and loads without a complaint."""
+    d, f, hk, e = c['d_model'], c['d_ff'], c['num_heads'] * c['d_kv'], c.get('num_experts', 0)
+    names = {'shared.weight': [c['vocab_size'], d]}
+    if not c['tie_word_embeddings']:
+        names['lm_head.weight'] = [c['vocab_size'], d]
+        if e:
+            names.update({f'{x}coder.embed_tokens.weight': [c['vocab_size'], d] for x in ('en', 'de')})
+    for stack, layers, sparse in (('encoder', c['num_layers'], c.get('num_sparse_encoder_layers', 0)),
+                                  ('decoder', c['num_decoder_layers'], c.get('num_sparse_decoder_layers', 0))):
+        names[f'{stack}.final_layer_norm.weight'] = [d]
+        names[f'{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight'] = [32, c['num_heads']]
+        for i in range(layers):
+            layer = f'{stack}.block.{i}.layer.'
+            for n, module in enumerate(('SelfAttention', 'EncDecAttention')[:1 + (stack == 'decoder')]):
+                names.update({f'{layer}{n}.{module}.{w}.weight': [hk, d] for w in 'qkv'})
+                names[f'{layer}{n}.{module}.o.weight'] = [d, hk]
+                names[f'{layer}{n}.layer_norm.weight'] = [d]
+            layer += '1' if stack == 'encoder' else '2'
+            names[layer + '.layer_norm.weight'] = [d]
+            ins = ('wi_0', 'wi_1') if c['feed_forward_proj'] == 'gated-gelu' else ('wi',)
+            step = layers // sparse if sparse else 0
+            is_sparse = sparse and (i % step == 1 if step > 1 else step == 1)
+            places = [f'.mlp.experts.expert_{x}.' for x in range(e)] if is_sparse else ['.mlp.' if e else '.DenseReluDense.']
+            if is_sparse:
+                names[layer + '.mlp.router.classifier.weight'] = [e, d]
+            for place in places:
+                names.update({f'{layer}{place}{w}.weight': [f, d] for w in ins})
+                names[f'{layer}{place}wo.weight'] = [d, f]
+    return names
+
+
 def check_model_directory(s):
     latest = s.path('one', 'latest')
     with open(os.path.join(latest, 'config.json'), encoding='utf-8') as file:
         c = json.load(file)
     s.ok(c['model_type'] == 'switch_transformers' and c['decoder_start_token_id'] == 0, 'config.json of the written model')
-    names = set(header(os.path.join(latest, 'model.safetensors'))) - {'__metadata__'}
-    wanted = {'shared.weight', 'encoder.block.1.layer.1.mlp.router.classifier.weight', 'decoder.final_layer_norm.weight',
-              'encoder.block.1.layer.1.mlp.experts.expert_3.wo.weight', 'decoder.block.1.layer.2.mlp.experts.expert_0.wi.weight',
-              'encoder.block.0.layer.1.mlp.wi.weight', 'decoder.block.0.layer.1.EncDecAttention.k.weight'}
-    s.ok(wanted <= names and 'lm_head.weight' not in names, 'tensor names of the written model', wanted - names)
-    config(s.path('untied.json'), tie_word_embeddings=False)
-    train(s, 'untied', 1, model=s.path('untied.json'))
-    names = set(header(s.path('untied', 'latest', 'model.safetensors')))
-    s.ok({'lm_head.weight', 'encoder.embed_tokens.weight', 'decoder.embed_tokens.weight'} <= names, 'untied: three embeddings, a head')
+    stored = {n: e['shape'] for n, e in header(os.path.join(latest, 'model.safetensors')).items() if n != '__metadata__'}
+    s.ok(stored == hugging_face(c), 'tensors of the written model', set(stored) ^ set(hugging_face(c)))
+    for name, switch, changes in (('untied', True, {}), ('gated', False, {'feed_forward_proj': 'gated-gelu'})):
+        c = json.load(open(config(s.path(name + '.json'), switch, tie_word_embeddings=False, **changes), encoding='utf-8'))
+        train(s, name, 1, model=s.path(name + '.json'))
+        stored = {n: e['shape'] for n, e in header(s.path(name, 'latest', 'model.safetensors')).items() if n != '__metadata__'}
+        s.ok(stored == hugging_face(c), f'tensors of the written model, {name}', set(stored) ^ set(hugging_face(c)))
 
 
 def check_eval_and_generate(s, devices):
@@ -172,7 +231,8 @@ def check_plan(s, devices):
     done = s.run('plan', '--model', s.path('switch.json'), '--batch', 4, '--src-len', 48, '--tgt-len', 20, '--class', 'cpu', '--json')
     mib = json.loads(done.stdout)['total_bytes'] / 2**20
     for device in devices:
-        done = s.run('plan', '--model', s.path('switch.json'), '--batch', 4, '--src-len', 48, '--tgt-len', 20, '--device', device, '--json')
+        done = s.run('plan', '--model', s.path('switch.json'), '--batch', 4, '--src-len', 48, '--tgt-len', 20, '--json',
+                     '--device', device)
         j = json.loads(done.stdout) if done.returncode == 0 else {'total_bytes': 0, 'recorded': {'bytes': 1}}
         s.ok(j['total_bytes'] == j['recorded']['bytes'], f'plan: what {device} allocates, to the byte: {j["total_bytes"]}', done.stderr)
     said = re.search(r'(\d+) MiB of device memory', train(s, 'planned', 1).stdout)
@@ -199,6 +259,7 @@ def main():
     check_help(s)
     check_training(s)
     check_resume(s)
+    check_sentencepiece(s)
     check_inputs(s)
     check_model_directory(s)
     check_eval_and_generate(s, devices)

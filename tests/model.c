@@ -231,14 +231,27 @@ static enum sy_status gradient_distance(struct sy_session *got, struct sy_sessio
 
 static bool near(double a, double b, double tolerance) { return fabs(a - b) <= tolerance * fabs(b); }
 
+/// Routing is that of the whole step, however it is cut.
+static bool same_routing(const struct sy_metrics *a, const struct sy_metrics *b)
+{
+    bool same = a->layer_count == b->layer_count && a->layer_count == 2;
+    for (uint32_t i = 0; same && i < a->layer_count; ++i) {
+        const struct sy_layer_metrics *x = &a->layers[i], *y = &b->layers[i];
+        same = x->tokens == y->tokens && x->dropped == y->dropped && near(x->entropy, y->entropy, 1e-12) &&
+               x->max_load == y->max_load && near(x->mean_gate, y->mean_gate, 1e-5) && near(x->aux, y->aux, 1e-5) &&
+               near(x->z, y->z, 1e-5);
+    }
+    return same;
+}
+
 /// One step of 4 sequences against two micro-batches of 2. AdamW with a large eps: weights stay a smooth function of
 /// gradients (Adafactor's first step is their sign, which rounding decides where they are almost zero).
 static enum sy_status accumulate(struct suite *x, struct sy_session *whole, struct sy_session *halves)
 {
     float *a = NULL, *b = NULL, *initial = NULL;
     uint64_t count;
-    double worst = 0.0;
-    bool losses = true;
+    double worst = 0.0, dropped = 0.0;
+    bool losses = true, routing = true;
     for (uint64_t t = 1; t <= 3; ++t) {
         const struct sy_batch *batch = &x->data[t % 3];
         const struct sy_batch parts[2] = {tiny_slice(batch, 0, 2), tiny_slice(batch, 2, 2)};
@@ -250,8 +263,12 @@ static enum sy_status accumulate(struct suite *x, struct sy_session *whole, stru
         worst = fmax(worst, distance);
         losses &= near(n.loss_ce, m.loss_ce, 1e-5) && near(n.aux, m.aux, 1e-5) && near(n.z, m.z, 1e-5) &&
                   near(n.accuracy, m.accuracy, 1e-6) && near(n.grad_norm, m.grad_norm, 1e-5) && n.labels == m.labels;
+        routing &= same_routing(&n, &m);
+        dropped += m.layers[0].dropped + m.layers[1].dropped;
     }
     tap_ok(&x->t.tap, losses, "%s: 2 × 2 sequences: the losses of 1 × 4", id_of(whole));
+    tap_ok(&x->t.tap, routing && (dropped > 0.0 || whole->config.router == SY_ROUTER_NTLB),
+           "%s: 2 × 2 sequences, %s: the routing of 1 × 4", id_of(whole), sy_router_name(whole->config.router));
     tap_ok(&x->t.tap, worst <= 1e-5, "%s: 2 × 2 sequences: the gradients (and dropout masks) of 1 × 4: error %.1e",
            id_of(whole), worst);
     enum sy_status status = tiny_weights(whole, &a, &count);
@@ -276,9 +293,11 @@ static enum sy_status accumulate(struct suite *x, struct sy_session *whole, stru
     return status;
 }
 
-static void run_accumulation(struct suite *x, struct sy_device *device)
+static void run_accumulation(struct suite *x, struct sy_device *device, enum sy_router router)
 {
-    struct sy_session_params p = train_params(&x->noisy, SY_PRECISION_F32);
+    struct sy_config config = x->noisy;
+    config.router = router;
+    struct sy_session_params p = train_params(&config, SY_PRECISION_F32);
     p.optimizer = (struct sy_optimizer_params){.kind = SY_OPTIMIZER_ADAMW, .eps = 0.01f};
     struct sy_session *whole = tiny_session(&x->t, device, &p);
     p.batch = BATCH / 2;
@@ -359,7 +378,8 @@ static void run_device(struct suite *x, struct sy_device *device)
     run_repeats(x, device, SY_PRECISION_F32);
     run_repeats(x, device, SY_PRECISION_SELECTIVE);
     run_resume(x, device);
-    run_accumulation(x, device);
+    for (int router = 0; router < (device == x->t.devices[0] ? 4 : 1); ++router)
+        run_accumulation(x, device, (enum sy_router)router);
     run_curve(x, device, SY_PRECISION_F32, x->curves[0], 1e-4);
     run_curve(x, device, SY_PRECISION_SELECTIVE, x->curves[1], 2e-2);
     run_learning(x, device, SY_PRECISION_F32);
