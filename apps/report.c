@@ -11,6 +11,41 @@
 
 #include "apps/cli.h"
 
+/// Where the lines of steps after `step` begin, or a line that a crash cut short; the file's size when there are none.
+static long long kept_bytes(FILE *file, uint64_t step)
+{
+    char *line = NULL;
+    size_t room = 0;
+    long long kept = 0;
+    for (ssize_t n; (n = getline(&line, &room, file)) > 0; kept += n) {
+        json_t *j = json_loadb(line, (size_t)n, 0, NULL);
+        const json_int_t at = json_integer_value(json_object_get(j, "step"));
+        json_decref(j);
+        if (line[n - 1] != '\n' || at > (json_int_t)step)
+            break;
+    }
+    free(line);
+    return kept;
+}
+
+/// A run that goes on from a checkpoint repeats the steps behind it: their lines of the run that was lost go.
+static enum sy_status forget_after(struct sy_ctx *ctx, const char *path, uint64_t step)
+{
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return SY_OK; // a new run
+    const long long kept = kept_bytes(file, step);
+    const bool more = fseeko(file, 0, SEEK_END) == 0 && ftello(file) > kept;
+    fclose(file);
+    if (!more)
+        return SY_OK;
+    if (truncate(path, kept) != 0)
+        return sy_fail(ctx, SY_IO, "%s: %s", path, strerror(errno));
+    sy_log(ctx, SY_LOG_INFO, "%s: lines after step %llu are dropped; those steps are trained again", path,
+           (unsigned long long)step);
+    return SY_OK;
+}
+
 enum sy_status report_open(struct report *r, struct sy_ctx *ctx, const char *dir, const struct sy_session *s,
                            uint64_t step, uint64_t steps, uint64_t log_every)
 {
@@ -18,6 +53,7 @@ enum sy_status report_open(struct report *r, struct sy_ctx *ctx, const char *dir
     char path[4096], count[16];
     snprintf(path, sizeof path, "%s/metrics.jsonl", dir);
     r->ctx = ctx;
+    SY_TRY(forget_after(ctx, path, step));
     r->file = fopen(path, "a");
     if (r->file == NULL)
         return sy_fail(ctx, SY_IO, "%s: %s", path, strerror(errno));

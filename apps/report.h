@@ -15,7 +15,8 @@ struct report {
     char last_line[256];
 };
 
-/// Opens DIR/metrics.jsonl for appending and prints the head line (device, parameters, memory).
+/// Opens DIR/metrics.jsonl for appending behind step `step` (later lines, of steps that are about to be repeated, are
+/// dropped) and prints the head line (device, parameters, memory).
 enum sy_status report_open(struct report *r, struct sy_ctx *ctx, const char *dir, const struct sy_session *s,
                            uint64_t step, uint64_t steps, uint64_t log_every);
 enum sy_status report_step(struct report *r, uint64_t step, double lr, const struct sy_metrics *m);

@@ -36,8 +36,10 @@ static enum sy_status list_files(struct sy_ctx *ctx, const char *dir, json_t *fi
         status = join(ctx, path, dir, e->d_name);
         if (status == SY_OK)
             status = sy_file_hash(ctx, path, hex, &bytes);
-        if (status == SY_OK)
-            json_object_set_new(files, e->d_name, json_pack("{s:I, s:s}", "bytes", (json_int_t)bytes, "xxh3_128", hex));
+        if (status == SY_OK &&
+            json_object_set_new(files, e->d_name,
+                                json_pack("{s:I, s:s}", "bytes", (json_int_t)bytes, "xxh3_128", hex)) != 0)
+            status = sy_fail(ctx, SY_NOMEM, "out of host memory");
     }
     closedir(d);
     return status;

@@ -66,7 +66,10 @@ def check_resume(s):
         s.ok(done.returncode == 0 and weights(s, whole) == weights(s, cut), f'{name}: resumed, identical weights', done.stderr)
         a, b = (tensors_bytes(s.path(x, 'latest', 'optimizer-00001.safetensors')) for x in (whole, cut))
         s.ok(a == b, f'{name}: resumed, identical optimizer state')
+    with open(s.path('adafactor-cut', 'metrics.jsonl'), 'a', encoding='utf-8') as file:  # as if killed after step 8
+        file.write('{"kind":"train","step":7}\n{"kind":"train","step":8}\n{"kind":"tr')
     done = train(s, 'adafactor-cut', 7, '--resume', '--lr', 2)
+    s.ok([m['step'] for m in metrics(s, 'adafactor-cut')] == list(range(1, 8)), 'metrics.jsonl: one line a step after resuming')
     s.ok(done.returncode == 0 and 'another --lr' in done.stderr, 'resuming with another rate says so', done.stderr)
 
 
@@ -230,6 +233,14 @@ def check_plan(s, devices):
         s.ok(good, f'plan: {name} has {got:,} parameters', done.stderr)
     done = s.run('plan', '--model', s.path('switch.json'), '--batch', 4, '--src-len', 48, '--tgt-len', 20, '--class', 'cpu', '--json')
     mib = json.loads(done.stdout)['total_bytes'] / 2**20
+    # T5-Base, one sequence of 512 -> 114 tokens: the paper's 124 GFLOP are the linear layers alone.
+    d, f, v, src, tgt = 768, 3072, 32128, 512, 114
+    linear = 2 * 12 * (src * (4 * d * d + 2 * d * f) + tgt * (6 * d * d + 2 * d * f) + src * 2 * d * d)
+    rest = 2 * tgt * d * v + 4 * d * 12 * (src * src + tgt * tgt + tgt * src)
+    done = s.run('plan', '--model', os.path.join(s.source, 'configs', 't5-base.json'), '--batch', 1, '--json')
+    got = json.loads(done.stdout)['flops_forward'] if done.returncode == 0 else 0
+    s.ok(round(linear / 1e9) == 124 and abs(got - linear - rest) < 0.01 * got,
+         f'plan: T5-Base takes {got / 1e9:.1f} GFLOP a sequence forward, {linear / 1e9:.1f} of them in linear layers', done.stderr)
     for device in devices:
         done = s.run('plan', '--model', s.path('switch.json'), '--batch', 4, '--src-len', 48, '--tgt-len', 20, '--json',
                      '--device', device)
