@@ -5,24 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void grads_reserve(struct sy_graph *g)
+static bool grads_reserve(struct sy_graph *g)
 {
     if (g->grads_room >= g->tensor_room)
-        return;
+        return true;
     sy_tid *bigger = realloc(g->grads, g->tensor_room * sizeof *bigger);
-    if (bigger == NULL)
-        abort(); // as in graph.c: a few kilobytes
+    if (bigger == NULL) {
+        sy_graph_no_memory(g);
+        return false;
+    }
     memset(bigger + g->grads_room, 0, (g->tensor_room - g->grads_room) * sizeof *bigger);
     g->grads = bigger;
     g->grads_room = g->tensor_room;
+    return true;
 }
 
 sy_tid sy_grad_get(const struct sy_graph *g, sy_tid t) { return t < g->grads_room ? g->grads[t] : SY_NONE; }
 
 void sy_grad_set(struct sy_graph *g, sy_tid t, sy_tid dt)
 {
-    grads_reserve(g);
-    g->grads[t] = dt;
+    if (grads_reserve(g))
+        g->grads[t] = dt;
 }
 
 void sy_grad_add(struct sy_graph *g, sy_tid t, sy_tid dt)
@@ -91,8 +94,10 @@ void sy_backward(struct sy_graph *g, bool recompute)
 {
     size_t forward = g->node_count, map_count = g->tensor_count;
     sy_tid *map = malloc(map_count * sizeof *map);
-    if (map == NULL)
-        abort();
+    if (map == NULL) {
+        sy_graph_no_memory(g);
+        return;
+    }
     for (size_t t = 0; t < map_count; ++t)
         map[t] = (sy_tid)t;
     g->in_backward = true;

@@ -38,20 +38,25 @@ void sy_graph_finish(struct sy_graph *g)
 
 enum sy_status sy_graph_status(const struct sy_graph *g) { return g->status; }
 
-/// Room for one more element; a failure sticks and the array keeps at least one slot so that callers can go on writing.
+/// The array with room for one more element, or NULL when out of memory: that sticks in `status`.
 static void *grow(struct sy_graph *g, void *array, size_t count, size_t *room, size_t element)
 {
     if (count < *room)
         return array;
     size_t wanted = *room == 0 ? 64 : *room * 2;
     void *bigger = realloc(array, wanted * element);
-    if (bigger == NULL) {
-        fprintf(stderr, "switchyard: out of host memory while building the graph (%zu bytes)\n", wanted * element);
-        abort(); // the graph is small (megabytes): nothing useful can go on
-    }
-    (void)g;
-    *room = wanted;
+    if (bigger != NULL)
+        *room = wanted;
+    else
+        sy_graph_no_memory(g);
     return bigger;
+}
+
+void sy_graph_no_memory(struct sy_graph *g)
+{
+    if (g->status == SY_OK)
+        g->status = sy_fail(g->ctx, SY_NOMEM, "out of host memory while building the graph (%zu tensors, %zu ops)",
+                            g->tensor_count, g->node_count);
 }
 
 struct sy_tensor *sy_graph_tensor(const struct sy_graph *g, sy_tid t)
@@ -71,7 +76,10 @@ sy_tid sy_graph_find(const struct sy_graph *g, const char *name)
 sy_tid sy_tensor_new(struct sy_graph *g, enum sy_tensor_kind kind, enum sy_dtype dtype, uint64_t d0, uint64_t d1,
                      uint64_t d2, const char *name)
 {
-    g->tensors = grow(g, g->tensors, g->tensor_count, &g->tensor_room, sizeof *g->tensors);
+    struct sy_tensor *tensors = grow(g, g->tensors, g->tensor_count, &g->tensor_room, sizeof *tensors);
+    if (tensors == NULL)
+        return SY_NONE;
+    g->tensors = tensors;
     struct sy_tensor *x = &g->tensors[g->tensor_count];
     memset(x, 0, sizeof *x);
     snprintf(x->name, sizeof x->name, "%s%s", name[0] == '.' ? g->scope : "", name);
@@ -92,6 +100,8 @@ sy_tid sy_tensor_new(struct sy_graph *g, enum sy_tensor_kind kind, enum sy_dtype
 sy_tid sy_tensor_const(struct sy_graph *g, enum sy_dtype dtype, uint64_t count, const void *data, const char *name)
 {
     sy_tid t = sy_tensor_new(g, SY_KIND_CONST, dtype, count, 1, 1, name);
+    if (t == SY_NONE)
+        return t;
     size_t bytes = count * sy_dtype_bytes(dtype);
     void *copy = malloc(bytes);
     if (copy != NULL)
@@ -160,8 +170,11 @@ static void check_sizes(struct sy_graph *g, const struct sy_op_info *info, const
 struct sy_node *sy_emit(struct sy_graph *g, enum sy_op_id op, const void *args, const sy_tid *bind)
 {
     const struct sy_op_info *info = sy_op_info(op);
-    g->nodes = grow(g, g->nodes, g->node_count, &g->node_room, sizeof *g->nodes);
-    struct sy_node *n = &g->nodes[g->node_count++];
+    struct sy_node *nodes = grow(g, g->nodes, g->node_count, &g->node_room, sizeof *nodes), *n = &g->spare;
+    if (nodes != NULL) {
+        g->nodes = nodes;
+        n = &nodes[g->node_count++];
+    }
     memset(n, 0, sizeof *n);
     n->op = op;
     n->phase = g->phase;
@@ -184,7 +197,10 @@ struct sy_node *sy_emit(struct sy_graph *g, enum sy_op_id op, const void *args, 
 sy_tid sy_param_new(struct sy_graph *g, uint32_t parts, uint32_t rows, uint32_t cols, const char (*names)[112],
                     enum sy_init init, float sigma, uint32_t flags)
 {
-    g->params = grow(g, g->params, g->param_count, &g->param_room, sizeof *g->params);
+    struct sy_param *params = grow(g, g->params, g->param_count, &g->param_room, sizeof *params);
+    if (params == NULL)
+        return SY_NONE;
+    g->params = params;
     struct sy_param *p = &g->params[g->param_count++];
     memset(p, 0, sizeof *p);
     p->parts = parts;
@@ -197,8 +213,8 @@ sy_tid sy_param_new(struct sy_graph *g, uint32_t parts, uint32_t rows, uint32_t 
     p->names = malloc((size_t)parts * sizeof *p->names);
     if (p->names != NULL)
         memcpy(p->names, names, (size_t)parts * sizeof *p->names);
-    else if (g->status == SY_OK)
-        g->status = sy_fail(g->ctx, SY_NOMEM, "out of host memory: parameter names");
+    else
+        sy_graph_no_memory(g);
     p->master = sy_tensor_new(g, SY_KIND_PARAM, g->f, parts, rows, cols, names[0]);
     bool shared = g->t == g->f || (flags & SY_PARAM_WIDE) != 0;
     p->weight = shared ? p->master : sy_tensor_new(g, SY_KIND_WEIGHT, g->t, parts, rows, cols, names[0]);

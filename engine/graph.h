@@ -110,7 +110,7 @@ struct sy_graph {
 
     struct sy_tensor *tensors;
     size_t tensor_count, tensor_room;
-    struct sy_node *nodes;
+    struct sy_node *nodes, spare; ///< spare: what sy_emit() returns when out of memory.
     size_t node_count, node_room;
     struct sy_param *params;
     size_t param_count, param_room;
@@ -129,6 +129,9 @@ void sy_graph_init(struct sy_graph *g, struct sy_ctx *ctx, enum sy_precision pre
 void sy_graph_finish(struct sy_graph *g);
 /// The first error of building. Errors: NOMEM · INVALID (an op given the wrong tensors; names the op).
 SY_MUST_CHECK enum sy_status sy_graph_status(const struct sy_graph *g);
+
+/// Makes "out of host memory" the graph's error, unless it has one.
+void sy_graph_no_memory(struct sy_graph *g);
 
 struct sy_tensor *sy_graph_tensor(const struct sy_graph *g, sy_tid t);
 /// The tensor of that name, or SY_NONE.

@@ -30,10 +30,14 @@ static sy_tid find_packed(const struct lowering *l, sy_tid source, uint32_t bt, 
 static void remember(struct lowering *l, sy_tid source, uint32_t bt, const struct sy_node *like, sy_tid panels)
 {
     if (l->count == l->room) {
-        l->room = l->room == 0 ? 64 : 2 * l->room;
-        l->packed = realloc(l->packed, l->room * sizeof *l->packed);
-        if (l->packed == NULL)
-            abort(); // as in graph.c: a few kilobytes
+        size_t room = l->room == 0 ? 64 : 2 * l->room;
+        struct packed *bigger = realloc(l->packed, room * sizeof *bigger);
+        if (bigger == NULL) {
+            sy_graph_no_memory(l->g);
+            return;
+        }
+        l->packed = bigger;
+        l->room = room;
     }
     l->packed[l->count++] =
         (struct packed){.source = source, .panels = panels, .bt = bt, .phase = like->phase, .backward = like->backward};
@@ -101,7 +105,7 @@ void sy_lower(struct sy_graph *g)
     size_t count = g->node_count;
     g->nodes = NULL;
     g->node_count = g->node_room = 0;
-    for (size_t i = 0; i < count; ++i) {
+    for (size_t i = 0; i < count && g->status == SY_OK; ++i) {
         const struct sy_node *n = &old[i];
         g->phase = n->phase;
         if (n->op == SY_OP_matmul || n->op == SY_OP_matmul_dw) {
@@ -110,7 +114,8 @@ void sy_lower(struct sy_graph *g)
             struct sy_node *copy = sy_emit(g, n->op, n->args, n->bind);
             *copy = *n;
         }
-        forget_written(&l, &g->nodes[g->node_count - 1]);
+        if (g->node_count > 0)
+            forget_written(&l, &g->nodes[g->node_count - 1]);
     }
     free(old);
     free(l.packed);

@@ -110,6 +110,9 @@ static enum sy_status check(struct sy_graph *g, const struct sy_model_params *p)
             "model: a micro-batch of %u sequences of %u and %u tokens has more than 2^31 / 3 rows: take fewer "
             "sequences at once",
             p->batch, p->src_len, p->tgt_len);
+    if (c->d_kv > SY_ATTENTION_MAX_DIM)
+        return sy_fail(g->ctx, SY_UNSUPPORTED, "config: d_kv is %u; the attention kernels have room for %d", c->d_kv,
+                       SY_ATTENTION_MAX_DIM);
     if (c->switch_attention)
         return sy_fail(g->ctx, SY_UNSUPPORTED, "config: switch_attention is not supported yet; set it to false");
     return SY_OK;
@@ -130,6 +133,7 @@ static void keep_internals(struct sy_build *b)
 
 enum sy_status sy_model_build(struct sy_graph *g, const struct sy_model_params *params, struct sy_model *m)
 {
+    SY_TRY(sy_graph_status(g)); // init may have failed
     SY_TRY(check(g, params));
     const struct sy_config *c = params->config;
     memset(m, 0, sizeof *m);

@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#include "kernels/chunk.h"
+
 #define ARGS(type, n) struct type a = *(const struct type *)(const void *)(n)->args
 
 /// Emits `x` zero-filled when it is the step's first contribution to a gradient that the next op adds to.
@@ -69,8 +71,9 @@ static void rmsnorm_rule(struct sy_graph *g, const struct sy_node *n)
     sy_tid dx = sy_act_t(g, a.rows, a.dim, ".dx");
     SY_EMIT(g, rmsnorm_dx, &da, dy, x, w, rstd, res, dx);
     sy_grad_set(g, x, dx);
-    u32 parts = (u32)sy_ceil_div(a.rows, 64);
-    struct sy_rmsnorm_dw_args wa = {.rows = a.rows, .dim = a.dim, .parts = parts < 256 ? parts : 256};
+    u32 parts = (u32)sy_ceil_div(a.rows, 64), least = (u32)sy_ceil_div(a.rows, SY_BLOCK_ROWS);
+    parts = parts < 256 ? parts : least > 256 ? least : 256;
+    struct sy_rmsnorm_dw_args wa = {.rows = a.rows, .dim = a.dim, .parts = parts};
     sy_tid part = sy_act_f(g, wa.parts, a.dim, ".dw_parts");
     SY_EMIT(g, rmsnorm_dw, &wa, dy, x, rstd, part);
     bool first;

@@ -178,6 +178,16 @@ static void test_sizes(struct suite *x)
     sy_graph_init(&g, x->io.ctx, SY_PRECISION_F32, SY_CLASS_SIMT);
     io_fails(&x->io, sy_model_build(&g, &p, m), SY_INVALID, "more than 2^31 / 3 rows", "2^40 tokens at once");
     sy_graph_finish(&g);
+    p.batch = p.src_len = 4;
+    for (c.d_kv = 128; c.d_kv <= 129; ++c.d_kv) {
+        sy_graph_init(&g, x->io.ctx, SY_PRECISION_F32, SY_CLASS_SIMT);
+        enum sy_status status = sy_model_build(&g, &p, m);
+        if (c.d_kv == 128)
+            io_check(&x->io, status == SY_OK, "heads of 128");
+        else
+            io_fails(&x->io, status, SY_UNSUPPORTED, "d_kv is 129", "heads of 129");
+        sy_graph_finish(&g);
+    }
     free(m);
     sy_device_close(&device);
 }
