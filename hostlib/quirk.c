@@ -12,6 +12,8 @@ static const struct sy_quirk_info table[SY_QUIRK_COUNT] = {
     [SY_QUIRK_DRAIN_FILL] = {"drain_fill",
                              "a non-blocking write overtook an earlier fill of the same in-order queue; each fill is "
                              "waited for"},
+    [SY_QUIRK_WRITE_ZEROS] = {"write_zeros", "its check for uninitialised reads does not see that a fill initialises; "
+                                             "zeros are written instead"},
 };
 
 const struct sy_quirk_info *sy_quirk_info(enum sy_quirk quirk) { return &table[quirk]; }

@@ -11,8 +11,21 @@ static struct sy_cl_device *device_of(const struct sy_buffer *buffer) { return (
 
 static cl_mem memory_of(const struct sy_buffer *buffer) { return ((const struct sy_cl_buffer *)buffer)->memory; }
 
+static cl_int write_zeros(struct sy_cl_device *device, cl_mem memory, uint64_t offset, uint64_t bytes)
+{
+    static const unsigned char zeros[4096];
+    cl_int error = CL_SUCCESS;
+    for (uint64_t end = offset + bytes; offset < end && error == CL_SUCCESS; offset += sizeof zeros) {
+        const size_t n = end - offset < sizeof zeros ? (size_t)(end - offset) : sizeof zeros;
+        error = clEnqueueWriteBuffer(device->queue, memory, CL_TRUE, (size_t)offset, n, zeros, 0, NULL, NULL);
+    }
+    return error;
+}
+
 static cl_int fill_zero(struct sy_cl_device *device, cl_mem memory, uint64_t offset, uint64_t bytes)
 {
+    if (sy_has_quirk(&device->base.caps, SY_QUIRK_WRITE_ZEROS))
+        return write_zeros(device, memory, offset, bytes);
     const cl_uint zero = 0;
     const cl_int error =
         clEnqueueFillBuffer(device->queue, memory, &zero, sizeof zero, (size_t)offset, (size_t)bytes, 0, NULL, NULL);

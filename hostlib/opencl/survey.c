@@ -160,6 +160,8 @@ static uint32_t quirks_of(const struct texts *t, const struct sy_caps *caps)
         quirks |= 1u << SY_QUIRK_OWN_CACHE;
     if (strcmp(t->platform, "Intel(R) OpenCL") == 0 && caps->device_class == SY_CLASS_CPU)
         quirks |= 1u << SY_QUIRK_DRAIN_FILL;
+    if (strcmp(t->platform, "Oclgrind") == 0)
+        quirks |= 1u << SY_QUIRK_WRITE_ZEROS;
     return quirks;
 }
 

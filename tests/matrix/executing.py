@@ -245,7 +245,7 @@ def rows():
         simple('lavapipe-testing', 'Mesa lavapipe of Debian testing', 'vulkan', inside=True),
         validated('validation', False),
         validated('validation-gpu', True),
-        Row('oclgrind', 'executes', 'Oclgrind, races and invalid accesses', oclgrind),
+        Row('oclgrind', 'executes', 'Oclgrind, races, uninitialised reads and invalid accesses', oclgrind),
         limited('opencl'),
         limited('vulkan'),
     ]
