@@ -88,6 +88,7 @@ enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, c
     enum sy_status status = s->scratch == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : SY_OK;
     if (status == SY_OK)
         status = sy_config_copy(ctx, params->config, &s->config);
+    s->params.config = &s->config; // the caller's may go
     if (status == SY_OK)
         status = build(s);
     if (status == SY_OK)
