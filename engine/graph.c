@@ -216,8 +216,8 @@ sy_tid sy_param_new(struct sy_graph *g, uint32_t parts, uint32_t rows, uint32_t 
     else
         sy_graph_no_memory(g);
     p->master = sy_tensor_new(g, SY_KIND_PARAM, g->f, parts, rows, cols, names[0]);
-    bool shared = g->t == g->f || (flags & SY_PARAM_WIDE) != 0;
-    p->weight = shared ? p->master : sy_tensor_new(g, SY_KIND_WEIGHT, g->t, parts, rows, cols, names[0]);
+    bool wide = (flags & SY_PARAM_WIDE) != 0, shared = g->t == g->f || (wide && g->precision != SY_PRECISION_BF16);
+    p->weight = shared ? p->master : sy_tensor_new(g, SY_KIND_WEIGHT, wide ? g->f : g->t, parts, rows, cols, names[0]);
     return p->weight;
 }
 
@@ -251,7 +251,12 @@ void sy_graph_refresh(struct sy_graph *g)
         if (p->weight == p->master)
             continue;
         struct sy_cast_args args = {.n = (u32)g->tensors[p->master].count};
-        SY_EMIT(g, cast, &args, p->master, p->weight);
+        bool wide = (p->flags & SY_PARAM_WIDE) != 0;
+        sy_tid narrow = wide ? sy_act_t(g, (uint64_t)p->parts * p->rows, p->cols, "rounded") : p->weight;
+        SY_EMIT(g, cast, &args, p->master, narrow);
+        struct sy_router_input_args back = {.rows = p->parts * p->rows, .dim = p->cols, .scale = 1.0f};
+        if (wide) // rounded to bf16, read as f32
+            SY_EMIT(g, router_input, &back, narrow, SY_NONE, SY_NONE, p->weight);
     }
     g->phase = before;
 }

@@ -79,7 +79,7 @@ struct sy_node {
 /// Properties of a parameter, for sy_param_new().
 enum sy_param_flags {
     SY_PARAM_EXPERT = 1, ///< Lives with an expert (partitioned over the expert axis).
-    SY_PARAM_WIDE = 2,   ///< Kernels read the f32 master (the router), whatever the precision.
+    SY_PARAM_WIDE = 2,   ///< Kernels read f32 (the router): the master itself, but in SY_PRECISION_BF16 a rounded copy.
 };
 
 /// How a parameter starts.

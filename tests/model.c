@@ -373,6 +373,37 @@ static void run_bf16(struct suite *x, struct sy_device *device)
     sy_session_destroy(&s);
 }
 
+/// In bf16 the router reads rounded weights as well; in selective precision the masters themselves.
+static void run_router_weights(struct suite *x, struct sy_device *device, enum sy_precision precision)
+{
+    struct sy_session_params p = train_params(&x->noisy, precision);
+    struct sy_session *s = tiny_session(&x->t, device, &p);
+    struct sy_metrics m;
+    float *master = NULL, *weight = NULL;
+    uint64_t n = 0;
+    enum sy_status status = s != NULL ? train(x, s, 0, 2, &m) : SY_OK;
+    for (size_t i = 0; s != NULL && i < s->graph.param_count && status == SY_OK && master == NULL; ++i) {
+        const struct sy_param *q = &s->graph.params[i];
+        if (strstr(q->names[0], "router.classifier") == NULL)
+            continue;
+        status = tiny_read(s, q->master, &master, &n);
+        if (status == SY_OK)
+            status = tiny_read(s, q->weight, &weight, &n);
+    }
+    uint64_t right = 0, exact = 0;
+    for (uint64_t i = 0; status == SY_OK && i < n; ++i) {
+        right += weight[i] == sy_bf16_to_f32(sy_f32_to_bf16(master[i]));
+        exact += weight[i] == master[i];
+    }
+    if (s != NULL && tiny_try(&x->t, status, "router weights", device))
+        tap_ok(&x->t.tap, precision == SY_PRECISION_BF16 ? n > 0 && right == n && exact < n / 4 : n > 0 && exact == n,
+               "%s: %s: the router's weights are %s", id_of(s), precision_name(precision),
+               precision == SY_PRECISION_BF16 ? "rounded" : "f32");
+    free(master);
+    free(weight);
+    sy_session_destroy(&s);
+}
+
 static void run_device(struct suite *x, struct sy_device *device)
 {
     run_repeats(x, device, SY_PRECISION_F32);
@@ -385,6 +416,8 @@ static void run_device(struct suite *x, struct sy_device *device)
     run_learning(x, device, SY_PRECISION_F32);
     run_learning(x, device, SY_PRECISION_SELECTIVE);
     run_bf16(x, device);
+    run_router_weights(x, device, SY_PRECISION_BF16);
+    run_router_weights(x, device, SY_PRECISION_SELECTIVE);
 }
 
 int main(int argc, char **argv)
