@@ -151,6 +151,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "--model, --out and --steps are needed");
         if ((o->data.count == 0) == (o->batch_file == NULL))
             argp_error(state, "give either --data FILE… or --batch FILE");
+        if (o->valid.count != 0 && o->batch_file != NULL)
+            argp_error(state,
+                       "--valid needs --data: a repeated --batch has no lengths or vocabulary to read text with");
+        if (o->valid.count == 0 && o->valid_every != 0)
+            argp_error(state, "--valid-every needs --valid");
+        if (o->decay != 0.0 && strcmp(o->optimizer, "adamw") != 0)
+            argp_error(state, "--weight-decay needs --optimizer adamw");
         break;
     default: return ARGP_ERR_UNKNOWN;
     }

@@ -57,6 +57,10 @@ def check_flags(s):
     refuse(s, '--steps 0', ['--steps', "'0'"], 'train', *model, '--data', s.path('a.txt'), '--steps', 0, usage=True)
     refuse(s, '--lr abc', ['--lr', "'abc'"], 'train', *train(s, 'x', '--lr', 'abc'), usage=True)
     refuse(s, 'neither --data nor --batch', ['--data', '--batch'], 'train', *model, '--steps', 1, usage=True)
+    refuse(s, '--valid with --batch', ['--valid needs --data'], 'train', *model, '--steps', 1, '--batch', s.path('a.txt'),
+           '--valid', s.path('a.txt'), usage=True)
+    refuse(s, '--valid-every alone', ['--valid-every needs'], 'train', *train(s, 'x', '--valid-every', 2), usage=True)
+    refuse(s, '--weight-decay for adafactor', ['needs --optimizer adamw'], 'train', *train(s, 'x', '--weight-decay', 1), usage=True)
     refuse(s, 'unknown option', ['--wheels'], 'train', *train(s, 'x', '--wheels'), usage=True)
     refuse(s, 'batch smaller than a sequence', ['--batch-tokens', '--src-len'], 'train', *train(s, 'x', '--batch-tokens', 10))
     refuse(s, 'micro-batch that does not divide', ['--micro-batch'], 'train', *train(s, 'x', '--micro-batch', 3))
