@@ -311,6 +311,32 @@ static enum sy_status refuse_foreign(struct sy_ctx *ctx, const json_t *root, con
     return SY_OK;
 }
 
+// Hugging Face derives encoder_sparse_step and decoder_sparse_step from the counts, but believes a file that has them.
+static uint32_t sparse_step(const struct sy_config *c, bool decoder)
+{
+    const uint32_t layers = decoder ? c->decoder_layers : c->layers;
+    const uint32_t sparse = decoder ? c->sparse_decoder_layers : c->sparse_encoder_layers;
+    return sparse > 0 ? layers / sparse : 0;
+}
+
+static const char *const step_keys[] = {"encoder_sparse_step", "decoder_sparse_step"};
+
+/// Without sparse layers any step will do: Hugging Face writes the number of layers then.
+static enum sy_status check_steps(struct sy_ctx *ctx, const json_t *root, const char *name, const struct sy_config *c)
+{
+    for (int decoder = 0; decoder < 2; ++decoder) {
+        const json_t *value = find(root, step_keys[decoder]);
+        const uint32_t step = sparse_step(c, decoder);
+        if (value != NULL && step > 0 && json_integer_value(value) != step)
+            return sy_fail(ctx, SY_FORMAT,
+                           "%s: %s is %lld but num_sparse_%s_layers makes it %u: they contradict; Hugging Face would "
+                           "follow the first",
+                           name, step_keys[decoder], (long long)json_integer_value(value),
+                           decoder ? "decoder" : "encoder", step);
+    }
+    return SY_OK;
+}
+
 static enum sy_status read_root(struct sy_ctx *ctx, const json_t *root, const char *name, struct sy_config *config)
 {
     const json_t *type = find(root, "model_type");
@@ -337,7 +363,8 @@ static enum sy_status read_root(struct sy_ctx *ctx, const json_t *root, const ch
     SY_TRY(read_ours(ctx, ours, name, config));
     warn_unknown_ours(ctx, ours, name);
     SY_TRY(refuse_foreign(ctx, root, name, is_switch));
-    return sy_config_check(ctx, config, name);
+    SY_TRY(sy_config_check(ctx, config, name));
+    return is_switch ? check_steps(ctx, root, name, config) : SY_OK;
 }
 
 enum sy_status sy_config_parse(struct sy_ctx *ctx, const char *text, size_t bytes, const char *name,
@@ -555,6 +582,12 @@ static int put_all(struct sy_ctx *quiet, json_t *root, const struct sy_config *c
         json_object_del(root, "expert_capacity");
     else if (json_integer_value(capacity) != config->expert_capacity)
         bad |= put_new(root, "expert_capacity", json_integer(config->expert_capacity));
+    // Without this 0 Hugging Face would make a layer sparse all the same.
+    for (int decoder = 0; decoder < 2; ++decoder)
+        if (config->is_switch && (sparse_step(config, decoder) == 0 || find(root, step_keys[decoder]) != NULL))
+            bad |= put_new(root, step_keys[decoder], json_integer(sparse_step(config, decoder)));
+        else if (!config->is_switch)
+            json_object_del(root, step_keys[decoder]);
     return bad | put_ours(root, config);
 }
 

@@ -134,6 +134,8 @@ static void test_errors(struct io *t)
         {SWITCH ",\"expert_capacity\":0}", SY_FORMAT, "expert_capacity is 0"},
         {SWITCH ",\"num_sparse_decoder_layers\":5}", SY_FORMAT,
          "num_sparse_decoder_layers is 5 but num_decoder_layers is 4"},
+        {SWITCH ",\"encoder_sparse_step\":4}", SY_FORMAT,
+         "encoder_sparse_step is 4 but num_sparse_encoder_layers makes it 2"},
         {SWITCH ",\"switchyard\":{\"router\":\"best\"}}", SY_FORMAT, "router is \"best\""},
         {SWITCH ",\"switchyard\":{\"capacity_factor_train\":-1}}", SY_FORMAT, "capacity_factor_train is -1"},
         {SWITCH ",\"switchyard\":{\"exploration\":\"input_jitter\"},\"router_jitter_noise\":0}", SY_FORMAT,
@@ -273,6 +275,29 @@ static void test_write_back(struct io *t, const char *directory)
     free(path);
 }
 
+/// Hugging Face makes a layer sparse where there should be none, unless the step says 0.
+static void test_sparse_step(struct io *t, const char *directory)
+{
+    char *path = sy_path_join(directory, "step.json"), text[8192];
+    struct sy_config c = {0};
+    bool good =
+        parses(t, SWITCH ",\"num_sparse_decoder_layers\":0,\"encoder_sparse_step\":2,\"decoder_sparse_step\":4}", &c) &&
+        sy_config_save(t->ctx, &c, path) == SY_OK;
+    file_text(t, path, text, sizeof text);
+    io_check(t, good && strstr(text, "\"encoder_sparse_step\": 2") && strstr(text, "\"decoder_sparse_step\": 0"),
+             "no sparse layer: decoder_sparse_step 0");
+    c.sparse_encoder_layers = 4;
+    good = good && sy_config_save(t->ctx, &c, path) == SY_OK;
+    file_text(t, path, text, sizeof text);
+    io_check(t, good && strstr(text, "\"encoder_sparse_step\": 1"), "other layers: another encoder_sparse_step");
+    sy_config_finish(&c);
+    good = parses(t, SWITCH "}", &c) && sy_config_save(t->ctx, &c, path) == SY_OK;
+    file_text(t, path, text, sizeof text);
+    io_check(t, good && strstr(text, "sparse_step") == NULL, "a step that follows from the counts is not written");
+    sy_config_finish(&c);
+    free(path);
+}
+
 static void test_new(struct io *t, const char *directory)
 {
     char *path = sy_path_join(directory, "new.json"), text[8192];
@@ -334,6 +359,7 @@ int main(void)
     test_sparse_rule(&t);
     test_capacity(&t);
     test_write_back(&t, directory);
+    test_sparse_step(&t, directory);
     test_new(&t, directory);
     test_numbers(&t);
     if (sy_dir_remove(t.ctx, directory) != SY_OK)

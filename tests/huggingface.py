@@ -51,6 +51,7 @@ def main():
     text(s.path('a.txt'))
     capacity = {'expert_capacity': 64, 'switchyard': None}
     for name, kind, changes in (('switch', SWITCH, capacity), ('switch, untied', SWITCH, {'tie_word_embeddings': False, **capacity}),
+                                ('switch, dense decoder', SWITCH, {'num_sparse_decoder_layers': 0, **capacity}),
                                 ('t5', T5, {}), ('t5, gated', T5, GATED)):
         out = s.path('ours ' + name)
         config(s.path('c.json'), kind is SWITCH, **changes)
