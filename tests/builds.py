@@ -33,8 +33,12 @@ ROWS = [
     ('clang, libFuzzer with ASan', 'clang',
      ['-Dopencl=disabled', '-Dvulkan=disabled', '-Dsentencepiece=disabled', '-Dfuzz=true',
       '-Db_sanitize=address,undefined', '-Db_lundef=false'],
-     [('fuzz_' + name, ['-max_total_time=5', '-verbosity=0', *seeds]) for name, seeds in (
-         ('safetensors', []), ('config', []), ('tokenizer', []), ('state', []))]),
+     [('fuzz_' + name, ['-max_total_time=5', '-verbosity=0', '-seed_inputs=' + ','.join('{source}/tests/' + s for s in seeds)])
+      for name, seeds in (
+          ('safetensors', ['golden/switch_dims_odd/batch.safetensors', 'golden/top2/batch.safetensors']),
+          ('config', ['golden/top2/config.json', 'golden/t5_gated_untied/config.json']),
+          ('tokenizer', ['data/tokenizer/seqio_test.model']),
+          ('state', ['fuzz/seed_state.json']))]),
 ]
 SUMMARY = re.compile(r'^(\d+) passed, (\d+) failed, (\d+) skipped$', re.M)
 
