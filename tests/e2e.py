@@ -68,6 +68,10 @@ def check_resume(s):
         s.ok(a == b, f'{name}: resumed, identical optimizer state')
     with open(s.path('adafactor-cut', 'metrics.jsonl'), 'a', encoding='utf-8') as file:  # as if killed after step 8
         file.write('{"kind":"train","step":7}\n{"kind":"train","step":8}\n{"kind":"tr')
+    train(s, 'kept', 4, '--save-every', 1, '--keep', 1)
+    there = sorted(os.listdir(s.path('kept')))
+    s.ok(there == ['latest', 'metrics.jsonl', 'step-4'] and os.readlink(s.path('kept', 'latest')) == 'step-4',
+         '--keep 1 keeps the newest', there)
     done = train(s, 'adafactor-cut', 7, '--resume', '--lr', 2)
     s.ok([m['step'] for m in metrics(s, 'adafactor-cut')] == list(range(1, 8)), 'metrics.jsonl: one line a step after resuming')
     s.ok(done.returncode == 0 and 'another --lr' in done.stderr, 'resuming with another rate says so', done.stderr)

@@ -142,6 +142,7 @@ static enum sy_status save_and_load(struct suite *x, struct sy_session *s, const
     struct sy_train_state back;
     snprintf(latest, sizeof latest, "%s/latest", dir);
     SY_TRY(sy_checkpoint_save(s, dir, &st, NULL, 2));
+    SY_TRY(sy_checkpoint_save(s, dir, &st, NULL, 2)); // the same step again: `latest` is not without it for a moment
     SY_TRY(sy_weights_init(&s->runtime, 2)); // whatever is not restored must show
     struct sy_metrics m;
     SY_TRY(train(x, s, 0, 1, &m));
