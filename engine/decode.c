@@ -44,27 +44,34 @@ static int descending(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-/// Draws from softmax(x / temperature) over the top_k largest. `work` has room for n.
+/// Draws from softmax(x / temperature) over the top_k largest (of equal ones those of lowest id). `work` has room for
+/// n.
 static uint32_t sample(const float *x, uint32_t n, const struct sy_decode_params *p, uint32_t position, float *work)
 {
+    const uint32_t k = p->top_k != 0 && p->top_k < n ? p->top_k : n;
     float least = -INFINITY;
-    if (p->top_k != 0 && p->top_k < n) {
+    uint32_t above = 0; // candidates beyond `least`; k − above of those equal to it are candidates, too
+    if (k < n) {
         memcpy(work, x, n * sizeof *work);
         qsort(work, n, sizeof *work, descending);
-        least = work[p->top_k - 1];
+        least = work[k - 1];
+        while (work[above] > least)
+            ++above;
     }
-    double top = x[argmax(x, n)], sum = 0.0, seen = 0.0;
-    for (uint32_t i = 0; i < n; ++i)
-        sum += x[i] >= least ? exp((x[i] - top) / p->temperature) : 0.0;
+    const double top = x[argmax(x, n)];
+    double sum = 0.0, seen = 0.0;
+    for (uint32_t i = 0, equal = 0; i < n; ++i) {
+        const bool candidate = x[i] > least || (x[i] == least && equal++ < k - above);
+        work[i] = candidate ? (float)exp((x[i] - top) / p->temperature) : 0.0f;
+        sum += work[i];
+    }
     double u = sy_random_bits((u32)p->seed, (u32)(p->seed >> 32), 0, 0x73616d70u, 0, position, 0) / 4294967296.0 * sum;
     uint32_t last = 0;
-    for (uint32_t i = 0; i < n; ++i) {
-        if (x[i] < least)
+    for (uint32_t i = 0; i < n && seen <= u; ++i) {
+        if (work[i] == 0.0f)
             continue;
-        seen += exp((x[i] - top) / p->temperature);
+        seen += work[i];
         last = i;
-        if (seen > u)
-            break;
     }
     return last;
 }
