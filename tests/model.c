@@ -418,7 +418,8 @@ static void run_device(struct suite *x, struct sy_device *device)
     run_learning(x, device, SY_PRECISION_SELECTIVE);
     run_bf16(x, device);
     run_router_weights(x, device, SY_PRECISION_BF16);
-    run_router_weights(x, device, SY_PRECISION_SELECTIVE);
+    if (device == x->t.devices[0])
+        run_router_weights(x, device, SY_PRECISION_SELECTIVE);
 }
 
 int main(int argc, char **argv)
