@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: Apache-2.0
+"""reference.py: the specification once more, in float64, written from its text and not from the engine.
+
+One forward pass serves two array libraries: NumPy computes every value and decides the routing, one token at a time;
+JAX then differentiates the same pass with those decisions held fixed, because nothing flows through a choice.
+"""
+import json
+import math
+import os
+from types import SimpleNamespace
+
+os.environ.setdefault('XLA_FLAGS', '--xla_backend_optimization_level=0')  # every case is compiled once and runs briefly
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+jax.config.update('jax_enable_x64', True)
+IGNORE = -100
+
+
+def config(raw):
+    """Hugging Face's config.json with its defaults filled in, and our keys."""
+    own, switch = raw.get('switchyard', {}), raw['model_type'] == 'switch_transformers'
+    c = SimpleNamespace(switch=switch, vocab=raw['vocab_size'], d=raw['d_model'], f=raw['d_ff'], heads=raw['num_heads'])
+    c.k = raw.get('d_kv', 64)
+    c.layers = {'encoder': raw['num_layers'], 'decoder': raw.get('num_decoder_layers', raw['num_layers'])}
+    c.sparse = {s: raw.get(f'num_sparse_{s}_layers', 3) if switch else 0 for s in c.layers}
+    c.experts = raw.get('num_experts', 8)
+    c.buckets, c.distance = raw.get('relative_attention_num_buckets', 32), raw.get('relative_attention_max_distance', 128)
+    c.eps, c.pad, c.start = raw.get('layer_norm_epsilon', 1e-6), raw.get('pad_token_id', 0), raw.get('decoder_start_token_id', 0)
+    c.gated = 'gated-gelu' in (raw.get('feed_forward_proj'), raw.get('dense_act_fn'))
+    c.tied = raw.get('tie_word_embeddings', True)
+    c.scaled = raw.get('scale_decoder_outputs', c.tied)
+    c.aux, c.z = raw.get('router_aux_loss_coef', 0.001), raw.get('router_z_loss_coef', 0.001)
+    c.expert_capacity = raw.get('expert_capacity')
+    c.router, c.group, c.rounds = own.get('router', 'switch'), own.get('group_tokens', 0), own.get('ntlb_top_k', 4)
+    c.factor = {m: own.get(f'capacity_factor_{m}') for m in ('train', 'eval')}
+    c.least = own.get('min_expert_capacity', 4)
+    c.output_z, c.smoothing = own.get('z_loss', 0.0), own.get('label_smoothing', 0.0)
+    return c
+
+
+def is_sparse(c, stack, i):
+    step = c.layers[stack] // c.sparse[stack] if c.sparse[stack] else 0
+    return i % step == 1 if step > 1 else step == 1
+
+
+def capacity(c, mode, nominal):
+    factor = c.factor[mode]
+    if factor is None:
+        return nominal if c.expert_capacity is None else c.expert_capacity
+    return nominal if factor == 0 else max(c.least, min(nominal, math.floor(nominal * factor / c.experts)))
+
+
+def shapes(c):
+    """Every weight by its Hugging Face name."""
+    out, inner = {'shared.weight': (c.vocab, c.d)}, c.heads * c.k
+
+    def ffn(prefix):
+        for name in ('wi_0', 'wi_1') if c.gated else ('wi',):
+            out[f'{prefix}.{name}.weight'] = (c.f, c.d)
+        out[f'{prefix}.wo.weight'] = (c.d, c.f)
+
+    for stack, layers in c.layers.items():
+        attentions = ['layer.0.SelfAttention'] + ['layer.1.EncDecAttention'] * (stack == 'decoder')
+        for i in range(layers):
+            block, last = f'{stack}.block.{i}', f'{stack}.block.{i}.layer.{len(attentions)}'
+            for a in attentions:
+                out.update({f'{block}.{a}.{n}.weight': (c.d, inner) if n == 'o' else (inner, c.d) for n in 'qkvo'})
+                if i == 0 and a.startswith('layer.0'):
+                    out[f'{block}.{a}.relative_attention_bias.weight'] = (c.buckets, c.heads)
+            out.update({f'{block}.layer.{n}.layer_norm.weight': (c.d,) for n in range(len(attentions) + 1)})
+            if is_sparse(c, stack, i):
+                out[f'{last}.mlp.router.classifier.weight'] = (c.experts, c.d)
+                for e in range(c.experts):
+                    ffn(f'{last}.mlp.experts.expert_{e}')
+            else:
+                ffn(f'{last}.mlp' if c.switch else f'{last}.DenseReluDense')
+        out[f'{stack}.final_layer_norm.weight'] = (c.d,)
+    if not c.tied:
+        out['lm_head.weight'] = (c.vocab, c.d)
+    return out
+
+
+def bucket(distance, bidirectional, buckets, most):
+    """T5's bucket of `distance` = key - query; the logarithm's edges in whole numbers, so none is rounded."""
+    n = buckets // 2 if bidirectional else buckets
+    base, away = (n if bidirectional and distance > 0 else 0), abs(distance) if bidirectional else max(-distance, 0)
+    exact = n // 2
+    if away < exact:
+        return base + away
+    k = 0  # the most k with (away / exact)^(n - exact) >= (most / exact)^k
+    while k < n - exact - 1 and away ** (n - exact) * exact ** (k + 1) >= most ** (k + 1) * exact ** (n - exact):
+        k += 1
+    return base + exact + k
+
+
+# ---- routing: NumPy, a token at a time ------------------------------------------------------------------------------
+
+def best_first(row):
+    return sorted(range(len(row)), key=lambda e: (-row[e], e))
+
+
+def choose(c, p, rows, alive, group, cap, nominal):
+    """The decisions of one layer: p [tokens, E]; `rows` the classifier's weights; group[t] the token's group.
+    Beside them the closest call: a probability gap as a multiple of what the golden cases allow (1e-3, later ranks 0.2 %)."""
+    tokens, experts = p.shape
+    groups, place = range(max(group) + 1), {'switch': 1, 'top2': 2, 'ntlb': 1, 'expert_choice': experts}[c.router]
+    r = SimpleNamespace(closest=math.inf, first=np.zeros((tokens, experts)), chosen=np.zeros((tokens, experts)),
+                        kept=np.zeros((tokens, experts)), capacity=cap, choice=np.full(tokens, -1),
+                        expert=np.full((tokens, place), -1), position=np.full((tokens, place), -1),
+                        keeps=np.zeros((tokens, place), int), load=np.zeros((len(groups), experts), int),
+                        taken=np.full((len(groups), experts, min(cap, nominal)), -1))
+
+    def call(t, a, b, relative):
+        if not (rows[a] == rows[b]).all():  # equal rows are a tie on purpose
+            r.closest = min(r.closest, (p[t, a] - p[t, b]) / (0.002 * p[t, a] if relative else 0.001))
+
+    for g in groups:
+        members = [t for t in range(tokens) if group[t] == g and alive[t]]
+        used, order = [0] * experts, {t: best_first(p[t]) for t in members}
+        for t in members:
+            r.choice[t] = order[t][0]
+            r.first[t, order[t][0]] = 1
+
+        def ask(t, e, slot, position):
+            r.expert[t, slot], r.position[t, slot], r.keeps[t, slot] = e, position, position < cap
+            r.chosen[t, e], r.kept[t, e] = 1, position < cap
+
+        if c.router == 'expert_choice':
+            for e in range(experts):
+                queue = sorted(members, key=lambda t: (-p[t, e], t))
+                for a, b in zip(queue[:cap], queue[1:cap + 1]):
+                    r.closest = min(r.closest, (p[a, e] - p[b, e]) / (0.002 * p[a, e]))
+                for n, t in enumerate(queue[:cap]):
+                    ask(t, e, e, n)
+                    r.taken[g, e, n] = t
+                r.load[g, e] = len(queue[:cap])
+            continue
+        ranks = {'switch': 1, 'top2': 2, 'ntlb': min(c.rounds, experts)}[c.router]
+        for t in members:
+            r.load[g, order[t][0]] += 1
+            for n in range(min(ranks, experts - 1)):
+                call(t, order[t][n], order[t][n + 1], c.router == 'ntlb' and n > 0)
+        waiting = members
+        for n in range(ranks):
+            asked, left = list(used), []
+            for t in waiting:
+                e = order[t][n]
+                if c.router != 'ntlb' or asked[e] < cap:
+                    ask(t, e, n if c.router == 'top2' else 0, asked[e])
+                else:
+                    left.append(t)
+                asked[e] += 1
+            used = [min(a, cap) for a in asked]  # those dropped hold no slot against the next round
+            waiting = members if c.router == 'top2' else left
+    return r
+
+
+# ---- the model ------------------------------------------------------------------------------------------------------
+
+def norm(xp, c, w, x):
+    return w * x / xp.sqrt((x * x).mean(-1, keepdims=True) + c.eps)
+
+
+def softmax(xp, x):
+    e = xp.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def logsumexp(xp, x):
+    most = x.max(-1, keepdims=True)
+    return (most + xp.log(xp.exp(x - most).sum(-1, keepdims=True)))[..., 0]
+
+
+def attention(xp, c, w, prefix, x, memory, bias, visible):
+    q, k, v = ((y @ w[f'{prefix}.{n}.weight'].T).reshape(*y.shape[:2], c.heads, c.k) for n, y in (('q', x), ('k', memory), ('v', memory)))
+    score = xp.where(visible, xp.einsum('bqhk,bmhk->bhqm', q, k) + bias, -1e30)
+    mixed = xp.einsum('bhqm,bmhk->bqhk', softmax(xp, score), v)
+    return mixed.reshape(*x.shape[:2], -1) @ w[f'{prefix}.o.weight'].T
+
+
+def ffn(xp, c, w, prefix, x, note):
+    if not c.gated:
+        a = x @ w[f'{prefix}.wi.weight'].T
+        note(a)
+        hidden = xp.maximum(a, 0)
+    else:
+        a = x @ w[f'{prefix}.wi_0.weight'].T
+        hidden = 0.5 * a * (1 + xp.tanh(math.sqrt(2 / math.pi) * (a + 0.044715 * a ** 3))) * (x @ w[f'{prefix}.wi_1.weight'].T)
+    return hidden @ w[f'{prefix}.wo.weight'].T
+
+
+def routed(xp, c, w, prefix, layer, x, alive, jitter, mode, run):
+    """One sparse layer: its output, after writing its losses and, in NumPy, everything else to run.out."""
+    rows, shape, flat = w[f'{prefix}.router.classifier.weight'], x.shape[:2], alive.reshape(-1)
+    u = x if jitter is None else x * jitter
+    z = (u[:, :, None, :] * rows).sum(-1).reshape(-1, c.experts)  # equal rows give equal sums, whatever BLAS does
+    p, nominal = softmax(xp, z), c.group or shape[1]
+    group = np.arange(flat.size) // nominal
+    if xp is np:
+        run.decisions[layer] = choose(c, p, rows, flat, group, capacity(c, mode, nominal), nominal)
+    r = run.decisions[layer]
+    gate = p * r.chosen / ((p * r.chosen).sum(-1, keepdims=True) + 1.0 - flat[:, None]) if c.router == 'top2' else p * r.chosen
+    y = 0
+    for e in range(c.experts):
+        y = y + (gate * r.kept)[:, e].reshape(*shape, 1) * ffn(xp, c, w, f'{prefix}.experts.expert_{e}', x,
+                                                                lambda a, e=e: run.note(a, r.kept[:, e].reshape(shape)))
+    member = (np.arange(group[-1] + 1)[:, None] == group) * flat
+    count = member.sum(-1)
+    share, mean = (member @ m / np.maximum(count, 1)[:, None] for m in (r.first, p))
+    coef = 0.0 if c.router == 'expert_choice' else c.aux
+    by_group = coef * c.experts * (share * mean).sum(-1)
+    aux = by_group.sum() / max((count > 0).sum(), 1)
+    z_loss = c.z * (logsumexp(xp, z) ** 2 * flat).sum() / max(flat.sum(), 1)
+    run.aux, run.z = run.aux + aux, run.z + z_loss
+    if xp is np:
+        wide, dead = shape + (c.experts,), flat[:, None]
+        many = shape if r.expert.shape[1] == 1 else shape + (-1,)
+        values = {'z': (z * dead).reshape(wide), 'p': (p * dead).reshape(wide), 'expert': r.expert.reshape(many),
+                  'gate': (np.take_along_axis(gate, np.maximum(r.expert, 0), 1) * (r.expert >= 0)).reshape(many),
+                  'kept': r.keeps.reshape(many), 'capacity': np.array([r.capacity]), 'load': r.load, 'group_aux': by_group,
+                  'dropped': np.array([((r.kept.sum(-1) == 0) * flat).sum() / max(flat.sum(), 1)])}
+        values['taken' if c.router == 'expert_choice' else 'position'] = \
+            r.taken if c.router == 'expert_choice' else r.position.reshape(many)
+        if c.router == 'ntlb':
+            values['choice'] = r.choice.reshape(shape)
+        run.out.update({f'router.{layer}.{k}': v for k, v in values.items()})
+        run.out.update({f'aux.{layer}': np.array([aux]), f'z.{layer}': np.array([z_loss])})
+    return y
+
+
+def stack(xp, c, w, name, x, alive, visible, memory, cross, batch, mode, run):
+    causal = name == 'decoder'
+    table = np.array([[bucket(m - q, not causal, c.buckets, c.distance) for m in range(x.shape[1])] for q in range(x.shape[1])])
+    bias = xp.moveaxis(w[f'{name}.block.0.layer.0.SelfAttention.relative_attention_bias.weight'][table], -1, 0)
+    for i in range(c.layers[name]):
+        block, last = f'{name}.block.{i}', f'{name}.block.{i}.layer.{2 if causal else 1}'
+        h = norm(xp, c, w[f'{block}.layer.0.layer_norm.weight'], x)
+        x = x + attention(xp, c, w, f'{block}.layer.0.SelfAttention', h, h, bias, visible)
+        if causal:
+            h = norm(xp, c, w[f'{block}.layer.1.layer_norm.weight'], x)
+            x = x + attention(xp, c, w, f'{block}.layer.1.EncDecAttention', h, memory, 0.0, cross)
+        h = norm(xp, c, w[f'{last}.layer_norm.weight'], x)
+        if is_sparse(c, name, i):
+            x = x + routed(xp, c, w, f'{last}.mlp', block, h, alive, batch.get(f'jitter.{block}'), mode, run)
+        else:
+            x = x + ffn(xp, c, w, f'{last}.mlp' if c.switch else f'{last}.DenseReluDense', h, lambda a: run.note(a, alive))
+    return norm(xp, c, w[f'{name}.final_layer_norm.weight'], x)
+
+
+def forward(xp, c, w, batch, mode, decisions=None):
+    """Losses and values of one batch. `run.closest` says how near the closest decision was, 1 being what we allow."""
+    run = SimpleNamespace(aux=0.0, z=0.0, out={}, decisions=decisions if decisions is not None else {}, kink=math.inf)
+
+    def note(a, rows):  # how near a rectifier's input comes to its kink, where float32 may land on the other side
+        if xp is np and rows.any():
+            run.kink = min(run.kink, np.abs(a[rows != 0]).min())
+
+    run.note = note
+    mask, labels = batch['attention_mask'], batch['labels']
+    source, target = (mask != 0).astype(float), (labels != IGNORE).astype(float)
+    seen = np.concatenate([np.full((len(labels), 1), c.start), np.where(labels == IGNORE, c.pad, labels)[:, :-1]], 1)
+    memory = stack(xp, c, w, 'encoder', w['shared.weight'][batch['input_ids']], source, (mask != 0)[:, None, None, :], None, None,
+                   batch, mode, run)
+    causal = np.tril(np.ones((labels.shape[1],) * 2, bool))
+    h = stack(xp, c, w, 'decoder', w['shared.weight'][seen], target, causal, memory, (mask != 0)[:, None, None, :], batch, mode, run)
+    logits = (h * c.d ** -0.5 if c.scaled else h) @ w.get('lm_head.weight', w['shared.weight']).T
+    lse, count = logsumexp(xp, logits), max(target.sum(), 1)
+    right = xp.take_along_axis(logits, np.maximum(labels, 0)[..., None], -1)[..., 0]
+    each = lse - (1 - c.smoothing) * right - c.smoothing * logits.mean(-1) + c.output_z * lse ** 2
+    ce = (each * target).sum() / count
+    run.total = ce + run.aux + run.z
+    if xp is np:
+        hit = ((logits.argmax(-1) == labels) * target).sum() / count
+        ordered = np.sort(logits, -1)
+        run.closest = min([(ordered[..., -1] - ordered[..., -2])[target != 0].min(initial=math.inf) / (1e-5 * np.abs(logits).max())] +
+                          [r.closest for r in run.decisions.values()])
+        run.out.update({'logits': logits * target[..., None], 'encoder_output': memory * source[..., None]})
+        run.out.update({k: np.array([v]) for k, v in
+                        (('loss_ce', ce), ('aux', run.aux), ('z', run.z), ('total', run.total), ('accuracy', hit))})
+    return run
+
+
+class Model:
+    """A config and a batch shape: compiled once, then any weights."""
+
+    def __init__(self, raw, batch, mode):
+        self.c, self.batch, self.mode = config(raw), batch, mode
+
+        def total(w, fixed):
+            decisions = {k: SimpleNamespace(first=v[0], chosen=v[1], kept=v[2]) for k, v in fixed.items()}
+            return forward(jnp, self.c, w, batch, mode, decisions).total
+
+        self.differentiate = jax.jit(jax.value_and_grad(total))
+
+    def forward(self, w):
+        return forward(np, self.c, w, self.batch, self.mode)
+
+    def gradients(self, w, run):
+        fixed = {k: (r.first, r.chosen, r.kept) for k, r in run.decisions.items()}
+        total, grads = self.differentiate(w, fixed)
+        assert abs(float(total) - run.total) <= 1e-11 * abs(run.total), 'NumPy and JAX disagree'
+        return {k: np.asarray(v) for k, v in grads.items()}
+
+
+def adafactor(w, g, state, t):
+    """One matrix, one step; `state` is a dictionary that starts empty."""
+    beta, square = 1 - t ** -0.8, g * g + 1e-30
+
+    def average(key, value):
+        state[key] = beta * state.get(key, 0) + (1 - beta) * value
+        return state[key]
+
+    if w.ndim == 2 and min(w.shape) >= 128:
+        r, col = average('r', square.mean(1)), average('c', square.mean(0))
+        u = g / np.sqrt(r / r.mean())[:, None] / np.sqrt(col)
+    else:
+        u = g / np.sqrt(average('v', square))
+    u = u / max(1.0, math.sqrt((u * u).mean()))
+    lr = 1 / math.sqrt(max(t, 10000))
+    return w - lr * max(math.sqrt((w * w).mean()), 1e-3) * u
+
+
+def train(model, w, steps, least=0.0):
+    """`steps` Adafactor steps on the batch: the losses before each, the last weights, and per weight the elements whose
+    gradient was close to nothing in some step (their sign is rounding's). None as soon as a decision is closer than `least`."""
+    w, states, trace, shaky = dict(w), {}, [], {k: np.zeros(v.shape, bool) for k, v in w.items()}
+    for t in range(1, steps + 1):
+        run = model.forward(w)
+        if run.closest < least:
+            return None
+        trace.append({'step': t, 'lr': 1 / math.sqrt(max(t, 10000))} | {k: float(run.out[k][0]) for k in ('loss_ce', 'aux', 'z', 'total')})
+        for name, g in model.gradients(w, run).items():
+            shaky[name] |= (g != 0) & (np.abs(g) < 1e-4 * np.abs(g).max())
+            w[name] = adafactor(w[name], g, states.setdefault(name, {}), t)
+    return trace, w, shaky
+
+
+def read_json(path):
+    with open(path, encoding='utf-8') as file:
+        return json.load(file)
