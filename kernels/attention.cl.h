@@ -23,6 +23,10 @@
 #define ATT_NONE (-1e30f)
 #define ATT_ABSENT 1e30f
 
+// ds = p·(dp − delta) with p = exp(x), x = score − lse. At x = 0 one key has all the weight and ds is 0, of which rounding
+// would leave a little: enough for Adafactor to move q and k of a query that sees one key only.
+#define ATT_DS(zero, x, prob, dp, delta) select((prob) * ((dp) - (delta)), zero, (x) >= 0.0f)
+
 #if WG == 1
 #define ATT_PITCH (SY_ATTENTION_MAX_DIM + 16u) // an odd number of cache lines, so that rows spread over the cache sets
 #define ATT_LANE_IDS ((uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))

@@ -42,9 +42,10 @@ ATT_INLINE void tile_grads(float *s, float *dp, const float *keep, const float *
         x = select((float16)ATT_MASKED, x, seen);
         if (p->causal)
             x = select(x, (float16)ATT_MASKED, ATT_LANE_IDS + j0 > (uint16)(first + r));
-        const float16 prob = att_exp(x - stats[2u * r]), factor = vload16(r, keep);
+        x -= stats[2u * r];
+        const float16 prob = att_exp(x), factor = vload16(r, keep);
         vstore16(prob * factor, r, s);
-        vstore16(prob * (vload16(r, dp) * factor - stats[2u * r + 1u]), r, dp);
+        vstore16(ATT_DS((float16)0.0f, x, prob, vload16(r, dp) * factor, stats[2u * r + 1u]), r, dp);
     }
 }
 
@@ -175,10 +176,10 @@ KERNEL void attention_dkv(__global const T *restrict q, __global const T *restri
                 if (ATT_BUSY(t)) {
                     const uint stats_at = 2u * min(i0 + r, p.tq - 1u); // p is 0 in rows that do not exist
                     const float row_lse = stats[stats_at], delta = stats[stats_at + 1u];
-                    const float prob = exp(att_score(s[t][x], i0 + r, j0 + j, position, rel + head * p.span,
-                                                     mask + b * p.tk, &p) - row_lse);
-                    const float factor = p.threshold != 0u ? side_b[cell] : 1.0f;
-                    weights[cell] = want_k ? prob * (dp[t][x] * factor - delta) : prob * factor;
+                    const float above = att_score(s[t][x], i0 + r, j0 + j, position, rel + head * p.span,
+                                                  mask + b * p.tk, &p) - row_lse;
+                    const float prob = exp(above), factor = p.threshold != 0u ? side_b[cell] : 1.0f;
+                    weights[cell] = want_k ? ATT_DS(0.0f, above, prob, dp[t][x] * factor, delta) : prob * factor;
                 }
             }
         BARRIER();

@@ -16,8 +16,8 @@
 ATT_INLINE void tile_ds(float *s, const float *dp, const float *keep, float16 row_lse, float16 delta, uint rows)
 {
     for (uint r = 0; r < rows; ++r) {
-        const float16 prob = att_exp(vload16(r, s) - row_lse);
-        vstore16(prob * (vload16(r, dp) * vload16(r, keep) - delta), r, s);
+        const float16 x = vload16(r, s) - row_lse;
+        vstore16(ATT_DS((float16)0.0f, x, att_exp(x), vload16(r, dp) * vload16(r, keep), delta), r, s);
     }
 }
 
@@ -176,7 +176,7 @@ KERNEL void attention_dq(__global const T *restrict q, __global const T *restric
                     const float score =
                         att_score(s[t][x], i0 + r, j0 + j, position, rel + head * p.span, mask + b * p.tk, &p);
                     const float factor = p.threshold != 0u ? side_b[cell] : 1.0f;
-                    ds[cell] = exp(score - row_lse) * (dp[t][x] * factor - delta);
+                    ds[cell] = ATT_DS(0.0f, score - row_lse, exp(score - row_lse), dp[t][x] * factor, delta);
                 }
             }
         BARRIER();

@@ -21,6 +21,9 @@
 #define ATT_NONE (-1e30)
 #define ATT_ABSENT 1e30
 
+// ds = p·(dp − delta) with p = exp(x), x = score − lse; exactly 0 where one key has all the weight (attention.cl.h).
+#define ATT_DS(x, prob, dp, delta) ((x) >= 0.0 ? 0.0 : (prob) * ((dp) - (delta)))
+
 shared float tile[3u * ATT_SIZE];
 
 // The 64 blocks of 4×4 elements of a tile: one for each of the first 64 invocations; fewer take several in turn. Element

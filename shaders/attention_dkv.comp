@@ -95,8 +95,9 @@ void main()
                     }
                     if (p.threshold != 0u)
                         factor = tile[SIDE_B + cell];
-                    const float prob = exp(att_score(s[t][x], b, head, i0 + r, j0 + j, position) - row_lse);
-                    tile[WEIGHTS + cell] = want_k ? prob * (dp[t][x] * factor - delta) : prob * factor;
+                    const float above = att_score(s[t][x], b, head, i0 + r, j0 + j, position) - row_lse;
+                    const float prob = exp(above);
+                    tile[WEIGHTS + cell] = want_k ? ATT_DS(above, prob, dp[t][x] * factor, delta) : prob * factor;
                 }
             barrier();
             ADD_QUERIES(low, d_first)

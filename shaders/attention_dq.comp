@@ -122,8 +122,8 @@ void main()
                     }
                     if (p.threshold != 0u)
                         factor = tile[SIDE_B + cell];
-                    const float score = att_score(s[t][x], b, head, i0 + r, j0 + j, position);
-                    tile[WEIGHTS + cell] = exp(score - row_lse) * (dp[t][x] * factor - delta);
+                    const float above = att_score(s[t][x], b, head, i0 + r, j0 + j, position) - row_lse;
+                    tile[WEIGHTS + cell] = ATT_DS(above, exp(above), dp[t][x] * factor, delta);
                 }
             barrier();
             if (p.has_bias != 0u && d_first == 0u)

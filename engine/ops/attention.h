@@ -87,12 +87,21 @@ static inline double sy_attention_prob(const struct sy_attention *a, uint32_t b,
     return exp(sy_attention_score(a, b, h, i, j) - sy_ld(a->ld, 2 * sy_attention_lse_at(a->p, b, h, i)));
 }
 
+/// Whether query i sees one key only: its p is 1 whatever the score, and the score's gradient exactly 0.
+static inline bool sy_attention_lone(const struct sy_attention *a, uint32_t b, uint32_t i)
+{
+    uint32_t seen = 0;
+    for (uint32_t j = 0; j < a->p->tk && seen < 2; ++j)
+        seen += sy_attention_seen(a, b, i, j);
+    return seen == 1;
+}
+
 /// ds = p · (keep · do·v − delta), the gradient of a score.
 static inline double sy_attention_ds(const struct sy_attention *a, uint32_t b, uint32_t h, uint32_t i, uint32_t j)
 {
     const struct sy_attention_args *p = a->p;
     const double prob = sy_attention_prob(a, b, h, i, j);
-    if (prob == 0)
+    if (prob == 0 || sy_attention_lone(a, b, i))
         return 0;
     const double dp = sy_attention_keep(a, b, h, i, j) * sy_attention_dot(a->dout, sy_attention_o_at(p, b, h, i), a->kv,
                                                                           sy_attention_kv_at(p, b, h, j) + p->v_offset,

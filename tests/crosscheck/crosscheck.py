@@ -156,27 +156,26 @@ class Draw:
         return {k: v.astype(np.float32) for k, v in w.items()}, batch
 
 
-def well_conditioned(model, w, trained, rng):
+def well_conditioned(model, w, batch, trained, rng):
     """Whether weights that are off by a rounding give the same losses to a fifth of the tolerance."""
-    other = reference.train(model, {k: v * (1 + 3e-7 * rng.standard_normal(v.shape)) for k, v in w.items()}, len(trained[0]))
+    other = reference.train(model, {k: v * (1 + 3e-7 * rng.standard_normal(v.shape)) for k, v in w.items()}, batch, len(trained[0]))
     return all(abs(a[k] - b[k]) <= 1e-5 * abs(a[k]) for a, b in zip(trained[0], other[0]) for k in ('loss_ce', 'aux', 'z', 'total'))
 
 
 def make(draw, folder):
     """Draws until every decision is clear, and writes the case. None when that took too long."""
-    steps, patience = 10 if draw.trace else 0, 20 if draw.large else 100
+    model, steps, patience = reference.Model(draw.raw, draw.mode), 10 if draw.trace else 0, 20 if draw.large else 100
     for n in range(4 * patience):
         if n % patience == patience - 1:  # fewer tokens, fewer close calls
             draw.src, draw.tgt = max(2, draw.src * 2 // 3), max(2, draw.tgt * 2 // 3)
         stored, batch = draw.attempt(n)
         w = {k: v.astype(np.float64) for k, v in stored.items()}
-        model = reference.Model(draw.raw, batch, draw.mode)
-        run = model.forward(w)
+        run = model.forward(w, batch)
         if run.closest < 1 or run.kink < KINK:
             continue
-        grads = model.gradients(w, run)
-        trained = reference.train(model, w, steps, 1.0) if steps else None
-        if steps and (trained is None or not well_conditioned(model, w, trained, draw.rng)):
+        grads = model.gradients(w, batch, run)
+        trained = reference.train(model, w, batch, steps, 1.0) if steps else None
+        if steps and (trained is None or not well_conditioned(model, w, batch, trained, draw.rng)):
             continue
         return write(draw, folder, n, stored, batch, run, grads, trained)
     return None

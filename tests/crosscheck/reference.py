@@ -208,11 +208,11 @@ def routed(xp, c, w, prefix, layer, x, alive, jitter, mode, run):
                                                                 lambda a, e=e: run.note(a, r.kept[:, e].reshape(shape)))
     member = (np.arange(group[-1] + 1)[:, None] == group) * flat
     count = member.sum(-1)
-    share, mean = (member @ m / np.maximum(count, 1)[:, None] for m in (r.first, p))
+    share, mean = (member @ m / xp.maximum(count, 1)[:, None] for m in (r.first, p))
     coef = 0.0 if c.router == 'expert_choice' else c.aux
     by_group = coef * c.experts * (share * mean).sum(-1)
-    aux = by_group.sum() / max((count > 0).sum(), 1)
-    z_loss = c.z * (logsumexp(xp, z) ** 2 * flat).sum() / max(flat.sum(), 1)
+    aux = by_group.sum() / xp.maximum((count > 0).sum(), 1)
+    z_loss = c.z * (logsumexp(xp, z) ** 2 * flat).sum() / xp.maximum(flat.sum(), 1)
     run.aux, run.z = run.aux + aux, run.z + z_loss
     if xp is np:
         wide, dead = shape + (c.experts,), flat[:, None]
@@ -260,16 +260,17 @@ def forward(xp, c, w, batch, mode, decisions=None):
     run.note = note
     mask, labels = batch['attention_mask'], batch['labels']
     source, target = (mask != 0).astype(float), (labels != IGNORE).astype(float)
-    seen = np.concatenate([np.full((len(labels), 1), c.start), np.where(labels == IGNORE, c.pad, labels)[:, :-1]], 1)
+    seen = xp.concatenate([np.full((len(labels), 1), c.start), xp.where(labels == IGNORE, c.pad, labels)[:, :-1]], 1)
     memory = stack(xp, c, w, 'encoder', w['shared.weight'][batch['input_ids']], source, (mask != 0)[:, None, None, :], None, None,
                    batch, mode, run)
     causal = np.tril(np.ones((labels.shape[1],) * 2, bool))
     h = stack(xp, c, w, 'decoder', w['shared.weight'][seen], target, causal, memory, (mask != 0)[:, None, None, :], batch, mode, run)
     logits = (h * c.d ** -0.5 if c.scaled else h) @ w.get('lm_head.weight', w['shared.weight']).T
-    lse, count = logsumexp(xp, logits), max(target.sum(), 1)
-    right = xp.take_along_axis(logits, np.maximum(labels, 0)[..., None], -1)[..., 0]
-    each = lse - (1 - c.smoothing) * right - c.smoothing * logits.mean(-1) + c.output_z * lse ** 2
+    lse, count = logsumexp(xp, logits), xp.maximum(target.sum(), 1)
+    right = xp.take_along_axis(logits, xp.maximum(labels, 0)[..., None], -1)[..., 0]
+    each = lse - (1 - c.smoothing) * right - c.smoothing * logits.mean(-1)
     ce = (each * target).sum() / count
+    run.z = run.z + c.output_z * (lse ** 2 * target).sum() / count  # not in CE, so that perplexity stays one
     run.total = ce + run.aux + run.z
     if xp is np:
         hit = ((logits.argmax(-1) == labels) * target).sum() / count
@@ -283,23 +284,23 @@ def forward(xp, c, w, batch, mode, decisions=None):
 
 
 class Model:
-    """A config and a batch shape: compiled once, then any weights."""
+    """A config in one mode; compiled once for each shape of batch, then any weights."""
 
-    def __init__(self, raw, batch, mode):
-        self.c, self.batch, self.mode = config(raw), batch, mode
+    def __init__(self, raw, mode):
+        self.c, self.mode = config(raw), mode
 
-        def total(w, fixed):
+        def total(w, batch, fixed):
             decisions = {k: SimpleNamespace(first=v[0], chosen=v[1], kept=v[2]) for k, v in fixed.items()}
             return forward(jnp, self.c, w, batch, mode, decisions).total
 
         self.differentiate = jax.jit(jax.value_and_grad(total))
 
-    def forward(self, w):
-        return forward(np, self.c, w, self.batch, self.mode)
+    def forward(self, w, batch):
+        return forward(np, self.c, w, batch, self.mode)
 
-    def gradients(self, w, run):
+    def gradients(self, w, batch, run):
         fixed = {k: (r.first, r.chosen, r.kept) for k, r in run.decisions.items()}
-        total, grads = self.differentiate(w, fixed)
+        total, grads = self.differentiate(w, batch, fixed)
         assert abs(float(total) - run.total) <= 1e-11 * abs(run.total), 'NumPy and JAX disagree'
         return {k: np.asarray(v) for k, v in grads.items()}
 
@@ -322,16 +323,16 @@ def adafactor(w, g, state, t):
     return w - lr * max(math.sqrt((w * w).mean()), 1e-3) * u
 
 
-def train(model, w, steps, least=0.0):
+def train(model, w, batch, steps, least=0.0):
     """`steps` Adafactor steps on the batch: the losses before each, the last weights, and per weight the elements whose
     gradient was close to nothing in some step (their sign is rounding's). None as soon as a decision is closer than `least`."""
     w, states, trace, shaky = dict(w), {}, [], {k: np.zeros(v.shape, bool) for k, v in w.items()}
     for t in range(1, steps + 1):
-        run = model.forward(w)
+        run = model.forward(w, batch)
         if run.closest < least:
             return None
         trace.append({'step': t, 'lr': 1 / math.sqrt(max(t, 10000))} | {k: float(run.out[k][0]) for k in ('loss_ce', 'aux', 'z', 'total')})
-        for name, g in model.gradients(w, run).items():
+        for name, g in model.gradients(w, batch, run).items():
             shaky[name] |= (g != 0) & (np.abs(g) < 1e-4 * np.abs(g).max())
             w[name] = adafactor(w[name], g, states.setdefault(name, {}), t)
     return trace, w, shaky

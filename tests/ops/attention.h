@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "engine/ops/attention.h"
 #include "tests/ops.h"
 
 // Fused q|k|v rows, as self-attention binds them.
@@ -70,7 +71,7 @@ static inline struct sy_ref_tensor att_f64(double *data, uint64_t count)
 }
 
 /// Backward's inputs fit together: lse and delta are those of a forward pass over the same q, kv and do. delta is then
-/// moved, because the true gradient of a row with one key is zero and would leave nothing but rounding to compare.
+/// moved, so that an op that forgets it cannot pass.
 /// values: q kv rel mask ld do c, as attention_dq and attention_dkv bind them.
 static inline void att_fill_backward(const void *args, double *const *values, const uint64_t *counts,
                                      struct sy_step *step, struct sy_rng *rng)
@@ -93,8 +94,14 @@ static inline void att_fill_backward(const void *args, double *const *values, co
                                               att_f64(values[4], counts[4])};
         sy_op_impl_attention.ref(p, forward);
         sy_op_impl_attention_delta.ref(p, delta);
-        for (uint64_t i = 0; i < rows; ++i)
+        const struct sy_attention a = {.p = p, .mask = &forward[3], .step = step};
+        for (uint64_t i = 0; i < rows; ++i) {
             values[4][2 * i + 1] += 0.25;
+            // A lone key's ds must be 0, not p·(dp − delta). Its score equals lse to the bit when the device itself computed
+            // lse; this one knows q and k before they are rounded, so it is moved clearly to the side on which p counts as 1.
+            if (sy_attention_lone(&a, (uint32_t)(i / p->tq / p->heads), (uint32_t)(i % p->tq)))
+                values[4][2 * i] -= 0.0625;
+        }
     }
     free(o);
     free(lse);
