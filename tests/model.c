@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // model.c: training of whole models on every device: repeatable to the bit, resumable to the bit, independent of how a
-// step is cut into micro-batches and of recomputation, the same on all devices within tolerance, and able to learn.
+// step is cut into micro-batches and of recomputation, the same on all devices within tolerance, able to learn, and still
+// where there is nothing to learn.
 //
 // usage: test_model [--device ID]. Models and batches are tiny (tiny.h); drivers' speed decides how long it takes.
 #include <math.h>
@@ -363,6 +364,54 @@ static void run_learning(struct suite *x, struct sy_device *device, enum sy_prec
     sy_session_destroy(&s);
 }
 
+/// Elements of the decoder's q, k and position bias that differ between two copies of all weights, and those looked at.
+static uint64_t moved_scores(const struct sy_graph *g, const float *a, const float *b, uint64_t *seen)
+{
+    uint64_t moved = 0, at = 0;
+    *seen = 0;
+    for (size_t i = 0; i < g->param_count; ++i) {
+        const struct sy_param *p = &g->params[i];
+        const uint64_t part = (uint64_t)p->rows * p->cols;
+        for (uint32_t k = 0; k < p->parts; ++k, at += part) {
+            const char *own = strstr(p->names[k], "SelfAttention");
+            if (strncmp(p->names[k], "decoder", 7) != 0 || own == NULL || strstr(own, ".v.") != NULL || strstr(own, ".o.") != NULL)
+                continue;
+            for (uint64_t e = at; e < at + part; ++e)
+                moved += a[e] != b[e];
+            *seen += part;
+        }
+    }
+    return moved;
+}
+
+/// With one target token nothing depends on the decoder's scores. A gradient of rounding would do: Adafactor divides by it.
+static void run_lone_key(struct suite *x, struct sy_device *device, enum sy_precision precision)
+{
+    struct sy_session_params p = train_params(&x->plain, precision);
+    struct sy_batch batch;
+    struct sy_metrics m;
+    float *before = NULL, *after = NULL;
+    uint64_t count, seen;
+    p.tgt_len = 1;
+    tiny_batch(&x->t, &x->plain, BATCH, SRC, 1, 90, &batch);
+    struct sy_session *s = tiny_session(&x->t, device, &p);
+    enum sy_status status = s != NULL ? tiny_weights(s, &before, &count) : SY_OK;
+    for (uint64_t t = 1; s != NULL && t <= 2 && status == SY_OK; ++t)
+        status = sy_session_step(s, &batch, 1, t, 0.02, SEED, &m);
+    if (s != NULL && status == SY_OK)
+        status = tiny_weights(s, &after, &count);
+    if (s != NULL && tiny_try(&x->t, status, "one target token", device)) {
+        const uint64_t moved = moved_scores(&s->graph, after, before, &seen);
+        tap_ok(&x->t.tap, moved == 0 && seen != 0 && !equal_bits(before, after, count),
+               "%s: %s: one target token moves none of %llu elements of q, k and bias (%llu)", id_of(s),
+               precision_name(precision), (unsigned long long)seen, (unsigned long long)moved);
+    }
+    free(before);
+    free(after);
+    sy_batch_finish(&batch);
+    sy_session_destroy(&s);
+}
+
 static void run_bf16(struct suite *x, struct sy_device *device)
 {
     struct sy_session_params p = train_params(&x->noisy, SY_PRECISION_BF16);
@@ -416,6 +465,8 @@ static void run_device(struct suite *x, struct sy_device *device)
     run_curve(x, device, SY_PRECISION_SELECTIVE, x->curves[1], 2e-2);
     run_learning(x, device, SY_PRECISION_F32);
     run_learning(x, device, SY_PRECISION_SELECTIVE);
+    run_lone_key(x, device, SY_PRECISION_F32);
+    run_lone_key(x, device, SY_PRECISION_SELECTIVE);
     run_bf16(x, device);
     run_router_weights(x, device, SY_PRECISION_BF16);
     if (device == x->t.devices[0])

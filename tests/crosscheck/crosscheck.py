@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 KINDS = ('dense', 'switch', 'top2', 'ntlb', 'expert_choice', 'trace', 'large', 'switch', 'tie', 'trace_factored')
 DEFAULTS = {'layer_norm_epsilon': 1e-6, 'pad_token_id': 0, 'decoder_start_token_id': 0, 'relative_attention_num_buckets': 32,
             'relative_attention_max_distance': 128, 'tie_word_embeddings': True, 'router_z_loss_coef': 0.001,
-            'router_aux_loss_coef': 0.001, 'num_experts': 8, 'dense_act_fn': 'relu'}
+            'router_aux_loss_coef': 0.001, 'dense_act_fn': 'relu'}
 OWN_DEFAULTS = {'router': 'switch', 'group_tokens': 0, 'min_expert_capacity': 4, 'ntlb_top_k': 4, 'z_loss': 0.0, 'label_smoothing': 0.0}
 TOLERANCE = {'logits': 1e-5, 'encoder_output': 1e-5, 'loss_ce': 2e-6, 'total': 2e-6, 'accuracy': 1e-6, 'aux': 5e-6, 'z': 5e-6,
              'router': 1e-5, 'grad': 5e-5}
