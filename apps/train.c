@@ -10,6 +10,7 @@
 #include "apps/cli.h"
 #include "apps/report.h"
 #include "engine/checkpoint.h"
+#include "engine/dump.h"
 #include "engine/file.h"
 #include "engine/schedule.h"
 #include "hostlib/group.h"
@@ -64,7 +65,8 @@ static const struct argp_option options[] = {
     {"model", OPT_MODEL, "PATH", 0, "Hugging Face directory, or a config.json to start from drawn weights", 1},
     {"data", OPT_DATA, "FILE", 0, "training text; several files may follow", 1},
     {"valid", OPT_VALID, "FILE", 0, "held-out text; several files may follow", 1},
-    {"batch", OPT_BATCH, "FILE", 0, "repeat this one batch (input_ids, attention_mask, labels) instead of text", 1},
+    {"batch", OPT_BATCH, "FILE", 0, "repeat this one batch (input_ids, attention_mask, labels, jitter.*) instead of text",
+     1},
     {"tokenizer", OPT_TOKENIZER, "FILE", 0, "SentencePiece model, or 'bytes' (default: the model's own, else bytes)",
      1},
     {"out", OPT_OUT, "DIR", 0, "where checkpoints and metrics.jsonl go", 1},
@@ -183,6 +185,7 @@ struct run {
     struct sy_session *session, *validation;
     struct sy_schedule schedule;
     enum sy_precision precision;
+    bool jitter; ///< --batch brings the router's noise.
     struct sy_batch fixed, *micro; ///< --batch; micro-batches of one step
     uint32_t sequences, micro_batch, micro_count;
     struct sy_train_state state;
@@ -241,7 +244,12 @@ static enum sy_status open_data(struct run *r)
             r->micro[i].attention_mask += first * r->fixed.src_len;
             r->micro[i].labels += first * r->fixed.tgt_len;
         }
-        return SY_OK;
+        SY_TRY(sy_dump_has_jitter(r->ctx, o->batch_file, &r->jitter));
+        return !r->jitter || r->micro_count == 1
+                   ? SY_OK
+                   : sy_fail(r->ctx, SY_INVALID,
+                             "%s holds jitter for all of its %u sequences at once: leave --micro-batch away",
+                             o->batch_file, r->sequences);
     }
     SY_TRY(cli_model_tokenizer(r->ctx, o->model, o->tokenizer, &r->model));
     r->sequences = (uint32_t)(o->batch_tokens / o->src_len);
@@ -279,6 +287,7 @@ static enum sy_status open_sessions(struct run *r)
         .batch = r->micro_batch,
         .src_len = (uint32_t)o->src_len,
         .tgt_len = (uint32_t)o->tgt_len,
+        .jitter_input = r->jitter,
         .recompute = o->recompute,
         .optimizer = {.kind = strcmp(o->optimizer, "adamw") == 0 ? SY_OPTIMIZER_ADAMW : SY_OPTIMIZER_ADAFACTOR,
                       .clip_norm = (float)o->clip,
@@ -287,6 +296,7 @@ static enum sy_status open_sessions(struct run *r)
     if (r->valid == NULL)
         return SY_OK;
     p.kind = SY_SESSION_EVAL;
+    p.jitter_input = false;
     p.lender = r->session;
     return sy_session_create(r->ctx, r->device, &p, &r->validation);
 }
@@ -439,6 +449,8 @@ static enum sy_status run(struct run *r)
     SY_TRY(sy_dir_create(r->ctx, o->out));
     sy_checkpoint_clean(r->ctx, o->out);
     SY_TRY(start(r));
+    if (r->jitter)
+        SY_TRY(sy_dump_load_jitter(r->session, o->batch_file));
     SY_TRY(report_open(&r->report, r->ctx, o->out, r->session, r->state.step, o->steps, o->log_every));
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}; // no write may fail of it
     sigaction(SIGTERM, &action, NULL);

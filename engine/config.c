@@ -351,7 +351,8 @@ static enum sy_status read_root(struct sy_ctx *ctx, const json_t *root, const ch
     for (size_t i = 0; i < SY_COUNT(keys); ++i)
         if (!(keys[i].flags & OURS) && (is_switch || !(keys[i].flags & SWITCH)))
             SY_TRY(read_key(ctx, root, name, &keys[i], config));
-    if (find(root, "num_decoder_layers") == NULL)
+    // Hugging Face: null, or absent from a T5, is num_layers; a Switch config leaves out what equals its default, 12.
+    if (find(root, "num_decoder_layers") == NULL && !(is_switch && json_object_get(root, "num_decoder_layers") == NULL))
         config->decoder_layers = config->layers;
     SY_TRY(read_activation(ctx, root, name, &config->gated));
     SY_TRY(read_maybe(ctx, root, name, "scale_decoder_outputs", &config->scale_decoder_outputs));

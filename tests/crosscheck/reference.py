@@ -13,6 +13,7 @@ os.environ.setdefault('XLA_FLAGS', '--xla_backend_optimization_level=0')  # ever
 import jax
 import jax.numpy as jnp
 import numpy as np
+import routing
 
 jax.config.update('jax_enable_x64', True)
 IGNORE = -100
@@ -27,7 +28,8 @@ def config(raw):
     c.sparse = {s: raw.get(f'num_sparse_{s}_layers', 3) if switch else 0 for s in c.layers}
     c.experts = raw.get('num_experts', 8)
     c.buckets, c.distance = raw.get('relative_attention_num_buckets', 32), raw.get('relative_attention_max_distance', 128)
-    c.eps, c.pad, c.start = raw.get('layer_norm_epsilon', 1e-6), raw.get('pad_token_id', 0), raw.get('decoder_start_token_id', 0)
+    c.eps, c.pad = raw.get('layer_norm_epsilon', 1e-6), raw.get('pad_token_id', 0)
+    c.start = raw.get('decoder_start_token_id', 0)
     c.gated = 'gated-gelu' in (raw.get('feed_forward_proj'), raw.get('dense_act_fn'))
     c.tied = raw.get('tie_word_embeddings', True)
     c.scaled = raw.get('scale_decoder_outputs', c.tied)
@@ -43,13 +45,6 @@ def config(raw):
 def is_sparse(c, stack, i):
     step = c.layers[stack] // c.sparse[stack] if c.sparse[stack] else 0
     return i % step == 1 if step > 1 else step == 1
-
-
-def capacity(c, mode, nominal):
-    factor = c.factor[mode]
-    if factor is None:
-        return nominal if c.expert_capacity is None else c.expert_capacity
-    return nominal if factor == 0 else max(c.least, min(nominal, math.floor(nominal * factor / c.experts)))
 
 
 def shapes(c):
@@ -95,68 +90,6 @@ def bucket(distance, bidirectional, buckets, most):
     return base + exact + k
 
 
-# ---- routing: NumPy, a token at a time ------------------------------------------------------------------------------
-
-def best_first(row):
-    return sorted(range(len(row)), key=lambda e: (-row[e], e))
-
-
-def choose(c, p, rows, alive, group, cap, nominal):
-    """The decisions of one layer: p [tokens, E]; `rows` the classifier's weights; group[t] the token's group.
-    Beside them the closest call: a probability gap as a multiple of what the golden cases allow (1e-3, later ranks 0.2 %)."""
-    tokens, experts = p.shape
-    groups, place = range(max(group) + 1), {'switch': 1, 'top2': 2, 'ntlb': 1, 'expert_choice': experts}[c.router]
-    r = SimpleNamespace(closest=math.inf, first=np.zeros((tokens, experts)), chosen=np.zeros((tokens, experts)),
-                        kept=np.zeros((tokens, experts)), capacity=cap, choice=np.full(tokens, -1),
-                        expert=np.full((tokens, place), -1), position=np.full((tokens, place), -1),
-                        keeps=np.zeros((tokens, place), int), load=np.zeros((len(groups), experts), int),
-                        taken=np.full((len(groups), experts, min(cap, nominal)), -1))
-
-    def call(t, a, b, relative):
-        if not (rows[a] == rows[b]).all():  # equal rows are a tie on purpose
-            r.closest = min(r.closest, (p[t, a] - p[t, b]) / (0.002 * p[t, a] if relative else 0.001))
-
-    for g in groups:
-        members = [t for t in range(tokens) if group[t] == g and alive[t]]
-        used, order = [0] * experts, {t: best_first(p[t]) for t in members}
-        for t in members:
-            r.choice[t] = order[t][0]
-            r.first[t, order[t][0]] = 1
-
-        def ask(t, e, slot, position):
-            r.expert[t, slot], r.position[t, slot], r.keeps[t, slot] = e, position, position < cap
-            r.chosen[t, e], r.kept[t, e] = 1, position < cap
-
-        if c.router == 'expert_choice':
-            for e in range(experts):
-                queue = sorted(members, key=lambda t: (-p[t, e], t))
-                for a, b in zip(queue[:cap], queue[1:cap + 1]):
-                    r.closest = min(r.closest, (p[a, e] - p[b, e]) / (0.002 * p[a, e]))
-                for n, t in enumerate(queue[:cap]):
-                    ask(t, e, e, n)
-                    r.taken[g, e, n] = t
-                r.load[g, e] = len(queue[:cap])
-            continue
-        ranks = {'switch': 1, 'top2': 2, 'ntlb': min(c.rounds, experts)}[c.router]
-        for t in members:
-            r.load[g, order[t][0]] += 1
-            for n in range(min(ranks, experts - 1)):
-                call(t, order[t][n], order[t][n + 1], c.router == 'ntlb' and n > 0)
-        waiting = members
-        for n in range(ranks):
-            asked, left = list(used), []
-            for t in waiting:
-                e = order[t][n]
-                if c.router != 'ntlb' or asked[e] < cap:
-                    ask(t, e, n if c.router == 'top2' else 0, asked[e])
-                else:
-                    left.append(t)
-                asked[e] += 1
-            used = [min(a, cap) for a in asked]  # those dropped hold no slot against the next round
-            waiting = members if c.router == 'top2' else left
-    return r
-
-
 # ---- the model ------------------------------------------------------------------------------------------------------
 
 def norm(xp, c, w, x):
@@ -174,7 +107,8 @@ def logsumexp(xp, x):
 
 
 def attention(xp, c, w, prefix, x, memory, bias, visible):
-    q, k, v = ((y @ w[f'{prefix}.{n}.weight'].T).reshape(*y.shape[:2], c.heads, c.k) for n, y in (('q', x), ('k', memory), ('v', memory)))
+    q, k, v = ((y @ w[f'{prefix}.{n}.weight'].T).reshape(*y.shape[:2], c.heads, c.k)
+               for n, y in (('q', x), ('k', memory), ('v', memory)))
     score = xp.where(visible, xp.einsum('bqhk,bmhk->bhqm', q, k) + bias, -1e30)
     mixed = xp.einsum('bhqm,bmhk->bqhk', softmax(xp, score), v)
     return mixed.reshape(*x.shape[:2], -1) @ w[f'{prefix}.o.weight'].T
@@ -187,7 +121,8 @@ def ffn(xp, c, w, prefix, x, note):
         hidden = xp.maximum(a, 0)
     else:
         a = x @ w[f'{prefix}.wi_0.weight'].T
-        hidden = 0.5 * a * (1 + xp.tanh(math.sqrt(2 / math.pi) * (a + 0.044715 * a ** 3))) * (x @ w[f'{prefix}.wi_1.weight'].T)
+        gelu = 0.5 * a * (1 + xp.tanh(math.sqrt(2 / math.pi) * (a + 0.044715 * a ** 3)))
+        hidden = gelu * (x @ w[f'{prefix}.wi_1.weight'].T)
     return hidden @ w[f'{prefix}.wo.weight'].T
 
 
@@ -199,9 +134,11 @@ def routed(xp, c, w, prefix, layer, x, alive, jitter, mode, run):
     p, nominal = softmax(xp, z), c.group or shape[1]
     group = np.arange(flat.size) // nominal
     if xp is np:
-        run.decisions[layer] = choose(c, p, rows, flat, group, capacity(c, mode, nominal), nominal)
+        run.decisions[layer] = routing.choose(c, p, rows, flat, group, routing.capacity(c, mode, nominal), nominal)
     r = run.decisions[layer]
-    gate = p * r.chosen / ((p * r.chosen).sum(-1, keepdims=True) + 1.0 - flat[:, None]) if c.router == 'top2' else p * r.chosen
+    gate = p * r.chosen
+    if c.router == 'top2':
+        gate = gate / (gate.sum(-1, keepdims=True) + 1.0 - flat[:, None])
     y = 0
     for e in range(c.experts):
         y = y + (gate * r.kept)[:, e].reshape(*shape, 1) * ffn(xp, c, w, f'{prefix}.experts.expert_{e}', x,
@@ -232,7 +169,8 @@ def routed(xp, c, w, prefix, layer, x, alive, jitter, mode, run):
 
 def stack(xp, c, w, name, x, alive, visible, memory, cross, batch, mode, run):
     causal = name == 'decoder'
-    table = np.array([[bucket(m - q, not causal, c.buckets, c.distance) for m in range(x.shape[1])] for q in range(x.shape[1])])
+    places = range(x.shape[1])
+    table = np.array([[bucket(m - q, not causal, c.buckets, c.distance) for m in places] for q in places])
     bias = xp.moveaxis(w[f'{name}.block.0.layer.0.SelfAttention.relative_attention_bias.weight'][table], -1, 0)
     for i in range(c.layers[name]):
         block, last = f'{name}.block.{i}', f'{name}.block.{i}.layer.{2 if causal else 1}'
@@ -261,10 +199,9 @@ def forward(xp, c, w, batch, mode, decisions=None):
     mask, labels = batch['attention_mask'], batch['labels']
     source, target = (mask != 0).astype(float), (labels != IGNORE).astype(float)
     seen = xp.concatenate([np.full((len(labels), 1), c.start), xp.where(labels == IGNORE, c.pad, labels)[:, :-1]], 1)
-    memory = stack(xp, c, w, 'encoder', w['shared.weight'][batch['input_ids']], source, (mask != 0)[:, None, None, :], None, None,
-                   batch, mode, run)
-    causal = np.tril(np.ones((labels.shape[1],) * 2, bool))
-    h = stack(xp, c, w, 'decoder', w['shared.weight'][seen], target, causal, memory, (mask != 0)[:, None, None, :], batch, mode, run)
+    unmasked, causal = (mask != 0)[:, None, None, :], np.tril(np.ones((labels.shape[1],) * 2, bool))
+    memory = stack(xp, c, w, 'encoder', w['shared.weight'][batch['input_ids']], source, unmasked, None, None, batch, mode, run)
+    h = stack(xp, c, w, 'decoder', w['shared.weight'][seen], target, causal, memory, unmasked, batch, mode, run)
     logits = (h * c.d ** -0.5 if c.scaled else h) @ w.get('lm_head.weight', w['shared.weight']).T
     lse, count = logsumexp(xp, logits), xp.maximum(target.sum(), 1)
     right = xp.take_along_axis(logits, xp.maximum(labels, 0)[..., None], -1)[..., 0]
@@ -275,8 +212,8 @@ def forward(xp, c, w, batch, mode, decisions=None):
     if xp is np:
         hit = ((logits.argmax(-1) == labels) * target).sum() / count
         ordered = np.sort(logits, -1)
-        run.closest = min([(ordered[..., -1] - ordered[..., -2])[target != 0].min(initial=math.inf) / (1e-5 * np.abs(logits).max())] +
-                          [r.closest for r in run.decisions.values()])
+        lead = (ordered[..., -1] - ordered[..., -2])[target != 0].min(initial=math.inf) / (1e-5 * np.abs(logits).max())
+        run.closest = min([lead] + [r.closest for r in run.decisions.values()])
         run.out.update({'logits': logits * target[..., None], 'encoder_output': memory * source[..., None]})
         run.out.update({k: np.array([v]) for k, v in
                         (('loss_ce', ce), ('aux', run.aux), ('z', run.z), ('total', run.total), ('accuracy', hit))})
@@ -305,6 +242,10 @@ class Model:
         return {k: np.asarray(v) for k, v in grads.items()}
 
 
+def rate(t):
+    return 1 / math.sqrt(max(t, 10000))
+
+
 def adafactor(w, g, state, t):
     """One matrix, one step; `state` is a dictionary that starts empty."""
     beta, square = 1 - t ** -0.8, g * g + 1e-30
@@ -319,8 +260,7 @@ def adafactor(w, g, state, t):
     else:
         u = g / np.sqrt(average('v', square))
     u = u / max(1.0, math.sqrt((u * u).mean()))
-    lr = 1 / math.sqrt(max(t, 10000))
-    return w - lr * max(math.sqrt((w * w).mean()), 1e-3) * u
+    return w - rate(t) * max(math.sqrt((w * w).mean()), 1e-3) * u
 
 
 def train(model, w, batch, steps, least=0.0):
@@ -331,7 +271,7 @@ def train(model, w, batch, steps, least=0.0):
         run = model.forward(w, batch)
         if run.closest < least:
             return None
-        trace.append({'step': t, 'lr': 1 / math.sqrt(max(t, 10000))} | {k: float(run.out[k][0]) for k in ('loss_ce', 'aux', 'z', 'total')})
+        trace.append({'step': t, 'lr': rate(t)} | {k: float(run.out[k][0]) for k in ('loss_ce', 'aux', 'z', 'total')})
         for name, g in model.gradients(w, batch, run).items():
             shaky[name] |= (g != 0) & (np.abs(g) < 1e-4 * np.abs(g).max())
             w[name] = adafactor(w[name], g, states.setdefault(name, {}), t)
