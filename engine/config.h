@@ -2,7 +2,8 @@
 // config.h: a model's config.json: Hugging Face keys, and ours in the object "switchyard".
 //
 // Absent keys take Hugging Face's defaults; keys we do not know are kept and written back as they were.
-// An absent num_decoder_layers is num_layers for both model types (Hugging Face's Switch class alone would take 12).
+// An absent num_decoder_layers is num_layers in a T5 but 12 in a Switch model: Hugging Face leaves out what equals its
+// default. null is num_layers in both.
 // A loaded config is safe to compute with: every size is positive, every matrix has fewer than 2^31 elements,
 // and every probability, rate and coefficient is finite and in range.
 // Lifetime: sy_config_finish() releases what a config owns; a zeroed config is fine.

@@ -34,7 +34,7 @@ static void test_defaults(struct io *t)
            c.jitter == 0.01 && c.expert_capacity == -1 && isnan(c.capacity_factor_train) &&
            c.min_expert_capacity == 4 && c.ntlb_top_k == 4 && c.init_scale == 0.1 && c.router == SY_ROUTER_SWITCH &&
            c.exploration == SY_EXPLORE_INPUT_JITTER && c.expert_dropout == 0.1 && c.sparse_decoder_layers == 3 &&
-           !c.switch_attention;
+           c.decoder_layers == 12 && !c.switch_attention;
     io_check(t, good, "switch: absent keys take Hugging Face's defaults");
     good = parses(t, SWITCH ",\"num_decoder_layers\":null,\"pad_token_id\":null,\"dropout_rate\":0}", &c) &&
            c.decoder_layers == 4 && c.dropout == 0 && c.expert_dropout == 0;
@@ -132,7 +132,7 @@ static void test_errors(struct io *t)
         {T5 ",\"switchyard\":{\"label_smoothing\":1}}", SY_FORMAT, "label_smoothing is 1"},
         {SWITCH ",\"router_bias\":true}", SY_UNSUPPORTED, "router_bias"},
         {SWITCH ",\"expert_capacity\":0}", SY_FORMAT, "expert_capacity is 0"},
-        {SWITCH ",\"num_sparse_decoder_layers\":5}", SY_FORMAT,
+        {SWITCH ",\"num_decoder_layers\":4,\"num_sparse_decoder_layers\":5}", SY_FORMAT,
          "num_sparse_decoder_layers is 5 but num_decoder_layers is 4"},
         {SWITCH ",\"encoder_sparse_step\":4}", SY_FORMAT,
          "encoder_sparse_step is 4 but num_sparse_encoder_layers makes it 2"},
