@@ -35,12 +35,21 @@ void sy_log_stderr(void *user, enum sy_log_level level, const char *text)
     fprintf(stderr, "%s: %s%s\n", name, kind, text);
 }
 
+// Names out of files and paths are quoted in messages: a newline would make two of one, an escape steer the terminal.
+static void one_line(char *text)
+{
+    for (; *text != '\0'; ++text)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = *text == '\n' || *text == '\t' ? ' ' : '?';
+}
+
 enum sy_status sy_fail(struct sy_ctx *ctx, enum sy_status code, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
     vsnprintf(ctx->error, sizeof ctx->error, format, args);
     va_end(args);
+    one_line(ctx->error);
     if (ctx->log != NULL)
         ctx->log(ctx->user, SY_LOG_ERROR, ctx->error);
     return code;
@@ -55,6 +64,7 @@ void sy_log(struct sy_ctx *ctx, enum sy_log_level level, const char *format, ...
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    one_line(text);
     ctx->log(ctx->user, level, text);
 }
 
