@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// names.h: lists of names in environment variables ("fp16,coopmat"). Private to hostlib.
+// names.h: lists of names ("fp16,coopmat") and switches in environment variables. Private to hostlib.
 #pragma once
 
 #include "hostlib/status.h"
@@ -13,3 +13,6 @@ bool sy_name_is(const char *name, size_t length, const char *want);
 /// the message holds `what` ("feature") and `known`, the names there are.
 SY_MUST_CHECK enum sy_status sy_names_each(struct sy_ctx *ctx, const char *variable, const char *what,
                                            const char *known, sy_name_fn take, void *user);
+
+/// Reads 0 or 1 from an environment variable; unset or empty leaves `*on` alone. Errors: INVALID anything else.
+SY_MUST_CHECK enum sy_status sy_env_switch(struct sy_ctx *ctx, const char *variable, bool *on);

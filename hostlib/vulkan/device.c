@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // device.c: open a Vulkan device, hand it work, wait for it, and say what it was doing when it failed.
+#include "hostlib/names.h"
 #include "hostlib/vulkan/vulkan.h"
 
 #include <math.h>
@@ -147,8 +148,12 @@ static enum sy_status list(struct sy_ctx *ctx, struct sy_caps **out_list, size_t
     return status;
 }
 
-static enum sy_status read_segment_flops(struct sy_vk_device *device)
+/// The survey reads the switches where it has nobody to tell; here they are checked.
+static enum sy_status read_environment(struct sy_vk_device *device)
 {
+    bool on;
+    SY_TRY(sy_env_switch(device->base.ctx, "SY_VULKAN_TIMESTAMPS", &on));
+    SY_TRY(sy_env_switch(device->base.ctx, "SY_VULKAN_HOST_VISIBLE", &on));
     device->segment_flops = DEFAULT_SEGMENT_FLOPS;
     const char *wish = getenv("SY_VULKAN_SUBMIT_FLOPS");
     if (wish == NULL || wish[0] == '\0')
@@ -217,7 +222,7 @@ static enum sy_status open_logical(struct sy_vk_device *device, VkPhysicalDevice
 static enum sy_status open_parts(struct sy_vk_device *device, uint32_t index)
 {
     struct sy_ctx *ctx = device->base.ctx;
-    SY_TRY(read_segment_flops(device));
+    SY_TRY(read_environment(device));
     SY_TRY(sy_vk_instance_create(ctx, &device->validation, &device->instance));
     VkPhysicalDevice *physical;
     uint32_t count;

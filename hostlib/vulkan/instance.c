@@ -106,6 +106,8 @@ enum sy_status sy_vk_instance_create(struct sy_ctx *ctx, struct sy_vk_validation
     }
     const char *wish = getenv("SY_VULKAN_VALIDATION");
     const bool validate = validation != NULL && wish != NULL && wish[0] != '\0' && strcmp(wish, "0") != 0;
+    if (validate && strcmp(wish, "1") != 0 && strcmp(wish, "sync") != 0)
+        return sy_fail(ctx, SY_INVALID, "SY_VULKAN_VALIDATION=\"%s\": expected 0, 1 or sync", wish);
     if (validate && !has_layer(VALIDATION_LAYER))
         return sy_fail(ctx, SY_UNSUPPORTED,
                        "Vulkan: SY_VULKAN_VALIDATION is set, but the layer " VALIDATION_LAYER
