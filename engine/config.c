@@ -11,7 +11,7 @@
 
 #define MAX_SIDE 16777216.0 // of a matrix, a vocabulary, a sequence: 2^24
 #define MAX_COUNT 65536.0
-#define MAX_LAYERS 4096.0
+#define MAX_LAYERS 512.0 // of a stack; planning time grows with the square
 #define MAX_ELEMENTS (1ull << 31) // one matrix
 #define BIG 1e6
 
@@ -621,6 +621,23 @@ void sy_config_finish(struct sy_config *config)
 {
     json_decref(config->extra);
     *config = (struct sy_config){0};
+}
+
+const char *sy_config_difference(const struct sy_config *a, const struct sy_config *b)
+{
+    if (a->is_switch != b->is_switch)
+        return "model_type";
+    for (size_t i = 0; i < SY_COUNT(keys); ++i) {
+        double x = field_get(a, &keys[i]), y = field_get(b, &keys[i]);
+        if (x != y && !(isnan(x) && isnan(y)))
+            return keys[i].name;
+    }
+    return a->gated != b->gated                                   ? "feed_forward_proj"
+           : a->expert_capacity != b->expert_capacity             ? "expert_capacity"
+           : a->scale_decoder_outputs != b->scale_decoder_outputs ? "scale_decoder_outputs"
+           : a->router != b->router                               ? "router"
+           : a->exploration != b->exploration                     ? "exploration"
+                                                                  : NULL;
 }
 
 // ---- derived --------------------------------------------------------------------------------------------------------

@@ -75,6 +75,8 @@ SY_MUST_CHECK enum sy_status sy_config_save(struct sy_ctx *ctx, const struct sy_
 SY_MUST_CHECK enum sy_status sy_config_copy(struct sy_ctx *ctx, const struct sy_config *config,
                                             struct sy_config *out_config);
 void sy_config_finish(struct sy_config *config);
+/// The name of a key in which two models differ, or NULL. Keys that are only kept (`extra`) do not count.
+const char *sy_config_difference(const struct sy_config *a, const struct sy_config *b);
 
 /// Whether layer `layer` of a stack has experts: every (layers / sparse layers)-th, as Hugging Face counts.
 bool sy_config_sparse(const struct sy_config *config, bool decoder, uint32_t layer);

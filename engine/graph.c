@@ -92,7 +92,8 @@ sy_tid sy_tensor_new(struct sy_graph *g, enum sy_tensor_kind kind, enum sy_dtype
     x->count = d0 * d1 * d2;
     if (x->count >= UINT32_MAX && g->status == SY_OK && kind == SY_KIND_ACTIVATION)
         g->status = sy_fail(g->ctx, SY_INVALID,
-                            "tensor %s has %llu elements; kernels index with 32 bits: use a smaller --batch-tokens",
+                            "tensor %s has %llu elements; kernels index with 32 bits: use a smaller batch "
+                            "or shorter sequences",
                             x->name, (unsigned long long)x->count);
     return (sy_tid)g->tensor_count++;
 }

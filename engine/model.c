@@ -6,6 +6,8 @@
 
 #include "engine/layers/layers.h"
 
+#define MAX_EXPERT_FFNS (1u << 20) // each has two names in host memory
+
 static void scope(struct sy_build *b, const char *text) { snprintf(b->g->scope, sizeof b->g->scope, "%.63s", text); }
 
 /// x [rows, D] → x + sublayer(norm(x)), for each sub-layer of one block.
@@ -113,6 +115,14 @@ static enum sy_status check(struct sy_graph *g, const struct sy_model_params *p)
     if (c->d_kv > SY_ATTENTION_MAX_DIM)
         return sy_fail(g->ctx, SY_UNSUPPORTED, "config: d_kv is %u; the attention kernels have room for %d", c->d_kv,
                        SY_ATTENTION_MAX_DIM);
+    uint64_t sparse = 0;
+    for (uint32_t i = 0; i < c->layers || i < c->decoder_layers; ++i)
+        sparse += sy_config_sparse(c, false, i) + sy_config_sparse(c, true, i);
+    if (sparse > SY_MAX_SPARSE || sparse * c->experts > MAX_EXPERT_FFNS)
+        return sy_fail(g->ctx, SY_UNSUPPORTED,
+                       "the model has %llu sparse layers with %u experts each, expected at most %d layers and %u experts "
+                       "in all: change num_sparse_encoder_layers, num_sparse_decoder_layers or num_experts",
+                       (unsigned long long)sparse, c->experts, SY_MAX_SPARSE, MAX_EXPERT_FFNS);
     if (c->switch_attention)
         return sy_fail(g->ctx, SY_UNSUPPORTED, "config: switch_attention is not supported yet; set it to false");
     return SY_OK;

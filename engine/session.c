@@ -83,14 +83,16 @@ enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, c
     s->device = device;
     s->params = *params;
     uint64_t rows = (uint64_t)params->batch * (params->src_len > params->tgt_len ? params->src_len : params->tgt_len);
-    s->scratch_count = 3 * rows + 2;
-    s->scratch = malloc(s->scratch_count * sizeof *s->scratch);
-    enum sy_status status = s->scratch == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : SY_OK;
-    if (status == SY_OK)
-        status = sy_config_copy(ctx, params->config, &s->config);
+    enum sy_status status = sy_config_copy(ctx, params->config, &s->config);
     s->params.config = &s->config; // the caller's may go
     if (status == SY_OK)
-        status = build(s);
+        status = build(s); // it checks the sizes that `rows` is made of
+    if (status == SY_OK) {
+        s->scratch_count = 3 * rows + 2;
+        s->scratch = malloc(s->scratch_count * sizeof *s->scratch);
+        if (s->scratch == NULL)
+            status = sy_fail(ctx, SY_NOMEM, "out of host memory for the token ids of a batch");
+    }
     if (status == SY_OK)
         status = sy_sums_create(ctx, &s->model, &s->sums);
     if (status == SY_OK)
