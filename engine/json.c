@@ -13,6 +13,10 @@
 enum sy_status sy_json_parse(struct sy_ctx *ctx, const char *text, size_t bytes, const char *name, json_t **out_root)
 {
     json_error_t error;
+    if (bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { // a byte-order mark, as Windows editors write
+        text += 3;
+        bytes -= 3;
+    }
     json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
     if (root == NULL)
         return sy_fail(ctx, SY_FORMAT, "%s: not valid JSON: %s (line %d, column %d)", name, error.text, error.line,

@@ -76,6 +76,18 @@ static void part_shape(const struct sy_param *p, uint32_t *ndim, uint64_t *shape
     shape[1] = p->vector ? 1 : p->cols;
 }
 
+// One NaN makes every loss NaN; the tensor it came from is known only here.
+static enum sy_status read_finite(struct sy_ctx *ctx, const struct sy_tensors *tensors, const char *name, uint32_t ndim,
+                                  const uint64_t *shape, uint64_t count, float *out)
+{
+    SY_TRY(sy_tensors_read_f32(ctx, tensors, name, ndim, shape, out));
+    for (uint64_t i = 0; i < count; ++i)
+        if (!isfinite(out[i]))
+            return sy_fail(ctx, SY_FORMAT, "%s: tensor %s: element %llu is %g; take an earlier checkpoint",
+                           sy_tensors_path(tensors), name, (unsigned long long)i, (double)out[i]);
+    return SY_OK;
+}
+
 enum sy_status sy_weights_load(struct sy_runtime *rt, const struct sy_tensors *tensors)
 {
     struct sy_graph *g = rt->graph;
@@ -90,7 +102,7 @@ enum sy_status sy_weights_load(struct sy_runtime *rt, const struct sy_tensors *t
         enum sy_status status = SY_OK;
         for (uint32_t e = 0; e < p->parts && status == SY_OK; ++e) {
             status =
-                sy_tensors_read_f32(g->ctx, tensors, sy_weights_stored_name(tensors, p->names[e]), ndim, shape, host);
+                read_finite(g->ctx, tensors, sy_weights_stored_name(tensors, p->names[e]), ndim, shape, part, host);
             if (status == SY_OK)
                 status = sy_runtime_write_f32(rt, p->master, e * part, part, host);
         }
@@ -287,7 +299,7 @@ enum sy_status sy_state_load(struct sy_runtime *rt, const char *path)
                 if (host == NULL)
                     status = sy_fail(g->ctx, SY_NOMEM, "out of host memory: loading %s", name);
                 else
-                    status = sy_tensors_read_f32(g->ctx, tensors, name, 1, &piece.count, host);
+                    status = read_finite(g->ctx, tensors, name, 1, &piece.count, piece.count, host);
                 if (status == SY_OK)
                     status = sy_runtime_write_f32(rt, piece.tensor, piece.first, piece.count, host);
                 free(host);
