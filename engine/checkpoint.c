@@ -120,28 +120,45 @@ static enum sy_status remove_step(struct sy_ctx *ctx, const char *out_dir, uint6
     return sy_dir_remove(ctx, aside);
 }
 
+struct steps {
+    uint64_t oldest, newest;
+    uint32_t count;
+};
+
+/// The OUT/step-N up to `most`.
+static struct steps find_steps(const char *out_dir, uint64_t most)
+{
+    struct steps found = {.oldest = UINT64_MAX};
+    DIR *d = opendir(out_dir);
+    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+        unsigned long long step;
+        int used = 0;
+        if (sscanf(e->d_name, "step-%llu%n", &step, &used) != 1 || e->d_name[used] != '\0' || step > most)
+            continue;
+        ++found.count;
+        found.oldest = step < found.oldest ? step : found.oldest;
+        found.newest = step > found.newest ? step : found.newest;
+    }
+    if (d != NULL)
+        closedir(d);
+    return found;
+}
+
+bool sy_checkpoint_newest(const char *out_dir, uint64_t *out_step)
+{
+    struct steps found = find_steps(out_dir, UINT64_MAX);
+    *out_step = found.newest;
+    return found.count != 0;
+}
+
 /// Removes all but the newest `keep` of OUT/step-*.
 static void prune(struct sy_ctx *ctx, const char *out_dir, uint64_t newest, uint32_t keep)
 {
-    if (keep == 0)
-        return;
-    for (;;) {
-        uint64_t oldest = UINT64_MAX;
-        uint32_t count = 0;
-        DIR *d = opendir(out_dir);
-        for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
-            unsigned long long step;
-            int used = 0;
-            if (sscanf(e->d_name, "step-%llu%n", &step, &used) == 1 && e->d_name[used] == '\0' && step <= newest) {
-                ++count;
-                oldest = step < oldest ? step : oldest;
-            }
-        }
-        if (d != NULL)
-            closedir(d);
-        if (count <= keep || oldest == newest)
+    while (keep != 0) {
+        struct steps found = find_steps(out_dir, newest);
+        if (found.count <= keep || found.oldest == newest)
             return;
-        if (remove_step(ctx, out_dir, oldest) != SY_OK)
+        if (remove_step(ctx, out_dir, found.oldest) != SY_OK)
             return; // reported; an old checkpoint too many does no harm
     }
 }

@@ -35,5 +35,7 @@ SY_MUST_CHECK enum sy_status sy_checkpoint_parse_state(struct sy_ctx *ctx, const
                                                        const char *name, struct sy_train_state *out);
 /// Loads parameters and optimizer state into a training session.
 SY_MUST_CHECK enum sy_status sy_checkpoint_load(struct sy_session *s, const char *dir);
+/// The newest OUT/step-N, whether or not OUT/latest points at it; false when there is none.
+bool sy_checkpoint_newest(const char *out_dir, uint64_t *out_step);
 /// Removes what an interrupted save left behind.
 void sy_checkpoint_clean(struct sy_ctx *ctx, const char *out_dir);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -66,6 +67,20 @@ enum sy_status sy_dir_create(struct sy_ctx *ctx, const char *path)
     }
     free(copy);
     return status;
+}
+
+enum sy_status sy_dir_lock(struct sy_ctx *ctx, const char *path, int *out_fd)
+{
+    *out_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*out_fd < 0)
+        return sy_fail(ctx, SY_IO, "cannot open directory %s: %s", path, strerror(errno));
+    // Some network file systems cannot lock a directory: then nothing is known, and nothing forbidden.
+    if (flock(*out_fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return SY_OK;
+    close(*out_fd);
+    *out_fd = -1;
+    return sy_fail(ctx, SY_INVALID, "%s is being written by another process; wait for it, or choose another directory",
+                   path);
 }
 
 enum sy_status sy_dir_remove(struct sy_ctx *ctx, const char *path)
@@ -284,8 +299,19 @@ struct sy_file {
     int fd;
 };
 
+// A rename would put a file in the place of /dev/null or a named pipe.
+static enum sy_status check_target(struct sy_ctx *ctx, const char *path)
+{
+    struct stat s;
+    if (stat(path, &s) != 0 || S_ISREG(s.st_mode))
+        return SY_OK;
+    return sy_fail(ctx, SY_IO, "cannot write %s: it is %s; name a file", path,
+                   S_ISDIR(s.st_mode) ? "a directory" : "a device or pipe");
+}
+
 enum sy_status sy_file_create(struct sy_ctx *ctx, const char *path, struct sy_file **out_file)
 {
+    SY_TRY(check_target(ctx, path));
     struct sy_file *file = calloc(1, sizeof *file);
     size_t room = strlen(path) + 32;
     if (file == NULL || (file->path = strdup(path)) == NULL || (file->temporary = malloc(room)) == NULL) {
@@ -298,7 +324,7 @@ enum sy_status sy_file_create(struct sy_ctx *ctx, const char *path, struct sy_fi
     file->ctx = ctx;
     file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (file->fd < 0) {
-        enum sy_status status = sy_fail(ctx, SY_IO, "cannot create %s: %s", file->temporary, strerror(errno));
+        enum sy_status status = sy_fail(ctx, SY_IO, "cannot create %s: %s", path, strerror(errno));
         free(file->path);
         free(file->temporary);
         free(file);

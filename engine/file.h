@@ -15,6 +15,9 @@ bool sy_dir_exists(const char *path);
 
 /// Creates a directory and its missing parents. Errors: IO.
 SY_MUST_CHECK enum sy_status sy_dir_create(struct sy_ctx *ctx, const char *path);
+/// Takes a directory for this process until `*out_fd` is closed (or the process ends). Errors: INVALID another one has
+/// it · IO.
+SY_MUST_CHECK enum sy_status sy_dir_lock(struct sy_ctx *ctx, const char *path, int *out_fd);
 /// Removes a directory tree (old checkpoints). Links are removed, never followed. A missing one is no error.
 SY_MUST_CHECK enum sy_status sy_dir_remove(struct sy_ctx *ctx, const char *path);
 /// Renames a file or directory that was completely written, and flushes the directory entries involved.
@@ -38,7 +41,7 @@ void sy_map_close(struct sy_map *map);
 /// XXH3-128 of a file as 32 hexadecimal digits (canonical order, as `xxhsum -H2` prints it), and its size.
 SY_MUST_CHECK enum sy_status sy_file_hash(struct sy_ctx *ctx, const char *path, char out_hex[33], uint64_t *out_bytes);
 
-/// One file being written. After any failure call sy_file_abort(); the target is untouched.
+/// One file being written; what is no regular file (a device, a pipe) is never replaced. After any failure call sy_file_abort(); the target is untouched.
 struct sy_file;
 SY_MUST_CHECK enum sy_status sy_file_create(struct sy_ctx *ctx, const char *path, struct sy_file **out_file);
 SY_MUST_CHECK enum sy_status sy_file_append(struct sy_file *file, const void *data, uint64_t bytes);
