@@ -40,14 +40,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
     switch (key) {
-    case OPT_DEVICE: o->device = arg; break;
+    case OPT_DEVICE: o->device = cli_text(state, "--device", arg); break;
     case OPT_SIZE: o->size = cli_count(state, "--size", arg, 1, 16384, false); break;
     case OPT_REPEAT: o->repeat = cli_count(state, "--repeat", arg, 1, 1000, false); break;
-    case OPT_MODEL: o->model = arg; break;
+    case OPT_MODEL: o->model = cli_text(state, "--model", arg); break;
     case OPT_BATCH: o->batch = cli_count(state, "--batch", arg, 1, 1u << 20, false); break;
     case OPT_SRC: o->src_len = cli_count(state, "--src-len", arg, 2, 1u << 20, false); break;
     case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 2, 1u << 20, false); break;
-    case OPT_PRECISION: o->precision = arg; break;
+    case OPT_PRECISION: o->precision = cli_text(state, "--precision", arg); break;
     case ARGP_KEY_ARG:
         if (o->what != NULL)
             argp_error(state, "one of matmul, grouped and step at a time");
@@ -324,6 +324,7 @@ static enum sy_status bench_step(struct sy_ctx *ctx, struct sy_device *device, c
 
 int main(int argc, char **argv)
 {
+    cli_start();
     struct options o = {.device = "auto",
                         .precision = "selective",
                         .size = 1024,

@@ -2,13 +2,35 @@
 #include "apps/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "engine/file.h"
+
+// Runs at exit, behind everything that prints: a result that did not reach its file is no success.
+static void close_output(void)
+{
+    bool earlier = ferror(stdout) != 0;
+    errno = 0;
+    if (fflush(stdout) == 0 && !earlier)
+        return;
+    fprintf(stderr, "%s: error: standard output could not be written: %s\n", program_invocation_short_name,
+            errno != 0 ? strerror(errno) : "an earlier write failed");
+    _exit(1);
+}
+
+void cli_start(void)
+{
+    for (int fd = 0; fd <= 2; ++fd) // the lowest free number is taken: a missing stream gets its own
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+    atexit(close_output);
+}
 
 void cli_list_add(struct cli_list *list, const char *item)
 {
@@ -40,6 +62,13 @@ uint64_t cli_count(struct argp_state *state, const char *option, const char *tex
         argp_error(state, "%s: '%s' is not a whole number from %llu to %llu", option, text, (unsigned long long)least,
                    (unsigned long long)most);
     return (uint64_t)value;
+}
+
+const char *cli_text(struct argp_state *state, const char *option, const char *text)
+{
+    if (*text == '\0')
+        argp_error(state, "%s: its value is empty", option);
+    return text;
 }
 
 double cli_real(struct argp_state *state, const char *option, const char *text, double least, double most)

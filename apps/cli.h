@@ -10,6 +10,10 @@
 
 #define SY_VERSION_TEXT "switchyard " SY_VERSION
 
+/// First call of every program: what is written to standard output is checked when the program ends (--help too), and a
+/// closed standard stream is replaced by one that refuses, so that no file of ours is opened in its place.
+void cli_start(void);
+
 /// A growing list of borrowed strings (files given on the command line).
 struct cli_list {
     const char **items;
@@ -21,6 +25,8 @@ void cli_list_add(struct cli_list *list, const char *item);
 /// message through `state` on nonsense.
 uint64_t cli_count(struct argp_state *state, const char *option, const char *text, uint64_t least, uint64_t most,
                    bool binary);
+/// A path or name: an empty one ("$VARIABLE" that is unset) would silently mean the root or the current directory.
+const char *cli_text(struct argp_state *state, const char *option, const char *text);
 double cli_real(struct argp_state *state, const char *option, const char *text, double least, double most);
 
 enum sy_status cli_precision(struct sy_ctx *ctx, const char *name, enum sy_precision *out);

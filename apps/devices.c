@@ -36,14 +36,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     switch (key) {
     case 'j': o->json = true; break;
     case 'o': o->ops = true; break;
-    case 'd': o->device = arg; break;
+    case 'd': o->device = cli_text(state, "--device", arg); break;
     case OPT_KERNELS: o->kernels = true; break;
     case OPT_OP:
         if (sy_op_find(arg) == SY_OP_COUNT)
             argp_error(state, "--op: no op is called '%s'; --ops lists them", arg);
         cli_list_add(&o->only, arg);
         break;
-    case OPT_ASSEMBLY: o->assembly = arg; break;
+    case OPT_ASSEMBLY: o->assembly = cli_text(state, "--assembly", arg); break;
     case ARGP_KEY_ARG: argp_error(state, "unexpected argument '%s'", arg); break;
     case ARGP_KEY_END:
         if ((o->assembly != NULL || o->only.count != 0) && !o->kernels)
@@ -164,6 +164,7 @@ static enum sy_status show(struct sy_ctx *ctx, const struct options *o, const st
 
 int main(int argc, char **argv)
 {
+    cli_start();
     struct options o = {0};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};

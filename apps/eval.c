@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "apps/cli.h"
 #include "apps/report.h"
@@ -68,25 +69,25 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
     switch (key) {
-    case OPT_MODEL: o->model = arg; break;
-    case OPT_DATA: cli_list_add(&o->data, arg); break;
-    case OPT_BATCH: o->batch = arg; break;
-    case OPT_DUMP: o->dump = arg; break;
+    case OPT_MODEL: o->model = cli_text(state, "--model", arg); break;
+    case OPT_DATA: cli_list_add(&o->data, cli_text(state, "--data", arg)); break;
+    case OPT_BATCH: o->batch = cli_text(state, "--batch", arg); break;
+    case OPT_DUMP: o->dump = cli_text(state, "--dump", arg); break;
     case OPT_GRADIENTS: o->gradients = true; break;
-    case OPT_MODE: o->mode = arg; break;
+    case OPT_MODE: o->mode = cli_text(state, "--mode", arg); break;
     case OPT_JSON: o->json = true; break;
-    case OPT_TOKENIZER: o->tokenizer = arg; break;
+    case OPT_TOKENIZER: o->tokenizer = cli_text(state, "--tokenizer", arg); break;
     case OPT_SRC: o->src_len = cli_count(state, "--src-len", arg, 2, 1u << 20, false); break;
     case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 2, 1u << 20, false); break;
     case OPT_SEQUENCES: o->sequences = cli_count(state, "--sequences", arg, 1, 1u << 20, false); break;
     case OPT_MOST: o->most = cli_count(state, "--batches", arg, 1, 1u << 30, false); break;
-    case OPT_SEED: o->seed = cli_count(state, "--seed", arg, 0, (uint64_t)1 << 53, false); break;
-    case OPT_PRECISION: o->precision = arg; break;
-    case OPT_DEVICE: o->device = arg; break;
+    case OPT_SEED: o->seed = cli_count(state, "--seed", arg, 0, ((uint64_t)1 << 53) - 1, false); break;
+    case OPT_PRECISION: o->precision = cli_text(state, "--precision", arg); break;
+    case OPT_DEVICE: o->device = cli_text(state, "--device", arg); break;
     case ARGP_KEY_ARG:
         if (o->data.count == 0)
             argp_error(state, "what is '%s'? Files follow --data", arg);
-        cli_list_add(&o->data, arg);
+        cli_list_add(&o->data, cli_text(state, "FILE", arg));
         break;
     case ARGP_KEY_END:
         if (o->model == NULL || (o->data.count == 0) == (o->batch == NULL))
@@ -146,6 +147,16 @@ static enum sy_status print_result(struct run *r, const struct sy_metrics *m)
     return SY_OK;
 }
 
+/// A number that is none must not look like a result to a script.
+static enum sy_status check_finite(struct run *r, const struct sy_metrics *m)
+{
+    if (isfinite(m->total))
+        return SY_OK;
+    return sy_fail(r->ctx, SY_INVALID,
+                   "the loss of %s is %g: its weights overflow %s; try --precision f32, or an earlier checkpoint",
+                   r->o.model, m->total, r->o.precision);
+}
+
 static enum sy_status open_text(struct run *r, struct sy_session_params *p)
 {
     const struct options *o = &r->o;
@@ -165,8 +176,17 @@ static enum sy_status open_text(struct run *r, struct sy_session_params *p)
     return sy_dataset_open(r->ctx, &d, &r->data);
 }
 
+/// Whether two paths are the same file, by whatever names.
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 static enum sy_status open_batch(struct run *r, struct sy_session_params *p)
 {
+    if (r->o.dump != NULL && same_file(r->o.dump, r->o.batch))
+        return sy_fail(r->ctx, SY_INVALID, "--dump %s would overwrite the --batch; name another file", r->o.dump);
     SY_TRY(sy_batch_load(r->ctx, r->o.batch, r->model.config.vocab_size, &r->batch));
     p->batch = r->batch.batch;
     p->src_len = r->batch.src_len;
@@ -190,18 +210,21 @@ static enum sy_status run(struct run *r)
     SY_TRY(sy_weights_load(&r->session->runtime, r->model.tensors));
     if (o->batch == NULL) {
         SY_TRY(report_evaluate(r->ctx, r->session, r->data, p.batch, o->most, &m));
-        return print_result(r, &m);
+        SY_TRY(print_result(r, &m));
+        return check_finite(r, &m);
     }
     if (p.jitter_input)
         SY_TRY(sy_dump_load_jitter(r->session, o->batch));
     SY_TRY(sy_session_evaluate(r->session, &r->batch, 1, &m));
     if (o->dump != NULL)
         SY_TRY(sy_dump_save(r->session, &r->batch, &m, o->gradients, o->dump));
-    return print_result(r, &m);
+    SY_TRY(print_result(r, &m));
+    return check_finite(r, &m);
 }
 
 int main(int argc, char **argv)
 {
+    cli_start();
     struct run r = {.o = {.mode = "eval",
                           .precision = "selective",
                           .device = "auto",

@@ -51,20 +51,22 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
     switch (key) {
-    case OPT_MODEL: o->model = arg; break;
-    case OPT_TEXT: o->text = arg; break;
-    case OPT_TOKENIZER: o->tokenizer = arg; break;
+    case OPT_MODEL: o->model = cli_text(state, "--model", arg); break;
+    case OPT_TEXT: o->text = cli_text(state, "--text", arg); break;
+    case OPT_TOKENIZER: o->tokenizer = cli_text(state, "--tokenizer", arg); break;
     case OPT_MAX: o->max_tokens = cli_count(state, "--max-tokens", arg, 1, 1u << 16, false); break;
     case OPT_TEMPERATURE: o->temperature = cli_real(state, "--temperature", arg, 0.0, 100.0); break;
     case OPT_TOP_K: o->top_k = cli_count(state, "--top-k", arg, 1, 1u << 24, false); break;
-    case OPT_SEED: o->seed = cli_count(state, "--seed", arg, 0, (uint64_t)1 << 53, false); break;
+    case OPT_SEED: o->seed = cli_count(state, "--seed", arg, 0, ((uint64_t)1 << 53) - 1, false); break;
     case OPT_RAW: o->raw = true; break;
-    case OPT_PRECISION: o->precision = arg; break;
-    case OPT_DEVICE: o->device = arg; break;
+    case OPT_PRECISION: o->precision = cli_text(state, "--precision", arg); break;
+    case OPT_DEVICE: o->device = cli_text(state, "--device", arg); break;
     case ARGP_KEY_ARG: argp_error(state, "what is '%s'? Quote the text after --text", arg); break;
     case ARGP_KEY_END:
         if (o->model == NULL || o->text == NULL)
             argp_error(state, "--model and --text are needed");
+        if (o->top_k != 0 && o->temperature == 0.0)
+            argp_error(state, "--top-k chooses among samples: it needs a --temperature above 0");
         break;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -113,6 +115,19 @@ static void print_filled(const char *prompt, const char *output)
     putchar('\n');
 }
 
+/// A mark that the vocabulary lacks is read as plain text, and its gap stays empty.
+static void warn_unknown_marks(struct run *r)
+{
+    const uint32_t known = sy_tokenizer_sentinels(r->model.tokenizer);
+    for (const char *at = strstr(r->o.text, "<extra_id_"); at != NULL; at = strstr(at + 1, "<extra_id_")) {
+        char *end;
+        const unsigned long n = strtoul(at + strlen("<extra_id_"), &end, 10);
+        if (n >= known && *end == '>')
+            sy_log(r->ctx, SY_LOG_WARN, "<extra_id_%lu> is read as plain text: the vocabulary has %u of them, from 0",
+                   n, known);
+    }
+}
+
 static enum sy_status run(struct run *r)
 {
     const struct options *o = &r->o;
@@ -121,6 +136,7 @@ static enum sy_status run(struct run *r)
     SY_TRY(cli_precision(r->ctx, o->precision, &p.precision));
     SY_TRY(cli_model_open(r->ctx, o->model, true, &r->model));
     SY_TRY(cli_model_tokenizer(r->ctx, o->model, o->tokenizer, &r->model));
+    warn_unknown_marks(r);
     SY_TRY(sy_tokenizer_encode(r->ctx, r->model.tokenizer, o->text, strlen(o->text),
                                SY_ENCODE_SENTINELS | SY_ENCODE_EOS, &r->prompt, &count));
     if (count > 1u << 16)
@@ -150,6 +166,7 @@ static enum sy_status run(struct run *r)
 
 int main(int argc, char **argv)
 {
+    cli_start();
     struct run r = {.o = {.precision = "selective", .device = "auto", .max_tokens = 64}};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};

@@ -59,13 +59,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
     switch (key) {
-    case OPT_MODEL: o->model = arg; break;
+    case OPT_MODEL: o->model = cli_text(state, "--model", arg); break;
     case OPT_BATCH: o->batch = cli_count(state, "--batch", arg, 1, 1u << 20, false); break;
     case OPT_SRC: o->src_len = cli_count(state, "--src-len", arg, 1, 1u << 20, false); break;
     case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 1, 1u << 20, false); break;
     case OPT_MEMORY: o->memory = cli_count(state, "--device-memory", arg, 1, (uint64_t)1 << 60, true); break;
     case OPT_RANKS: o->ranks = cli_count(state, "--ranks", arg, 1, 1u << 20, false); break;
-    case OPT_PRECISION: o->precision = arg; break;
+    case OPT_PRECISION: o->precision = cli_text(state, "--precision", arg); break;
     case OPT_OPTIMIZER:
         if (strcmp(arg, "adafactor") != 0 && strcmp(arg, "adamw") != 0)
             argp_error(state, "--optimizer: '%s' is neither adafactor nor adamw", arg);
@@ -76,7 +76,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "--class: '%s' is neither gpu nor cpu", arg);
         o->device_class = arg;
         break;
-    case OPT_DEVICE: o->device = arg; break;
+    case OPT_DEVICE: o->device = cli_text(state, "--device", arg); break;
     case OPT_RECOMPUTE: o->recompute = true; break;
     case OPT_JSON: o->json = true; break;
     case ARGP_KEY_ARG: argp_error(state, "unexpected argument '%s'", arg); break;
@@ -269,6 +269,7 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct s
 
 int main(int argc, char **argv)
 {
+    cli_start();
     struct options o = {
         .precision = "selective", .optimizer = "adafactor", .batch = 8, .src_len = 512, .tgt_len = 114, .ranks = 1};
     argp_program_version = SY_VERSION_TEXT;

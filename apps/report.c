@@ -2,14 +2,21 @@
 #include "apps/report.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "apps/cli.h"
+#include "engine/data/spans.h"
+
+// ---- metrics.jsonl
+// ---------------------------------------------------------------------------------------------------
 
 /// Where the lines of steps after `step` begin, or a line that a crash cut short; the file's size when there are none.
 static long long kept_bytes(FILE *file, uint64_t step)
@@ -28,46 +35,39 @@ static long long kept_bytes(FILE *file, uint64_t step)
     return kept;
 }
 
-/// A run that goes on from a checkpoint repeats the steps behind it: their lines of the run that was lost go.
-static enum sy_status forget_after(struct sy_ctx *ctx, const char *path, uint64_t step)
+/// A run that goes on from a checkpoint repeats the steps behind it: their lines of the run that was lost go, and half
+/// a line that a crash or a full disk left.
+static enum sy_status forget_after(struct report *r, uint64_t step)
 {
-    FILE *file = fopen(path, "r");
-    if (file == NULL)
-        return SY_OK; // a new run
+    const int copy = dup(r->file);
+    FILE *file = copy >= 0 ? fdopen(copy, "r") : NULL;
+    if (file == NULL) {
+        if (copy >= 0)
+            close(copy);
+        return sy_fail(r->ctx, SY_IO, "cannot read %s: %s", r->path, strerror(errno));
+    }
     const long long kept = kept_bytes(file, step);
-    const bool more = fseeko(file, 0, SEEK_END) == 0 && ftello(file) > kept;
     fclose(file);
-    if (!more)
+    if (lseek(r->file, 0, SEEK_END) <= kept)
         return SY_OK;
-    if (truncate(path, kept) != 0)
-        return sy_fail(ctx, SY_IO, "%s: %s", path, strerror(errno));
-    sy_log(ctx, SY_LOG_INFO, "%s: lines after step %llu are dropped; those steps are trained again", path,
+    if (ftruncate(r->file, kept) != 0)
+        return sy_fail(r->ctx, SY_IO, "cannot shorten %s: %s", r->path, strerror(errno));
+    sy_log(r->ctx, SY_LOG_INFO, "%s: lines after step %llu are dropped; those steps are trained again", r->path,
            (unsigned long long)step);
     return SY_OK;
 }
 
-enum sy_status report_open(struct report *r, struct sy_ctx *ctx, const char *dir, const struct sy_session *s,
-                           uint64_t step, uint64_t steps, uint64_t log_every)
+static enum sy_status open_metrics(struct report *r, const char *dir, uint64_t step)
 {
-    memset(r, 0, sizeof *r);
-    char path[4096], count[16];
-    snprintf(path, sizeof path, "%s/metrics.jsonl", dir);
-    r->ctx = ctx;
-    SY_TRY(forget_after(ctx, path, step));
-    r->file = fopen(path, "a");
-    if (r->file == NULL)
-        return sy_fail(ctx, SY_IO, "%s: %s", path, strerror(errno));
-    r->terminal = isatty(STDOUT_FILENO);
-    r->first_step = step;
-    r->steps = steps;
-    r->log_every = log_every;
-    r->started = r->timed_from = cli_seconds();
-    cli_human((double)sy_model_parameter_count(&s->graph), count);
-    const struct sy_caps *caps = sy_device_caps(s->device);
-    printf("%s parameters on %s (%s), %.0f MiB of device memory, steps %llu to %llu\n", count, caps->id, caps->name,
-           (double)s->runtime.plan.total_bytes / 1048576.0, (unsigned long long)step + 1, (unsigned long long)steps);
-    fflush(stdout);
-    return SY_OK;
+    struct stat s;
+    snprintf(r->path, sizeof r->path, "%s/metrics.jsonl", dir);
+    // O_NONBLOCK: a named pipe that nobody reads must not hang.
+    r->file = open(r->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666);
+    if (r->file < 0)
+        return sy_fail(r->ctx, SY_IO, "cannot open %s: %s", r->path, strerror(errno));
+    if (fstat(r->file, &s) != 0 || !S_ISREG(s.st_mode))
+        return sy_fail(r->ctx, SY_IO, "cannot write %s: it is not a regular file", r->path);
+    return forget_after(r, step);
 }
 
 // JSON has no infinity: a perplexity beyond all numbers becomes null.
@@ -89,14 +89,120 @@ void *report_json(const char *kind, const struct sy_metrics *m)
                      (json_int_t)m->labels, "tokens", (json_int_t)m->tokens, "layers", layers);
 }
 
+/// A whole line or none: what a full disk took of it is taken back.
 static enum sy_status write_line(struct report *r, json_t *line)
 {
-    if (line == NULL)
-        return sy_fail(r->ctx, SY_NOMEM, "out of host memory: metrics");
-    bool bad = json_dumpf(line, r->file, JSON_COMPACT | JSON_REAL_PRECISION(9)) != 0 || fputc('\n', r->file) == EOF ||
-               fflush(r->file) != 0;
+    char *text = line != NULL ? json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(line);
-    return bad ? sy_fail(r->ctx, SY_IO, "metrics.jsonl: %s", strerror(errno)) : SY_OK;
+    if (text == NULL)
+        return sy_fail(r->ctx, SY_NOMEM, "out of host memory: metrics");
+    const size_t bytes = strlen(text);
+    const off_t before = lseek(r->file, 0, SEEK_END);
+    text[bytes] = '\n'; // in the place of the NUL
+    size_t done = 0;
+    for (ssize_t n; done <= bytes; done += (size_t)n) {
+        n = write(r->file, text + done, bytes + 1 - done);
+        if (n < 0 && errno != EINTR)
+            break;
+        n = n < 0 ? 0 : n;
+    }
+    free(text);
+    if (done > bytes)
+        return SY_OK;
+    const int cause = errno;
+    if (before >= 0)
+        (void)!ftruncate(r->file, before);
+    return sy_fail(r->ctx, SY_IO, "cannot write %s: %s; the checkpoints are unharmed: make room, then --resume",
+                   r->path, strerror(cause));
+}
+
+// ---- progress
+// --------------------------------------------------------------------------------------------------------
+
+/// Prints one line of progress; on a terminal an unfinished one is overwritten by the next, so it must not wrap.
+static void say(struct report *r, bool last, const char *line)
+{
+    struct winsize w = {0};
+    if (!r->terminal)
+        printf("%s\n", line);
+    else if (last || ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) != 0 || w.ws_col < 2)
+        printf("\r\033[K%s%s", line, last ? "\n" : "");
+    else
+        printf("\r\033[K%.*s", (int)w.ws_col - 1, line);
+    r->unfinished = r->terminal && !last;
+    if (fflush(stdout) != 0 && !r->deaf) {
+        r->deaf = true;
+        sy_log(r->ctx, SY_LOG_WARN, "standard output could not be written: %s; training goes on, %s has the progress",
+               strerror(errno), r->path);
+    }
+}
+
+static void warn_lengths(struct sy_ctx *ctx, const struct sy_dataset *data, const struct sy_tokenizer *tokenizer,
+                         uint32_t src_len, uint32_t tgt_len)
+{
+    uint32_t inputs, targets, most_inputs, most_targets;
+    const uint32_t sentinels = sy_tokenizer_sentinels(tokenizer);
+    sy_spans_lengths(sy_dataset_segment(data), &inputs, &targets);
+    sy_spans_lengths(sy_spans_raw_length(src_len, INT32_MAX, sentinels), &most_inputs, &most_targets);
+    if (most_inputs + most_inputs / 8 < src_len)
+        sy_log(ctx, SY_LOG_WARN,
+               "the vocabulary's %u sentinels mark at most %u source tokens: the rest of --src-len %u is padding",
+               sentinels, most_inputs, src_len);
+    if (inputs + inputs / 8 < most_inputs)
+        sy_log(ctx, SY_LOG_WARN,
+               "--tgt-len %u leaves room for %u of %u source tokens, the rest is padding; --tgt-len %u fills them",
+               tgt_len, inputs, src_len, most_targets);
+    if (targets + targets / 4 < tgt_len)
+        sy_log(ctx, SY_LOG_WARN, "no target is longer than %u tokens here: --tgt-len %u computes the same in less time",
+               targets, targets);
+}
+
+void report_text(struct sy_ctx *ctx, const struct sy_dataset *data, const struct sy_tokenizer *tokenizer,
+                 uint32_t src_len, uint32_t tgt_len, uint32_t sequences)
+{
+    char tokens[16];
+    const uint64_t examples = sy_dataset_count(data);
+    cli_human((double)sy_dataset_tokens(data), tokens);
+    printf("%s tokens of text: %llu examples of at most %u, a pass over them takes %llu steps\n", tokens,
+           (unsigned long long)examples, sy_dataset_segment(data),
+           (unsigned long long)((examples + sequences - 1) / sequences));
+    fflush(stdout);
+    if (examples < sequences)
+        sy_log(ctx, SY_LOG_WARN, "%llu examples are fewer than the %u sequences of a step: they repeat within it",
+               (unsigned long long)examples, sequences);
+    warn_lengths(ctx, data, tokenizer, src_len, tgt_len);
+}
+
+void report_ready(const struct sy_device *device)
+{
+    const struct sy_caps *caps = sy_device_caps(device);
+    if (caps->backend == SY_BACKEND_REF)
+        return;
+    printf("making %s ready (%s); the first run on a device compiles its kernels\n", caps->id, caps->name);
+    fflush(stdout);
+}
+
+enum sy_status report_open(struct report *r, struct sy_ctx *ctx, const char *dir, const struct sy_session *s,
+                           uint64_t step, uint64_t steps, uint64_t log_every)
+{
+    memset(r, 0, sizeof *r);
+    char count[16], line[512];
+    r->ctx = ctx;
+    SY_TRY(open_metrics(r, dir, step));
+    r->terminal = isatty(STDOUT_FILENO);
+    r->first_step = step;
+    r->steps = steps;
+    r->log_every = log_every;
+    r->started = r->timed_from = cli_seconds();
+    if (step >= steps)
+        return SY_OK;
+    cli_human((double)sy_model_parameter_count(&s->graph), count);
+    const struct sy_caps *caps = sy_device_caps(s->device);
+    snprintf(line, sizeof line, "%s parameters on %s (%.100s), %.0f MiB of device memory, steps %llu to %llu", count,
+             caps->id, caps->name, (double)s->runtime.plan.total_bytes / 1048576.0, (unsigned long long)step + 1,
+             (unsigned long long)steps);
+    say(r, true, line);
+    return SY_OK;
 }
 
 static void routing_summary(const struct sy_metrics *m, char *out, size_t room)
@@ -111,58 +217,70 @@ static void routing_summary(const struct sy_metrics *m, char *out, size_t room)
         snprintf(out, room, ", dropped %.1f %%, fullest expert %.1fx", 100.0 * dropped, load);
 }
 
+/// How fast and how long still: what a person looks for, so it comes before the details.
+static void speed_and_end(const struct report *r, uint64_t step, double speed, double now, char *out, size_t room)
+{
+    char rate[16], eta[32];
+    const double done = (double)(step - r->first_step), left = (double)(r->steps - step);
+    if (done < 2.0) { // compiling and warming up are not speed
+        snprintf(out, room, "first step %.2f s", now - r->started);
+        return;
+    }
+    cli_human(speed, rate);
+    cli_duration((now - r->timed_from) / (done - 1.0) * left, eta);
+    snprintf(out, room, "%s tokens/s%s%s", rate, left > 0.0 ? ", left " : "", left > 0.0 ? eta : "");
+}
+
 enum sy_status report_step(struct report *r, uint64_t step, double lr, const struct sy_metrics *m)
 {
     double now = cli_seconds();
-    if (step == r->first_step + 1) { // compiling and warming up are not speed
+    if (step == r->first_step + 1)
         r->timed_from = now;
-    } else {
+    else
         r->timed_tokens += m->tokens;
-    }
     double speed = now > r->timed_from ? (double)r->timed_tokens / (now - r->timed_from) : 0.0;
-    json_t *line = report_json("train", m);
-    if (line != NULL) {
-        json_object_set_new(line, "step", json_integer((json_int_t)step));
-        json_object_set_new(line, "lr", json_real(lr));
-        json_object_set_new(line, "grad_norm", json_real(m->grad_norm));
-        json_object_set_new(line, "tokens_per_second", json_real(speed));
-        json_object_set_new(line, "seconds", json_real(now - r->started));
+    json_t *json = report_json("train", m);
+    if (json != NULL) {
+        json_object_set_new(json, "step", json_integer((json_int_t)step));
+        json_object_set_new(json, "lr", json_real(lr));
+        json_object_set_new(json, "grad_norm", json_real(m->grad_norm));
+        json_object_set_new(json, "tokens_per_second", json_real(speed));
+        json_object_set_new(json, "seconds", json_real(now - r->started));
     }
-    SY_TRY(write_line(r, line));
+    SY_TRY(write_line(r, json));
     bool last = step == r->steps, print = last || (r->terminal ? now - r->last_print > 0.25 : step % r->log_every == 0);
     if (!print && step != r->first_step + 1)
         return SY_OK;
     r->last_print = now;
-    char rate[16], eta[32], routing[96];
-    double done = (double)(step - r->first_step), left = (double)(r->steps - step);
-    cli_human(speed, rate);
-    cli_duration(done > 1.0 ? (now - r->timed_from) / (done - 1.0) * left : 0.0, eta);
+    char pace[80], routing[96], line[320];
+    speed_and_end(r, step, speed, now, pace, sizeof pace);
     routing_summary(m, routing, sizeof routing);
-    printf("%sstep %llu/%llu  loss %.4f (nlp %.4f, aux %.4f)  %s tokens/s%s%s%s%s", r->terminal ? "\r\033[K" : "",
-           (unsigned long long)step, (unsigned long long)r->steps, m->total, m->nlp, m->aux, rate, routing,
-           done > 1.0 && !last ? ", left " : "", done > 1.0 && !last ? eta : "", r->terminal && !last ? "" : "\n");
-    fflush(stdout);
+    snprintf(line, sizeof line, "step %llu/%llu  loss %.4f  %s  (nlp %.4f, aux %.4f%s)", (unsigned long long)step,
+             (unsigned long long)r->steps, m->total, pace, m->nlp, m->aux, routing);
+    say(r, last, line);
     return SY_OK;
 }
 
 enum sy_status report_validation(struct report *r, uint64_t step, const struct sy_metrics *m)
 {
-    json_t *line = report_json("valid", m);
-    if (line != NULL)
-        json_object_set_new(line, "step", json_integer((json_int_t)step));
-    SY_TRY(write_line(r, line));
-    printf("%sstep %llu  held-out nlp %.4f, perplexity %.2f, accuracy %.1f %% (%llu target tokens)\n",
-           r->terminal ? "\r\033[K" : "", (unsigned long long)step, m->nlp, m->perplexity, 100.0 * m->accuracy,
-           (unsigned long long)m->labels);
-    fflush(stdout);
+    char line[256];
+    json_t *json = report_json("valid", m);
+    if (json != NULL)
+        json_object_set_new(json, "step", json_integer((json_int_t)step));
+    SY_TRY(write_line(r, json));
+    snprintf(line, sizeof line, "step %llu  held-out nlp %.4f, perplexity %.2f, accuracy %.1f %% (%llu target tokens)",
+             (unsigned long long)step, m->nlp, m->perplexity, 100.0 * m->accuracy, (unsigned long long)m->labels);
+    say(r, true, line);
     return SY_OK;
 }
 
 void report_close(struct report *r)
 {
-    if (r->file != NULL)
-        fclose(r->file);
-    r->file = NULL;
+    if (r->unfinished && !r->deaf)
+        printf("\n");
+    if (r->file >= 0)
+        close(r->file);
+    r->file = -1;
 }
 
 /// Rows of the last batch that the dataset wrapped around to are blanked.
@@ -221,24 +339,49 @@ static void divide(struct sy_metrics *s)
     s->perplexity = exp(s->loss_ce);
 }
 
+/// On standard error, for standard output may be JSON: often on a terminal, else once a minute.
+static void evaluation_progress(struct sy_ctx *ctx, double started, double *said, uint64_t done, uint64_t batches)
+{
+    const bool terminal = isatty(STDERR_FILENO);
+    const double now = cli_seconds();
+    char eta[32];
+    if (now - *said < (terminal ? 0.25 : 60.0))
+        return;
+    *said = now;
+    cli_duration((now - started) / (double)done * (double)(batches - done), eta);
+    if (terminal)
+        fprintf(stderr, "\r\033[Kbatch %llu of %llu, left %s", (unsigned long long)done, (unsigned long long)batches,
+                eta);
+    else
+        sy_log(ctx, SY_LOG_INFO, "batch %llu of %llu, left %s", (unsigned long long)done, (unsigned long long)batches,
+               eta);
+}
+
 enum sy_status report_evaluate(struct sy_ctx *ctx, struct sy_session *s, const struct sy_dataset *data, uint32_t batch,
                                uint64_t most, struct sy_metrics *out)
 {
     memset(out, 0, sizeof *out);
     struct sy_batch b = {0};
-    uint64_t examples = sy_dataset_count(data);
+    uint64_t examples = sy_dataset_count(data), batches = (examples + batch - 1) / batch;
+    batches = most != 0 && most < batches ? most : batches;
+    const double started = cli_seconds();
+    double said = started;
     enum sy_status status = SY_OK;
-    for (uint64_t first = 0, done = 0; first < examples && (most == 0 || done < most) && status == SY_OK;
-         first += batch, ++done) {
+    for (uint64_t i = 0; i < batches && status == SY_OK; ++i) {
         struct sy_metrics m;
-        status = sy_dataset_batch(ctx, data, first, batch, &b);
-        if (status == SY_OK && examples - first < batch)
-            blank_from(&b, (uint32_t)(examples - first), (int32_t)s->config.pad_id);
+        const uint64_t left = examples - i * batch;
+        status = sy_dataset_batch(ctx, data, i * batch, batch, &b);
+        if (status == SY_OK && left < batch)
+            blank_from(&b, (uint32_t)left, (int32_t)s->config.pad_id);
         if (status == SY_OK)
             status = sy_session_evaluate(s, &b, 1, &m);
-        if (status == SY_OK)
-            add_weighted(out, &m);
+        if (status != SY_OK)
+            break;
+        add_weighted(out, &m);
+        evaluation_progress(ctx, started, &said, i + 1, batches);
     }
+    if (said != started && isatty(STDERR_FILENO))
+        fputs("\r\033[K", stderr);
     sy_batch_finish(&b);
     divide(out);
     return status;

@@ -6,15 +6,21 @@
 
 struct report {
     struct sy_ctx *ctx;
-    void *file; ///< FILE of metrics.jsonl
-    bool terminal;
+    char path[4096];                 ///< Of metrics.jsonl
+    int file;                        ///< Its descriptor; -1 before and after.
+    bool terminal, unfinished, deaf; ///< Standard output is one; its last line is open; it cannot be written.
     uint64_t first_step, steps, log_every;
     double started, last_print;
     uint64_t timed_tokens; ///< Tokens since the first (compiling) step.
     double timed_from;
-    char last_line[256];
 };
 
+/// Says how much text there is, and warns when the lengths waste what is computed: span corruption makes targets of a
+/// seventh of the source or so.
+void report_text(struct sy_ctx *ctx, const struct sy_dataset *data, const struct sy_tokenizer *tokenizer,
+                 uint32_t src_len, uint32_t tgt_len, uint32_t sequences);
+/// Says which device is being made ready: the first run on it compiles its kernels, which can take a minute.
+void report_ready(const struct sy_device *device);
 /// Opens DIR/metrics.jsonl for appending behind step `step` (later lines, of steps that are about to be repeated, are
 /// dropped) and prints the head line (device, parameters, memory).
 enum sy_status report_open(struct report *r, struct sy_ctx *ctx, const char *dir, const struct sy_session *s,
@@ -24,9 +30,11 @@ enum sy_status report_validation(struct report *r, uint64_t step, const struct s
 void report_close(struct report *r);
 
 /// Evaluates up to `most` batches of a held-out dataset (0: all of it). Losses are weighted by target tokens, routing
-/// by the layer's own tokens; load entropy and fullest expert are means over the batches.
+/// by the layer's own tokens; load entropy and fullest expert are means over the batches. Says how far it is on
+/// standard error: often on a terminal, else once a minute.
 enum sy_status report_evaluate(struct sy_ctx *ctx, struct sy_session *s, const struct sy_dataset *data, uint32_t batch,
                                uint64_t most, struct sy_metrics *out);
 
-/// The metrics as a JSON object (a json_t; the caller releases it): kind "train", "valid" or "eval".
+/// The metrics as a JSON object (a json_t; the caller releases it): kind "train", "valid" or "eval". JSON has no
+/// infinity and no NaN: they become null.
 void *report_json(const char *kind, const struct sy_metrics *m);

@@ -9,6 +9,7 @@
 
 #include "apps/cli.h"
 #include "apps/report.h"
+#include "apps/resume.h"
 #include "engine/checkpoint.h"
 #include "engine/dump.h"
 #include "engine/file.h"
@@ -65,8 +66,8 @@ static const struct argp_option options[] = {
     {"model", OPT_MODEL, "PATH", 0, "Hugging Face directory, or a config.json to start from drawn weights", 1},
     {"data", OPT_DATA, "FILE", 0, "training text; several files may follow", 1},
     {"valid", OPT_VALID, "FILE", 0, "held-out text; several files may follow", 1},
-    {"batch", OPT_BATCH, "FILE", 0, "repeat this one batch (input_ids, attention_mask, labels, jitter.*) instead of text",
-     1},
+    {"batch", OPT_BATCH, "FILE", 0,
+     "repeat this one batch (input_ids, attention_mask, labels, jitter.*) instead of text", 1},
     {"tokenizer", OPT_TOKENIZER, "FILE", 0, "SentencePiece model, or 'bytes' (default: the model's own, else bytes)",
      1},
     {"out", OPT_OUT, "DIR", 0, "where checkpoints and metrics.jsonl go", 1},
@@ -101,7 +102,7 @@ struct options {
     uint64_t steps, batch_tokens, micro, src_len, tgt_len, seed, save_every, keep, valid_every, valid_batches,
         log_every, warmup;
     double lr, clip, decay, mix;
-    bool resume, recompute, have_lr, have_warmup;
+    bool resume, recompute, have_lr, have_warmup, have_valid_every;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -109,12 +110,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct options *o = state->input;
     const uint64_t big = UINT32_MAX / 2;
     switch (key) {
-    case OPT_MODEL: o->model = arg; break;
-    case OPT_DATA: cli_list_add(o->current = &o->data, arg); break;
-    case OPT_VALID: cli_list_add(o->current = &o->valid, arg); break;
-    case OPT_BATCH: o->batch_file = arg; break;
-    case OPT_TOKENIZER: o->tokenizer = arg; break;
-    case OPT_OUT: o->out = arg; break;
+    case OPT_MODEL: o->model = cli_text(state, "--model", arg); break;
+    case OPT_DATA: cli_list_add(o->current = &o->data, cli_text(state, "--data", arg)); break;
+    case OPT_VALID: cli_list_add(o->current = &o->valid, cli_text(state, "--valid", arg)); break;
+    case OPT_BATCH: o->batch_file = cli_text(state, "--batch", arg); break;
+    case OPT_TOKENIZER: o->tokenizer = cli_text(state, "--tokenizer", arg); break;
+    case OPT_OUT: o->out = cli_text(state, "--out", arg); break;
     case OPT_RESUME: o->resume = true; break;
     case OPT_STEPS: o->steps = cli_count(state, "--steps", arg, 1, big, false); break;
     case OPT_TOKENS: o->batch_tokens = cli_count(state, "--batch-tokens", arg, 1, big, false); break;
@@ -122,31 +123,37 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_SRC: o->src_len = cli_count(state, "--src-len", arg, 2, 1u << 20, false); break;
     case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 2, 1u << 20, false); break;
     case OPT_MIX: o->mix = cli_real(state, "--mix-exponent", arg, 0.0, 1.0); break;
-    case OPT_OPTIMIZER: o->optimizer = arg; break;
+    case OPT_OPTIMIZER: o->optimizer = cli_text(state, "--optimizer", arg); break;
     case OPT_LR:
         o->lr = cli_real(state, "--lr", arg, 0.0, 1e3);
         o->have_lr = true;
         break;
-    case OPT_SCHEDULE: o->schedule = arg; break;
+    case OPT_SCHEDULE: o->schedule = cli_text(state, "--schedule", arg); break;
     case OPT_WARMUP:
         o->warmup = cli_count(state, "--warmup", arg, 0, big, false);
         o->have_warmup = true;
         break;
     case OPT_CLIP: o->clip = cli_real(state, "--clip-norm", arg, 0.0, 1e9); break;
     case OPT_DECAY: o->decay = cli_real(state, "--weight-decay", arg, 0.0, 10.0); break;
-    case OPT_PRECISION: o->precision = arg; break;
-    case OPT_DEVICE: o->device = arg; break;
+    case OPT_PRECISION: o->precision = cli_text(state, "--precision", arg); break;
+    case OPT_DEVICE: o->device = cli_text(state, "--device", arg); break;
     case OPT_RECOMPUTE: o->recompute = true; break;
-    case OPT_SEED: o->seed = cli_count(state, "--seed", arg, 0, (uint64_t)1 << 53, false); break;
+    case OPT_SEED: o->seed = cli_count(state, "--seed", arg, 0, ((uint64_t)1 << 53) - 1, false); break;
     case OPT_SAVE: o->save_every = cli_count(state, "--save-every", arg, 1, big, false); break;
     case OPT_KEEP: o->keep = cli_count(state, "--keep", arg, 0, big, false); break;
-    case OPT_VALID_EVERY: o->valid_every = cli_count(state, "--valid-every", arg, 1, big, false); break;
-    case OPT_VALID_BATCHES: o->valid_batches = cli_count(state, "--valid-batches", arg, 1, big, false); break;
+    case OPT_VALID_EVERY:
+        o->valid_every = cli_count(state, "--valid-every", arg, 1, big, false);
+        o->have_valid_every = true;
+        break;
+    case OPT_VALID_BATCHES:
+        o->valid_batches = cli_count(state, "--valid-batches", arg, 1, big, false);
+        o->have_valid_every = true;
+        break;
     case OPT_LOG: o->log_every = cli_count(state, "--log-every", arg, 1, big, false); break;
     case ARGP_KEY_ARG:
         if (o->current == NULL)
             argp_error(state, "what is '%s'? Files follow --data or --valid", arg);
-        cli_list_add(o->current, arg);
+        cli_list_add(o->current, cli_text(state, "FILE", arg));
         break;
     case ARGP_KEY_END:
         if (o->model == NULL || o->out == NULL || o->steps == 0)
@@ -156,10 +163,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (o->valid.count != 0 && o->batch_file != NULL)
             argp_error(state,
                        "--valid needs --data: a repeated --batch has no lengths or vocabulary to read text with");
-        if (o->valid.count == 0 && o->valid_every != 0)
-            argp_error(state, "--valid-every needs --valid");
+        if (o->have_valid_every && o->valid.count == 0)
+            argp_error(state, "--valid-every and --valid-batches need --valid FILE…");
         if (o->decay != 0.0 && strcmp(o->optimizer, "adamw") != 0)
-            argp_error(state, "--weight-decay needs --optimizer adamw");
+            argp_error(state, "--weight-decay is for --optimizer adamw");
         break;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -170,8 +177,27 @@ static volatile sig_atomic_t leave_asked; // a signal handler has nowhere else t
 
 static void on_signal(int number)
 {
-    (void)number;
-    leave_asked = 1;
+    static const char again[] = "\nsaving after this step; Ctrl-C once more leaves without\n";
+    if (number == SIGINT && write(STDERR_FILENO, again, sizeof again - 1) < 0)
+        leave_asked = number; // nobody to tell
+    leave_asked = number;
+}
+
+/// Before the first step there is nothing to save: only SIGUSR1, which would end the program as a crash does, waits.
+static void catch_early_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGUSR1, &action, NULL);
+    signal(SIGPIPE, SIG_IGN); // who read the progress has gone; the run has not
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, old; // no write may fail of it
+    sigaction(SIGTERM, &action, NULL);
+    action.sa_flags |= SA_RESETHAND;
+    if (sigaction(SIGINT, NULL, &old) == 0 && old.sa_handler != SIG_IGN) // ignored: started in the background
+        sigaction(SIGINT, &action, NULL);
 }
 
 /// Everything a run holds.
@@ -185,11 +211,12 @@ struct run {
     struct sy_session *session, *validation;
     struct sy_schedule schedule;
     enum sy_precision precision;
-    bool jitter; ///< --batch brings the router's noise.
+    bool jitter;                   ///< --batch brings the router's noise.
     struct sy_batch fixed, *micro; ///< --batch; micro-batches of one step
     uint32_t sequences, micro_batch, micro_count;
     struct sy_train_state state;
     struct report report;
+    int lock; ///< Held on --out; -1 before.
 };
 
 static enum sy_status open_dataset(struct run *r, const struct cli_list *files, bool held_out, struct sy_dataset **out)
@@ -258,6 +285,7 @@ static enum sy_status open_data(struct run *r)
                        (unsigned long long)o->batch_tokens, (unsigned long long)o->src_len);
     SY_TRY(divide(r));
     SY_TRY(open_dataset(r, &o->data, false, &r->train));
+    report_text(r->ctx, r->train, r->model.tokenizer, (uint32_t)o->src_len, (uint32_t)o->tgt_len, r->sequences);
     if (o->valid.count != 0)
         SY_TRY(open_dataset(r, &o->valid, true, &r->valid));
     return SY_OK;
@@ -301,44 +329,6 @@ static enum sy_status open_sessions(struct run *r)
     return sy_session_create(r->ctx, r->device, &p, &r->validation);
 }
 
-static enum sy_status check_resumed(struct run *r, const struct sy_train_state *was)
-{
-    uint64_t fingerprint = r->train != NULL ? sy_dataset_fingerprint(r->train) : 0;
-    if (was->data_fingerprint != fingerprint)
-        return sy_fail(
-            r->ctx, SY_INVALID,
-            "%s/latest was trained on other data, lengths, tokenizer or seed (fingerprint %016llx, now %016llx): give "
-            "the same ones, or start anew with --model %s/latest and another --out",
-            r->o.out, (unsigned long long)was->data_fingerprint, (unsigned long long)fingerprint, r->o.out);
-    if (was->batch_sequences != r->sequences || strcmp(was->optimizer, r->o.optimizer) != 0)
-        return sy_fail(r->ctx, SY_INVALID, "%s/latest was trained with %u sequences a step and %s, not %u and %s",
-                       r->o.out, was->batch_sequences, was->optimizer, r->sequences, r->o.optimizer);
-    return SY_OK;
-}
-
-/// Other options than before are allowed, but then the run is not the one that was interrupted.
-static void warn_changed(struct run *r, const struct sy_train_state *was)
-{
-    const struct sy_train_state *now = &r->state;
-    const bool decays = strcmp(now->schedule, "linear") == 0 || strcmp(now->schedule, "cosine") == 0;
-    const struct {
-        bool changed;
-        const char *what;
-    } all[] = {
-        {was->seed != now->seed, "--seed"},
-        {was->micro_batch != now->micro_batch, "--micro-batch"},
-        {strcmp(was->precision, now->precision) != 0, "--precision"},
-        {strcmp(was->schedule, now->schedule) != 0, "--schedule"},
-        {was->lr != now->lr, "--lr"},
-        {was->warmup != now->warmup, "--warmup"},
-        {decays && was->schedule_steps != now->schedule_steps, "--steps (which the schedule decays over)"},
-    };
-    for (size_t i = 0; i < SY_COUNT(all); ++i)
-        if (all[i].changed)
-            sy_log(r->ctx, SY_LOG_WARN, "resuming with another %s than %s/latest was trained with", all[i].what,
-                   r->o.out);
-}
-
 static enum sy_status start(struct run *r)
 {
     struct options *o = &r->o;
@@ -354,17 +344,12 @@ static enum sy_status start(struct run *r)
     snprintf(r->state.optimizer, sizeof r->state.optimizer, "%s", o->optimizer);
     snprintf(r->state.schedule, sizeof r->state.schedule, "%s", o->schedule);
     snprintf(r->state.precision, sizeof r->state.precision, "%s", o->precision);
-    if (!o->resume) {
-        if (sy_dir_exists(latest))
-            return sy_fail(r->ctx, SY_INVALID, "%s already holds checkpoints: add --resume, or choose another --out",
-                           o->out);
+    if (!o->resume)
         return r->model.tensors != NULL ? sy_weights_load(&r->session->runtime, r->model.tensors)
                                         : sy_weights_init(&r->session->runtime, o->seed);
-    }
     struct sy_train_state was;
     SY_TRY(sy_checkpoint_read_state(r->ctx, latest, &was));
-    SY_TRY(check_resumed(r, &was));
-    warn_changed(r, &was);
+    SY_TRY(resume_check_state(r->ctx, o->out, &was, &r->state, &r->model.config));
     SY_TRY(sy_checkpoint_load(r->session, latest));
     r->state.step = was.step;
     r->state.next_example = was.next_example;
@@ -401,7 +386,11 @@ static enum sy_status one_step(struct run *r)
 static enum sy_status loop(struct run *r)
 {
     const struct options *o = &r->o;
-    uint64_t saved = o->resume ? r->state.step : UINT64_MAX, validated = UINT64_MAX;
+    uint64_t saved = r->state.step, validated = UINT64_MAX;
+    catch_signals();
+    if (r->state.step >= o->steps)
+        sy_log(r->ctx, SY_LOG_INFO, "--steps %llu are done already: %s/latest holds step %llu",
+               (unsigned long long)o->steps, o->out, (unsigned long long)r->state.step);
     while (r->state.step < o->steps && !leave_asked) {
         SY_TRY(one_step(r));
         if (o->save_every != 0 && r->state.step % o->save_every == 0) {
@@ -416,8 +405,11 @@ static enum sy_status loop(struct run *r)
     if (r->state.step != saved)
         SY_TRY(save(r));
     if (leave_asked) {
-        sy_log(r->ctx, SY_LOG_INFO, "asked to leave: saved %s/step-%llu; continue with --resume", o->out,
-               (unsigned long long)r->state.step);
+        if (saved == 0 && r->state.step == 0)
+            sy_log(r->ctx, SY_LOG_INFO, "asked to leave before the first step: there was nothing to save");
+        else
+            sy_log(r->ctx, SY_LOG_INFO, "asked to leave: saved %s/step-%llu; continue with --resume", o->out,
+                   (unsigned long long)r->state.step);
         return SY_OK;
     }
     return r->valid != NULL && validated != r->state.step ? validate(r) : SY_OK;
@@ -437,35 +429,55 @@ static enum sy_status join(struct run *r)
                    r->group.size);
 }
 
+/// Takes OUT for this process and brings the session to where training begins.
+static enum sy_status begin(struct run *r)
+{
+    const struct options *o = &r->o;
+    SY_TRY(sy_dir_create(r->ctx, o->out));
+    SY_TRY(sy_dir_lock(r->ctx, o->out, &r->lock));
+    SY_TRY(resume_check_out(r->ctx, o->out, o->resume)); // again: another run may have ended meanwhile
+    sy_checkpoint_clean(r->ctx, o->out);
+    SY_TRY(start(r));
+    if (r->jitter)
+        SY_TRY(sy_dump_load_jitter(r->session, o->batch_file));
+    return report_open(&r->report, r->ctx, o->out, r->session, r->state.step, o->steps, o->log_every);
+}
+
 static enum sy_status run(struct run *r)
 {
     const struct options *o = &r->o;
     SY_TRY(join(r));
     SY_TRY(choose(r));
+    SY_TRY(resume_check_out(r->ctx, o->out, o->resume)); // before minutes of reading text
     SY_TRY(cli_model_open(r->ctx, o->model, false, &r->model));
     SY_TRY(open_data(r));
     SY_TRY(sy_device_open(r->ctx, o->device, &r->device));
+    report_ready(r->device);
     SY_TRY(open_sessions(r));
-    SY_TRY(sy_dir_create(r->ctx, o->out));
-    sy_checkpoint_clean(r->ctx, o->out);
-    SY_TRY(start(r));
-    if (r->jitter)
-        SY_TRY(sy_dump_load_jitter(r->session, o->batch_file));
-    SY_TRY(report_open(&r->report, r->ctx, o->out, r->session, r->state.step, o->steps, o->log_every));
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}; // no write may fail of it
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGUSR1, &action, NULL);
+    SY_TRY(begin(r));
     enum sy_status status = loop(r);
     report_close(&r->report);
-    if (status == SY_OK)
+    if (status == SY_OK && r->state.step != 0)
         printf("%s/latest holds step %llu; metrics are in %s/metrics.jsonl\n", o->out,
                (unsigned long long)r->state.step, o->out);
     return status;
 }
 
+/// Ctrl-C: a shell only stops its own loop when the program really died of the signal.
+static int end(enum sy_status status)
+{
+    if (leave_asked == SIGINT && status == SY_OK && fflush(stdout) == 0) {
+        signal(SIGINT, SIG_DFL);
+        raise(SIGINT);
+    }
+    return status == SY_OK ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
-    struct run r = {.o = {.optimizer = "adafactor",
+    cli_start();
+    struct run r = {.lock = -1,
+                    .o = {.optimizer = "adafactor",
                           .schedule = "rsqrt",
                           .precision = "selective",
                           .device = "auto",
@@ -479,6 +491,7 @@ int main(int argc, char **argv)
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &r.o);
+    catch_early_signals();
     r.ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-train", SY_LOG_INFO);
     enum sy_status status = r.ctx != NULL ? run(&r) : SY_NOMEM;
     sy_session_destroy(&r.validation);
@@ -495,5 +508,7 @@ int main(int argc, char **argv)
     sy_ctx_destroy(&r.ctx);
     free(r.o.data.items);
     free(r.o.valid.items);
-    return status == SY_OK ? 0 : 1;
+    if (r.lock >= 0)
+        close(r.lock);
+    return end(status);
 }

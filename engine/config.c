@@ -11,7 +11,7 @@
 
 #define MAX_SIDE 16777216.0 // of a matrix, a vocabulary, a sequence: 2^24
 #define MAX_COUNT 65536.0
-#define MAX_LAYERS 512.0 // of a stack; planning time grows with the square
+#define MAX_LAYERS 512.0          // of a stack; planning time grows with the square
 #define MAX_ELEMENTS (1ull << 31) // one matrix
 #define BIG 1e6
 

@@ -119,10 +119,11 @@ static enum sy_status check(struct sy_graph *g, const struct sy_model_params *p)
     for (uint32_t i = 0; i < c->layers || i < c->decoder_layers; ++i)
         sparse += sy_config_sparse(c, false, i) + sy_config_sparse(c, true, i);
     if (sparse > SY_MAX_SPARSE || sparse * c->experts > MAX_EXPERT_FFNS)
-        return sy_fail(g->ctx, SY_UNSUPPORTED,
-                       "the model has %llu sparse layers with %u experts each, expected at most %d layers and %u experts "
-                       "in all: change num_sparse_encoder_layers, num_sparse_decoder_layers or num_experts",
-                       (unsigned long long)sparse, c->experts, SY_MAX_SPARSE, MAX_EXPERT_FFNS);
+        return sy_fail(
+            g->ctx, SY_UNSUPPORTED,
+            "the model has %llu sparse layers with %u experts each, expected at most %d layers and %u experts "
+            "in all: change num_sparse_encoder_layers, num_sparse_decoder_layers or num_experts",
+            (unsigned long long)sparse, c->experts, SY_MAX_SPARSE, MAX_EXPERT_FFNS);
     if (c->switch_attention)
         return sy_fail(g->ctx, SY_UNSUPPORTED, "config: switch_attention is not supported yet; set it to false");
     return SY_OK;
