@@ -16,7 +16,7 @@ static const char doc[] =
     "Examples:\n"
     "  switchyard-bench matmul --device opencl:0 --size 1024\n"
     "  switchyard-bench grouped --device opencl:0\n"
-    "  switchyard-bench step --model configs/quickstart-switch.json --batch 32 --src-len 128 --tgt-len 40\n";
+    "  switchyard-bench step --model configs/quickstart-switch.json --batch 32\n";
 
 enum { OPT_DEVICE = 256, OPT_SIZE, OPT_REPEAT, OPT_MODEL, OPT_BATCH, OPT_SRC, OPT_TGT, OPT_PRECISION };
 

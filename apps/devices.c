@@ -11,7 +11,11 @@
 #include "hostlib/quirk.h"
 
 static const char doc[] = "List compute devices: names, drivers, limits, and the variant of each op that would run.\v"
-                          "A device is chosen elsewhere by the name in the first column (--device opencl:0).";
+                          "A device is chosen elsewhere by the name in the first column (--device opencl:0).\n\n"
+                          "Examples:\n"
+                          "  switchyard-devices\n"
+                          "  switchyard-devices --device vulkan:0 --ops\n"
+                          "  switchyard-devices --device opencl:0 --kernels --op matmul\n";
 
 struct options {
     bool json, ops, kernels;

@@ -102,6 +102,8 @@ static enum sy_status each_kernel(struct sy_device *device, const struct cli_lis
                 print_subject(&s, status);
             free(s.stats);
             first = first != SY_OK ? first : status;
+            if (assembly != NULL && (status == SY_UNSUPPORTED || status == SY_IO))
+                return first; // no assembly here, or no room for it: the next one would say the same
         }
     }
     return first;

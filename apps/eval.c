@@ -18,8 +18,8 @@ static const char doc[] =
     "and (with --gradients) the gradient of every weight to a safetensors file.\n\n"
     "Examples:\n"
     "  switchyard-eval --model runs/a/latest --data held-out.txt\n"
-    "  switchyard-eval --model DIR --batch batch.safetensors --dump out.safetensors --gradients --mode train "
-    "--precision f32\n";
+    "  switchyard-eval --model DIR --batch batch.safetensors \\\n"
+    "      --dump out.safetensors --gradients --mode train --precision f32\n";
 
 enum {
     OPT_MODEL = 256,
@@ -40,20 +40,24 @@ enum {
 };
 
 static const struct argp_option options[] = {
+    {NULL, 0, NULL, 0, "Model and text:", 1},
     {"model", OPT_MODEL, "DIR", 0, "Hugging Face directory", 1},
     {"data", OPT_DATA, "FILE", 0, "held-out text; several files may follow", 1},
     {"batch", OPT_BATCH, "FILE", 0, "input_ids, attention_mask, labels (and jitter.*) in safetensors", 1},
     {"tokenizer", OPT_TOKENIZER, "FILE", 0, "SentencePiece model, or 'bytes' (default: the model's own, else bytes)",
      1},
+    {NULL, 0, NULL, 0, "What is written:", 2},
     {"dump", OPT_DUMP, "FILE", 0, "with --batch: write the tensors here", 2},
     {"gradients", OPT_GRADIENTS, NULL, 0, "with --dump: the gradients too", 2},
     {"mode", OPT_MODE, "NAME", 0, "which capacity factor applies: eval (default) or train", 2},
     {"json", OPT_JSON, NULL, 0, "print JSON", 2},
+    {NULL, 0, NULL, 0, "How much, and in which pieces:", 3},
     {"src-len", OPT_SRC, "N", 0, "source length in tokens (default 512)", 3},
     {"tgt-len", OPT_TGT, "N", 0, "target length in tokens (default 114)", 3},
     {"sequences", OPT_SEQUENCES, "N", 0, "sequences of one batch (default 8)", 3},
     {"batches", OPT_MOST, "N", 0, "at most this many batches (default: all the text)", 3},
     {"seed", OPT_SEED, "N", 0, "of the span corruption (default 0)", 3},
+    {NULL, 0, NULL, 0, "Device:", 4},
     {"precision", OPT_PRECISION, "NAME", 0, "selective (default), f32 or bf16", 4},
     {"device", OPT_DEVICE, "ID", 0, "auto (default), opencl:0, vulkan:0, ref:0, …", 4},
     {0}};

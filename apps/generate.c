@@ -9,9 +9,12 @@
 
 static const char doc[] =
     "Generate text: the model writes what belongs at each <extra_id_N> of a sentence.\v"
-    "Example:\n"
-    "  switchyard-generate --model runs/a/latest --text 'The <extra_id_0> sat on the <extra_id_1>.'\n"
-    "prints the sentence with the gaps filled, then the raw output. Other prompts print the output as it is.\n";
+    "The model's output is printed; where the prompt has marks, first the sentence with the gaps filled in "
+    "brackets ([?]: the model wrote nothing for that mark).\n\n"
+    "Examples:\n"
+    "  switchyard-generate --model runs/a/latest \\\n"
+    "      --text 'The <extra_id_0> sat on the <extra_id_1>.'\n"
+    "  the same with --temperature 0.8 --top-k 40 --seed 1 samples\n";
 
 enum {
     OPT_MODEL = 256,

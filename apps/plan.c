@@ -16,7 +16,7 @@ static const char doc[] = "Plan a training step without a device: exact paramete
                           "what a run allocates. With --device the step is also made ready there: memory allocated, "
                           "kernels compiled, every dispatch checked and recorded, and none submitted.\n\n"
                           "Examples:\n"
-                          "  switchyard-plan --model configs/switch-base-128.json --batch 8 --device-memory 24G\n"
+                          "  switchyard-plan --model configs/switch-base-128.json --device-memory 24G\n"
                           "  switchyard-plan --model configs/switch-c-2048.json --ranks 2048\n";
 
 enum {

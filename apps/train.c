@@ -22,14 +22,16 @@ static const char doc[] = "Train a Switch Transformer (or a dense T5) by span co
                           "files may be plain, .gz or .jsonl (key \"text\").\n\n"
                           "OUT/step-N/ is again a Hugging Face directory, with the training state beside it; "
                           "OUT/latest points at the newest; "
-                          "OUT/metrics.jsonl has one line a step. SIGTERM or SIGUSR1 saves a checkpoint and leaves.\n\n"
+                          "OUT/metrics.jsonl has one line a step. Ctrl-C, SIGTERM or SIGUSR1 saves "
+                          "a checkpoint and leaves.\n\n"
                           "Examples:\n"
-                          "  switchyard-train --model configs/quickstart-switch.json --data book.txt --out runs/a "
-                          "--steps 500 --batch-tokens 4096\n"
-                          "  switchyard-train --model configs/quickstart-switch.json --data book.txt --out runs/a "
-                          "--steps 900 --batch-tokens 4096 --resume\n"
-                          "  switchyard-train --model DIR --batch batch.safetensors --steps 10 --out runs/b "
-                          "--precision f32   (one batch, repeated)\n";
+                          "  switchyard-train --model configs/quickstart-switch.json \\\n"
+                          "      --data book.txt --out runs/a --steps 500 --batch-tokens 4096\n"
+                          "  the same with --steps 900 --resume goes on to step 900\n"
+                          "  switchyard-train --model DIR --data book.txt --out runs/b --steps 1000 \\\n"
+                          "      --schedule constant --lr 1e-3          fine-tunes a model\n"
+                          "  switchyard-train --model DIR --batch batch.safetensors --steps 10 \\\n"
+                          "      --out runs/c --precision f32           one batch, repeated\n";
 
 enum {
     OPT_SRC = 256,
@@ -63,6 +65,7 @@ enum {
 };
 
 static const struct argp_option options[] = {
+    {NULL, 0, NULL, 0, "Model, text and where results go:", 1},
     {"model", OPT_MODEL, "PATH", 0, "Hugging Face directory, or a config.json to start from drawn weights", 1},
     {"data", OPT_DATA, "FILE", 0, "training text; several files may follow", 1},
     {"valid", OPT_VALID, "FILE", 0, "held-out text; several files may follow", 1},
@@ -72,23 +75,27 @@ static const struct argp_option options[] = {
      1},
     {"out", OPT_OUT, "DIR", 0, "where checkpoints and metrics.jsonl go", 1},
     {"resume", OPT_RESUME, NULL, 0, "continue from OUT/latest", 1},
+    {NULL, 0, NULL, 0, "Size of a step:", 2},
     {"steps", OPT_STEPS, "N", 0, "optimizer steps in all", 2},
     {"batch-tokens", OPT_TOKENS, "N", 0, "source tokens of one step (default 4096): sequences = N / src-len", 2},
     {"micro-batch", OPT_MICRO, "N", 0, "sequences on the device at once; the rest accumulates (default: all)", 2},
     {"src-len", OPT_SRC, "N", 0, "source length in tokens (default 512)", 2},
     {"tgt-len", OPT_TGT, "N", 0, "target length in tokens (default 114)", 2},
     {"mix-exponent", OPT_MIX, "X", 0, "share of a file ∝ size^X: 1 as it is (default), 0.3 as mT5", 2},
+    {NULL, 0, NULL, 0, "Optimizer:", 3},
     {"optimizer", OPT_OPTIMIZER, "NAME", 0, "adafactor (default, the paper's) or adamw", 3},
     {"lr", OPT_LR, "X", 0, "peak learning rate (default 1 for rsqrt, 1e-3 otherwise)", 3},
     {"schedule", OPT_SCHEDULE, "NAME", 0, "rsqrt (default), constant, linear, cosine", 3},
     {"warmup", OPT_WARMUP, "N", 0, "warm-up steps (default 10000 for rsqrt, 0 otherwise)", 3},
     {"clip-norm", OPT_CLIP, "X", 0, "clip the global gradient norm (default: no)", 3},
     {"weight-decay", OPT_DECAY, "X", 0, "for adamw (default 0)", 3},
+    {NULL, 0, NULL, 0, "Device and randomness:", 4},
     {"precision", OPT_PRECISION, "NAME", 0, "selective (default: bf16 storage, f32 sums and router), f32, bf16", 4},
     {"device", OPT_DEVICE, "ID", 0, "auto (default), opencl:0, vulkan:0, ref:0, … (switchyard-devices lists them)", 4},
     {"recompute", OPT_RECOMPUTE, NULL, 0,
      "recompute each block's activations in the backward pass: less memory, same bits", 4},
     {"seed", OPT_SEED, "N", 0, "of weights, data order and dropout (default 0)", 4},
+    {NULL, 0, NULL, 0, "Checkpoints, validation, progress:", 5},
     {"save-every", OPT_SAVE, "N", 0, "steps between checkpoints (default: only at the end)", 5},
     {"keep", OPT_KEEP, "N", 0, "checkpoints to keep (default 2; 0 = all)", 5},
     {"valid-every", OPT_VALID_EVERY, "N", 0, "steps between validations (default: only at the end)", 5},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/checkpoint.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -236,7 +237,7 @@ static enum sy_status parse_number(struct sy_ctx *ctx, const json_t *root, const
     char *end = NULL;
     errno = 0;
     unsigned long long n = text != NULL ? strtoull(text, &end, base) : 0;
-    if (text == NULL || end == text || *end != '\0' || errno != 0)
+    if (text == NULL || !isxdigit((unsigned char)text[0]) || end == text || *end != '\0' || errno != 0)
         return sy_fail(ctx, SY_FORMAT, "%s: \"%s\" must be a string of digits", name, key);
     *out = n;
     return SY_OK;
@@ -309,8 +310,10 @@ enum sy_status sy_checkpoint_read_state(struct sy_ctx *ctx, const char *dir, str
     enum sy_status status = parse_root(ctx, root, path, out);
     json_t *files = json_object_get(root, "files"), *entry;
     const char *name;
-    if (status == SY_OK && !json_is_object(files))
-        status = sy_fail(ctx, SY_FORMAT, "%s: \"files\" must be an object", path);
+    // An empty list would verify nothing.
+    if (status == SY_OK && (json_object_get(files, "config.json") == NULL ||
+                            json_object_get(files, "optimizer-00001.safetensors") == NULL))
+        status = sy_fail(ctx, SY_FORMAT, "%s: \"files\" does not list the checkpoint's files: it is damaged", path);
     if (status == SY_OK) {
         json_object_foreach(files, name, entry)
         {
