@@ -248,8 +248,9 @@ enum sy_status report_step(struct report *r, uint64_t step, double lr, const str
         json_object_set_new(json, "seconds", json_real(now - r->started));
     }
     SY_TRY(write_line(r, json));
-    bool last = step == r->steps, print = last || (r->terminal ? now - r->last_print > 0.25 : step % r->log_every == 0);
-    if (!print && step != r->first_step + 1)
+    const bool last = step == r->steps, first = step == r->first_step + 1, due = step % r->log_every == 0;
+    const double silence = now - r->last_print; // slow steps: a line a minute in a log too
+    if (!last && !first && !(r->terminal ? silence > 0.25 : due || silence > 60.0))
         return SY_OK;
     r->last_print = now;
     char pace[80], routing[96], line[320];

@@ -100,7 +100,7 @@ static const struct argp_option options[] = {
     {"keep", OPT_KEEP, "N", 0, "checkpoints to keep (default 2; 0 = all)", 5},
     {"valid-every", OPT_VALID_EVERY, "N", 0, "steps between validations (default: only at the end)", 5},
     {"valid-batches", OPT_VALID_BATCHES, "N", 0, "batches of one validation (default 16)", 5},
-    {"log-every", OPT_LOG, "N", 0, "steps between lines when not on a terminal (default 10)", 5},
+    {"log-every", OPT_LOG, "N", 0, "steps between lines when not on a terminal (default 10; a line a minute at least)", 5},
     {0}};
 
 struct options {
