@@ -41,7 +41,8 @@ void sy_map_close(struct sy_map *map);
 /// XXH3-128 of a file as 32 hexadecimal digits (canonical order, as `xxhsum -H2` prints it), and its size.
 SY_MUST_CHECK enum sy_status sy_file_hash(struct sy_ctx *ctx, const char *path, char out_hex[33], uint64_t *out_bytes);
 
-/// One file being written; what is no regular file (a device, a pipe) is never replaced. After any failure call sy_file_abort(); the target is untouched.
+/// One file being written; what is no regular file (a device, a pipe) is never replaced. After any failure call
+/// sy_file_abort(); the target is untouched.
 struct sy_file;
 SY_MUST_CHECK enum sy_status sy_file_create(struct sy_ctx *ctx, const char *path, struct sy_file **out_file);
 SY_MUST_CHECK enum sy_status sy_file_append(struct sy_file *file, const void *data, uint64_t bytes);

@@ -218,9 +218,10 @@ static enum sy_status open_auto(struct sy_ctx *ctx, struct sy_device **out)
             uint32_t index = (uint32_t)strtoul(strchr(list[i].id, ':') + 1, NULL, 10);
             status = open_index(ctx, list[i].backend, index, out);
             if (status == SY_OK && list[i].backend == SY_BACKEND_REF)
-                sy_log(ctx, SY_LOG_WARN,
-                       "auto: no usable OpenCL or Vulkan device, so ref:0 computes: plain C on one core, slow. Install a "
-                       "driver (Debian, for CPUs: pocl-opencl-icd), or say --device ref:0");
+                sy_log(
+                    ctx, SY_LOG_WARN,
+                    "auto: no usable OpenCL or Vulkan device, so ref:0 computes: plain C on one core, slow. Install a "
+                    "driver (Debian, for CPUs: pocl-opencl-icd), or say --device ref:0");
             if (status == SY_UNSUPPORTED)
                 sy_log(ctx, SY_LOG_WARN, "auto: passing over %s (%s)", list[i].id, list[i].name);
         }

@@ -59,8 +59,9 @@ def check_flags(s):
     refuse(s, 'neither --data nor --batch', ['--data', '--batch'], 'train', *model, '--steps', 1, usage=True)
     refuse(s, '--valid with --batch', ['--valid needs --data'], 'train', *model, '--steps', 1, '--batch', s.path('a.txt'),
            '--valid', s.path('a.txt'), usage=True)
-    refuse(s, '--valid-every alone', ['--valid-every needs'], 'train', *train(s, 'x', '--valid-every', 2), usage=True)
-    refuse(s, '--weight-decay for adafactor', ['needs --optimizer adamw'], 'train', *train(s, 'x', '--weight-decay', 1), usage=True)
+    refuse(s, '--valid-every alone', ['--valid-every', '--valid FILE'], 'train', *train(s, 'x', '--valid-every', 2), usage=True)
+    refuse(s, '--weight-decay for adafactor', ['--weight-decay', '--optimizer adamw'], 'train',
+           *train(s, 'x', '--weight-decay', 1), usage=True)
     refuse(s, 'unknown option', ['--wheels'], 'train', *train(s, 'x', '--wheels'), usage=True)
     refuse(s, 'batch smaller than a sequence', ['--batch-tokens', '--src-len'], 'train', *train(s, 'x', '--batch-tokens', 10))
     refuse(s, 'micro-batch that does not divide', ['--micro-batch'], 'train', *train(s, 'x', '--micro-batch', 3))

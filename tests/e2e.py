@@ -74,7 +74,7 @@ def check_resume(s):
          '--keep 1 keeps the newest', there)
     done = train(s, 'adafactor-cut', 7, '--resume', '--lr', 2)
     s.ok([m['step'] for m in metrics(s, 'adafactor-cut')] == list(range(1, 8)), 'metrics.jsonl: one line a step after resuming')
-    s.ok(done.returncode == 0 and 'another --lr' in done.stderr, 'resuming with another rate says so', done.stderr)
+    s.ok(done.returncode == 0 and 'trained with --lr 1' in done.stderr, 'resuming with another rate says so', done.stderr)
 
 
 def check_sentencepiece(s):

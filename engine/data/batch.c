@@ -17,7 +17,8 @@ enum sy_status sy_batch_resize(struct sy_ctx *ctx, uint32_t batch, uint32_t src_
 {
     uint64_t src = (uint64_t)batch * src_len, tgt = (uint64_t)batch * tgt_len;
     if (src == 0 || tgt == 0 || src > INT32_MAX || tgt > INT32_MAX)
-        return sy_fail(ctx, SY_INVALID, "a batch of %u examples, %u source and %u target tokens: each must be from 1, and "
+        return sy_fail(ctx, SY_INVALID,
+                       "a batch of %u examples, %u source and %u target tokens: each must be from 1, and "
                        "fewer than 2^31 tokens in all",
                        batch, src_len, tgt_len);
     if (!same_shape(out_batch, batch, src_len, tgt_len)) {
@@ -56,7 +57,8 @@ static enum sy_status matrix(struct sy_ctx *ctx, const struct sy_tensors *t, con
         return sy_fail(ctx, SY_FORMAT, "%s: tensor %s is missing; a batch has input_ids, attention_mask and labels",
                        sy_tensors_path(t), name);
     if (v->ndim != 2 || v->elements == 0 || v->elements > INT32_MAX)
-        return sy_fail(ctx, SY_FORMAT, "%s: tensor %s has %u dimensions and %llu elements, expected a filled [batch, length]",
+        return sy_fail(ctx, SY_FORMAT,
+                       "%s: tensor %s has %u dimensions and %llu elements, expected a filled [batch, length]",
                        sy_tensors_path(t), name, v->ndim, (unsigned long long)v->elements);
     *out = v;
     return SY_OK;

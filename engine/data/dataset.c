@@ -11,7 +11,7 @@
 #include "engine/data/spans.h"
 #include "kernels/philox.h"
 
-#define BLOCK 65536u // examples in which every source has its exact share
+#define BLOCK 65536u             // examples in which every source has its exact share
 #define STREAM_ORDER 0xDA7A0100u // + round
 #define STREAM_MIX 0xDA7A0200u
 #define ROUNDS 6u
@@ -106,8 +106,8 @@ static void corrupt(const struct sy_dataset *ds, const struct place *place, stru
     sy_spans_count(length, &noise, &spans);
     sy_spans_lengths(length, inputs, targets);
     sy_spans_draw(ds->seed, place->noise, length, w->kept, w->noise);
-    sy_spans_apply(s->tokens + first, spans, w->kept, w->noise, ds->sentinels, sy_tokenizer_eos(ds->tokenizer), w->inputs,
-                   w->targets);
+    sy_spans_apply(s->tokens + first, spans, w->kept, w->noise, ds->sentinels, sy_tokenizer_eos(ds->tokenizer),
+                   w->inputs, w->targets);
 }
 
 static void fill_row(const struct sy_dataset *ds, const struct place *place, struct scratch *w, struct sy_batch *b,
@@ -216,7 +216,8 @@ static enum sy_status add_pair(void *user, const char *inputs, size_t inputs_byt
         uint64_t room = 2 * s->pairs_room + 64;
         uint64_t *bigger = realloc(s->ends, 2 * room * sizeof *bigger);
         if (bigger == NULL)
-            return sy_fail(l->ctx, SY_NOMEM, "%s: out of host memory for %llu examples", s->name, (unsigned long long)room);
+            return sy_fail(l->ctx, SY_NOMEM, "%s: out of host memory for %llu examples", s->name,
+                           (unsigned long long)room);
         s->ends = bigger;
         s->pairs_room = room;
     }
@@ -277,7 +278,8 @@ static enum sy_status share_out(struct sy_ctx *ctx, const struct sy_dataset_para
     for (size_t i = 0; i < ds->source_count; ++i) {
         double w = weight(params, ds, i);
         if (!(w > 0) || !isfinite(w))
-            return sy_fail(ctx, SY_INVALID, "source %s has the rate %g, expected a number above 0", ds->sources[i].name, w);
+            return sy_fail(ctx, SY_INVALID, "source %s has the rate %g, expected a number above 0", ds->sources[i].name,
+                           w);
         sum += w;
     }
     int64_t left = BLOCK;
@@ -315,7 +317,8 @@ static enum sy_status check_params(struct sy_ctx *ctx, const struct sy_dataset_p
         if (p->sources[i].file_count == 0)
             return sy_fail(ctx, SY_INVALID, "source %zu of the dataset names no file", i);
     if (p->src_len < 2 || p->tgt_len < 2 || p->src_len > 1u << 20 || p->tgt_len > 1u << 20)
-        return sy_fail(ctx, SY_INVALID, "source length %u and target length %u, expected 2 to 2^20", p->src_len, p->tgt_len);
+        return sy_fail(ctx, SY_INVALID, "source length %u and target length %u, expected 2 to 2^20", p->src_len,
+                       p->tgt_len);
     return SY_OK;
 }
 
@@ -324,8 +327,10 @@ static enum sy_status prepare_spans(struct sy_ctx *ctx, struct sy_dataset *ds)
     uint32_t n = sy_tokenizer_sentinels(ds->tokenizer);
     ds->segment = sy_spans_raw_length(ds->src_len, ds->tgt_len, n);
     if (ds->segment == 0)
-        return sy_fail(ctx, SY_INVALID, "--src-len %u and --tgt-len %u are too short for span corruption, which needs at least 3 of each",
-                       ds->src_len, ds->tgt_len);
+        return sy_fail(
+            ctx, SY_INVALID,
+            "--src-len %u and --tgt-len %u are too short for span corruption, which needs at least 3 of each",
+            ds->src_len, ds->tgt_len);
     ds->sentinels = malloc((n + 1) * sizeof *ds->sentinels);
     if (ds->sentinels == NULL)
         return sy_fail(ctx, SY_NOMEM, "out of host memory for the dataset");
@@ -375,7 +380,8 @@ static enum sy_status open_all(struct sy_ctx *ctx, const struct sy_dataset_param
     return take_fingerprint(ctx, ds);
 }
 
-enum sy_status sy_dataset_open(struct sy_ctx *ctx, const struct sy_dataset_params *params, struct sy_dataset **out_dataset)
+enum sy_status sy_dataset_open(struct sy_ctx *ctx, const struct sy_dataset_params *params,
+                               struct sy_dataset **out_dataset)
 {
     SY_TRY(check_params(ctx, params));
     struct sy_dataset *ds = calloc(1, sizeof *ds);

@@ -91,10 +91,11 @@ static enum sy_status next_member(struct sy_input *input)
     }
     for (; z->avail_in > 0; ++z->next_in, --z->avail_in) {
         if (*z->next_in != 0)
-            return sy_fail(input->ctx, SY_FORMAT,
-                           "%s: behind its gzip data is something that is none and would be lost; unpack what belongs to "
-                           "it and compress it anew",
-                           input->path);
+            return sy_fail(
+                input->ctx, SY_FORMAT,
+                "%s: behind its gzip data is something that is none and would be lost; unpack what belongs to "
+                "it and compress it anew",
+                input->path);
         if (z->avail_in == 1)
             SY_TRY(fill(input, 2));
     }

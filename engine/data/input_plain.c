@@ -40,7 +40,8 @@ enum sy_status sy_input_read(struct sy_input *input, char *data, size_t bytes, s
         return sy_fail(input->ctx, SY_IO, "cannot read %s: %s", input->path, strerror(errno));
     if (!input->started && got >= 2 && memcmp(data, "\x1f\x8b", 2) == 0)
         return sy_fail(input->ctx, SY_UNSUPPORTED,
-                       "%s is gzipped and this build has no zlib; unpack it (gunzip) or build with -Dzlib=enabled", input->path);
+                       "%s is gzipped and this build has no zlib; unpack it (gunzip) or build with -Dzlib=enabled",
+                       input->path);
     input->started = true;
     *out_bytes = got;
     return SY_OK;

@@ -41,7 +41,7 @@ struct lines {
     struct sy_input *input;
     char *data;
     size_t bytes, room;
-    size_t given; ///< Bytes of `data` handed out last time: dropped at the next call.
+    size_t given;    ///< Bytes of `data` handed out last time: dropped at the next call.
     uint64_t offset; ///< Of data[0] in the (uncompressed) file.
     bool end, warned;
 };
@@ -51,10 +51,11 @@ static enum sy_status check_text(struct lines *l, const char *text, size_t bytes
     size_t wrong = 0, first = 0;
     const char *nul = memchr(text, '\0', bytes);
     if (nul != NULL)
-        return sy_fail(l->ctx, SY_FORMAT,
-                       "%s is not text: byte %llu is NUL; give text files, JSON lines, or either of them gzipped (UTF-16 text: "
-                       "convert it with iconv -t UTF-8)",
-                       l->path, (unsigned long long)(l->offset + (uint64_t)(nul - text)));
+        return sy_fail(
+            l->ctx, SY_FORMAT,
+            "%s is not text: byte %llu is NUL; give text files, JSON lines, or either of them gzipped (UTF-16 text: "
+            "convert it with iconv -t UTF-8)",
+            l->path, (unsigned long long)(l->offset + (uint64_t)(nul - text)));
     for (size_t i = 0; i < bytes;) {
         size_t n = sy_utf8_length(text + i, bytes - i);
         first = n == 0 && wrong == 0 ? i : first;
@@ -63,13 +64,14 @@ static enum sy_status check_text(struct lines *l, const char *text, size_t bytes
     }
     unsigned long long at = l->offset + first;
     if (bytes >= SMALL_BLOCK ? wrong > bytes / 100 : wrong > bytes / 4)
-        return sy_fail(l->ctx, SY_FORMAT,
-                       "%s is not UTF-8 text: %zu of %zu bytes are wrong, the first at byte %llu; convert it, for example with "
-                       "iconv -f LATIN1 -t UTF-8",
-                       l->path, wrong, bytes, at);
+        return sy_fail(
+            l->ctx, SY_FORMAT,
+            "%s is not UTF-8 text: %zu of %zu bytes are wrong, the first at byte %llu; convert it, for example with "
+            "iconv -f LATIN1 -t UTF-8",
+            l->path, wrong, bytes, at);
     if (wrong > 0 && !l->warned)
-        sy_log(l->ctx, SY_LOG_WARN, "%s: %zu bytes are not UTF-8, the first at byte %llu; they are read as they are", l->path,
-               wrong, at);
+        sy_log(l->ctx, SY_LOG_WARN, "%s: %zu bytes are not UTF-8, the first at byte %llu; they are read as they are",
+               l->path, wrong, at);
     l->warned = l->warned || wrong > 0;
     return SY_OK;
 }
@@ -79,8 +81,8 @@ static enum sy_status fill(struct lines *l)
     if (l->room - l->bytes < BLOCK_BYTES) {
         size_t room = l->room + (l->room > BLOCK_BYTES ? l->room : 2 * BLOCK_BYTES);
         if (l->bytes > MAX_LINE_BYTES)
-            return sy_fail(l->ctx, SY_FORMAT, "%s: the line at byte %llu is longer than 256 MiB: is this text?", l->path,
-                           (unsigned long long)l->offset);
+            return sy_fail(l->ctx, SY_FORMAT, "%s: the line at byte %llu is longer than 256 MiB: is this text?",
+                           l->path, (unsigned long long)l->offset);
         char *bigger = realloc(l->data, room);
         if (bigger == NULL)
             return sy_fail(l->ctx, SY_NOMEM, "%s: out of memory for a line of %zu bytes", l->path, room);
@@ -207,11 +209,12 @@ static enum sy_status json_block(void *user, const char *text, size_t bytes)
             json_error_t error;
             // json_line() reports what is no object: json_object_get() of anything else finds nothing.
             json_t *value = json_loadb(text, n, JSON_DECODE_ANY, &error);
-            enum sy_status status =
-                value != NULL ? json_line(j, value)
-                              : sy_fail(j->ctx, SY_FORMAT, "%s, line %llu: not valid JSON: %s (column %d); "
-                                        "a .jsonl file holds one object a line",
-                                        j->path, (unsigned long long)j->line, error.text, error.column);
+            enum sy_status status = value != NULL
+                                        ? json_line(j, value)
+                                        : sy_fail(j->ctx, SY_FORMAT,
+                                                  "%s, line %llu: not valid JSON: %s (column %d); "
+                                                  "a .jsonl file holds one object a line",
+                                                  j->path, (unsigned long long)j->line, error.text, error.column);
             json_decref(value);
             SY_TRY(status);
         }

@@ -80,7 +80,8 @@ static uint32_t unit_at(const uint8_t *trie, uint32_t i)
     return unit;
 }
 
-// The layout of a double-array unit: bits 0–7 label, 8 has a value, 9 the offset is shifted, 10–30 offset, 31 is a value.
+// The layout of a double-array unit: bits 0–7 label, 8 has a value, 9 the offset is shifted, 10–30 offset, 31 is a
+// value.
 static uint32_t unit_offset(uint32_t unit) { return (unit >> 10) << ((unit & 512u) >> 6); }
 static bool unit_has_value(uint32_t unit) { return (unit >> 8) & 1u; }
 static bool unit_is_value(uint32_t unit) { return unit >> 31; }

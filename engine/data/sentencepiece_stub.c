@@ -2,7 +2,8 @@
 // sentencepiece_stub.c: takes the place of sentencepiece.cc in a build without libsentencepiece.
 #include "engine/data/sentencepiece.h"
 
-enum sy_status sy_spm_load(struct sy_ctx *ctx, const void *data, size_t bytes, const char *name, struct sy_spm **out_spm)
+enum sy_status sy_spm_load(struct sy_ctx *ctx, const void *data, size_t bytes, const char *name,
+                           struct sy_spm **out_spm)
 {
     (void)data, (void)bytes, (void)out_spm;
     return sy_fail(ctx, SY_UNSUPPORTED,
@@ -19,15 +20,15 @@ int32_t sy_spm_eos(const struct sy_spm *spm) { return (void)spm, -1; }
 int32_t sy_spm_unk(const struct sy_spm *spm) { return (void)spm, -1; }
 int32_t sy_spm_find(const struct sy_spm *spm, const char *piece) { return (void)spm, (void)piece, -1; }
 
-enum sy_status sy_spm_encode(struct sy_ctx *ctx, const struct sy_spm *spm, const char *text, size_t bytes, int32_t **out_ids,
-                             size_t *out_count)
+enum sy_status sy_spm_encode(struct sy_ctx *ctx, const struct sy_spm *spm, const char *text, size_t bytes,
+                             int32_t **out_ids, size_t *out_count)
 {
     (void)spm, (void)text, (void)bytes, (void)out_ids, (void)out_count;
     return sy_fail(ctx, SY_UNSUPPORTED, "this build has no SentencePiece");
 }
 
-enum sy_status sy_spm_decode(struct sy_ctx *ctx, const struct sy_spm *spm, const int32_t *ids, size_t count, char **out_text,
-                             size_t *out_bytes)
+enum sy_status sy_spm_decode(struct sy_ctx *ctx, const struct sy_spm *spm, const int32_t *ids, size_t count,
+                             char **out_text, size_t *out_bytes)
 {
     (void)spm, (void)ids, (void)count, (void)out_text, (void)out_bytes;
     return sy_fail(ctx, SY_UNSUPPORTED, "this build has no SentencePiece");

@@ -54,7 +54,8 @@ uint32_t sy_spans_raw_length(uint32_t src_len, uint32_t tgt_len, uint32_t sentin
 
 // Chooses parts − 1 of the total − 1 gaps between items, all choices equally likely (selection sampling: a gap is taken
 // with probability still needed / still to come). The bias of a 32-bit fraction is below 2^-32 · total.
-static void partition(uint64_t seed, uint64_t example, uint32_t stream, uint32_t total, uint32_t parts, uint32_t *lengths)
+static void partition(uint64_t seed, uint64_t example, uint32_t stream, uint32_t total, uint32_t parts,
+                      uint32_t *lengths)
 {
     uint32_t needed = parts - 1, run = 1, part = 0;
     struct sy_u4 r = {0, 0, 0, 0};

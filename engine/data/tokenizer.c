@@ -21,7 +21,7 @@
 
 struct sy_tokenizer {
     char *source;
-    struct sy_spm *spm; ///< NULL: bytes.
+    struct sy_spm *spm;     ///< NULL: bytes.
     uint32_t vocab, pieces; ///< pieces: ids with a text of their own (bytes: 259).
     int32_t pad, eos, unk;
     uint32_t sentinel_count;
@@ -70,7 +70,8 @@ static enum sy_status open_pieces(struct sy_ctx *ctx, struct sy_tokenizer *t, co
     uint32_t added = t->sentinel_count > 0 ? 0 : SPM_SENTINELS, needed = t->pieces + added;
     t->vocab = vocab != 0 ? vocab : (needed + 127) / 128 * 128;
     if (t->vocab < needed || t->vocab > MAX_VOCAB)
-        return sy_fail(ctx, SY_INVALID, "%s has %u pieces and %u sentinels, but the model's vocab_size is %u: "
+        return sy_fail(ctx, SY_INVALID,
+                       "%s has %u pieces and %u sentinels, but the model's vocab_size is %u: "
                        "they do not belong together",
                        path, t->pieces, added, t->vocab);
     for (uint32_t i = 0; i < added; ++i)
@@ -213,8 +214,8 @@ static enum sy_status encode_marked(struct sy_ctx *ctx, const struct sy_tokenize
     return encode_plain(ctx, t, text + plain, bytes - plain, ids);
 }
 
-enum sy_status sy_tokenizer_encode(struct sy_ctx *ctx, const struct sy_tokenizer *tokenizer, const char *text, size_t bytes,
-                                   uint32_t flags, int32_t **out_ids, size_t *out_count)
+enum sy_status sy_tokenizer_encode(struct sy_ctx *ctx, const struct sy_tokenizer *tokenizer, const char *text,
+                                   size_t bytes, uint32_t flags, int32_t **out_ids, size_t *out_count)
 {
     struct ids ids = {0};
     enum sy_status status = flags & SY_ENCODE_SENTINELS ? encode_marked(ctx, tokenizer, text, bytes, &ids)
@@ -343,8 +344,8 @@ static enum sy_status decode(struct sy_ctx *ctx, const struct sy_tokenizer *t, c
     return decode_run(ctx, t, ids + first, count - first, text);
 }
 
-enum sy_status sy_tokenizer_decode(struct sy_ctx *ctx, const struct sy_tokenizer *tokenizer, const int32_t *ids, size_t count,
-                                   char **out_text)
+enum sy_status sy_tokenizer_decode(struct sy_ctx *ctx, const struct sy_tokenizer *tokenizer, const int32_t *ids,
+                                   size_t count, char **out_text)
 {
     struct text text = {0};
     enum sy_status status = decode(ctx, tokenizer, ids, count, &text);

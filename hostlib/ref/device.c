@@ -19,7 +19,7 @@ static uint64_t number_in(const char *path, const char *key, uint64_t unit)
     const char *at = strstr(text, key);
     unsigned long long value;
     return at != NULL && sscanf(at + strlen(key), "%llu", &value) == 1 && value <= UINT64_MAX / unit ? value * unit
-                                                                                                   : UINT64_MAX;
+                                                                                                     : UINT64_MAX;
 }
 
 /// What may be had without being killed for it: memory that is free or can be freed, at most what a container allows.

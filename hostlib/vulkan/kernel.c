@@ -166,8 +166,8 @@ enum sy_status sy_vk_kernel_create(struct sy_device *base, const struct sy_kerne
         const bool memory = result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
         if (memory || result == VK_ERROR_DEVICE_LOST)
             return sy_vk_fail(device, result, "building kernel %s", params->source.name);
-        return sy_fail(base->ctx, SY_DEVICE, "kernel %s: %s (%s) cannot build its pipeline: %s",
-                       params->source.name, base->caps.id, base->caps.driver, sy_vk_result_name(result));
+        return sy_fail(base->ctx, SY_DEVICE, "kernel %s: %s (%s) cannot build its pipeline: %s", params->source.name,
+                       base->caps.id, base->caps.driver, sy_vk_result_name(result));
     }
     *out = &kernel->base;
     return SY_OK;
