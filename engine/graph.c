@@ -207,7 +207,7 @@ sy_tid sy_param_new(struct sy_graph *g, uint32_t parts, uint32_t rows, uint32_t 
     p->parts = parts;
     p->rows = rows;
     p->cols = cols;
-    p->vector = rows == 1 && parts == 1;
+    p->vector = init == SY_INIT_ONES; // not "one row": the router of a single expert is a matrix
     p->init = init;
     p->sigma = sigma;
     p->flags = flags;

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -18,6 +19,13 @@ SMALL = ['--src-len', 48, '--tgt-len', 20, '--batch-tokens', 192]
 COUNTS = {'t5-base': 222903552, 't5-large': 737668096, 't5-large-geglu': 750e6, 'switch-base-8': 619339008, 'switch-base-16': 1.07e9,
           'switch-base-32': 1.98e9, 'switch-base-64': 3.79e9, 'switch-base-128': 7.42e9, 'switch-base-256': 14.66e9,
           'switch-large-128': 26.3e9, 'switch-xxl-64': 201e9, 'switch-xxl-128': 395e9, 'switch-c-2048': 1571.3e9}
+
+
+def scalar_f64(path, name):
+    with open(path, 'rb') as file:
+        raw = file.read()
+    start = 8 + int.from_bytes(raw[:8], 'little') + header(path)[name]['data_offsets'][0]
+    return struct.unpack('<d', raw[start:start + 8])[0]
 
 
 def train(s, out, steps, *more, device='ref:0', model=None):
@@ -142,6 +150,13 @@ def check_inputs(s):
         want = json.load(open(os.path.join(golden, 'trace.json'), encoding='utf-8'))['trace'][2]['total']
         got = metrics(s, out)[2]['total'] if done.returncode == 0 else 0
         s.ok(abs(got - want) < 5e-5 * want, f'--batch {case}: the golden trace, {got} and {want}', done.stderr)
+    golden = os.path.join(s.source, 'tests', 'golden', 'switch_jitter')
+    done = s.run('train', '--model', golden, '--batch', os.path.join(golden, 'batch.safetensors'), '--steps', 1, '--precision', 'f32',
+                 '--out', s.path('jitter'), '--device', 'ref:0')
+    want = scalar_f64(os.path.join(golden, 'expected.safetensors'), 'total')
+    got = metrics(s, 'jitter')[0]['total'] if done.returncode == 0 else 0
+    s.ok(abs(got - want) < 2e-6 * want, f'--batch brings the jitter of the router: {got} and {want}', done.stderr)
+
 
 
 def hugging_face(c):
@@ -188,6 +203,16 @@ def check_model_directory(s):
         train(s, name, 1, model=s.path(name + '.json'))
         stored = {n: e['shape'] for n, e in header(s.path(name, 'latest', 'model.safetensors')).items() if n != '__metadata__'}
         s.ok(stored == hugging_face(c), f'tensors of the written model, {name}', set(stored) ^ set(hugging_face(c)))
+
+
+def check_one_expert(s):
+    config(s.path('single.json'), num_experts=1)
+    train(s, 'single', 1, model=s.path('single.json'))
+    router = 'encoder.block.1.layer.1.mlp.router.classifier.weight'
+    shape = header(s.path('single', 'latest', 'model.safetensors')).get(router, {}).get('shape')
+    s.ok(shape == [1, 32], f'one expert: its router is still a matrix: {shape}')
+    done = train(s, 'single-again', 1, model=s.path('single', 'latest'))
+    s.ok(done.returncode == 0, 'one expert: loaded again', done.stderr)
 
 
 def check_eval_and_generate(s, devices):
@@ -277,6 +302,7 @@ def main():
     check_sentencepiece(s)
     check_inputs(s)
     check_model_directory(s)
+    check_one_expert(s)
     check_eval_and_generate(s, devices)
     check_devices(s, devices)
     check_plan(s, devices)
