@@ -2,6 +2,8 @@
 // router_dz: the gradient of gates, aux and z-loss with respect to the router's logits (SPEC §4.9):
 //   dp_e = Σ_r dgate_r ∂gate_r/∂p_e + aux_coef · E · load[g, e] / n² · inv_groups,  n = Σ_e load[g, e]
 //   dz = p ∘ (dp − Σ p·dp) + 2 · z_coef · inv_tokens · lse · p;  zeros where mask = 0
+// dp is first reduced by the dp of an expert with p > 1/2, if there is one: the sum of all p is 1 but for rounding, and a
+// router that is sure of itself has gradients no larger than that rounding times dp.
 // kind 1 differentiates normalised gates. With k > 2 choice r belongs to expert r (route_take). Nothing flows through
 // argmax, load or positions; a dropped choice comes with dgate 0.
 //   p [rows, experts] f32 · lse [rows] f32 · expert [rows, k] i32 · dgate [rows, k] f32 · load [groups, experts] i32 ·
@@ -60,22 +62,29 @@ KERNEL void router_dz(__global const float *restrict prob, __global const float 
         __global float *y = dz + row * p.experts;
         const bool real = mask[row] != 0;
         const struct chosen r = chosen(x, e_of, dg, p.k, p.kind);
-        float tokens = 0.0f, balance = 0.0f, gates = 0.0f;
+        float tokens = 0.0f, sure_load = 0.0f, sure_gate = 0.0f, weighted = 0.0f;
         for (uint e = lid; e < p.experts; e += WG) {
             const float n = p.aux_coef != 0.0f ? (float)n_of[e] : 0.0f;
             tokens += n;
-            balance = fma(n, x[e], balance);
-            gates = fma(through_gates(r, e_of, dg, e), x[e], gates);
+            if (x[e] > 0.5f) {
+                sure_load = n;
+                sure_gate = through_gates(r, e_of, dg, e);
+            }
         }
         GROUP_SUM(scratch, tokens, n_sum);
-        GROUP_SUM(scratch, balance, balance_sum);
-        GROUP_SUM(scratch, gates, gate_sum);
+        GROUP_SUM(scratch, sure_load, n_base);
+        GROUP_SUM(scratch, sure_gate, gate_base);
         const float share = n_sum > 0.0f ? p.aux_coef * (float)p.experts * inv_groups / n_sum / n_sum : 0.0f;
         const float from_z = 2.0f * p.z_coef * inv_tokens * lse[row];
         for (uint e = lid; e < p.experts; e += WG) {
             const float n = p.aux_coef != 0.0f ? (float)n_of[e] : 0.0f;
-            const float d = (through_gates(r, e_of, dg, e) - gate_sum) + share * (n - balance_sum) + from_z;
-            y[e] = real ? x[e] * d : 0.0f;
+            weighted = fma(x[e], (through_gates(r, e_of, dg, e) - gate_base) + share * (n - n_base), weighted);
+        }
+        GROUP_SUM(scratch, weighted, mean);
+        for (uint e = lid; e < p.experts; e += WG) {
+            const float n = p.aux_coef != 0.0f ? (float)n_of[e] : 0.0f;
+            const float d = (through_gates(r, e_of, dg, e) - gate_base) + share * (n - n_base) - mean;
+            y[e] = real ? x[e] * (d + from_z) : 0.0f;
         }
     }
 }

@@ -3,6 +3,8 @@
 // router_dz: the gradient of gates, aux and z-loss with respect to the router's logits (SPEC §4.9):
 //   dp_e = Σ_r dgate_r ∂gate_r/∂p_e + aux_coef · E · load[g, e] / n² · inv_groups,  n = Σ_e load[g, e]
 //   dz = p ∘ (dp − Σ p·dp) + 2 · z_coef · inv_tokens · lse · p;  zeros where mask = 0
+// dp is first reduced by the dp of an expert with p > 1/2, if there is one: the sum of all p is 1 but for rounding, and a
+// router that is sure of itself has gradients no larger than that rounding times dp.
 // kind 1 differentiates normalised gates. With k > 2 choice r belongs to expert r (route_take). Nothing flows through
 // argmax, load or positions; a dropped choice comes with dgate 0.
 //   p [rows, experts] f32 · lse [rows] f32 · expert [rows, k] i32 · dgate [rows, k] f32 · load [groups, experts] i32 ·
@@ -69,22 +71,29 @@ void main()
         const uint at = row * p.experts, cell = row / p.group * p.experts;
         const bool real = mask[row] != 0;
         const chosen_experts r = chosen(row);
-        float tokens = 0.0, balance = 0.0, gates = 0.0;
+        float tokens = 0.0, sure_load = 0.0, sure_gate = 0.0, weighted = 0.0;
         for (uint e = lid; e < p.experts; e += WG) {
-            const float n = p.aux_coef != 0.0 ? float(load[cell + e]) : 0.0, q = prob[at + e];
+            const float n = p.aux_coef != 0.0 ? float(load[cell + e]) : 0.0;
             tokens += n;
-            balance = fma(n, q, balance);
-            gates = fma(through_gates(r, row, e), q, gates);
+            if (prob[at + e] > 0.5) {
+                sure_load = n;
+                sure_gate = through_gates(r, row, e);
+            }
         }
         GROUP_SUM(tokens, n_sum);
-        GROUP_SUM(balance, balance_sum);
-        GROUP_SUM(gates, gate_sum);
+        GROUP_SUM(sure_load, n_base);
+        GROUP_SUM(sure_gate, gate_base);
         const float share = n_sum > 0.0 ? p.aux_coef * float(p.experts) * inv_groups / n_sum / n_sum : 0.0;
         const float from_z = 2.0 * p.z_coef * inv_tokens * lse[row];
         for (uint e = lid; e < p.experts; e += WG) {
             const float n = p.aux_coef != 0.0 ? float(load[cell + e]) : 0.0;
-            const float d = (through_gates(r, row, e) - gate_sum) + share * (n - balance_sum) + from_z;
-            dz[at + e] = real ? prob[at + e] * d : 0.0;
+            weighted = fma(prob[at + e], (through_gates(r, row, e) - gate_base) + share * (n - n_base), weighted);
+        }
+        GROUP_SUM(weighted, mean);
+        for (uint e = lid; e < p.experts; e += WG) {
+            const float n = p.aux_coef != 0.0 ? float(load[cell + e]) : 0.0;
+            const float d = (through_gates(r, row, e) - gate_base) + share * (n - n_base) - mean;
+            dz[at + e] = real ? prob[at + e] * (d + from_z) : 0.0;
         }
     }
 }

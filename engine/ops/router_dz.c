@@ -26,14 +26,17 @@ static void ref_row(const struct sy_router_loss_args *p, const struct sy_ref_ten
     const double inv_groups = (double)(p->stack != 0 ? c->inv_groups_dec : c->inv_groups_enc);
     const double inv_tokens = (double)(p->stack != 0 ? c->inv_tokens_dec : c->inv_tokens_enc);
     const uint64_t at = row * p->experts, cell = row / p->group * p->experts;
-    double n = 0, mean = 0;
+    double n = 0, mean = 0, base = 0; // base: dp of an expert that has most of the weight, for Σ p is not quite 1
     for (uint64_t e = 0; e < p->experts; ++e)
         n += sy_ldi(&b[4], cell + e);
     const double aux = p->aux_coef != 0 && n > 0 ? (double)p->aux_coef * p->experts * inv_groups / (n * n) : 0.0;
     for (uint64_t e = 0; e < p->experts; ++e)
-        mean += sy_ld(&b[0], at + e) * (through_gates(p, b, row, (int32_t)e) + aux * sy_ldi(&b[4], cell + e));
+        if (sy_ld(&b[0], at + e) > 0.5)
+            base = through_gates(p, b, row, (int32_t)e) + aux * sy_ldi(&b[4], cell + e);
+    for (uint64_t e = 0; e < p->experts; ++e)
+        mean += sy_ld(&b[0], at + e) * (through_gates(p, b, row, (int32_t)e) + aux * sy_ldi(&b[4], cell + e) - base);
     for (uint64_t e = 0; e < p->experts; ++e) {
-        const double dp = through_gates(p, b, row, (int32_t)e) + aux * sy_ldi(&b[4], cell + e);
+        const double dp = through_gates(p, b, row, (int32_t)e) + aux * sy_ldi(&b[4], cell + e) - base;
         const double z = 2 * (double)p->z_coef * inv_tokens * sy_ld(&b[1], row);
         sy_st(&b[7], at + e, sy_ld(&b[0], at + e) * (dp - mean + z));
     }

@@ -110,6 +110,15 @@ def run_case(build, folder, device, what, reduced):
         yield from (f'{device} train: {line}' for line in ([wrong] if wrong else compare_trace(folder, out)))
 
 
+def reference_in_float32(folder, what):
+    """What rounding alone does: the reference's own disagreements when it computes in float32."""
+    expected, batch, stored = (load_file(f'{folder}/{name}.safetensors') for name in ('expected', 'batch', 'model'))
+    model = reference.Model(reference.read_json(folder + '/config.json'), what['mode'])
+    w = {k: v for k, v in stored.items() if 'grad.' + k in expected}
+    run = model.forward(w, batch)
+    return list(compare(expected, run.out | {'grad.' + k: v for k, v in model.gradients(w, batch, run).items()}, batch))
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument('build')
@@ -137,6 +146,8 @@ def main():
         print(f"{'not ok' if wrong else 'ok'} - seed {seed} ({kind}, {len(reduced) + 1} precisions)", flush=True)
         for line in wrong[:12]:
             print('# ' + line, flush=True)
+        if wrong:
+            print(f'# the reference itself in float32: {len(reference_in_float32(folder, what))} disagreements', flush=True)
         if wrong and a.keep:
             shutil.copytree(folder, os.path.join(a.keep, os.path.basename(folder)), dirs_exist_ok=True)
         shutil.rmtree(folder)

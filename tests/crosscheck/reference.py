@@ -197,7 +197,8 @@ def forward(xp, c, w, batch, mode, decisions=None):
 
     run.note = note
     mask, labels = batch['attention_mask'], batch['labels']
-    source, target = (mask != 0).astype(float), (labels != IGNORE).astype(float)
+    kind = w['shared.weight'].dtype
+    source, target = (mask != 0).astype(kind), (labels != IGNORE).astype(kind)
     seen = xp.concatenate([np.full((len(labels), 1), c.start), xp.where(labels == IGNORE, c.pad, labels)[:, :-1]], 1)
     unmasked, causal = (mask != 0)[:, None, None, :], np.tril(np.ones((labels.shape[1],) * 2, bool))
     memory = stack(xp, c, w, 'encoder', w['shared.weight'][batch['input_ids']], source, unmasked, None, None, batch, mode, run)
@@ -221,7 +222,7 @@ def forward(xp, c, w, batch, mode, decisions=None):
 
 
 class Model:
-    """A config in one mode; compiled once for each shape of batch, then any weights."""
+    """A config in one mode; compiled once for each shape of batch, then any weights, float64 or float32."""
 
     def __init__(self, raw, mode):
         self.c, self.mode = config(raw), mode
@@ -236,9 +237,10 @@ class Model:
         return forward(np, self.c, w, batch, self.mode)
 
     def gradients(self, w, batch, run):
-        fixed = {k: (r.first, r.chosen, r.kept) for k, r in run.decisions.items()}
+        kind = w['shared.weight'].dtype
+        fixed = {k: tuple(v.astype(kind) for v in (r.first, r.chosen, r.kept)) for k, r in run.decisions.items()}
         total, grads = self.differentiate(w, batch, fixed)
-        assert abs(float(total) - run.total) <= 1e-11 * abs(run.total), 'NumPy and JAX disagree'
+        assert total.dtype == kind and abs(float(total) - run.total) <= 1e5 * np.finfo(kind).eps * abs(run.total)
         return {k: np.asarray(v) for k, v in grads.items()}
 
 

@@ -15,7 +15,9 @@ static const struct sy_router_loss_args cases[] = {
     ROW(70, 30, 3, 3, 0, 1, 0.0f, 0.1f),     ROW(20, 20, 300, 1, 0, 0, 0.01f, 0.0f),
     ROW(500, 500, 8, 1, 0, 1, 0.01f, 1.0f),  ROW(24, 12, 7, 7, 0, 0, 0.0f, 0.0f),
     ROW(30, 30, 2049, 1, 0, 0, 0.02f, 0.1f), ROW(64, 16, 64, 2, 1, 0, 0.0f, 0.0f),
+    ROW(48, 16, 8, 1, 0, 0, 1.0f, 0.0f),     ROW(48, 16, 8, 1, 0, 1, 0.0f, 0.0f),
 };
+#define FIRST_SURE 12 // from here on expert 0 has nearly all the weight, and the gradient is 1e-4 of dp
 
 static const enum sy_case_pattern patterns[] = {SY_CASE_ANY, SY_CASE_PADDED, SY_CASE_NO_GROUP_0, SY_CASE_ONE_EXPERT,
                                                 SY_CASE_ALL_PADDED};
@@ -28,6 +30,14 @@ static void fill(const void *args, double *const *values, const uint64_t *counts
     const struct sy_router_loss_args *p = args;
     const enum sy_case_pattern pattern = patterns[(size_t)(p - cases) % SY_COUNT(patterns)];
     sy_case_probabilities(SY_CASE_ANY, p->rows, p->experts, values[0], rng);
+    for (uint32_t row = 0; p - cases >= FIRST_SURE && row < p->rows; ++row) {
+        double *x = values[0] + (uint64_t)row * p->experts;
+        x[0] = 1.0;
+        for (uint32_t e = 1; e < p->experts; ++e) {
+            x[e] *= 1e-4;
+            x[0] -= x[e];
+        }
+    }
     sy_case_mask(pattern, p->rows, p->group, values[5], rng);
     sy_case_experts(pattern, p->rows, p->experts, p->k, values[5], values[2], rng);
     for (uint64_t i = 0; i < (uint64_t)p->rows * p->k; ++i)
