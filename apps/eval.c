@@ -58,7 +58,7 @@ static const struct argp_option options[] = {
     {"batches", OPT_MOST, "N", 0, "at most this many batches (default: all the text)", 3},
     {"seed", OPT_SEED, "N", 0, "of the span corruption (default 0)", 3},
     {NULL, 0, NULL, 0, "Device:", 4},
-    {"precision", OPT_PRECISION, "NAME", 0, "selective (default), f32 or bf16", 4},
+    {"precision", OPT_PRECISION, "NAME", 0, "selective (default; with --dump f32), f32 or bf16", 4},
     {"device", OPT_DEVICE, "ID", 0, "auto (default), opencl:0, vulkan:0, ref:0, …", 4},
     {0}};
 
@@ -206,7 +206,9 @@ static enum sy_status run(struct run *r)
     struct sy_session_params p = {
         .kind = SY_SESSION_EVAL, .config = &r->model.config, .capacity_train = strcmp(o->mode, "train") == 0};
     struct sy_metrics m;
-    SY_TRY(cli_precision(r->ctx, o->precision, &p.precision));
+    // A dump is there to be compared, and what it is compared with is rarely rounded to bf16.
+    const char *usual = o->dump != NULL ? "f32" : "selective";
+    SY_TRY(cli_precision(r->ctx, o->precision != NULL ? o->precision : usual, &p.precision));
     SY_TRY(cli_model_open(r->ctx, o->model, true, &r->model));
     SY_TRY(o->batch != NULL ? open_batch(r, &p) : open_text(r, &p));
     SY_TRY(sy_device_open(r->ctx, o->device, &r->device));
@@ -230,7 +232,6 @@ int main(int argc, char **argv)
 {
     cli_start();
     struct run r = {.o = {.mode = "eval",
-                          .precision = "selective",
                           .device = "auto",
                           .src_len = 512,
                           .tgt_len = 114,
