@@ -19,7 +19,7 @@ static const char doc[] =
     "Examples:\n"
     "  switchyard-eval --model runs/a/latest --data held-out.txt\n"
     "  switchyard-eval --model DIR --batch batch.safetensors \\\n"
-    "      --dump out.safetensors --gradients --mode train --precision f32\n";
+    "      --dump out.safetensors --gradients --mode train\n";
 
 enum {
     OPT_MODEL = 256,
@@ -202,13 +202,13 @@ static enum sy_status open_batch(struct run *r, struct sy_session_params *p)
 
 static enum sy_status run(struct run *r)
 {
-    const struct options *o = &r->o;
+    struct options *o = &r->o;
     struct sy_session_params p = {
         .kind = SY_SESSION_EVAL, .config = &r->model.config, .capacity_train = strcmp(o->mode, "train") == 0};
     struct sy_metrics m;
-    // A dump is there to be compared, and what it is compared with is rarely rounded to bf16.
-    const char *usual = o->dump != NULL ? "f32" : "selective";
-    SY_TRY(cli_precision(r->ctx, o->precision != NULL ? o->precision : usual, &p.precision));
+    if (o->precision == NULL) // a dump is there to be compared, and what with is rarely rounded to bf16
+        o->precision = o->dump != NULL ? "f32" : "selective";
+    SY_TRY(cli_precision(r->ctx, o->precision, &p.precision));
     SY_TRY(cli_model_open(r->ctx, o->model, true, &r->model));
     SY_TRY(o->batch != NULL ? open_batch(r, &p) : open_text(r, &p));
     SY_TRY(sy_device_open(r->ctx, o->device, &r->device));
@@ -231,11 +231,7 @@ static enum sy_status run(struct run *r)
 int main(int argc, char **argv)
 {
     cli_start();
-    struct run r = {.o = {.mode = "eval",
-                          .device = "auto",
-                          .src_len = 512,
-                          .tgt_len = 114,
-                          .sequences = 8}};
+    struct run r = {.o = {.mode = "eval", .device = "auto", .src_len = 512, .tgt_len = 114, .sequences = 8}};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &r.o);

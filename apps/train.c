@@ -31,7 +31,7 @@ static const char doc[] = "Train a Switch Transformer (or a dense T5) by span co
                           "  switchyard-train --model DIR --data book.txt --out runs/b --steps 1000 \\\n"
                           "      --schedule constant --lr 1e-3          fine-tunes a model\n"
                           "  switchyard-train --model DIR --batch batch.safetensors --steps 10 \\\n"
-                          "      --out runs/c --precision f32           one batch, repeated\n";
+                          "      --out runs/c           one batch, repeated, in f32\n";
 
 enum {
     OPT_SRC = 256,
@@ -90,7 +90,8 @@ static const struct argp_option options[] = {
     {"clip-norm", OPT_CLIP, "X", 0, "clip the global gradient norm (default: no)", 3},
     {"weight-decay", OPT_DECAY, "X", 0, "for adamw (default 0)", 3},
     {NULL, 0, NULL, 0, "Device and randomness:", 4},
-    {"precision", OPT_PRECISION, "NAME", 0, "selective (default: bf16 storage, f32 sums and router), f32, bf16", 4},
+    {"precision", OPT_PRECISION, "NAME", 0,
+     "selective (default: bf16 storage, f32 sums and router; with --batch f32), f32, bf16", 4},
     {"device", OPT_DEVICE, "ID", 0, "auto (default), opencl:0, vulkan:0, ref:0, … (switchyard-devices lists them)", 4},
     {"recompute", OPT_RECOMPUTE, NULL, 0,
      "recompute each block's activations in the backward pass: less memory, same bits", 4},
@@ -100,7 +101,8 @@ static const struct argp_option options[] = {
     {"keep", OPT_KEEP, "N", 0, "checkpoints to keep (default 2; 0 = all)", 5},
     {"valid-every", OPT_VALID_EVERY, "N", 0, "steps between validations (default: only at the end)", 5},
     {"valid-batches", OPT_VALID_BATCHES, "N", 0, "batches of one validation (default 16)", 5},
-    {"log-every", OPT_LOG, "N", 0, "steps between lines when not on a terminal (default 10; a line a minute at least)", 5},
+    {"log-every", OPT_LOG, "N", 0, "steps between lines when not on a terminal (default 10; a line a minute at least)",
+     5},
     {0}};
 
 struct options {
@@ -172,6 +174,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                        "--valid needs --data: a repeated --batch has no lengths or vocabulary to read text with");
         if (o->have_valid_every && o->valid.count == 0)
             argp_error(state, "--valid-every and --valid-batches need --valid FILE…");
+        if (o->precision == NULL) // a repeated batch is for comparing traces
+            o->precision = o->batch_file != NULL ? "f32" : "selective";
         if (o->decay != 0.0 && strcmp(o->optimizer, "adamw") != 0)
             argp_error(state, "--weight-decay is for --optimizer adamw");
         break;
@@ -486,7 +490,6 @@ int main(int argc, char **argv)
     struct run r = {.lock = -1,
                     .o = {.optimizer = "adafactor",
                           .schedule = "rsqrt",
-                          .precision = "selective",
                           .device = "auto",
                           .batch_tokens = 4096,
                           .src_len = 512,
