@@ -44,6 +44,7 @@ class Draw:
         if self.head_beside_tie:  # as newer Hugging Face versions write an untied T5
             self.raw |= {'tie_word_embeddings': True, 'scale_decoder_outputs': False}
         self.holes, self.empty, self.middle = self.chance(0.15), self.chance(0.08), self.chance(0.4 if self.dense else 0.1)
+        self.strange_padding = self.chance(0.2)
         self.one_sided, self.router_scale = self.chance(0.1), rng.uniform(0.4, 2.5)
 
     def chance(self, p):
@@ -109,6 +110,8 @@ class Draw:
         if limit in ('factors', 'both'):
             own['capacity_factor_train'] = self.pick(1.0, 1.25, 0.5, 2.0, 1.1, 0.7)
             own['capacity_factor_eval'] = self.pick(1.0, 2.0, 0.8)
+            if self.chance(0.2):
+                del own[self.pick('capacity_factor_train', 'capacity_factor_eval')]
         if limit in ('hf', 'both'):
             raw['expert_capacity'] = self.pick(1, 2, 3, 5, 64)
         if limit == 'dropless':
@@ -144,7 +147,8 @@ class Draw:
                 labels[b, rng.integers(0, self.tgt - 1)] = reference.IGNORE
         if self.empty and self.batch > 1:
             mask[0], labels[0] = 0, reference.IGNORE
-        ids[mask == 0] = c.pad
+        if not self.strange_padding:
+            ids[mask == 0] = c.pad
         batch = {'input_ids': ids, 'attention_mask': mask, 'labels': labels}
         batch = {k: v.astype(np.int32) for k, v in batch.items()}
         for stack, length in (('encoder', self.src), ('decoder', self.tgt)):
