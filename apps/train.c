@@ -172,12 +172,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (o->valid.count != 0 && o->batch_file != NULL)
             argp_error(state,
                        "--valid needs --data: a repeated --batch has no lengths or vocabulary to read text with");
-        if (o->have_valid_every && o->valid.count == 0)
-            argp_error(state, "--valid-every and --valid-batches need --valid FILE…");
+        if (o->valid.count == 0 && o->have_valid_every)
+            argp_error(state, "--valid-every needs --valid, and so does --valid-batches");
         if (o->precision == NULL) // a repeated batch is for comparing traces
             o->precision = o->batch_file != NULL ? "f32" : "selective";
         if (o->decay != 0.0 && strcmp(o->optimizer, "adamw") != 0)
-            argp_error(state, "--weight-decay is for --optimizer adamw");
+            argp_error(state, "--weight-decay needs --optimizer adamw");
         break;
     default: return ARGP_ERR_UNKNOWN;
     }

@@ -8,6 +8,9 @@ import sys
 import tempfile
 
 
+SMALL = ['--src-len', 48, '--tgt-len', 20, '--batch-tokens', 192, '--device', 'ref:0']
+
+
 class Suite:
     """Counts checks; `done()` prints the last line and leaves."""
 
@@ -98,3 +101,18 @@ def write_tensors(path, tensors):
     with open(path, 'wb') as file:
         file.write(len(head).to_bytes(8, 'little') + head + data)
     return path
+
+
+def train(s, out, *more, model=None, data=None):
+    """Arguments of two small steps."""
+    return ['--model', model or s.path('switch.json'), '--data', data or s.path('a.txt'), '--out', s.path(out), '--steps', 2, *SMALL,
+            *more]
+
+
+def refuse(s, name, words, app, *arguments, env=None, usage=False):
+    """One line that holds `words`, and a status that is no crash; `usage`: argp's two lines."""
+    done = s.run(app, *arguments, env=env)
+    lines = [line for line in done.stderr.split('\n') if 'error' in line or usage]
+    good = done.returncode > 0 and all(w in done.stderr for w in words) and 'Sanitizer' not in done.stderr
+    good = good and (usage or len(lines) == 1)
+    s.ok(good, name, f'exit {done.returncode}\n{done.stderr}\nwanted: {words}')

@@ -327,10 +327,9 @@ static enum sy_status prepare_spans(struct sy_ctx *ctx, struct sy_dataset *ds)
     uint32_t n = sy_tokenizer_sentinels(ds->tokenizer);
     ds->segment = sy_spans_raw_length(ds->src_len, ds->tgt_len, n);
     if (ds->segment == 0)
-        return sy_fail(
-            ctx, SY_INVALID,
-            "--src-len %u and --tgt-len %u are too short for span corruption, which needs at least 3 of each",
-            ds->src_len, ds->tgt_len);
+        return sy_fail(ctx, SY_INVALID,
+                       "source length %u and target length %u are too short for span corruption: at least 3 of each",
+                       ds->src_len, ds->tgt_len);
     ds->sentinels = malloc((n + 1) * sizeof *ds->sentinels);
     if (ds->sentinels == NULL)
         return sy_fail(ctx, SY_NOMEM, "out of host memory for the dataset");
