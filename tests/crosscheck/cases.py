@@ -158,12 +158,27 @@ class Draw:
         return {k: v.astype(np.float32) for k, v in w.items()}, batch
 
 
-def well_conditioned(model, w, batch, trained, rng):
-    """Whether weights that are off by a rounding give the same losses to a fifth of the tolerance."""
-    other = {k: v * (1 + 3e-7 * rng.standard_normal(v.shape)) for k, v in w.items()}
-    other = reference.train(model, other, batch, len(trained[0]))
-    return all(abs(a[k] - b[k]) <= 1e-5 * abs(a[k])
-               for a, b in zip(trained[0], other[0]) for k in ('loss_ce', 'aux', 'z', 'total'))
+def nudged(w, by, rng):
+    return {k: v * (1 + by * rng.standard_normal(v.shape)) for k, v in w.items()}
+
+
+def clear(run, near):
+    """Whether float32 must take every decision as float64 does, and can reach the losses; near: with weights off by a rounding."""
+    losses = [k for k in run.out if k.split('.')[0] in ('loss_ce', 'aux', 'z')]
+    return run.closest >= 1 and run.kink >= KINK and \
+        all(abs(run.out[k] - near.out[k]).max() <= 1e-6 * abs(run.out[k]).max() for k in losses)
+
+
+def steady(trained, other):
+    """The same of ten steps. Elements that a rounding moves are marked among those not to be compared; they must be few."""
+    moved = 0
+    for name, w in trained[1].items():
+        far = np.abs(other[1][name] - w) > 3e-5 * np.sqrt((w * w).mean())
+        moved += (far & ~trained[2][name]).sum()
+        trained[2][name] |= far
+    return moved <= 0.01 * sum(w.size for w in trained[1].values()) and \
+        all(abs(a[k] - b[k]) <= 1e-5 * abs(a[k])
+            for a, b in zip(trained[0], other[0]) for k in ('loss_ce', 'aux', 'z', 'total'))
 
 
 def make(draw, folder):
@@ -171,15 +186,16 @@ def make(draw, folder):
     model, steps, patience = reference.Model(draw.raw, draw.mode), 10 if draw.trace else 0, 20 if draw.large else 100
     for n in range(4 * patience):
         if n % patience == patience - 1:  # fewer tokens, fewer close calls
-            draw.src, draw.tgt = max(2, draw.src * 2 // 3), max(2, draw.tgt * 2 // 3)
+            draw.src, draw.tgt = max(1, draw.src * 2 // 3), max(1, draw.tgt * 2 // 3)
         stored, batch = draw.attempt(n)
         w = {k: v.astype(np.float64) for k, v in stored.items()}
         run = model.forward(w, batch)
-        if run.closest < 1 or run.kink < KINK:
+        if not clear(run, model.forward(nudged(w, 1e-7, draw.rng), batch)):
             continue
         grads = model.gradients(w, batch, run)
         trained = reference.train(model, w, batch, steps, 1.0) if steps else None
-        if steps and (trained is None or not well_conditioned(model, w, batch, trained, draw.rng)):
+        if steps and (trained is None or
+                      not steady(trained, reference.train(model, nudged(w, 3e-7, draw.rng), batch, steps))):
             continue
         return write(draw, folder, n, stored, batch, run, grads, trained)
     return None
