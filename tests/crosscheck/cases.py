@@ -163,7 +163,7 @@ def nudged(w, by, rng):
 
 
 def clear(run, near):
-    """Whether float32 must take every decision as float64 does, and can reach the losses; near: with weights off by a rounding."""
+    """Whether float32 must decide as float64 does, and can reach the losses; near: the same with weights off by a rounding."""
     losses = [k for k in run.out if k.split('.')[0] in ('loss_ce', 'aux', 'z')]
     return run.closest >= 1 and run.kink >= KINK and \
         all(abs(run.out[k] - near.out[k]).max() <= 1e-6 * abs(run.out[k]).max() for k in losses)
