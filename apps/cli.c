@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ void cli_start(void)
     for (int fd = 0; fd <= 2; ++fd) // the lowest free number is taken: a missing stream gets its own
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
             (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+    signal(SIGXFSZ, SIG_IGN); // a file size limit (ulimit -f) is then an error like a full disk
     atexit(close_output);
 }
 

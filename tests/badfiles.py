@@ -181,6 +181,15 @@ def check_output(s):
          'closed output: training goes on, and nothing is printed into its files', done.stderr)
 
 
+def check_file_limit(s):
+    command = [os.path.join(s.apps, 'switchyard-train'), *map(str, train(s, 'limited'))]
+    done = subprocess.run(['bash', '-c', 'ulimit -f 100; exec "$0" "$@"', *command], capture_output=True, text=True, env=s.env,
+                          check=False)
+    left = [name for name in os.listdir(s.path('limited')) if 'tmp' in name]
+    s.ok(done.returncode == 1 and 'model.safetensors' in done.stderr and not left, 'a file size limit: an error, nothing half-written',
+         f'{done.returncode} {done.stderr} {left}')
+
+
 def check_targets(s):
     """Files that are written where something else is."""
     ids = struct.pack('<8i', *range(3, 11))
@@ -221,7 +230,8 @@ def main():
     text(s.path('b.txt'), seed=3)
     done = s.run('train', *train(s, 'good'))
     s.ok(done.returncode == 0, 'a good run to break', done.stderr)
-    for check in (check_weights, check_checkpoints, check_batches, check_full_disk, check_output, check_targets, check_lock):
+    for check in (check_weights, check_checkpoints, check_batches, check_full_disk, check_file_limit, check_output,
+                  check_targets, check_lock):
         check(s)
     s.done()
 
