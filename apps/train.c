@@ -197,7 +197,7 @@ static void on_signal(int number)
 /// Before the first step there is nothing to save: only SIGUSR1, which would end the program as a crash does, waits.
 static void catch_early_signals(void)
 {
-    struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}; // no write may fail of it
     sigaction(SIGUSR1, &action, NULL);
     signal(SIGPIPE, SIG_IGN); // who read the progress has gone; the run has not
 }
