@@ -24,7 +24,7 @@ def config(raw):
     own, switch = raw.get('switchyard', {}), raw['model_type'] == 'switch_transformers'
     c = SimpleNamespace(switch=switch, vocab=raw['vocab_size'], d=raw['d_model'], f=raw['d_ff'], heads=raw['num_heads'])
     c.k = raw.get('d_kv', 64)
-    c.layers = {'encoder': raw['num_layers'], 'decoder': raw.get('num_decoder_layers', raw['num_layers'])}
+    c.layers = {'encoder': raw['num_layers'], 'decoder': raw.get('num_decoder_layers', 12 if switch else raw['num_layers'])}
     c.sparse = {s: raw.get(f'num_sparse_{s}_layers', 3) if switch else 0 for s in c.layers}
     c.experts = raw.get('num_experts', 8)
     c.buckets, c.distance = raw.get('relative_attention_num_buckets', 32), raw.get('relative_attention_max_distance', 128)
