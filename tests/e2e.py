@@ -111,7 +111,9 @@ def check_signals(s):
         out = f'signal-{number.name}'
         command = [os.path.join(s.apps, 'switchyard-train'), '--model', s.path('switch.json'), '--data', s.path('a.txt'), '--out',
                    s.path(out), '--steps', '400', '--device', 'ref:0'] + [str(x) for x in SMALL]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=s.env)
+        # A shell's background job ignores SIGINT, and so would what it starts: here it must be as in a terminal.
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=s.env,
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         end = time.monotonic() + 60
         while time.monotonic() < end and not (os.path.exists(s.path(out, 'metrics.jsonl')) and len(metrics(s, out)) > 5):
             time.sleep(0.02)
