@@ -175,7 +175,7 @@ def oclgrind(context):
     version = subprocess.run(['oclgrind', '--version'], capture_output=True, text=True, check=False)
     if version.returncode != 0:
         raise Unavailable('oclgrind is not installed')
-    output, code, seconds = place.run('python3', context.source + '/tests/races.py', place.program('tests/test_ops'), '20',
+    output, code, seconds = place.run('python3', context.source + '/tests/races.py', place.program('tests/test_ops'), '12',
                                       timeout=1200)
     outcome = Outcome(version=' '.join(version.stdout.split())[:60])
     outcome.cells['ops'] = from_summary(output, code, seconds)
