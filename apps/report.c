@@ -15,8 +15,7 @@
 #include "apps/cli.h"
 #include "engine/data/spans.h"
 
-// ---- metrics.jsonl
-// ---------------------------------------------------------------------------------------------------
+// ---- metrics.jsonl -------------------------------------------------------------------------------------------------
 
 /// Where the lines of steps after `step` begin, or a line that a crash cut short; the file's size when there are none.
 static long long kept_bytes(FILE *file, uint64_t step)
@@ -116,8 +115,7 @@ static enum sy_status write_line(struct report *r, json_t *line)
                    r->path, strerror(cause));
 }
 
-// ---- progress
-// --------------------------------------------------------------------------------------------------------
+// ---- progress ------------------------------------------------------------------------------------------------------
 
 /// Prints one line of progress; on a terminal an unfinished one is overwritten by the next, so it must not wrap.
 static void say(struct report *r, bool last, const char *line)

@@ -111,7 +111,7 @@ struct options {
     uint64_t steps, batch_tokens, micro, src_len, tgt_len, seed, save_every, keep, valid_every, valid_batches,
         log_every, warmup;
     double lr, clip, decay, mix;
-    bool resume, recompute, have_lr, have_warmup, have_valid_every;
+    bool resume, recompute, have_lr, have_warmup, have_validation;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -152,11 +152,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_KEEP: o->keep = cli_count(state, "--keep", arg, 0, big, false); break;
     case OPT_VALID_EVERY:
         o->valid_every = cli_count(state, "--valid-every", arg, 1, big, false);
-        o->have_valid_every = true;
+        o->have_validation = true;
         break;
     case OPT_VALID_BATCHES:
         o->valid_batches = cli_count(state, "--valid-batches", arg, 1, big, false);
-        o->have_valid_every = true;
+        o->have_validation = true;
         break;
     case OPT_LOG: o->log_every = cli_count(state, "--log-every", arg, 1, big, false); break;
     case ARGP_KEY_ARG:
@@ -172,7 +172,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (o->valid.count != 0 && o->batch_file != NULL)
             argp_error(state,
                        "--valid needs --data: a repeated --batch has no lengths or vocabulary to read text with");
-        if (o->valid.count == 0 && o->have_valid_every)
+        if (o->valid.count == 0 && o->have_validation)
             argp_error(state, "--valid-every needs --valid, and so does --valid-batches");
         if (o->precision == NULL) // a repeated batch is for comparing traces
             o->precision = o->batch_file != NULL ? "f32" : "selective";

@@ -23,15 +23,16 @@
 #define ATT_NONE (-1e30f)
 #define ATT_ABSENT 1e30f
 
-// ds = p·(dp − delta) with p = exp(x), x = score − lse. At x = 0 one key has all the weight and ds is 0, of which rounding
-// would leave a little: enough for Adafactor to move q and k of a query that sees one key only.
+// ds = p·(dp − delta) with p = exp(x), x = score − lse. At x = 0 one key has all the weight and ds is 0, of which
+// rounding would leave a little: enough for Adafactor to move q and k of a query that sees one key only.
 #define ATT_DS(zero, x, prob, dp, delta) select((prob) * ((dp) - (delta)), zero, (x) >= 0.0f)
 
 #if WG == 1
 #define ATT_PITCH (SY_ATTENTION_MAX_DIM + 16u) // an odd number of cache lines, so that rows spread over the cache sets
 #define ATT_LANE_IDS ((uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
 
-// e^x to about 1 ulp for x ≤ 88; 0 below −87. Written out because exp(float16) falls apart into 16 calls on some drivers.
+// e^x to about 1 ulp for x ≤ 88; 0 below −87. Written out because exp(float16) falls apart into 16 calls on some
+// drivers.
 ATT_INLINE float16 att_exp(float16 x)
 {
     const float16 y = clamp(x, -88.0f, 88.0f);
@@ -168,7 +169,7 @@ ATT_INLINE void att_bias_window(float *window, const __global float *rel, int at
 
 // Bias and masks of a score tile whose lanes are queries and whose rows are keys. `mask` points at key j0's entry.
 ATT_INLINE void att_mask_keys(float *s, const float *window, const __global int *mask, uint rows, uint query, uint j0,
-                                 const struct sy_attention_args *p)
+                              const struct sy_attention_args *p)
 {
     const bool diagonal = p->causal && j0 + rows - 1u > query;
     const uint16 last = ATT_LANE_IDS + query;
@@ -185,8 +186,8 @@ ATT_INLINE void att_mask_keys(float *s, const float *window, const __global int 
 }
 
 // keep[r][lane]: dropout factor of query row i0 + lane and key j0 + r.
-ATT_INLINE void att_keep_keys(float *keep, uint rows, uint plane, uint i0, uint j0,
-                                 const struct sy_attention_args *p, __constant struct sy_step *c)
+ATT_INLINE void att_keep_keys(float *keep, uint rows, uint plane, uint i0, uint j0, const struct sy_attention_args *p,
+                              __constant struct sy_step *c)
 {
     for (uint r = 0; r < rows; r += 4u) {
         const struct att_bits bits = att_philox((uint16)((j0 + r) / 4u), ATT_LANE_IDS + i0, (uint16)p->stream,
@@ -218,7 +219,7 @@ ATT_INLINE bool att_any(const __global int *mask, uint n)
 #define ATT_EACH_CHUNK(f) f(0u) f(1u) f(2u) f(3u)
 #define ATT_BLOCKS (WG < 64 ? 64 / WG : 1) // 4×4 blocks of one item
 // Element x = 4·y + z of an item's block t: rows r0 + 8y, columns c0 + 8z.
-#define ATT_ID(t) (lid + (t) * WG)
+#define ATT_ID(t) (lid + (t)*WG)
 #define ATT_ROW(t, x) (ATT_ID(t) / 8u + 8u * ((x) / 4u))
 #define ATT_COL(t, x) (ATT_ID(t) % 8u + 8u * ((x) % 4u))
 #define ATT_BUSY(t) (WG <= 64 || ATT_ID(t) < 64u)
@@ -235,8 +236,8 @@ ATT_INLINE void att_load_tile(__local float *to, const __global T *x, uint strid
 // s[4y+z] += Σ_{x < count} a[(r0+8y)·a_row + x·a_step] · b[(c0+8z)·b_col + x·b_step]
 // The count is what the tile really holds: its other rows and columns are zeros. That it is no constant keeps compilers
 // from spelling out all 32 steps, for which they want more registers than there are and more code than a cache holds.
-ATT_INLINE void att_block(float *s, const __local float *a, uint a_row, uint a_step, const __local float *b,
-                             uint b_col, uint b_step, uint count, uint id)
+ATT_INLINE void att_block(float *s, const __local float *a, uint a_row, uint a_step, const __local float *b, uint b_col,
+                          uint b_step, uint count, uint id)
 {
     a += id / 8u * a_row;
     b += id % 8u * b_col;
@@ -254,10 +255,10 @@ ATT_INLINE void att_block(float *s, const __local float *a, uint a_row, uint a_s
 #define ATT_MUL(s, a, b, n, t) att_block(s, a, ATT_PITCH, 1u, b, 1u, ATT_PITCH, n, ATT_ID(t))
 #define ATT_MUL_T(s, a, b, n, t) att_block(s, a, 1u, ATT_PITCH, b, 1u, ATT_PITCH, n, ATT_ID(t))
 
-// Score of query i and key j with bias and masks; `dot` is q·k, `rel` the head's row, `mask` the sequence's. Loads go to
-// clamped places rather than around branches: an item takes 16 scores at once.
+// Score of query i and key j with bias and masks; `dot` is q·k, `rel` the head's row, `mask` the sequence's. Loads go
+// to clamped places rather than around branches: an item takes 16 scores at once.
 ATT_INLINE float att_score(float dot, uint i, uint j, uint position, const __global float *rel,
-                              const __global int *mask, const struct sy_attention_args *p)
+                           const __global int *mask, const struct sy_attention_args *p)
 {
     const uint row = min(i, p->tq - 1u), key = min(j, p->tk - 1u);
     const bool exists = i < p->tq && j < p->tk && (!p->causal || j <= i + position);
@@ -268,7 +269,7 @@ ATT_INLINE float att_score(float dot, uint i, uint j, uint position, const __glo
 
 // keep[i][j] (pitch ATT_PITCH): dropout factors of a tile; 1 where there is no dropout.
 ATT_INLINE void att_keep_tile(__local float *keep, uint plane, uint i0, uint j0, uint lid,
-                                 const struct sy_attention_args *p, __constant struct sy_step *c)
+                              const struct sy_attention_args *p, __constant struct sy_step *c)
 {
     for (uint e = lid; e < ATT_TILE * ATT_TILE / 4u; e += WG) {
         const uint r = e / (ATT_TILE / 4u), quad = e % (ATT_TILE / 4u);

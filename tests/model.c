@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // model.c: training of whole models on every device: repeatable to the bit, resumable to the bit, independent of how a
-// step is cut into micro-batches and of recomputation, the same on all devices within tolerance, able to learn, and still
-// where there is nothing to learn.
+// step is cut into micro-batches and of recomputation, the same on all devices within tolerance, able to learn, and
+// still where there is nothing to learn.
 //
 // usage: test_model [--device ID]. Models and batches are tiny (tiny.h); drivers' speed decides how long it takes.
 #include <math.h>
@@ -144,7 +144,7 @@ static enum sy_status save_and_load(struct suite *x, struct sy_session *s, const
     snprintf(latest, sizeof latest, "%s/latest", dir);
     SY_TRY(sy_checkpoint_save(s, dir, &st, NULL, 2));
     SY_TRY(sy_checkpoint_save(s, dir, &st, NULL, 2)); // the same step again: `latest` is not without it for a moment
-    SY_TRY(sy_weights_init(&s->runtime, 2)); // whatever is not restored must show
+    SY_TRY(sy_weights_init(&s->runtime, 2));          // whatever is not restored must show
     struct sy_metrics m;
     SY_TRY(train(x, s, 0, 1, &m));
     SY_TRY(sy_checkpoint_read_state(x->t.ctx, latest, &back));
@@ -374,7 +374,8 @@ static uint64_t moved_scores(const struct sy_graph *g, const float *a, const flo
         const uint64_t part = (uint64_t)p->rows * p->cols;
         for (uint32_t k = 0; k < p->parts; ++k, at += part) {
             const char *own = strstr(p->names[k], "SelfAttention");
-            if (strncmp(p->names[k], "decoder", 7) != 0 || own == NULL || strstr(own, ".v.") != NULL || strstr(own, ".o.") != NULL)
+            if (strncmp(p->names[k], "decoder", 7) != 0 || own == NULL || strstr(own, ".v.") != NULL ||
+                strstr(own, ".o.") != NULL)
                 continue;
             for (uint64_t e = at; e < at + part; ++e)
                 moved += a[e] != b[e];
@@ -384,7 +385,8 @@ static uint64_t moved_scores(const struct sy_graph *g, const float *a, const flo
     return moved;
 }
 
-/// With one target token nothing depends on the decoder's scores. A gradient of rounding would do: Adafactor divides by it.
+/// With one target token nothing depends on the decoder's scores. A gradient of rounding would do: Adafactor divides by
+/// it.
 static void run_lone_key(struct suite *x, struct sy_device *device, enum sy_precision precision)
 {
     struct sy_session_params p = train_params(&x->plain, precision);

@@ -61,8 +61,8 @@ static inline double sy_attention_dot(const struct sy_ref_tensor *x, uint64_t x_
 static inline double sy_attention_score(const struct sy_attention *a, uint32_t b, uint32_t h, uint32_t i, uint32_t j)
 {
     const struct sy_attention_args *p = a->p;
-    double s = sy_attention_dot(a->q, sy_attention_q_at(p, b, h, i), a->kv, sy_attention_kv_at(p, b, h, j) + p->k_offset,
-                                p->dim);
+    double s = sy_attention_dot(a->q, sy_attention_q_at(p, b, h, i), a->kv,
+                                sy_attention_kv_at(p, b, h, j) + p->k_offset, p->dim);
     if (p->has_bias)
         s += sy_ld(a->rel, (uint64_t)h * p->span + (j + p->rel_origin - i - sy_attention_position(a)));
     return s;
@@ -103,9 +103,9 @@ static inline double sy_attention_ds(const struct sy_attention *a, uint32_t b, u
     const double prob = sy_attention_prob(a, b, h, i, j);
     if (prob == 0 || sy_attention_lone(a, b, i))
         return 0;
-    const double dp = sy_attention_keep(a, b, h, i, j) * sy_attention_dot(a->dout, sy_attention_o_at(p, b, h, i), a->kv,
-                                                                          sy_attention_kv_at(p, b, h, j) + p->v_offset,
-                                                                          p->dim);
+    const double dp =
+        sy_attention_keep(a, b, h, i, j) * sy_attention_dot(a->dout, sy_attention_o_at(p, b, h, i), a->kv,
+                                                            sy_attention_kv_at(p, b, h, j) + p->v_offset, p->dim);
     return prob * (dp - sy_ld(a->ld, 2 * sy_attention_lse_at(p, b, h, i) + 1));
 }
 
