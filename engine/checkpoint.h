@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// checkpoint.h: save and resume training so that a reader sees the old checkpoint or the new one, never half (SPEC
-// §12).
+// checkpoint.h: save and resume training (spec §12): a reader sees the old checkpoint or the new one, never half.
 //
 // OUT/step-N/ is a Hugging Face directory (config.json, model.safetensors, the tokenizer) with the training state
 // beside it: optimizer-00001.safetensors and state.json, which lists every file with its size and XXH3-128. It is

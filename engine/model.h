@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// model.h: a T5 encoder-decoder with Switch layers (SPEC §3–§5) as a graph.
+// model.h: a T5 encoder-decoder with Switch layers (spec §3–§5) as a graph.
 //
 // sy_model_build() walks the config and calls one layer function per sub-layer (engine/layers/); the same functions
 // build training, evaluation and decoding. Parameters carry their Hugging Face names.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // optimizer.h: appends the update of every parameter to a graph (phase UPDATE).
 //
-// Adafactor (SPEC §8, T5X/MTF formula) keeps per-matrix row and column statistics when both sides are ≥ 128, else one
+// Adafactor (spec §8, T5X/MTF formula) keeps per-matrix row and column statistics when both sides are ≥ 128, else one
 // value per weight; every part of a stacked parameter (an expert, q, k, v) is its own matrix. AdamW is decoupled.
 #pragma once
 

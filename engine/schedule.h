@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// schedule.h: the learning rate of step t (SPEC §8).
+// schedule.h: the learning rate of step t (spec §8).
 #pragma once
 
 #include "hostlib/status.h"

@@ -218,7 +218,7 @@ enum sy_status sy_weights_save(struct sy_runtime *rt, const struct sy_config *co
         const struct sy_param *p = &g->params[i];
         uint64_t part = (uint64_t)p->rows * p->cols;
         bool shared = strcmp(p->names[0], "shared.weight") == 0;
-        uint32_t extra = shared && config->is_switch && !config->tied ? (uint32_t)SY_COUNT(copies) : 0; // SPEC §2
+        uint32_t extra = shared && config->is_switch && !config->tied ? (uint32_t)SY_COUNT(copies) : 0; // spec §2
         for (uint32_t e = 0; e < p->parts + extra; ++e, ++n) {
             bool copy = e >= p->parts;
             pieces[n] = (struct piece){.rt = rt, .tensor = p->master, .first = copy ? 0 : e * part, .count = part};

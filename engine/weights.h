@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// weights.h: parameters in and out of a runtime by their Hugging Face names (SPEC §2, §7).
+// weights.h: parameters in and out of a runtime by their Hugging Face names (spec §2, §7).
 #pragma once
 
 #include "engine/config.h"
@@ -11,7 +11,7 @@ SY_MUST_CHECK enum sy_status sy_weights_init(struct sy_runtime *rt, uint64_t see
 /// Loads every parameter. Errors: FORMAT naming the missing or misshapen tensor and what was expected.
 SY_MUST_CHECK enum sy_status sy_weights_load(struct sy_runtime *rt, const struct sy_tensors *tensors);
 /// What a config must say to fit the file: a stored lm_head.weight overrules tie_word_embeddings, and experts in the
-/// one layer that Hugging Face makes sparse when num_sparse_*_layers is 0 overrule that 0 (SPEC §2).
+/// one layer that Hugging Face makes sparse when num_sparse_*_layers is 0 overrule that 0 (spec §2).
 void sy_weights_adapt_config(struct sy_ctx *ctx, const struct sy_tensors *tensors, struct sy_config *config);
 /// The name a parameter is stored under: the embedding may be there as one of its copies only.
 const char *sy_weights_stored_name(const struct sy_tensors *tensors, const char *name);
@@ -34,6 +34,6 @@ void sy_spec_list_seal(struct sy_spec_list *list);
 void sy_spec_list_finish(struct sy_spec_list *list);
 /// Adds one tensor per parameter part (kind: the parameter itself, or its gradient), as f32.
 SY_MUST_CHECK enum sy_status sy_weights_list(struct sy_runtime *rt, bool gradients, struct sy_spec_list *list);
-/// Optimizer state in and out: "NAME/r", … for parts × state (SPEC §12).
+/// Optimizer state in and out: "NAME/r", … for parts × state (spec §12).
 SY_MUST_CHECK enum sy_status sy_state_save(struct sy_runtime *rt, const char *path);
 SY_MUST_CHECK enum sy_status sy_state_load(struct sy_runtime *rt, const char *path);

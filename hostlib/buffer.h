@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // buffer.h: device memory: allocate, fill, read back.
 //
-// A buffer is a byte range on one device; it has no shape (see engine/tensor.h).
+// A buffer is a byte range on one device; it has no shape; those are the business of the layer above.
 // Lifetime: owned by its device. Destroy only when no submitted program still uses it (sy_device_wait).
 // Layer:    hostlib. Implemented by opencl/, vulkan/, ref/.
 #pragma once

@@ -2,7 +2,7 @@
 // op_args.h: the argument struct of every op and the step constants, shared by C11, OpenCL C and GLSL.
 //
 // Only 4-byte scalar fields; at most 128 bytes (Vulkan's minimum of push constants).
-// Shape letters: SPEC §1 and docs/glossary.md. "rows" counts token rows (B·S or B·T) unless said otherwise.
+// Shape letters: spec §1 and docs/glossary.md. "rows" counts token rows (B·S or B·T) unless said otherwise.
 #ifndef SY_OP_ARGS_H
 #define SY_OP_ARGS_H
 
@@ -108,7 +108,7 @@ SY_STRUCT(sy_router_softmax_args) { u32 rows, experts, round_bf16; };
 // from p instead (inverse CDF of one Philox uniform, element (row, 0)), and rounds is 1.
 SY_STRUCT(sy_route_choose_args) { u32 rows, experts, rounds, sample, stream, stack; };
 
-// Gives each choice its place (SPEC §4). Groups of `group` consecutive rows; the last may be short.
+// Gives each choice its place (spec §4). Groups of `group` consecutive rows; the last may be short.
 // kind 0 (switch, top2): k = rounds; round r's candidates are placed after the kept ones of earlier rounds.
 // kind 1 (ntlb): k = 1; in round r every row not yet placed asks for cand[row][r].
 // expert [rows,k] (−1 none), pos [rows,k] (≥ capacity: dropped; −1 none), load [G,E] first choices per expert before drops,
@@ -148,7 +148,7 @@ SY_STRUCT(sy_sumsq_args) { u32 n, parts; };
 // gs = (min(1, max_norm/norm), norm), norm = sqrt(Σ part). max_norm 0: gs[0] = 1.
 SY_STRUCT(sy_clip_args) { u32 n; f32 max_norm; };
 
-// Adafactor over P matrices [rows, cols] (SPEC §8); g is multiplied by gs[0] first.
+// Adafactor over P matrices [rows, cols] (spec §8); g is multiplied by gs[0] first.
 SY_STRUCT(sy_adafactor_args) { u32 parts, rows, cols, blocks; };
 
 SY_STRUCT(sy_adamw_args) { u32 n; f32 beta1, beta2, eps, decay; };

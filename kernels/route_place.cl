@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// route_place: gives each choice its place in its expert's queue, in token order within a group (SPEC §4.5): the
+// route_place: gives each choice its place in its expert's queue, in token order within a group (spec §4.5): the
 // exclusive count of earlier rows that ask for the same expert, after the rows kept in earlier rounds.
 //   kind 0 (switch, top2): k = rounds, every row asks in every round: expert = cand, pos ≥ capacity is dropped.
 //   kind 1 (ntlb): k = 1, a row asks for cand[r] only while it has no place; expert −1, pos −1 when it never gets one.

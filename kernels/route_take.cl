@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// route_take: expert choice (SPEC §4): of each group every expert e takes the n = min(capacity, rows with mask ≠ 0)
+// route_take: expert choice (spec §4): of each group every expert e takes the n = min(capacity, rows with mask ≠ 0)
 // largest p[·, e], the lower row on ties: expert[row, e] = e, pos[row, e] = rank (0 best); −1, −1 for the others.
 //   p [rows, experts] f32 · mask [rows] i32 · expert, pos [rows, experts] i32 · load = kept [groups, experts] i32 = n
 // Launch: one work-group per group and expert. The n-th largest key is found bit by bit (31 counts over the group);

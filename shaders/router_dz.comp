@@ -1,6 +1,6 @@
 #version 450
 // SPDX-License-Identifier: Apache-2.0
-// router_dz: the gradient of gates, aux and z-loss with respect to the router's logits (SPEC §4.9):
+// router_dz: the gradient of gates, aux and z-loss with respect to the router's logits (spec §4.9):
 //   dp_e = Σ_r dgate_r ∂gate_r/∂p_e + aux_coef · E · load[g, e] / n² · inv_groups,  n = Σ_e load[g, e]
 //   dz = p ∘ (dp − Σ p·dp) + 2 · z_coef · inv_tokens · lse · p;  zeros where mask = 0
 // dp is first reduced by the dp of an expert with p > 1/2, if there is one: the sum of all p is 1 but for rounding, and a

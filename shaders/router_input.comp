@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // router_input: u = f32(x) · factor. The factor: 1 (mode 0), U(1−eps, 1+eps) of element (row0 + row, col) (mode 1),
 // jit (mode 2), dropout's 0 or scale (mode 3).
-// round_bf16: u is rounded to bf16 values. The experts see x, not u (SPEC §4.1).
+// round_bf16: u is rounded to bf16 values. The experts see x, not u (spec §4.1).
 //   x [rows, dim] t · jit [rows, dim] f32 (mode 2 only) · c · u [rows, dim] f32
 // Launch: one work-group does SY_ROWS(WG) rows. One product an element: bit-equal everywhere.
 #include "common.glsl"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// golden.c: whole models against vectors from an independent float64 implementation of the specification.
+// golden.c: whole models against vectors from an independent float64 implementation of docs/spec.md.
 //
 // usage: test_golden GOLDEN_DIR [--device ID] [--case NAME]
 // For each case and device: losses, logits, routing (exact), every gradient; where the case has them, ten Adafactor

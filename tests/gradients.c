@@ -253,7 +253,7 @@ static sy_tid expanded(struct gradcheck *c, sy_tid bias)
 
 static void bias_expand_alone(struct gradcheck *c) { gc_output(c, expanded(c, gc_param(c, 1, 5, 2, "bias"))); }
 
-/// One table serves every layer of a stack (SPEC §3).
+/// One table serves every layer of a stack (spec §3).
 static void bias_expand_shared(struct gradcheck *c)
 {
     struct sy_attention_args a = self_args(2, 4);

@@ -57,17 +57,88 @@ def check_kernel(name, text, say):
         say(name, 0, 'no GROUP_GUARD')
 
 
+def slugs(text):
+    """The anchors that a Markdown page's headings make."""
+    text = re.sub(r'^```.*?^```', '', text, flags=re.S | re.M)
+    return {re.sub(r'[^\w\- ]', '', h.strip().lower()).replace(' ', '-') for h in re.findall(r'^#+ (.*)$', text, re.M)}
+
+
 def check_links(root, name, text, say):
-    for target in re.findall(r'\]\(([^)#:\s]+)(?:#[^)]*)?\)', text):
-        if not os.path.exists(os.path.join(root, os.path.dirname(name), target)):
+    for target, anchor in re.findall(r'\]\(([^)#:\s]*)(?:#([^)\s]*))?\)', text):
+        path = os.path.join(root, os.path.dirname(name), target) if target else os.path.join(root, name)
+        if not os.path.exists(path):
             say(name, 0, f'dead link {target}')
+        elif anchor and path.endswith('.md'):
+            with open(path, encoding='utf-8') as page:
+                if anchor not in slugs(page.read()):
+                    say(name, 0, f'dead link {target}#{anchor}: no such heading')
+
+
+def sections(root):
+    """'4', '4.5', …: the numbered sections of docs/spec.md, and their numbered points."""
+    found, section = set(), None
+    path = os.path.join(root, 'docs', 'spec.md')
+    if os.path.isfile(path):
+        with open(path, encoding='utf-8') as page:
+            for line in page:
+                heading, point = re.match(r'## (\d+)\. ', line), re.match(r'(\d+)\. ', line)
+                section = heading.group(1) if heading else section
+                if heading or point and section:
+                    found.add(section if heading else f'{section}.{point.group(1)}')
+    return found
+
+
+def check_citations(name, text, known, say):
+    """spec §N must exist, a § must say of what, and no document outside the tree is cited."""
+    flat = re.sub(r'\s*\n\s*(//[/!]?|#|\*)?\s*', ' ', text)  # a citation may be broken over two lines of a comment
+    listed = r'§[\d.]*\d(?:(?:, | and |–)§[\d.]*\d)*'
+    for cited in re.findall(('' if name == 'docs/spec.md' else r'\bspec ') + f'({listed})', flat):
+        for number in re.findall(r'[\d.]*\d', cited):
+            if number not in known:
+                say(name, 0, f'spec §{number}: docs/spec.md has no such section')
+    if not name.endswith('.md') and '§' in re.sub(r'\bspec ' + listed, '', flat):
+        say(name, 0, 'a § without the document it is of; ours is cited as "spec §4" or "spec §4.5"')
+    for word in re.findall(r'\b(?:SPEC|DESIGN)\b', text):
+        say(name, 0, f'cites {word}, which is not in this repository; see docs/spec.md and docs/architecture.md')
+
+
+PATH = re.compile(r'(?<![\w/.-])(?:apps|engine|hostlib|kernels|shaders|tests|docs|configs)/[\w./-]*\w'
+                  r'\.(?:md|c|h|cc|cl|comp|glsl|py|def|json)\b')
+
+
+def check_paths(root, name, text, say):
+    """A file that is named from the root exists; X and NAME stand for any."""
+    for path in PATH.findall(text):
+        if os.path.splitext(os.path.basename(path))[0] not in ('X', 'NAME') and not os.path.exists(os.path.join(root, path)):
+            say(name, 0, f'names {path}, which does not exist')
+
+
+def self_test(root, say):
+    """Planted faults must be found, or the rules above say nothing."""
+    contract, outside, sign, known = 'spec', 'SP' + 'EC', chr(167), {'4', '4.5', '7'}
+    planted = [(f'// as ({contract} {sign}99)', 1), (f'// ({contract} {sign}4.5,\n// {sign}8)', 1), (f'// {sign}4', 1),
+               (f'// {outside} 4', 1), (f'// {contract} {sign}4.5 and {sign}7', 0)]
+    for text, wanted in planted:
+        found = []
+        check_citations('planted.c', text, known, lambda *finding: found.append(finding))
+        if len(found) != wanted:
+            say('tests/lint.py', 0, f'its own test: {text!r} gave {len(found)} findings, expected {wanted}')
+    found = []
+    check_paths(root, 'planted.c', '// see engine/' + 'none.h and engine/graph.h', lambda *finding: found.append(finding))
+    if len(found) != 1:
+        say('tests/lint.py', 0, f'its own test: a path that does not exist gave {len(found)} findings, expected 1')
+    for text, wanted in (('[a](spec.md#4-no)', 1), ('[a](no.md)', 1), ('[a](#no)', 1), ('[a](spec.md#1-letters)', 0)):
+        found = []
+        check_links(root, 'docs/spec.md', text, lambda *finding: found.append(finding))
+        if len(found) != wanted:
+            say('tests/lint.py', 0, f'its own test: {text!r} gave {len(found)} findings, expected {wanted}')
 
 
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     root = os.path.abspath(sys.argv[1])
-    findings, names = [], files(root)
+    findings, names, known = [], files(root), sections(root)
 
     def say(name, line, what):
         findings.append(f'{name}:{line}: {what}')
@@ -84,6 +155,12 @@ def main():
             check_kernel(name, text, say)
         if name.endswith('.md'):
             check_links(root, name, text, say)
+        if name != 'tests/lint.py':
+            check_citations(name, text, known, say)
+        if name != 'CHANGELOG.md':
+            check_paths(root, name, text, say)
+    if names:
+        self_test(root, say)
     print('\n'.join(findings))
     if not names:
         print('ok 1 # SKIP lint: not a git checkout\n0 passed, 0 failed, 1 skipped')

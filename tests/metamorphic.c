@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // metamorphic.c: changes that must not change a model's answers, on every device and for every router; and the errors of
-// other implementations (SPEC §4, "known wrong elsewhere"), each as a test of that name on a whole model.
+// other implementations (spec §4, "known wrong elsewhere"), each as a test of that name on a whole model.
 //
 // usage: test_metamorphic [--device ID]. Everything is forward only, in f32, with one routing group per sequence and a
 // capacity that drops tokens.

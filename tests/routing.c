@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// routing.c: what others get wrong about routing and we must not (SPEC §4), on the reference ops with numbers worked
+// routing.c: what others get wrong about routing and we must not (spec §4), on the reference ops with numbers worked
 // out by hand; and the router's gradient against central differences in double.
 #include <math.h>
 #include <string.h>

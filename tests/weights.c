@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// weights.c: how weights are drawn (SPEC §7), and what is made of files that Hugging Face writes (SPEC §2): heads that
+// weights.c: how weights are drawn (spec §7), and what is made of files that Hugging Face writes (spec §2): heads that
 // are tied after all, layers that should not be sparse, an embedding under another name, shards, narrow elements.
 //
 // usage: test_weights. On ref:0.

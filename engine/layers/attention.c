@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// attention.c: T5 self- and cross-attention with relative position bias (SPEC §3).
+// attention.c: T5 self- and cross-attention with relative position bias (spec §3).
 #include "engine/layers/layers.h"
 
 #include <math.h>

@@ -18,7 +18,7 @@ uint32_t sy_stream_id(const char *scope, const char *what)
 sy_tid sy_linear_weight(struct sy_build *b, uint32_t parts, uint32_t out, uint32_t in, const char (*names)[112],
                         uint32_t flags)
 {
-    float sigma = sqrtf((float)b->c->init_scale / (float)in); // SPEC §7
+    float sigma = sqrtf((float)b->c->init_scale / (float)in); // spec §7
     return sy_param_new(b->g, parts, out, in, names, SY_INIT_TRUNCATED, sigma, flags);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ffn.c: the dense feed-forward layer, relu or gated gelu (SPEC §3).
+// ffn.c: the dense feed-forward layer, relu or gated gelu (spec §3).
 #include "engine/layers/layers.h"
 
 sy_tid sy_dense_ffn(struct sy_build *b, sy_tid x, uint32_t block)

@@ -2,7 +2,7 @@
 // layers.h: what the layer functions share. Private to engine/model.c and engine/layers/.
 //
 // A layer function takes activations [rows, D] and returns activations of the same shape; the residual is added by the
-// caller (block.c). Shapes in comments use SPEC §1's letters.
+// caller (block.c). Shapes in comments use spec §1's letters.
 #pragma once
 
 #include <stdio.h>
@@ -39,7 +39,7 @@ sy_tid sy_residual_layer(struct sy_build *b, sy_tid x, sy_tid f, const char *wha
 /// Dropout arguments of rate `rate` (0 outside training).
 struct sy_dropout_args sy_dropout_args_of(const struct sy_build *b, float rate, uint32_t cols, const char *what);
 
-/// Expands the stack's relative bias and leaves it in b->rel (SPEC §3).
+/// Expands the stack's relative bias and leaves it in b->rel (spec §3).
 void sy_relative_bias(struct sy_build *b, const char *param_name);
 /// T5's bucket of a key at `distance` = key − query.
 int32_t sy_relative_bucket(int32_t distance, bool bidirectional, uint32_t buckets, uint32_t max_distance);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// moe.c: the Switch layer: router → places → dispatch → experts → combine (SPEC §4).
+// moe.c: the Switch layer: router → places → dispatch → experts → combine (spec §4).
 //
 // One mechanism for all routers: each leaves `expert` and `pos` [rows, k]; from there on they are the same. The expert
 // side is a ragged buffer of `slots` rows sorted by expert, then by group, then by place.

@@ -5,7 +5,7 @@
 #include "engine/op.h"
 #include "kernels/chunk.h"
 
-/// The clipped gradient and its regularised square (SPEC §8).
+/// The clipped gradient and its regularised square (spec §8).
 static inline double sy_af_grad(const struct sy_ref_tensor *g, const struct sy_ref_tensor *gs, uint64_t i)
 {
     return sy_ld(g, i) * sy_ld(gs, 0);

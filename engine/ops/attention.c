@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// attention.c: the op `attention`: softmax(q·kᵀ + rel + mask) · v with dropout on the probabilities (SPEC §3).
+// attention.c: the op `attention`: softmax(q·kᵀ + rel + mask) · v with dropout on the probabilities (spec §3).
 #include "engine/ops/attention.h"
 
 // One query row of one head: the maximum first, then sums of e = exp(score − max).

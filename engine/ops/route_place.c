@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// route_place: every choice's place in its expert's queue, in token order within a group (SPEC §4.5).
+// route_place: every choice's place in its expert's queue, in token order within a group (spec §4.5).
 #include "engine/op.h"
 #include "kernels/chunk.h"
 #include "kernels/route.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// router_dz: the gradient of gates, aux and z-loss with respect to the router's logits (SPEC §4.9).
+// router_dz: the gradient of gates, aux and z-loss with respect to the router's logits (spec §4.9).
 #include "engine/ops/dropout.h"
 
 /// Σ_r dgate_r · ∂gate_r/∂p_e of one row.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// router_loss: load-balance loss and z-loss of each group (SPEC §4.7, §4.8).
+// router_loss: load-balance loss and z-loss of each group (spec §4.7, §4.8).
 #include "engine/ops/dropout.h"
 
 static void ref_group(const struct sy_router_loss_args *p, const struct sy_ref_tensor *b, uint64_t g)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""reference.py: the specification once more, in float64, written from its text and not from the engine.
+"""reference.py: docs/spec.md once more, in float64, written from its text and not from the engine.
 
 One forward pass serves two array libraries: NumPy computes every value and decides the routing, one token at a time;
 JAX then differentiates the same pass with those decisions held fixed, because nothing flows through a choice.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""routing.py: who goes where (SPEC, section 4), one token at a time, in plain loops."""
+"""routing.py: who goes where (spec §4), one token at a time, in plain loops."""
 import math
 from types import SimpleNamespace
 
