@@ -65,14 +65,6 @@ struct sy_tensor *sy_graph_tensor(const struct sy_graph *g, sy_tid t)
     return &g->tensors[t];
 }
 
-sy_tid sy_graph_find(const struct sy_graph *g, const char *name)
-{
-    for (size_t i = 1; i < g->tensor_count; ++i)
-        if (strcmp(g->tensors[i].name, name) == 0)
-            return (sy_tid)i;
-    return SY_NONE;
-}
-
 sy_tid sy_tensor_new(struct sy_graph *g, enum sy_tensor_kind kind, enum sy_dtype dtype, uint64_t d0, uint64_t d1,
                      uint64_t d2, const char *name)
 {
@@ -88,7 +80,6 @@ sy_tid sy_tensor_new(struct sy_graph *g, enum sy_tensor_kind kind, enum sy_dtype
     x->shape[0] = d0;
     x->shape[1] = d1;
     x->shape[2] = d2;
-    x->shape[3] = 1;
     x->count = d0 * d1 * d2;
     if (x->count >= UINT32_MAX && g->status == SY_OK && kind == SY_KIND_ACTIVATION)
         g->status = sy_fail(g->ctx, SY_INVALID,

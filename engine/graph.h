@@ -39,7 +39,7 @@ struct sy_tensor {
     char name[112];
     enum sy_tensor_kind kind;
     enum sy_dtype dtype;
-    uint64_t shape[4]; ///< Unused trailing dimensions are 1.
+    uint64_t shape[3]; ///< Unused trailing dimensions are 1.
     uint64_t count;    ///< Elements.
     const void *data;  ///< SY_KIND_CONST: owned copy of the contents.
     // Written by plan.c:
@@ -134,10 +134,9 @@ SY_MUST_CHECK enum sy_status sy_graph_status(const struct sy_graph *g);
 void sy_graph_no_memory(struct sy_graph *g);
 
 struct sy_tensor *sy_graph_tensor(const struct sy_graph *g, sy_tid t);
-/// The tensor of that name, or SY_NONE.
-sy_tid sy_graph_find(const struct sy_graph *g, const char *name);
 
-/// New tensors. `name` is formatted and prefixed with the scope when it starts with '.'.
+/// New tensors. `name` is copied, cut to 111 bytes; when it starts with '.', the scope is put before it. Two
+/// tensors may have the same name: it is for people. Only that of optimizer state is read (sy_optimizer_state_name).
 sy_tid sy_tensor_new(struct sy_graph *g, enum sy_tensor_kind kind, enum sy_dtype dtype, uint64_t d0, uint64_t d1,
                      uint64_t d2, const char *name);
 /// A host-initialised constant; `data` is copied.

@@ -51,8 +51,9 @@ struct sy_model {
     struct sy_model_sparse sparse[SY_MAX_SPARSE];
 };
 
-/// Builds the forward pass into `g` (initialised, empty). Errors: INVALID when shapes contradict the config
-/// (group_tokens that cut micro-batches, …) · the graph's own.
+/// Builds the forward pass into `g` (initialised, empty). Errors: INVALID no sequence or token, or too
+/// many for 32 bits · UNSUPPORTED d_kv, sparse layers or experts beyond what there is room for, switch_attention · the
+/// graph's own. (That group_tokens divides micro-batches is for the session to check: it knows how many there are.)
 SY_MUST_CHECK enum sy_status sy_model_build(struct sy_graph *g, const struct sy_model_params *params,
                                             struct sy_model *out);
 

@@ -34,7 +34,8 @@ struct sy_op_impl {
     uint64_t (*groups)(const void *args, const struct sy_knobs *knobs);
     /// Elements binding `i` needs at least; 0 = this binding is not read for these args (a dummy may be bound).
     uint64_t (*elements)(const void *args, uint32_t i);
-    /// Floating-point operations, for submissions, benchmarks and the planner. NULL: elements moved count.
+    /// Floating-point operations, for submissions, benchmarks and the planner. NULL: counted as none, as of
+    /// most ops that only move data or count.
     double (*flops)(const void *args);
     /// Work-group size the kernel wants on SIMT devices (power of two); 0 = 64. CPU class always gets 1.
     uint32_t wg_simt;

@@ -31,12 +31,11 @@ static enum sy_status allocate(struct sy_runtime *rt)
     return SY_OK;
 }
 
-/// Parameters are matched by position: both graphs were built from the same config.
+/// Parameters are matched by name: decoding meets the cross-attention keys in another order.
 static enum sy_status borrow(struct sy_runtime *rt, const struct sy_runtime *lender)
 {
     const struct sy_graph *g = rt->graph, *from = lender->graph;
     for (size_t i = 0; i < g->param_count; ++i) {
-        // Decoding meets the cross-attention keys in another order: match by name.
         const struct sy_param *p = &g->params[i], *q = NULL;
         for (size_t k = 0; k < from->param_count && q == NULL; ++k)
             if (strcmp(from->params[k].names[0], p->names[0]) == 0)

@@ -63,7 +63,7 @@ struct sy_session {
     struct sy_runtime runtime;
     struct sy_optimizer_outputs outputs;
     struct sy_layer_sums *sums; ///< [sparse layers] of the step under way (metrics.h).
-    int32_t *scratch;           ///< Host staging for one micro-batch's inputs.
+    int32_t *scratch;           ///< Token ids of one micro-batch, sorted (sy_embed_index).
     size_t scratch_count;
 };
 
@@ -73,8 +73,8 @@ SY_MUST_CHECK enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_dev
 void sy_session_destroy(struct sy_session **session);
 
 /// One optimizer step over `count` micro-batches of the session's shape. `t` = 1, 2, … The losses are those before the
-/// update. Blocks. Errors: INVALID shapes · DEVICE · INTERNAL a loss that is not finite (step and layer named; nothing
-/// was updated with it yet only if it showed in the loss: the caller should reload the last checkpoint).
+/// update. Blocks. Errors: INVALID shapes · DEVICE · INTERNAL a loss or gradient norm that is not finite: the
+/// message has the step and each loss. It is found after the update, so parameters may be spoilt: reload a checkpoint.
 SY_MUST_CHECK enum sy_status sy_session_step(struct sy_session *s, const struct sy_batch *batches, uint32_t count,
                                              uint64_t t, double lr, uint64_t seed, struct sy_metrics *out);
 /// Loss, accuracy and routing of `count` micro-batches, as one step of the whole. Kind GRADIENTS leaves gradients

@@ -2,8 +2,8 @@
 // backend.h: what a backend implements. Private to hostlib.
 //
 // Callers have validated every argument (device.c, buffer.c, kernel.c); a backend checks only what its driver
-// says. Each backend folder has the same files: device.c, buffer.c, kernel.c, program.c, and stub.c, which
-// takes their place when the backend is compiled out.
+// says. Each backend folder has device.c, buffer.c, kernel.c and program.c, and others where its API needs them; stub.c
+// takes their place when the backend is compiled out (`ref` never is).
 //
 // The generic objects below are embedded as the FIRST member of a backend's own structs.
 #pragma once

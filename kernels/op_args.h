@@ -77,13 +77,14 @@ SY_STRUCT(sy_matmul_dw_args) { u32 rows, m, n, experts, accumulate; f32 alpha; }
 // and the dropout element is (row0 + token, col) in plane `choice`. indexed 0: `row` unused, token = i, plane 0.
 SY_STRUCT(sy_ffn_act_args) { u32 rows, cols, threshold; f32 scale; u32 stream, stack, indexed, k; };
 
-// rel[h][d] = bias[bucket[d]][h], d = j − i + (tq − 1), span = tq + tk − 1.
+// rel[h][d] = bias[bucket[d]][h]; d = j − i − position + rel_origin as in sy_attention_args, span = rel_origin + tk.
 SY_STRUCT(sy_bias_args) { u32 heads, span, buckets, accumulate; };
 
 // One attention. Row (b,i) of q starts at ((b·tq + i)·q_stride + q_offset); head h at + h·dim. Likewise k and v with
 // kv_stride, k_offset, v_offset and tk rows a sequence; o, do: [B·tq, H·dim] dense; lse [B,H,tq]; ld [B,H,tq,2] = (lse, delta).
 // Key j is seen by query i when (not has_mask or mask[b,j] ≠ 0) and (not causal or j ≤ i + position).
-// score = q·k + rel[h][j − i − position + rel_origin] (when has_bias). rel_origin = tq − 1 in training. A row without keys gives zeros.
+// score = q·k + rel[h][j − i − position + rel_origin] (when has_bias). rel_origin = tq − 1; decoding, where
+// tq = 1: tk − 1. A row without keys gives zeros.
 // Dropout on the probabilities: element (plane = (sequence+b)·H + h, row = i, col = j).
 // drel [B][ceil(tq/SY_REL_BLOCK)][H][span]: sums of dscore along diagonals for a block of query rows (has_bias only).
 SY_STRUCT(sy_attention_args)
@@ -136,7 +137,8 @@ SY_STRUCT(sy_route_gate_args) { u32 rows, experts, k, kind; };
 SY_STRUCT(sy_dispatch_args) { u32 rows, slots, dim, k; };
 
 // aux of group g: aux_coef · E · Σ_e f_e P_e, f_e = load/n, P_e = Σ p / n, n = unmasked rows of the group.
-// z of group g: z_coef · inv_tokens · Σ lse². aux_coef 0 or z_coef 0 switch a term off. round_bf16 as above.
+// z of group g: z_coef · inv_tokens · Σ lse². aux_coef 0 or z_coef 0 switch a term off.
+// kind as in sy_route_gate_args; k and kind are read by router_dz, which takes the same struct.
 SY_STRUCT(sy_router_loss_args) { u32 rows, group, groups, experts, k, kind, stack; f32 aux_coef, z_coef; };
 
 // rows[r] = (lse, ce, correct, z) with ce = lse − logit[label], z = z_coef·lse²; all but lse 0 where label < 0.

@@ -2,7 +2,7 @@
 // af_col: Adafactor's column sums, first half: part[b] = column sums of (g'² + 1e-30) over row block b; g' = gs[0]·g.
 //   Block b of a matrix is b-th of `blocks` equal blocks of ceil(rows/blocks) rows; af_col_ema adds the blocks up.
 //   g [P,rows,cols] f, gs [2] f → part [P,blocks,cols] f
-// Launch: one work-group does SY_COLS(WG) columns of one block, rows in ascending order whatever WG and VEC are.
+// Launch: one work-group does SY_COLS(WG) columns of one block, rows in ascending order whatever WG is.
 #version 450
 #include "common.glsl"
 #include "chunk.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // af_col_ema: Adafactor's column statistics: col = beta2·col + (1 − beta2)·(sum over blocks of part) / rows.
 //   part [P,blocks,cols] f, c → col [P,cols] f (read and written)
-// Launch: one work-group does SY_COLS(WG) columns of one matrix, blocks in order whatever WG and VEC are.
+// Launch: one work-group does SY_COLS(WG) columns of one matrix, blocks in order whatever WG is.
 #version 450
 #include "common.glsl"
 #include "chunk.h"

@@ -2,7 +2,7 @@
 // af_row: Adafactor's row statistics and the row sums of the weights' squares, over P matrices [rows, cols].
 //   r = beta2·r + (1 − beta2)·mean over columns of (g'² + 1e-30), wsq = sum over columns of w²; g' = gs[0]·g
 //   g, w [P,rows,cols] f, gs [2] f, c → r [P,rows] f (read and written), wsq [P,rows] f
-// Launch: one work-group does SY_ROWS(WG) rows. The order of a sum depends on cols, WG and VEC only.
+// Launch: one work-group does SY_ROWS(WG) rows. The order of a sum depends on cols and WG only.
 #version 450
 #include "common.glsl"
 #include "chunk.h"

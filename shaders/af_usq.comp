@@ -2,7 +2,7 @@
 // af_usq: row sums of the squares of Adafactor's update: usq = sum over columns of u².
 //   u = g'·sqrt(mean)/sqrt(r)·1/sqrt(col), g' = gs[0]·g. Not sqrt(r / mean): that quotient can underflow.
 //   g [P,rows,cols] f, r [P,rows] f, mean [P] f, col [P,cols] f, gs [2] f → usq [P,rows] f
-// Launch: one work-group does SY_ROWS(WG) rows of one matrix. The order of a sum depends on cols, WG and VEC only.
+// Launch: one work-group does SY_ROWS(WG) rows of one matrix. The order of a sum depends on cols and WG only.
 #version 450
 #include "common.glsl"
 #include "chunk.h"

@@ -2,7 +2,7 @@
 // af_v: Adafactor's full second moment, for what is too small to factor, and the row sums for af_scale.
 //   v = beta2·v + (1 − beta2)·(g'² + 1e-30), usq = row sum of g'²/v, wsq = row sum of w²; g' = gs[0]·g
 //   g, w [P,rows,cols] f, gs [2] f, c → v [P,rows,cols] f (read and written), wsq, usq [P,rows] f
-// Launch: one work-group does SY_ROWS(WG) rows. The order of a sum depends on cols, WG and VEC only.
+// Launch: one work-group does SY_ROWS(WG) rows. The order of a sum depends on cols and WG only.
 #version 450
 #include "common.glsl"
 #include "chunk.h"

@@ -3,7 +3,7 @@
 // bias_bwd: dbias[b][h] = Σ drel[h][d] over all d with bucket[d] = b, added to dbias when p.accumulate.
 //   drel [heads, span] f32 · bucket [span] i32 · dbias [buckets, heads] f32
 // Launch: one work-group does one (bucket, head).
-// Determinism: one writer; the order of the sum depends on span, WG and VEC.
+// Determinism: one writer; the order of the sum depends on span and WG.
 #include "common.glsl"
 
 IN(0, float, drel);

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // combine_dgate: dgate[row, r] = dy[row] · h[slot[row, r]]; 0 where slot = −1, so a dropped choice gets no gradient.
 //   dy [rows, dim] t · h [slots, dim] t · slot [rows, k] i32 · dgate [rows, k] f32
-// Launch: one work-group does SY_ROWS(WG) of the rows·k products. The order of a sum depends on dim, WG and VEC.
+// Launch: one work-group does SY_ROWS(WG) of the rows·k products. The order of a sum depends on dim and WG.
 #include "common.glsl"
 #include "chunk.h"
 

@@ -3,7 +3,7 @@
 // rmsnorm: rstd[row] = 1 / sqrt(mean(x²) + eps), y = w · x · rstd.
 //   x [rows, dim] t · w [dim] t · y [rows, dim] t · rstd [rows] f32
 // Launch: one work-group does SY_ROWS(WG) rows, one after the other.
-// Determinism: the order of the sum depends on dim, WG and VEC.
+// Determinism: the order of the sum depends on dim and WG.
 #include "common.glsl"
 #include "chunk.h"
 

@@ -3,7 +3,7 @@
 // rmsnorm_dx: dx = rstd · (w·dy − x · rstd² · mean(w·dy·x)), plus res when p.has_res (the residual path's gradient).
 //   dy, x [rows, dim] t · w [dim] t · rstd [rows] f32 · res [rows, dim] t (has_res only) · dx [rows, dim] t
 // Launch: one work-group does SY_ROWS(WG) rows, one after the other.
-// Determinism: the order of the sum depends on dim, WG and VEC.
+// Determinism: the order of the sum depends on dim and WG.
 #include "common.glsl"
 #include "chunk.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // sumsq: part[i] = sum of x² over block i of `parts` equal blocks of ceil(n/parts).
 //   x [n] f → part [parts] f
-// Launch: one work-group sums one block, SY_CHUNK(WG) elements at a time. The order depends on the args, WG, VEC only.
+// Launch: one work-group sums one block, SY_CHUNK(WG) elements at a time. The order depends on the args and WG only.
 #version 450
 #include "common.glsl"
 #include "chunk.h"

@@ -4,7 +4,7 @@
 // s = smoothing, correct = 1 when the label is the (lowest) arg-max, z = z_coef·lse²; all but lse 0 where label < 0.
 //   logits [rows, vocab] f32 · labels [rows] i32 · rows [rows, 4] f32
 // Launch: one work-group does one row in one pass: each lane keeps its running maximum and sum of exp.
-// Determinism: the order of the sums depends on vocab, WG and VEC.
+// Determinism: the order of the sums depends on vocab and WG.
 #include "common.glsl"
 
 IN(0, float, logits);

@@ -20,7 +20,6 @@
 #define UNKNOWN "\xef\xbf\xbd" // U+FFFD
 
 struct sy_tokenizer {
-    char *source;
     struct sy_spm *spm;     ///< NULL: bytes.
     uint32_t vocab, pieces; ///< pieces: ids with a text of their own (bytes: 259).
     int32_t pad, eos, unk;
@@ -89,19 +88,19 @@ static enum sy_status open_model(struct sy_ctx *ctx, struct sy_tokenizer *t, con
     return status == SY_OK ? open_pieces(ctx, t, path, vocab) : status;
 }
 
-static enum sy_status open_source(struct sy_ctx *ctx, struct sy_tokenizer *t, uint32_t vocab)
+static enum sy_status open_source(struct sy_ctx *ctx, struct sy_tokenizer *t, const char *source, uint32_t vocab)
 {
-    if (strcmp(t->source, "bytes") == 0)
+    if (strcmp(source, "bytes") == 0)
         return open_bytes(ctx, t, vocab);
-    if (!sy_dir_exists(t->source))
-        return open_model(ctx, t, t->source, vocab);
-    char *path = sy_path_join(t->source, "spiece.model");
+    if (!sy_dir_exists(source))
+        return open_model(ctx, t, source, vocab);
+    char *path = sy_path_join(source, "spiece.model");
     if (path == NULL)
-        return sy_fail(ctx, SY_NOMEM, "%s: out of memory", t->source);
+        return sy_fail(ctx, SY_NOMEM, "%s: out of memory", source);
     enum sy_status status =
         sy_file_exists(path)
             ? open_model(ctx, t, path, vocab)
-            : sy_fail(ctx, SY_IO, "%s holds no spiece.model; name a SentencePiece model file, or \"bytes\"", t->source);
+            : sy_fail(ctx, SY_IO, "%s holds no spiece.model; name a SentencePiece model file, or \"bytes\"", source);
     free(path);
     return status;
 }
@@ -110,11 +109,9 @@ enum sy_status sy_tokenizer_open(struct sy_ctx *ctx, const char *source, uint32_
                                  struct sy_tokenizer **out_tokenizer)
 {
     struct sy_tokenizer *t = calloc(1, sizeof *t);
-    if (t == NULL || (t->source = strdup(source)) == NULL) {
-        free(t);
+    if (t == NULL)
         return sy_fail(ctx, SY_NOMEM, "%s: out of memory for the tokenizer", source);
-    }
-    enum sy_status status = open_source(ctx, t, vocab_size);
+    enum sy_status status = open_source(ctx, t, source, vocab_size);
     if (status != SY_OK) {
         sy_tokenizer_close(&t);
         return status;
@@ -130,7 +127,6 @@ void sy_tokenizer_close(struct sy_tokenizer **tokenizer)
         return;
     if (t->spm != NULL)
         sy_spm_free(t->spm);
-    free(t->source);
     free(t);
     *tokenizer = NULL;
 }
@@ -365,7 +361,6 @@ int32_t sy_tokenizer_pad(const struct sy_tokenizer *tokenizer) { return tokenize
 int32_t sy_tokenizer_eos(const struct sy_tokenizer *tokenizer) { return tokenizer->eos; }
 int32_t sy_tokenizer_unk(const struct sy_tokenizer *tokenizer) { return tokenizer->unk; }
 bool sy_tokenizer_is_bytes(const struct sy_tokenizer *tokenizer) { return tokenizer->spm == NULL; }
-const char *sy_tokenizer_source(const struct sy_tokenizer *tokenizer) { return tokenizer->source; }
 
 int32_t sy_tokenizer_sentinel(const struct sy_tokenizer *tokenizer, uint32_t index)
 {

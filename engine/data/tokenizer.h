@@ -40,5 +40,3 @@ int32_t sy_tokenizer_pad(const struct sy_tokenizer *tokenizer); ///< 0 when the 
 int32_t sy_tokenizer_eos(const struct sy_tokenizer *tokenizer);
 int32_t sy_tokenizer_unk(const struct sy_tokenizer *tokenizer);
 bool sy_tokenizer_is_bytes(const struct sy_tokenizer *tokenizer);
-/// What was opened, for messages and state files.
-const char *sy_tokenizer_source(const struct sy_tokenizer *tokenizer);

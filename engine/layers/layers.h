@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // layers.h: what the layer functions share. Private to engine/model.c and engine/layers/.
 //
-// A layer function takes activations [rows, D] and returns activations of the same shape; the residual is added by the
-// caller (block.c). Shapes in comments use spec §1's letters.
+// A sub-layer (attention, feed-forward) takes activations [rows, D] and returns such; the residual is added by the
+// caller, block() in engine/model.c. Shapes in comments use spec §1's letters.
 #pragma once
 
 #include <stdio.h>
@@ -27,7 +27,7 @@ struct sy_build {
 
 /// stream id of a random draw: a hash of where it happens, the same on any layout.
 uint32_t sy_stream_id(const char *scope, const char *what);
-/// Names of parameters: prefix + the layer's own.
+/// A parameter of `parts` weights [out, in] with these names (whole ones), drawn for a fan-in of `in` (spec §7).
 sy_tid sy_linear_weight(struct sy_build *b, uint32_t parts, uint32_t out, uint32_t in, const char (*names)[112],
                         uint32_t flags);
 /// y [rows, out] = x · Wᵀ

@@ -44,7 +44,7 @@ static struct moe moe_shape(struct sy_build *b, struct sy_model_sparse *info)
     return s;
 }
 
-/// z, p [rows, E] and lse [rows]; u = the (jittered) input in f32.
+/// z [rows, E] = u · Wrᵀ; u = the (jittered) input in f32.
 static sy_tid router_logits(struct sy_build *b, const struct moe *s, sy_tid x, const char *weight_name)
 {
     struct sy_graph *g = b->g;
@@ -157,7 +157,7 @@ static struct places arrange(struct sy_build *b, const struct moe *s)
     return r;
 }
 
-/// The gates, and both router losses (aux, z) of this layer.
+/// The gates, and outside decoding both router losses (aux, z) of this layer.
 static sy_tid gates_and_losses(struct sy_build *b, const struct moe *s, sy_tid z, sy_tid p, sy_tid lse)
 {
     struct sy_graph *g = b->g;
@@ -168,7 +168,6 @@ static sy_tid gates_and_losses(struct sy_build *b, const struct moe *s, sy_tid z
                                        .groups = s->groups,
                                        .experts = s->experts,
                                        .k = s->k,
-                                       .kind = (u32)c->router,
                                        .stack = b->decoder,
                                        .aux_coef = c->router == SY_ROUTER_EXPERT_CHOICE ? 0.0f : (float)c->aux_coef,
                                        .z_coef = (float)c->z_loss_coef};
@@ -205,8 +204,7 @@ static sy_tid expert_linear(struct sy_build *b, const struct moe *s, const struc
                                .alpha = 1.0f,
                                .tile_rows = b->g->tile_rows,
                                .tiles = r->tile_count};
-    if (s->experts ==
-        1) // one expert takes every kept row: a dense product over the used rows, cut by the tile table's bound
+    if (s->experts == 1) // a dense product over all slots (dispatch fills unused ones with zeros); no table is read
         a.tiles = (u32)sy_ceil_div(s->slots, a.tile_rows);
     SY_EMIT(b->g, matmul, &a, x, w, r->tiles, y)->aux[0] = r->off;
     return y;
