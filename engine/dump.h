@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // dump.h: every tensor that describes how a model treated one batch, by fixed names, for comparing engines.
 //
-// Names and shapes: docs/numerics.md. logits, encoder_output, losses, per sparse layer router.<layer>.{z, p, expert,
+// Names (docs/formats.md): logits, encoder_output, losses, per sparse layer router.<layer>.{z, p, expert,
 // gate, position, kept, choice, taken, capacity, load, group_aux, dropped}, aux.<layer>, z.<layer>, and grad.<weight>.
 #pragma once
 

@@ -75,12 +75,6 @@ void sy_op_kernel_params(enum sy_op_id op, enum sy_op_types types, const struct 
 
 static inline uint64_t sy_ceil_div(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 
-/// Work-groups of an elementwise kernel over n elements, each item doing one VEC-wide step.
-static inline uint64_t sy_groups_elementwise(uint64_t n, const struct sy_knobs *k)
-{
-    return sy_ceil_div(n, (uint64_t)k->wg * k->vec);
-}
-
 static inline double sy_ld(const struct sy_ref_tensor *x, uint64_t i)
 {
     assert(i < x->count);

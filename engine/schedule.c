@@ -32,5 +32,3 @@ enum sy_status sy_schedule_parse(struct sy_ctx *ctx, const char *name, enum sy_s
     }
     return sy_fail(ctx, SY_INVALID, "unknown schedule '%s': choose rsqrt, constant, linear or cosine", name);
 }
-
-const char *sy_schedule_name(enum sy_schedule_kind kind) { return names[kind]; }

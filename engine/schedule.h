@@ -21,4 +21,3 @@ struct sy_schedule {
 double sy_schedule_lr(const struct sy_schedule *schedule, uint64_t t);
 /// "rsqrt", "constant", "linear", "cosine". Errors: INVALID naming the choices.
 SY_MUST_CHECK enum sy_status sy_schedule_parse(struct sy_ctx *ctx, const char *name, enum sy_schedule_kind *out_kind);
-const char *sy_schedule_name(enum sy_schedule_kind kind);

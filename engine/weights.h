@@ -20,7 +20,7 @@ SY_MUST_CHECK enum sy_status sy_weights_check_unused(const struct sy_graph *g, c
 /// Writes DIRECTORY/model.safetensors (or shards), F32, Hugging Face names.
 SY_MUST_CHECK enum sy_status sy_weights_save(struct sy_runtime *rt, const struct sy_config *config,
                                              const char *directory);
-/// Writes one file of gradients, "grad." + name (apps/eval --gradients): appends specs to a list the caller saves.
+/// Tensors to be written to one file (dump.c).
 struct sy_spec_list {
     struct sy_tensor_spec *specs;
     size_t count, room;
@@ -32,7 +32,7 @@ SY_MUST_CHECK enum sy_status sy_spec_list_add(struct sy_ctx *ctx, struct sy_spec
                                               enum sy_st_dtype dtype, uint32_t ndim, const uint64_t *shape, void *data);
 void sy_spec_list_seal(struct sy_spec_list *list);
 void sy_spec_list_finish(struct sy_spec_list *list);
-/// Adds one tensor per parameter part (kind: the parameter itself, or its gradient), as f32.
+/// Adds one f32 tensor per parameter part: the parameter itself, or its gradient as "grad." + name.
 SY_MUST_CHECK enum sy_status sy_weights_list(struct sy_runtime *rt, bool gradients, struct sy_spec_list *list);
 /// Optimizer state in and out: "NAME/r", … for parts × state (spec §12).
 SY_MUST_CHECK enum sy_status sy_state_save(struct sy_runtime *rt, const char *path);
