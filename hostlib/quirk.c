@@ -14,6 +14,9 @@ static const struct sy_quirk_info table[SY_QUIRK_COUNT] = {
                              "waited for"},
     [SY_QUIRK_WRITE_ZEROS] = {"write_zeros", "its check for uninitialised reads does not see that a fill initialises; "
                                              "zeros are written instead"},
+    [SY_QUIRK_DECLARE] = {"declare",
+                          "it reads 900 kB of declarations for every kernel, most of the time that a small one "
+                          "takes; the few that kernels use are declared instead"},
 };
 
 const struct sy_quirk_info *sy_quirk_info(enum sy_quirk quirk) { return &table[quirk]; }

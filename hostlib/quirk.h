@@ -13,6 +13,7 @@ enum sy_quirk {
     SY_QUIRK_OWN_CACHE,   ///< The driver's own cache of kernels is used; ours stays out of its way.
     SY_QUIRK_DRAIN_FILL,  ///< The queue is drained after a fill.
     SY_QUIRK_WRITE_ZEROS, ///< Zeros are written from the host instead of filled in.
+    SY_QUIRK_DECLARE,     ///< Built-in functions are declared by us; the driver's own, long header is skipped.
     SY_QUIRK_COUNT
 };
 

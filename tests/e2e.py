@@ -243,7 +243,11 @@ def check_devices(s, devices):
     for device in devices:
         name = device.replace(':', '')
         f32 = ('--precision', 'f32')
+        s.env['POCL_CACHE_DIR'] = s.path(name + '-kernels')  # nothing compiled yet: what the compilers say would be seen
+        os.mkdir(s.env['POCL_CACHE_DIR'])
         first = train(s, name + '-a', 4, *f32, device=device)
+        s.ok(all(line.startswith('switchyard-train: ') for line in first.stderr.splitlines()),
+             f'{device}: only our own lines on standard error', first.stderr)
         train(s, name + '-b', 4, *f32, device=device)
         train(s, name + '-c', 2, *f32, device=device)
         resumed = train(s, name + '-c', 4, '--resume', *f32, device=device)

@@ -332,6 +332,59 @@ static void test_kernel_errors(struct test *t, struct sy_device *device)
     check(t, kernel == NULL, "%s: failed kernels leave the output alone", caps->id);
 }
 
+// What is written to standard error while this process compiles: its text, up to the room there is.
+struct caught {
+    int file, saved;
+    char text[512];
+};
+
+static bool catch_stderr(struct caught *c)
+{
+    char path[] = P_tmpdir "/switchyard-stderr.XXXXXX";
+    fflush(stderr);
+    c->saved = dup(STDERR_FILENO);
+    c->file = mkstemp(path);
+    unlink(path);
+    return c->saved >= 0 && c->file >= 0 && dup2(c->file, STDERR_FILENO) >= 0;
+}
+
+static void release_stderr(struct caught *c)
+{
+    fflush(stderr);
+    dup2(c->saved, STDERR_FILENO);
+    const ssize_t n = pread(c->file, c->text, sizeof c->text - 1, 0);
+    c->text[n > 0 ? n : 0] = '\0';
+    close(c->saved);
+    close(c->file);
+}
+
+// Drivers may write a compiler's warnings where they like; not to our standard error. What a compiler says of a text
+// that it refuses is in the message.
+static void test_chatter(struct test *t, struct sy_device *device)
+{
+    const struct sy_caps *caps = sy_device_caps(device);
+    static const char unused[] = "#warning chatter\nstatic int never_called(int x) { int unused; }\n";
+    char warned[sizeof unused + sizeof axpb_cl];
+    struct sy_kernel_params p = axpb_params(caps);
+    struct sy_kernel *kernel = NULL;
+    struct caught c;
+    snprintf(warned, sizeof warned, "%s%s", unused, axpb_cl);
+    p.source.cl_text = warned;
+    if (!catch_stderr(&c)) {
+        check(t, false, "%s: standard error cannot be caught", caps->id);
+        return;
+    }
+    const enum sy_status status = sy_kernel_create(device, &p, &kernel);
+    release_stderr(&c);
+    check(t, status == SY_OK && c.text[0] == '\0', "%s: a kernel with warnings compiles without a word: '%s'", caps->id,
+          c.text);
+    sy_kernel_destroy(&kernel);
+    if (caps->backend != SY_BACKEND_OPENCL)
+        return;
+    p.source.cl_text = "__kernel void axpb(__global float *x) { x[0] = no_such_name; }";
+    check_fails(t, sy_kernel_create(device, &p, &kernel), SY_DEVICE, "no_such_name", "the compiler's words");
+}
+
 /// What the tests of programs share.
 struct bench {
     struct sy_device *device;
@@ -567,6 +620,7 @@ static void test_device(struct test *t, const char *id)
     test_caps(t, sy_device_caps(device));
     test_buffers(t, device);
     test_kernel_errors(t, device);
+    test_chatter(t, device);
     struct bench b;
     const bool ready = open_bench(&b, device);
     check(t, ready, "%s: the test kernel compiles", id);

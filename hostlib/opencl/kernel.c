@@ -23,8 +23,10 @@ static enum sy_status start_build(struct sy_cl_device *device, const struct sy_k
 {
     b->device = device;
     b->params = params;
-    // No -cl-fast-relaxed-math nor -cl-mad-enable: results must not depend on a compiler's taste.
-    int n = snprintf(b->options, sizeof b->options, "-cl-std=CL1.2 -DWG=%u -DVEC=%u%s %s", params->wg, params->vec,
+    // No -cl-fast-relaxed-math nor -cl-mad-enable: results must not depend on a compiler's taste. -w: some drivers
+    // write warnings to the terminal, and those of our kernels are about how drivers pass vectors to functions they
+    // inline.
+    int n = snprintf(b->options, sizeof b->options, "-cl-std=CL1.2 -w -DWG=%u -DVEC=%u%s %s", params->wg, params->vec,
                      device->no_fma ? " -DNO_FMA" : "", params->cl_defines);
     if (n < 0 || n >= (int)sizeof b->options)
         return sy_fail(device->base.ctx, SY_INVALID, "kernel %s: cl_defines are longer than %zu bytes",
@@ -104,10 +106,31 @@ static enum sy_status fail_build(const struct build *b, cl_program program, cl_i
     return status;
 }
 
+// The program with our declarations of built-in functions in place of those the driver would read: clang skips a header
+// whose guard is defined. NULL where that is not wanted or does not build; the driver's own declarations then decide.
+static cl_program from_source_declared(const struct build *b)
+{
+    char options[sizeof b->options + 16];
+    const char *const texts[] = {sy_cl_builtins, b->params->source.cl_text};
+    if (!sy_has_quirk(&b->device->base.caps, SY_QUIRK_DECLARE))
+        return NULL;
+    snprintf(options, sizeof options, "-D_OPENCL_H_ %s", b->options);
+    cl_program program =
+        clCreateProgramWithSource(b->device->context, SY_COUNT(texts), (const char **)texts, NULL, NULL);
+    if (program == NULL || clBuildProgram(program, 1, &b->device->id, options, NULL, NULL) == CL_SUCCESS)
+        return program;
+    clReleaseProgram(program);
+    sy_log(b->device->base.ctx, SY_LOG_DEBUG, "kernel %s needs the driver's own declarations", b->params->source.name);
+    return NULL;
+}
+
 static enum sy_status from_source(const struct build *b, cl_program *out)
 {
     cl_int error = CL_SUCCESS;
     const char *text = b->params->source.cl_text;
+    *out = from_source_declared(b);
+    if (*out != NULL)
+        return SY_OK;
     cl_program program = clCreateProgramWithSource(b->device->context, 1, &text, NULL, &error);
     if (error != CL_SUCCESS)
         return sy_fail(b->device->base.ctx, SY_DEVICE, "kernel %s on %s: clCreateProgramWithSource: %s (%d)",

@@ -34,6 +34,9 @@ struct sy_cl_kernel {
     cl_program program; ///< Each dispatch makes its own cl_kernel from it: arguments belong to those.
 };
 
+/// Declarations of the built-in functions that kernels call: builtins.c.
+extern const char sy_cl_builtins[];
+
 /// Keeps the names of OpenCL errors in one place: "CL_OUT_OF_RESOURCES".
 const char *sy_cl_error_name(cl_int error);
 /// DEVICE "opencl:0 (name): what: CL_…", and the device counts as lost from then on.

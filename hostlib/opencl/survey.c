@@ -157,7 +157,7 @@ static uint32_t quirks_of(const struct texts *t, const struct sy_caps *caps)
 {
     uint32_t quirks = 0;
     if (strcmp(t->platform, "Portable Computing Language") == 0)
-        quirks |= 1u << SY_QUIRK_OWN_CACHE;
+        quirks |= 1u << SY_QUIRK_OWN_CACHE | 1u << SY_QUIRK_DECLARE;
     if (strcmp(t->platform, "Intel(R) OpenCL") == 0 && caps->device_class == SY_CLASS_CPU)
         quirks |= 1u << SY_QUIRK_DRAIN_FILL;
     if (strcmp(t->platform, "Oclgrind") == 0)
