@@ -356,24 +356,46 @@ static void evaluation_progress(struct sy_ctx *ctx, double started, double *said
                eta);
 }
 
+enum sy_status report_check_labels(struct sy_ctx *ctx, const char *what, const struct sy_metrics *m)
+{
+    return m->labels != 0
+               ? SY_OK
+               : sy_fail(ctx, SY_INVALID,
+                         "%s: not one target token, so there is nothing to score (labels of -100 are ignored)", what);
+}
+
+/// Runs the batch of the `count` sequences from `first`; `pieces` are its micro-batches.
+static enum sy_status evaluate_batch(struct sy_ctx *ctx, struct sy_session *s, const struct sy_dataset *data,
+                                     uint64_t first, uint64_t count, struct sy_batch *pieces, struct sy_metrics *out)
+{
+    const uint32_t size = s->params.batch, used = (uint32_t)((count + size - 1) / size);
+    for (uint32_t i = 0; i < used; ++i) {
+        const uint64_t left = count - (uint64_t)i * size;
+        SY_TRY(sy_dataset_batch(ctx, data, first + (uint64_t)i * size, size, &pieces[i]));
+        if (left < size)
+            blank_from(&pieces[i], (uint32_t)left, (int32_t)s->config.pad_id);
+    }
+    return sy_session_evaluate(s, pieces, used, out);
+}
+
 enum sy_status report_evaluate(struct sy_ctx *ctx, struct sy_session *s, const struct sy_dataset *data, uint32_t batch,
                                uint64_t most, struct sy_metrics *out)
 {
     memset(out, 0, sizeof *out);
-    struct sy_batch b = {0};
-    uint64_t examples = sy_dataset_count(data), batches = (examples + batch - 1) / batch;
-    batches = most != 0 && most < batches ? most : batches;
+    const uint32_t pieces_max = (batch + s->params.batch - 1) / s->params.batch;
+    struct sy_batch *pieces = calloc(pieces_max, sizeof *pieces);
+    if (pieces == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory for a batch of held-out text");
+    uint64_t examples = sy_dataset_count(data);
+    examples = most != 0 && most < examples ? most : examples;
+    const uint64_t batches = (examples + batch - 1) / batch;
     const double started = cli_seconds();
     double said = started;
     enum sy_status status = SY_OK;
     for (uint64_t i = 0; i < batches && status == SY_OK; ++i) {
         struct sy_metrics m;
         const uint64_t left = examples - i * batch;
-        status = sy_dataset_batch(ctx, data, i * batch, batch, &b);
-        if (status == SY_OK && left < batch)
-            blank_from(&b, (uint32_t)left, (int32_t)s->config.pad_id);
-        if (status == SY_OK)
-            status = sy_session_evaluate(s, &b, 1, &m);
+        status = evaluate_batch(ctx, s, data, i * batch, left < batch ? left : batch, pieces, &m);
         if (status != SY_OK)
             break;
         add_weighted(out, &m);
@@ -381,7 +403,9 @@ enum sy_status report_evaluate(struct sy_ctx *ctx, struct sy_session *s, const s
     }
     if (said != started && isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
-    sy_batch_finish(&b);
+    for (uint32_t i = 0; i < pieces_max; ++i)
+        sy_batch_finish(&pieces[i]);
+    free(pieces);
     divide(out);
-    return status;
+    return status == SY_OK ? report_check_labels(ctx, "the held-out text", out) : status;
 }

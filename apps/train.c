@@ -46,6 +46,7 @@ enum {
     OPT_VALID,
     OPT_VALID_EVERY,
     OPT_VALID_BATCHES,
+    OPT_VALID_SEQUENCES,
     OPT_STEPS,
     OPT_TOKENS,
     OPT_MICRO,
@@ -100,7 +101,9 @@ static const struct argp_option options[] = {
     {"save-every", OPT_SAVE, "N", 0, "steps between checkpoints (default: only at the end)", 5},
     {"keep", OPT_KEEP, "N", 0, "checkpoints to keep (default 2; 0 = all)", 5},
     {"valid-every", OPT_VALID_EVERY, "N", 0, "steps between validations (default: only at the end)", 5},
-    {"valid-batches", OPT_VALID_BATCHES, "N", 0, "batches of one validation (default 16)", 5},
+    {"valid-batches", OPT_VALID_BATCHES, "N", 0,
+     "of one validation, each of as many sequences as a step, however --micro-batch cuts it (default 16)", 5},
+    {"valid-sequences", OPT_VALID_SEQUENCES, "N", 0, "sequences of one validation, instead of --valid-batches", 5},
     {"log-every", OPT_LOG, "N", 0, "steps between lines when not on a terminal (default 10; a line a minute at least)",
      5},
     {0}};
@@ -109,7 +112,7 @@ struct options {
     const char *model, *out, *batch_file, *tokenizer, *optimizer, *schedule, *precision, *device;
     struct cli_list data, valid, *current;
     uint64_t steps, batch_tokens, micro, src_len, tgt_len, seed, save_every, keep, valid_every, valid_batches,
-        log_every, warmup;
+        valid_sequences, log_every, warmup;
     double lr, clip, decay, mix;
     bool resume, recompute, have_lr, have_warmup, have_validation;
 };
@@ -158,6 +161,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->valid_batches = cli_count(state, "--valid-batches", arg, 1, big, false);
         o->have_validation = true;
         break;
+    case OPT_VALID_SEQUENCES:
+        o->valid_sequences = cli_count(state, "--valid-sequences", arg, 1, big, false);
+        o->have_validation = true;
+        break;
     case OPT_LOG: o->log_every = cli_count(state, "--log-every", arg, 1, big, false); break;
     case ARGP_KEY_ARG:
         if (o->current == NULL)
@@ -173,7 +180,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state,
                        "--valid needs --data: a repeated --batch has no lengths or vocabulary to read text with");
         if (o->valid.count == 0 && o->have_validation)
-            argp_error(state, "--valid-every needs --valid, and so does --valid-batches");
+            argp_error(state, "--valid-every needs --valid, and so do --valid-batches and --valid-sequences");
+        if (o->valid_batches != 0 && o->valid_sequences != 0)
+            argp_error(state, "--valid-batches and --valid-sequences say the same: give one of them");
         if (o->precision == NULL) // a repeated batch is for comparing traces
             o->precision = o->batch_file != NULL ? "f32" : "selective";
         if (o->decay != 0.0 && strcmp(o->optimizer, "adamw") != 0)
@@ -375,8 +384,10 @@ static enum sy_status save(struct run *r)
 
 static enum sy_status validate(struct run *r)
 {
+    const uint64_t batches = r->o.valid_batches != 0 ? r->o.valid_batches : 16;
+    const uint64_t most = r->o.valid_sequences != 0 ? r->o.valid_sequences : batches * r->sequences;
     struct sy_metrics m;
-    SY_TRY(report_evaluate(r->ctx, r->validation, r->valid, r->micro_batch, r->o.valid_batches, &m));
+    SY_TRY(report_evaluate(r->ctx, r->validation, r->valid, r->sequences, most, &m));
     return report_validation(&r->report, r->state.step, &m);
 }
 
@@ -495,7 +506,6 @@ int main(int argc, char **argv)
                           .src_len = 512,
                           .tgt_len = 114,
                           .keep = 2,
-                          .valid_batches = 16,
                           .log_every = 10,
                           .mix = 1.0}};
     argp_program_version = SY_VERSION_TEXT;

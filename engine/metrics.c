@@ -32,14 +32,17 @@ void sy_sums_destroy(struct sy_layer_sums **sums)
     *sums = NULL;
 }
 
-void sy_sums_clear(const struct sy_model *model, struct sy_layer_sums *sums)
+void sy_sums_clear(struct sy_session *s)
 {
-    for (uint32_t i = 0; i < model->sparse_count; ++i) {
-        double *load = sums[i].load;
-        memset(load, 0, model->sparse[i].experts * sizeof *load);
-        sums[i] = (struct sy_layer_sums){.load = load};
+    memset(s->row_sums, 0, sizeof s->row_sums);
+    for (uint32_t i = 0; i < s->model.sparse_count; ++i) {
+        double *load = s->sums[i].load;
+        memset(load, 0, s->model.sparse[i].experts * sizeof *load);
+        s->sums[i] = (struct sy_layer_sums){.load = load};
     }
 }
+
+static bool evaluates(const struct sy_session *s) { return s->model.params.mode == SY_MODEL_EVAL; }
 
 static bool real_token(const struct sy_model_sparse *l, const struct sy_batch *batch, uint32_t row)
 {
@@ -76,6 +79,34 @@ static void add_gates(const struct sy_model_sparse *l, const float *gate, uint32
     }
 }
 
+/// Adds column `column` and its successors of `rows` rows of `cols` numbers to `sums`.
+static enum sy_status add_columns(struct sy_session *s, sy_tid tensor, uint32_t rows, uint32_t cols, uint32_t column,
+                                  double *sums)
+{
+    float *values = malloc((size_t)rows * cols * sizeof *values);
+    if (values == NULL)
+        return sy_fail(s->ctx, SY_NOMEM, "out of host memory: metrics");
+    enum sy_status status = sy_runtime_read_f32(&s->runtime, tensor, 0, (uint64_t)rows * cols, values);
+    for (size_t r = 0; r < rows && status == SY_OK; ++r)
+        for (uint32_t c = column; c < cols; ++c)
+            sums[c - column] += values[r * cols + c];
+    free(values);
+    return status;
+}
+
+static enum sy_status add_losses(struct sy_session *s)
+{
+    const struct sy_model *m = &s->model;
+    SY_TRY(add_columns(s, m->ce_rows, m->params.batch * m->params.tgt_len, 4, 1, s->row_sums));
+    for (uint32_t i = 0; i < m->sparse_count; ++i) {
+        double losses[2] = {s->sums[i].aux, s->sums[i].z};
+        SY_TRY(add_columns(s, m->sparse[i].group_loss, m->sparse[i].groups, 2, 0, losses));
+        s->sums[i].aux = losses[0];
+        s->sums[i].z = losses[1];
+    }
+    return SY_OK;
+}
+
 static enum sy_status add_layer(struct sy_session *s, const struct sy_model_sparse *l, const struct sy_batch *batch,
                                 struct sy_layer_sums *sum)
 {
@@ -104,7 +135,7 @@ enum sy_status sy_sums_add(struct sy_session *s, const struct sy_batch *batch)
 {
     for (uint32_t i = 0; i < s->model.sparse_count; ++i)
         SY_TRY(add_layer(s, &s->model.sparse[i], batch, &s->sums[i]));
-    return SY_OK;
+    return evaluates(s) ? add_losses(s) : SY_OK;
 }
 
 static void describe_layer(const struct sy_model_sparse *l, const struct sy_layer_sums *sum,
@@ -125,22 +156,39 @@ static void describe_layer(const struct sy_model_sparse *l, const struct sy_laye
     out->mean_gate = sum->gate_count > 0.0 ? sum->gates / sum->gate_count : 0.0;
 }
 
+/// Σ ce, correct, Σ z, and the two losses of every sparse layer, from where they were summed.
+static enum sy_status read_losses(struct sy_session *s, double ce[3], double (*layers)[2])
+{
+    const struct sy_model *m = &s->model;
+    float sums[4], loss[2];
+    if (!evaluates(s))
+        SY_TRY(sy_runtime_read_f32(&s->runtime, m->ce, 0, 4, sums));
+    for (size_t i = 0; i < 3; ++i)
+        ce[i] = evaluates(s) ? s->row_sums[i] : (double)sums[i + 1];
+    for (uint32_t i = 0; i < m->sparse_count; ++i) {
+        if (!evaluates(s))
+            SY_TRY(sy_runtime_read_f32(&s->runtime, m->sparse[i].loss, 0, 2, loss));
+        layers[i][0] = evaluates(s) ? s->sums[i].aux : (double)loss[0];
+        layers[i][1] = evaluates(s) ? s->sums[i].z : (double)loss[1];
+    }
+    return SY_OK;
+}
+
 enum sy_status sy_metrics_read(struct sy_session *s, const struct sy_step *step, struct sy_metrics *out)
 {
     const struct sy_model *m = &s->model;
-    float ce[4];
-    SY_TRY(sy_runtime_read_f32(&s->runtime, m->ce, 0, 4, ce));
-    out->loss_ce = (double)ce[1] * step->inv_labels;
-    out->accuracy = (double)ce[2] * step->inv_labels;
-    out->z = (double)ce[3] * step->inv_labels;
+    const double labels = out->labels != 0 ? (double)out->labels : 1.0;
+    double ce[3], losses[SY_MAX_SPARSE][2];
+    SY_TRY(read_losses(s, ce, losses));
+    out->loss_ce = ce[0] / labels;
+    out->accuracy = ce[1] / labels;
+    out->z = ce[2] / labels;
     out->layer_count = m->sparse_count;
     for (uint32_t i = 0; i < m->sparse_count; ++i) {
         struct sy_layer_metrics *layer = &out->layers[i];
-        float loss[2];
-        SY_TRY(sy_runtime_read_f32(&s->runtime, m->sparse[i].loss, 0, 2, loss));
         describe_layer(&m->sparse[i], &s->sums[i], layer);
-        layer->aux = (double)loss[0] * (m->sparse[i].decoder ? step->inv_groups_dec : step->inv_groups_enc);
-        layer->z = loss[1];
+        layer->aux = losses[i][0] * (m->sparse[i].decoder ? step->inv_groups_dec : step->inv_groups_enc);
+        layer->z = losses[i][1];
         out->aux += layer->aux;
         out->z += layer->z;
     }

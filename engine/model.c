@@ -89,6 +89,8 @@ static void head(struct sy_build *b, sy_tid h, sy_tid table)
     struct sy_xent_args x = {
         .rows = b->rows, .vocab = c->vocab_size, .z_coef = (float)c->z_loss, .smoothing = (float)c->label_smoothing};
     SY_EMIT(g, xent, &x, m->logits, m->labels, m->ce_rows);
+    if (m->params.mode == SY_MODEL_EVAL) // the host adds them up (metrics.h)
+        sy_keep(g, m->ce_rows);
     m->ce = sy_tensor_new(g, SY_KIND_KEEP, g->f, 4, 1, 1, "ce");
     struct sy_sum_rows_args s = {.parts = b->rows, .n = 4, .accumulate = 0, .scale = 1.0f};
     SY_EMIT(g, sum_rows, &s, m->ce_rows, m->ce)->first_write = true;

@@ -45,8 +45,9 @@ struct sy_model {
     // Inputs of one micro-batch (i32): rows are B·S or B·T.
     sy_tid enc_ids, enc_mask, enc_index, dec_ids, dec_mask, dec_index, labels;
     // Results.
-    sy_tid encoder_output, logits, ce_rows;
-    sy_tid ce; ///< f32 [4], summed over micro-batches: lse (meaningless), Σ ce, correct, Σ z.
+    sy_tid encoder_output, logits;
+    sy_tid ce_rows; ///< f32 [rows,4] of the last micro-batch, before they are summed; EVAL: readable.
+    sy_tid ce;      ///< f32 [4], summed over micro-batches: lse (meaningless), Σ ce, correct, Σ z.
     uint32_t sparse_count;
     struct sy_model_sparse sparse[SY_MAX_SPARSE];
 };

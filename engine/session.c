@@ -240,7 +240,7 @@ static enum sy_status write_inputs(struct sy_session *s, const struct sy_batch *
 static enum sy_status run_micro(struct sy_session *s, const struct sy_batch *batches, uint32_t count,
                                 struct sy_step *step)
 {
-    sy_sums_clear(&s->model, s->sums);
+    sy_sums_clear(s);
     for (uint32_t i = 0; i < count; ++i) {
         if (i > 0)
             SY_TRY(sy_sums_add(s, &batches[i - 1]));

@@ -63,6 +63,7 @@ struct sy_session {
     struct sy_runtime runtime;
     struct sy_optimizer_outputs outputs;
     struct sy_layer_sums *sums; ///< [sparse layers] of the step under way (metrics.h).
+    double row_sums[3];         ///< EVAL, of the step under way: Σ ce, correct, Σ z.
     int32_t *scratch;           ///< Token ids of one micro-batch, sorted (sy_embed_index).
     size_t scratch_count;
 };
@@ -77,8 +78,8 @@ void sy_session_destroy(struct sy_session **session);
 /// message has the step and each loss. It is found after the update, so parameters may be spoilt: reload a checkpoint.
 SY_MUST_CHECK enum sy_status sy_session_step(struct sy_session *s, const struct sy_batch *batches, uint32_t count,
                                              uint64_t t, double lr, uint64_t seed, struct sy_metrics *out);
-/// Loss, accuracy and routing of `count` micro-batches, as one step of the whole. Kind GRADIENTS leaves gradients
-/// behind.
+/// Loss, accuracy and routing of `count` micro-batches, as one step of the whole: the same numbers, however the same
+/// rows are cut into micro-batches. Kind GRADIENTS leaves gradients behind.
 SY_MUST_CHECK enum sy_status sy_session_evaluate(struct sy_session *s, const struct sy_batch *batches, uint32_t count,
                                                  struct sy_metrics *out);
 

@@ -57,6 +57,31 @@ def check_training(s):
     s.ok(weights(s, 'one') != weights(s, 'other'), 'another seed: other weights')
 
 
+def check_validation(s):
+    """A score belongs to the weights and the text: not to how they are cut to fit a device."""
+    config(s.path('groups.json'), switchyard={'capacity_factor_train': 1.25, 'capacity_factor_eval': 1.0, 'min_expert_capacity': 1,
+                                              'group_tokens': 60})
+    for model, src, sizes in (('switch.json', 48, (1, 2, 4)), ('groups.json', 60, (3, 6))):
+        for more, sequences in (((), None), (('--valid-sequences', 7), 7), (('--valid-batches', 2), 2 * max(sizes))):
+            found = []
+            for size in sizes:
+                out = f'valid-{model}-{sequences}-{size}'
+                done = s.run('train', '--model', s.path(model), '--data', s.path('a.txt'), '--valid', s.path('v.txt'), '--out',
+                             s.path(out), '--steps', 1, '--lr', 0, '--src-len', src, '--tgt-len', 20, '--batch-tokens',
+                             max(sizes) * src, '--micro-batch', size, '--device', 'ref:0', *more)
+                found += [m for m in metrics(s, out) if m['kind'] == 'valid'] if done.returncode == 0 else [done.stderr]
+            s.ok(isinstance(found[0], dict) and all(f == found[0] for f in found) and len(found[0]['layers']) == 2,
+                 f'validation, {model}, {" ".join(map(str, more))}: micro-batches of {sizes}, the same numbers', found)
+            s.ok(sequences is None or found[0]['labels'] <= 20 * sequences < 2 * found[0]['labels'],
+                 f'validation: {sequences} sequences are {found[0]["labels"]} target tokens')
+    losses = []
+    for size in (1, 3, 8):
+        done = s.run('eval', '--model', s.path('one', 'latest'), '--data', s.path('v.txt'), '--src-len', 48, '--tgt-len', 20,
+                     '--sequences', size, '--json', '--device', 'ref:0')
+        losses.append(json.loads(done.stdout)['loss_ce'] if done.returncode == 0 else math.nan)
+    s.ok(max(losses) - min(losses) < 1e-13 * losses[0], f'eval: --sequences does not change the score: {losses}')
+
+
 def check_resume(s):
     """Stopped at 3 and resumed to 6: the same bits as 6 at once. The small text is seen more than once in that time."""
     text(s.path('c.txt'), 700, 3)
@@ -299,11 +324,13 @@ def main():
     config(s.path('switch.json'))
     text(s.path('a.txt'))
     text(s.path('b.txt'), 20_000, 2)
+    text(s.path('v.txt'), 3_000, 4)
     done = s.run('devices', '--json')
     devices = [d['id'] for d in json.loads(done.stdout)] if done.returncode == 0 else []
     s.ok('ref:0' in devices, f'devices: {devices}', done.stderr)
     check_help(s)
     check_training(s)
+    check_validation(s)
     check_resume(s)
     check_sentencepiece(s)
     check_inputs(s)
