@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/file.h"
+#include "engine/latest.h"
 
 // Runs at exit, behind everything that prints: a result that did not reach its file is no success.
 static void close_output(void)
@@ -99,7 +99,10 @@ const char *cli_precision_name(enum sy_precision precision) { return precisions[
 
 enum sy_status cli_model_open(struct sy_ctx *ctx, const char *path, bool need_weights, struct cli_model *out)
 {
+    char resolved[SY_PATH_ROOM]; // OUT/latest is a file where there are no links
     memset(out, 0, sizeof *out);
+    SY_TRY(sy_latest_resolve(ctx, path, resolved));
+    path = resolved;
     SY_TRY(sy_config_load(ctx, path, &out->config));
     if (!sy_dir_exists(path)) {
         if (!need_weights)
@@ -124,6 +127,9 @@ enum sy_status cli_model_open(struct sy_ctx *ctx, const char *path, bool need_we
 
 enum sy_status cli_model_tokenizer(struct sy_ctx *ctx, const char *path, const char *wanted, struct cli_model *m)
 {
+    char resolved[SY_PATH_ROOM];
+    SY_TRY(sy_latest_resolve(ctx, path, resolved));
+    path = resolved;
     char *own = sy_dir_exists(path) ? sy_path_join(path, "spiece.model") : NULL;
     const char *source = wanted;
     if (source == NULL && own != NULL && sy_file_exists(own))

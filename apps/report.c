@@ -14,6 +14,7 @@
 
 #include "apps/cli.h"
 #include "engine/data/spans.h"
+#include "engine/file.h"
 
 // ---- metrics.jsonl -------------------------------------------------------------------------------------------------
 
@@ -59,7 +60,7 @@ static enum sy_status forget_after(struct report *r, uint64_t step)
 static enum sy_status open_metrics(struct report *r, const char *dir, uint64_t step)
 {
     struct stat s;
-    snprintf(r->path, sizeof r->path, "%s/metrics.jsonl", dir);
+    SY_TRY(sy_path_print(r->ctx, r->path, dir, "metrics.jsonl"));
     // O_NONBLOCK: a named pipe that nobody reads must not hang.
     r->file = open(r->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666);
     if (r->file < 0)

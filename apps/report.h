@@ -2,11 +2,12 @@
 // report.h: what a person (progress, plain lines) and a program (metrics.jsonl) see of a run.
 #pragma once
 
+#include "engine/file.h"
 #include "engine/session.h"
 
 struct report {
     struct sy_ctx *ctx;
-    char path[4096];                 ///< Of metrics.jsonl
+    char path[SY_PATH_ROOM];         ///< Of metrics.jsonl
     int file;                        ///< Its descriptor; -1 before and after.
     bool terminal, unfinished, deaf; ///< Standard output is one; its last line is open; it cannot be written.
     uint64_t first_step, steps, log_every;

@@ -3,46 +3,83 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
-#include "engine/file.h"
+#include "engine/latest.h"
 
-enum sy_status resume_check_out(struct sy_ctx *ctx, const char *out, bool resume)
+/// A new run must find nothing that it would replace.
+static enum sy_status check_empty(struct sy_ctx *ctx, const char *out)
 {
-    char latest[4096];
-    uint64_t newest;
-    snprintf(latest, sizeof latest, "%s/latest", out);
-    const bool whole = sy_dir_exists(latest), some = sy_checkpoint_newest(out, &newest);
-    if (!resume && (whole || some))
+    char latest[SY_PATH_ROOM];
+    struct stat s;
+    uint64_t step;
+    SY_TRY(sy_path_print(ctx, latest, out, "latest"));
+    if (sy_checkpoint_newest(out, false, &step) || (lstat(latest, &s) == 0 && !sy_latest_foreign(out)))
         return sy_fail(ctx, SY_INVALID, "%s already holds checkpoints: add --resume, or choose another --out", out);
-    if (!resume || whole)
-        return SY_OK;
-    if (some)
-        return sy_fail(ctx, SY_INVALID,
-                       "%s leads to no checkpoint, but there is %s/step-%llu: ln -sfn step-%llu %s, then --resume",
-                       latest, out, (unsigned long long)newest, (unsigned long long)newest, latest);
-    return sy_fail(ctx, SY_INVALID, "there is no checkpoint %s to resume from; leave --resume away to begin", latest);
+    return !sy_latest_foreign(out)
+               ? SY_OK
+               : sy_fail(ctx, SY_INVALID, "%s is in the way: it is no checkpoint; move it, or choose another --out",
+                         latest);
 }
 
-static void warn_text(struct sy_ctx *ctx, const char *out, const char *option, const char *was, const char *now)
+enum sy_status resume_take_out(struct sy_ctx *ctx, const char *out, bool resume, struct sy_lock *lock,
+                               char from[SY_PATH_ROOM])
+{
+    bool links;
+    if (!resume)
+        SY_TRY(check_empty(ctx, out));
+    else if (!sy_dir_exists(out))
+        return sy_latest_find(ctx, out, from); // it says that there is nothing
+    SY_TRY(sy_dir_create(ctx, out));
+    SY_TRY(sy_dir_lock(ctx, out, lock));
+    SY_TRY(sy_dir_probe(ctx, out, &links));
+    sy_checkpoint_clean(ctx, out);
+    // Again: another run may have ended meanwhile, or left a whole checkpoint under another name.
+    SY_TRY(resume ? sy_latest_settle(ctx, out, from) : check_empty(ctx, out));
+    if (!links)
+        sy_log(ctx, SY_LOG_INFO,
+               "%s: the file system has no symbolic links, so %s/latest is a file that names the newest checkpoint",
+               out, out);
+    return SY_OK;
+}
+
+enum sy_status resume_check_room(struct sy_ctx *ctx, const char *out, const struct sy_session *s, uint64_t keep)
+{
+    const struct sy_plan *plan = &s->runtime.plan;
+    const uint64_t one = plan->arena_bytes[SY_ARENA_PARAMS] + plan->arena_bytes[SY_ARENA_STATE];
+    const uint64_t left = sy_dir_free_bytes(out);
+    if (left < one)
+        return sy_fail(ctx, SY_IO,
+                       "%s: a checkpoint takes %.1f MiB, and the disk has %.1f MiB left: make room, or "
+                       "choose another --out",
+                       out, (double)one / 0x1p20, (double)left / 0x1p20);
+    if (keep != 0 && left / (keep + 1) < one)
+        sy_log(ctx, SY_LOG_WARN,
+               "%s: the disk has %.1f MiB left, and a checkpoint takes %.1f MiB: %llu of them and the "
+               "one being written may not fit (--keep)",
+               out, (double)left / 0x1p20, (double)one / 0x1p20, (unsigned long long)keep);
+    return SY_OK;
+}
+
+static void warn_text(struct sy_ctx *ctx, const char *dir, const char *option, const char *was, const char *now)
 {
     if (strcmp(was, now) != 0)
-        sy_log(ctx, SY_LOG_WARN, "%s/latest was trained with %s %s; it goes on with %s", out, option, was, now);
+        sy_log(ctx, SY_LOG_WARN, "%s was trained with %s %s; it goes on with %s", dir, option, was, now);
 }
 
-static void warn_number(struct sy_ctx *ctx, const char *out, const char *option, double was, double now)
+static void warn_number(struct sy_ctx *ctx, const char *dir, const char *option, double was, double now)
 {
     char a[32], b[32];
     snprintf(a, sizeof a, "%.9g", was);
     snprintf(b, sizeof b, "%.9g", now);
-    warn_text(ctx, out, option, a, b);
+    warn_text(ctx, dir, option, a, b);
 }
 
-static void warn_config(struct sy_ctx *ctx, const char *out, const struct sy_config *config)
+static void warn_config(struct sy_ctx *ctx, const char *dir, const struct sy_config *config)
 {
-    char path[4096];
+    char path[SY_PATH_ROOM];
     struct sy_config was;
-    snprintf(path, sizeof path, "%s/latest/config.json", out);
-    if (sy_config_load(ctx, path, &was) != SY_OK)
+    if (sy_path_print(ctx, path, dir, "config.json") != SY_OK || sy_config_load(ctx, path, &was) != SY_OK)
         return; // its hash was right: a program of another version; loading the weights decides
     const char *key = sy_config_difference(&was, config);
     if (key != NULL)
@@ -50,28 +87,28 @@ static void warn_config(struct sy_ctx *ctx, const char *out, const struct sy_con
     sy_config_finish(&was);
 }
 
-enum sy_status resume_check_state(struct sy_ctx *ctx, const char *out, const struct sy_train_state *was,
+enum sy_status resume_check_state(struct sy_ctx *ctx, const char *dir, const struct sy_train_state *was,
                                   const struct sy_train_state *now, const struct sy_config *config)
 {
     if (was->seed != now->seed)
         return sy_fail(ctx, SY_INVALID,
-                       "%s/latest was trained with --seed %llu, not %llu: give the same seed, or another --out", out,
+                       "%s was trained with --seed %llu, not %llu: give the same seed, or another --out", dir,
                        (unsigned long long)was->seed, (unsigned long long)now->seed);
     if (was->data_fingerprint != now->data_fingerprint)
         return sy_fail(ctx, SY_INVALID,
-                       "%s/latest was trained on other data, lengths or tokenizer (fingerprint %016llx, now %016llx): "
-                       "give the same ones, or start anew with --model %s/latest and another --out",
-                       out, (unsigned long long)was->data_fingerprint, (unsigned long long)now->data_fingerprint, out);
+                       "%s was trained on other data, lengths or tokenizer (fingerprint %016llx, now %016llx): "
+                       "give the same ones, or start anew with --model %s and another --out",
+                       dir, (unsigned long long)was->data_fingerprint, (unsigned long long)now->data_fingerprint, dir);
     if (was->batch_sequences != now->batch_sequences || strcmp(was->optimizer, now->optimizer) != 0)
-        return sy_fail(ctx, SY_INVALID, "%s/latest was trained with %u sequences a step and %s, not %u and %s", out,
+        return sy_fail(ctx, SY_INVALID, "%s was trained with %u sequences a step and %s, not %u and %s", dir,
                        was->batch_sequences, was->optimizer, now->batch_sequences, now->optimizer);
-    warn_text(ctx, out, "--schedule", was->schedule, now->schedule);
-    warn_text(ctx, out, "--precision", was->precision, now->precision);
-    warn_number(ctx, out, "--lr", was->lr, now->lr);
-    warn_number(ctx, out, "--warmup", (double)was->warmup, (double)now->warmup);
-    warn_number(ctx, out, "micro-batches of", was->micro_batch, now->micro_batch);
+    warn_text(ctx, dir, "--schedule", was->schedule, now->schedule);
+    warn_text(ctx, dir, "--precision", was->precision, now->precision);
+    warn_number(ctx, dir, "--lr", was->lr, now->lr);
+    warn_number(ctx, dir, "--warmup", (double)was->warmup, (double)now->warmup);
+    warn_number(ctx, dir, "micro-batches of", was->micro_batch, now->micro_batch);
     if (strcmp(now->schedule, "linear") == 0 || strcmp(now->schedule, "cosine") == 0) // they end at --steps
-        warn_number(ctx, out, "--steps", (double)was->schedule_steps, (double)now->schedule_steps);
-    warn_config(ctx, out, config);
+        warn_number(ctx, dir, "--steps", (double)was->schedule_steps, (double)now->schedule_steps);
+    warn_config(ctx, dir, config);
     return SY_OK;
 }

@@ -21,7 +21,8 @@ static const char doc[] = "Train a Switch Transformer (or a dense T5) by span co
                           "are drawn from --seed). Text "
                           "files may be plain, .gz or .jsonl (key \"text\").\n\n"
                           "OUT/step-N/ is again a Hugging Face directory, with the training state beside it; "
-                          "OUT/latest points at the newest; "
+                          "OUT/latest names the newest (a link, or a file where there are no links: --model OUT/latest "
+                          "takes either); "
                           "OUT/metrics.jsonl has one line a step. Ctrl-C, SIGTERM or SIGUSR1 saves "
                           "a checkpoint and leaves.\n\n"
                           "Examples:\n"
@@ -75,7 +76,8 @@ static const struct argp_option options[] = {
     {"tokenizer", OPT_TOKENIZER, "FILE", 0, "SentencePiece model, or 'bytes' (default: the model's own, else bytes)",
      1},
     {"out", OPT_OUT, "DIR", 0, "where checkpoints and metrics.jsonl go", 1},
-    {"resume", OPT_RESUME, NULL, 0, "continue from OUT/latest", 1},
+    {"resume", OPT_RESUME, NULL, 0, "continue from OUT/latest; where a copy lost it, from the newest whole OUT/step-N",
+     1},
     {NULL, 0, NULL, 0, "Size of a step:", 2},
     {"steps", OPT_STEPS, "N", 0, "optimizer steps in all", 2},
     {"batch-tokens", OPT_TOKENS, "N", 0, "source tokens of one step (default 4096): sequences = N / src-len", 2},
@@ -236,7 +238,9 @@ struct run {
     uint32_t sequences, micro_batch, micro_count;
     struct sy_train_state state;
     struct report report;
-    int lock; ///< Held on --out; -1 before.
+    struct sy_lock lock;     ///< Held on --out.
+    bool made_out;           ///< --out was not there before.
+    char from[SY_PATH_ROOM]; ///< The checkpoint that --resume goes on from.
 };
 
 static enum sy_status open_dataset(struct run *r, const struct cli_list *files, bool held_out, struct sy_dataset **out)
@@ -352,8 +356,6 @@ static enum sy_status open_sessions(struct run *r)
 static enum sy_status start(struct run *r)
 {
     struct options *o = &r->o;
-    char latest[4096];
-    snprintf(latest, sizeof latest, "%s/latest", o->out);
     r->state = (struct sy_train_state){.seed = o->seed,
                                        .data_fingerprint = r->train != NULL ? sy_dataset_fingerprint(r->train) : 0,
                                        .batch_sequences = r->sequences,
@@ -368,9 +370,9 @@ static enum sy_status start(struct run *r)
         return r->model.tensors != NULL ? sy_weights_load(&r->session->runtime, r->model.tensors)
                                         : sy_weights_init(&r->session->runtime, o->seed);
     struct sy_train_state was;
-    SY_TRY(sy_checkpoint_read_state(r->ctx, latest, &was));
-    SY_TRY(resume_check_state(r->ctx, o->out, &was, &r->state, &r->model.config));
-    SY_TRY(sy_checkpoint_load(r->session, latest));
+    SY_TRY(sy_checkpoint_read_state(r->ctx, r->from, &was));
+    SY_TRY(resume_check_state(r->ctx, r->from, &was, &r->state, &r->model.config));
+    SY_TRY(sy_checkpoint_load(r->session, r->from));
     r->state.step = was.step;
     r->state.next_example = was.next_example;
     return SY_OK;
@@ -451,14 +453,11 @@ static enum sy_status join(struct run *r)
                    r->group.size);
 }
 
-/// Takes OUT for this process and brings the session to where training begins.
+/// Brings the session to where training begins.
 static enum sy_status begin(struct run *r)
 {
     const struct options *o = &r->o;
-    SY_TRY(sy_dir_create(r->ctx, o->out));
-    SY_TRY(sy_dir_lock(r->ctx, o->out, &r->lock));
-    SY_TRY(resume_check_out(r->ctx, o->out, o->resume)); // again: another run may have ended meanwhile
-    sy_checkpoint_clean(r->ctx, o->out);
+    SY_TRY(resume_check_room(r->ctx, o->out, r->session, o->keep));
     SY_TRY(start(r));
     if (r->jitter)
         SY_TRY(sy_dump_load_jitter(r->session, o->batch_file));
@@ -470,7 +469,8 @@ static enum sy_status run(struct run *r)
     const struct options *o = &r->o;
     SY_TRY(join(r));
     SY_TRY(choose(r));
-    SY_TRY(resume_check_out(r->ctx, o->out, o->resume)); // before minutes of reading text
+    r->made_out = !sy_dir_exists(o->out);
+    SY_TRY(resume_take_out(r->ctx, o->out, o->resume, &r->lock, r->from)); // before minutes of reading text
     SY_TRY(cli_model_open(r->ctx, o->model, false, &r->model));
     SY_TRY(open_data(r));
     SY_TRY(sy_device_open(r->ctx, o->device, &r->device));
@@ -498,7 +498,7 @@ static int end(enum sy_status status)
 int main(int argc, char **argv)
 {
     cli_start();
-    struct run r = {.lock = -1,
+    struct run r = {.lock = SY_LOCK_NONE,
                     .o = {.optimizer = "adafactor",
                           .schedule = "rsqrt",
                           .device = "auto",
@@ -528,7 +528,8 @@ int main(int argc, char **argv)
     sy_ctx_destroy(&r.ctx);
     free(r.o.data.items);
     free(r.o.valid.items);
-    if (r.lock >= 0)
-        close(r.lock);
+    sy_dir_unlock(&r.lock);
+    if (status != SY_OK && r.made_out)
+        (void)!rmdir(r.o.out); // a run that did not begin leaves nothing
     return end(status);
 }

@@ -7,20 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "engine/file.h"
 #include "engine/json.h"
+#include "engine/latest.h"
 
-#define PATH_ROOM 4096
 #define FORMAT_VERSION 1
-
-static enum sy_status join(struct sy_ctx *ctx, char *out, const char *dir, const char *name)
-{
-    if (snprintf(out, PATH_ROOM, "%s/%s", dir, name) >= PATH_ROOM)
-        return sy_fail(ctx, SY_INVALID, "path too long: %s/%s", dir, name);
-    return SY_OK;
-}
 
 /// Adds {"name", "bytes", "xxh3_128"} of every regular file in `dir`.
 static enum sy_status list_files(struct sy_ctx *ctx, const char *dir, json_t *files)
@@ -30,11 +23,11 @@ static enum sy_status list_files(struct sy_ctx *ctx, const char *dir, json_t *fi
         return sy_fail(ctx, SY_IO, "%s: %s", dir, strerror(errno));
     enum sy_status status = SY_OK;
     for (struct dirent *e; status == SY_OK && (e = readdir(d)) != NULL;) {
-        char path[PATH_ROOM], hex[33];
+        char path[SY_PATH_ROOM], hex[33];
         uint64_t bytes;
         if (e->d_name[0] == '.')
             continue;
-        status = join(ctx, path, dir, e->d_name);
+        status = sy_path_print(ctx, path, dir, e->d_name);
         if (status == SY_OK)
             status = sy_file_hash(ctx, path, hex, &bytes);
         if (status == SY_OK &&
@@ -50,7 +43,7 @@ static enum sy_status write_state(struct sy_ctx *ctx, const char *dir, const str
 {
     json_t *files = json_object(), *root = NULL;
     enum sy_status status = files == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : list_files(ctx, dir, files);
-    char seed[24], fingerprint[24], path[PATH_ROOM];
+    char seed[24], fingerprint[24], path[SY_PATH_ROOM];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)st->seed); // 64 bits do not fit every JSON reader's numbers
     snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)st->data_fingerprint);
     if (status == SY_OK) {
@@ -60,7 +53,8 @@ static enum sy_status write_state(struct sy_ctx *ctx, const char *dir, const str
                          "micro_batch", (int)st->micro_batch, "optimizer", st->optimizer, "schedule", st->schedule,
                          "precision", st->precision, "lr", st->lr, "warmup", (json_int_t)st->warmup, "schedule_steps",
                          (json_int_t)st->schedule_steps, "files", files);
-        status = root == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : join(ctx, path, dir, "state.json");
+        status =
+            root == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : sy_path_print(ctx, path, dir, "state.json");
     }
     if (status == SY_OK)
         status = sy_json_save(ctx, root, path);
@@ -81,44 +75,50 @@ static enum sy_status copy_file(struct sy_ctx *ctx, const char *from, const char
 static enum sy_status write_all(struct sy_session *s, const char *dir, const struct sy_train_state *state,
                                 const char *tokenizer_file)
 {
-    char path[PATH_ROOM];
+    char path[SY_PATH_ROOM];
     SY_TRY(sy_dir_create(s->ctx, dir));
-    SY_TRY(join(s->ctx, path, dir, "config.json"));
+    SY_TRY(sy_path_print(s->ctx, path, dir, "config.json"));
     SY_TRY(sy_config_save(s->ctx, &s->config, path));
     SY_TRY(sy_weights_save(&s->runtime, &s->config, dir));
     if (tokenizer_file != NULL) {
-        SY_TRY(join(s->ctx, path, dir, "spiece.model"));
+        SY_TRY(sy_path_print(s->ctx, path, dir, "spiece.model"));
         SY_TRY(copy_file(s->ctx, tokenizer_file, path));
     }
-    SY_TRY(join(s->ctx, path, dir, "optimizer-00001.safetensors"));
+    SY_TRY(sy_path_print(s->ctx, path, dir, "optimizer-00001.safetensors"));
     SY_TRY(sy_state_save(&s->runtime, path));
     return write_state(s->ctx, dir, state);
-}
-
-/// Points OUT/latest at `name`: a new link takes the old one's place in one rename.
-static enum sy_status switch_latest(struct sy_ctx *ctx, const char *out_dir, const char *name)
-{
-    char link_path[PATH_ROOM], fresh[PATH_ROOM];
-    SY_TRY(join(ctx, link_path, out_dir, "latest"));
-    SY_TRY(join(ctx, fresh, out_dir, ".latest.tmp"));
-    unlink(fresh);
-    if (symlink(name, fresh) != 0)
-        return sy_fail(ctx, SY_IO, "%s: %s", fresh, strerror(errno));
-    return sy_path_commit(ctx, fresh, link_path);
 }
 
 /// Removes OUT/step-N so that nobody sees half of it under that name: it is renamed first.
 static enum sy_status remove_step(struct sy_ctx *ctx, const char *out_dir, uint64_t step)
 {
-    char name[64], path[PATH_ROOM], aside[PATH_ROOM];
+    char name[64], path[SY_PATH_ROOM], aside[SY_PATH_ROOM];
     snprintf(name, sizeof name, "step-%llu", (unsigned long long)step);
-    SY_TRY(join(ctx, path, out_dir, name));
+    SY_TRY(sy_path_print(ctx, path, out_dir, name));
     snprintf(name, sizeof name, ".step-%llu.old", (unsigned long long)step);
-    SY_TRY(join(ctx, aside, out_dir, name));
+    SY_TRY(sy_path_print(ctx, aside, out_dir, name));
     SY_TRY(sy_dir_remove(ctx, aside));
     if (rename(path, aside) != 0)
         return sy_fail(ctx, SY_IO, "cannot rename %s to %s: %s", path, aside, strerror(errno));
     return sy_dir_remove(ctx, aside);
+}
+
+/// "step-12" → 12.
+static bool parse_name(const char *name, const char *prefix, uint64_t *out_step, const char **out_rest)
+{
+    const size_t length = strlen(prefix);
+    char *end;
+    if (strncmp(name, prefix, length) != 0 || !isdigit((unsigned char)name[length]))
+        return false;
+    *out_step = strtoull(name + length, &end, 10);
+    *out_rest = end;
+    return true;
+}
+
+bool sy_checkpoint_parse_name(const char *name, uint64_t *out_step)
+{
+    const char *rest;
+    return parse_name(name, "step-", out_step, &rest) && *rest == '\0';
 }
 
 struct steps {
@@ -126,16 +126,22 @@ struct steps {
     uint32_t count;
 };
 
-/// The OUT/step-N up to `most`.
-static struct steps find_steps(const char *out_dir, uint64_t most)
+/// The OUT/step-N up to `most`; `whole`: only those.
+static struct steps find_steps(const char *out_dir, uint64_t most, bool whole)
 {
     struct steps found = {.oldest = UINT64_MAX};
     DIR *d = opendir(out_dir);
     for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
-        unsigned long long step;
-        int used = 0;
-        if (sscanf(e->d_name, "step-%llu%n", &step, &used) != 1 || e->d_name[used] != '\0' || step > most)
+        uint64_t step, inside;
+        if (!sy_checkpoint_parse_name(e->d_name, &step) || step > most)
             continue;
+        if (whole) {
+            char *path = sy_path_join(out_dir, e->d_name);
+            const bool good = path != NULL && sy_checkpoint_whole(path, &inside) && inside == step;
+            free(path);
+            if (!good)
+                continue;
+        }
         ++found.count;
         found.oldest = step < found.oldest ? step : found.oldest;
         found.newest = step > found.newest ? step : found.newest;
@@ -145,9 +151,9 @@ static struct steps find_steps(const char *out_dir, uint64_t most)
     return found;
 }
 
-bool sy_checkpoint_newest(const char *out_dir, uint64_t *out_step)
+bool sy_checkpoint_newest(const char *out_dir, bool whole, uint64_t *out_step)
 {
-    struct steps found = find_steps(out_dir, UINT64_MAX);
+    struct steps found = find_steps(out_dir, UINT64_MAX, whole);
     *out_step = found.newest;
     return found.count != 0;
 }
@@ -156,12 +162,28 @@ bool sy_checkpoint_newest(const char *out_dir, uint64_t *out_step)
 static void prune(struct sy_ctx *ctx, const char *out_dir, uint64_t newest, uint32_t keep)
 {
     while (keep != 0) {
-        struct steps found = find_steps(out_dir, newest);
+        struct steps found = find_steps(out_dir, newest, false);
         if (found.count <= keep || found.oldest == newest)
             return;
         if (remove_step(ctx, out_dir, found.oldest) != SY_OK)
             return; // reported; an old checkpoint too many does no harm
     }
+}
+
+/// `.step-N.tmp` and `.step-N.tmp.old` may be all that is left of step N where names cannot be swapped in one moment.
+static bool rescue(struct sy_ctx *ctx, const char *out_dir, const char *name, const char *path)
+{
+    uint64_t step, inside;
+    const char *rest;
+    char plain[64], target[SY_PATH_ROOM];
+    if (!parse_name(name, ".step-", &step, &rest) || strncmp(rest, ".tmp", 4) != 0)
+        return false;
+    snprintf(plain, sizeof plain, "step-%llu", (unsigned long long)step);
+    if (sy_path_print(ctx, target, out_dir, plain) != SY_OK || sy_dir_exists(target) ||
+        !sy_checkpoint_whole(path, &inside) || inside != step || sy_path_commit(ctx, path, target) != SY_OK)
+        return false;
+    sy_log(ctx, SY_LOG_INFO, "%s is whole: it is %s now", path, target);
+    return true;
 }
 
 void sy_checkpoint_clean(struct sy_ctx *ctx, const char *out_dir)
@@ -170,8 +192,10 @@ void sy_checkpoint_clean(struct sy_ctx *ctx, const char *out_dir)
     if (d == NULL)
         return;
     for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        char path[PATH_ROOM];
-        if (strncmp(e->d_name, ".step-", 6) != 0 || join(ctx, path, out_dir, e->d_name) != SY_OK)
+        char path[SY_PATH_ROOM];
+        const bool ours = strncmp(e->d_name, ".step-", 6) == 0 || strncmp(e->d_name, ".probe-", 7) == 0 ||
+                          strncmp(e->d_name, ".latest.", 8) == 0;
+        if (!ours || sy_path_print(ctx, path, out_dir, e->d_name) != SY_OK || rescue(ctx, out_dir, e->d_name, path))
             continue;
         if (sy_dir_remove(ctx, path) == SY_OK)
             sy_log(ctx, SY_LOG_INFO, "removed %s, left by an interrupted save", path);
@@ -182,12 +206,12 @@ void sy_checkpoint_clean(struct sy_ctx *ctx, const char *out_dir)
 enum sy_status sy_checkpoint_save(struct sy_session *s, const char *out_dir, const struct sy_train_state *state,
                                   const char *tokenizer_file, uint32_t keep)
 {
-    char name[64], temporary[PATH_ROOM], target[PATH_ROOM];
+    char name[64], temporary[SY_PATH_ROOM], target[SY_PATH_ROOM];
     SY_TRY(sy_dir_create(s->ctx, out_dir));
     snprintf(name, sizeof name, ".step-%llu.tmp", (unsigned long long)state->step);
-    SY_TRY(join(s->ctx, temporary, out_dir, name));
+    SY_TRY(sy_path_print(s->ctx, temporary, out_dir, name));
     snprintf(name, sizeof name, "step-%llu", (unsigned long long)state->step);
-    SY_TRY(join(s->ctx, target, out_dir, name));
+    SY_TRY(sy_path_print(s->ctx, target, out_dir, name));
     SY_TRY(sy_dir_remove(s->ctx, temporary));
     enum sy_status status = write_all(s, temporary, state, tokenizer_file);
     // The same step may have been saved before, and `latest` may point at it: the new one takes its place at once.
@@ -203,7 +227,7 @@ enum sy_status sy_checkpoint_save(struct sy_session *s, const char *out_dir, con
         sy_ctx_destroy(&quiet);
         return status;
     }
-    SY_TRY(switch_latest(s->ctx, out_dir, name));
+    SY_TRY(sy_latest_point(s->ctx, out_dir, name));
     prune(s->ctx, out_dir, state->step, keep);
     return SY_OK;
 }
@@ -283,36 +307,72 @@ enum sy_status sy_checkpoint_parse_state(struct sy_ctx *ctx, const char *text, s
 
 static enum sy_status check_file(struct sy_ctx *ctx, const char *dir, const char *name, const json_t *entry)
 {
-    char path[PATH_ROOM], hex[33];
+    char path[SY_PATH_ROOM], hex[33];
     uint64_t bytes;
     const char *want = json_string_value(json_object_get(entry, "xxh3_128"));
     json_int_t size = json_integer_value(json_object_get(entry, "bytes"));
     if (want == NULL || strchr(name, '/') != NULL)
         return sy_fail(ctx, SY_FORMAT, "%s/state.json: the entry of file \"%s\" is damaged", dir, name);
-    SY_TRY(join(ctx, path, dir, name));
+    SY_TRY(sy_path_print(ctx, path, dir, name));
     SY_TRY(sy_file_hash(ctx, path, hex, &bytes));
     if (bytes != (uint64_t)size || strcmp(hex, want) != 0)
         return sy_fail(
             ctx, SY_FORMAT,
             "%s: %llu bytes with XXH3-128 %s, but state.json says %lld bytes and %s: the checkpoint is damaged; "
-            "resume from another step-N",
+            "remove its step-N, and --resume goes on from the newest whole one",
             path, (unsigned long long)bytes, hex, (long long)size, want);
     return SY_OK;
 }
 
+/// An empty list would verify nothing.
+static bool lists_files(const json_t *files)
+{
+    return json_object_get(files, "config.json") != NULL &&
+           json_object_get(files, "optimizer-00001.safetensors") != NULL;
+}
+
+static bool has_sizes(struct sy_ctx *ctx, const char *dir, json_t *files)
+{
+    const char *name;
+    json_t *entry;
+    json_object_foreach(files, name, entry)
+    {
+        char path[SY_PATH_ROOM];
+        struct stat s;
+        if (strchr(name, '/') != NULL || sy_path_print(ctx, path, dir, name) != SY_OK || stat(path, &s) != 0 ||
+            !S_ISREG(s.st_mode) || s.st_size != json_integer_value(json_object_get(entry, "bytes")))
+            return false;
+    }
+    return true;
+}
+
+bool sy_checkpoint_whole(const char *dir, uint64_t *out_step)
+{
+    struct sy_ctx *quiet = sy_ctx_create(NULL, NULL, SY_LOG_ERROR); // that it is not whole is an answer here
+    char path[SY_PATH_ROOM];
+    json_t *root = NULL;
+    struct sy_train_state state = {0};
+    bool good = quiet != NULL && sy_path_print(quiet, path, dir, "state.json") == SY_OK &&
+                sy_json_load(quiet, path, &root) == SY_OK && parse_root(quiet, root, path, &state) == SY_OK;
+    json_t *files = good ? json_object_get(root, "files") : NULL;
+    good = good && lists_files(files) && has_sizes(quiet, dir, files);
+    json_decref(root);
+    sy_ctx_destroy(&quiet);
+    *out_step = state.step;
+    return good;
+}
+
 enum sy_status sy_checkpoint_read_state(struct sy_ctx *ctx, const char *dir, struct sy_train_state *out)
 {
-    char path[PATH_ROOM];
+    char path[SY_PATH_ROOM];
     json_t *root = NULL;
     memset(out, 0, sizeof *out);
-    SY_TRY(join(ctx, path, dir, "state.json"));
+    SY_TRY(sy_path_print(ctx, path, dir, "state.json"));
     SY_TRY(sy_json_load(ctx, path, &root));
     enum sy_status status = parse_root(ctx, root, path, out);
     json_t *files = json_object_get(root, "files"), *entry;
     const char *name;
-    // An empty list would verify nothing.
-    if (status == SY_OK && (json_object_get(files, "config.json") == NULL ||
-                            json_object_get(files, "optimizer-00001.safetensors") == NULL))
+    if (status == SY_OK && !lists_files(files))
         status = sy_fail(ctx, SY_FORMAT, "%s: \"files\" does not list the checkpoint's files: it is damaged", path);
     if (status == SY_OK) {
         json_object_foreach(files, name, entry)
@@ -328,12 +388,12 @@ enum sy_status sy_checkpoint_read_state(struct sy_ctx *ctx, const char *dir, str
 
 enum sy_status sy_checkpoint_load(struct sy_session *s, const char *dir)
 {
-    char path[PATH_ROOM];
+    char path[SY_PATH_ROOM];
     struct sy_tensors *tensors = NULL;
     SY_TRY(sy_tensors_open(s->ctx, dir, &tensors));
     enum sy_status status = sy_weights_load(&s->runtime, tensors);
     sy_tensors_close(&tensors);
     SY_TRY(status);
-    SY_TRY(join(s->ctx, path, dir, "optimizer-00001.safetensors"));
+    SY_TRY(sy_path_print(s->ctx, path, dir, "optimizer-00001.safetensors"));
     return sy_state_load(&s->runtime, path);
 }

@@ -3,7 +3,7 @@
 //
 // OUT/step-N/ is a Hugging Face directory (config.json, model.safetensors, the tokenizer) with the training state
 // beside it: optimizer-00001.safetensors and state.json, which lists every file with its size and XXH3-128. It is
-// written as OUT/.step-N.tmp, flushed, renamed; the link OUT/latest is switched last.
+// written as OUT/.step-N.tmp, flushed, renamed; OUT/latest is switched last (latest.h).
 #pragma once
 
 #include "engine/session.h"
@@ -34,7 +34,11 @@ SY_MUST_CHECK enum sy_status sy_checkpoint_parse_state(struct sy_ctx *ctx, const
                                                        const char *name, struct sy_train_state *out);
 /// Loads parameters and optimizer state into a training session.
 SY_MUST_CHECK enum sy_status sy_checkpoint_load(struct sy_session *s, const char *dir);
-/// The newest OUT/step-N, whether or not OUT/latest points at it; false when there is none.
-bool sy_checkpoint_newest(const char *out_dir, uint64_t *out_step);
-/// Removes what an interrupted save left behind.
+/// Whether a directory is a checkpoint whose files are all there with their sizes (hashes: sy_checkpoint_read_state()).
+bool sy_checkpoint_whole(const char *dir, uint64_t *out_step);
+/// "step-12" → 12.
+bool sy_checkpoint_parse_name(const char *name, uint64_t *out_step);
+/// The newest OUT/step-N, whether or not OUT/latest points at it; false when there is none. `whole`: among those alone.
+bool sy_checkpoint_newest(const char *out_dir, bool whole, uint64_t *out_step);
+/// Removes what an interrupted save left behind; a step-N that is whole there and nowhere else gets its name back.
 void sy_checkpoint_clean(struct sy_ctx *ctx, const char *out_dir);

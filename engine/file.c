@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// file.c: whole files: read, map, hash, write atomically.
+// file.c: whole files: read, map, hash, write atomically. Directories and names: directory.c.
 #include "engine/file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,129 +41,16 @@ bool sy_dir_exists(const char *path)
     return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
 }
 
+enum sy_status sy_path_print(struct sy_ctx *ctx, char out[SY_PATH_ROOM], const char *directory, const char *name)
+{
+    const int n =
+        snprintf(out, SY_PATH_ROOM, "%s%s%s", directory, *directory != '\0' && *name != '\0' ? "/" : "", name);
+    return n >= 0 && n < SY_PATH_ROOM ? SY_OK : sy_fail(ctx, SY_INVALID, "path too long: %.200s…/%s", directory, name);
+}
+
 static enum sy_status no_memory(struct sy_ctx *ctx, const char *path)
 {
     return sy_fail(ctx, SY_NOMEM, "%s: out of memory for the file's name or contents", path);
-}
-
-// ---- directories ----------------------------------------------------------------------------------------------------
-
-enum sy_status sy_dir_create(struct sy_ctx *ctx, const char *path)
-{
-    char *copy = sy_path_join(path, ""); // with a final slash, so that the loop also creates the last part
-    if (copy == NULL)
-        return no_memory(ctx, path);
-    enum sy_status status = SY_OK;
-    for (char *p = copy + 1; copy[0] != '\0' && *p != '\0' && status == SY_OK; ++p) {
-        if (*p != '/')
-            continue;
-        *p = '\0';
-        // Ranks of one job create the same directory at once: EEXIST is success when it is a directory.
-        if (mkdir(copy, 0777) != 0 && !(errno == EEXIST && sy_dir_exists(copy)))
-            status = sy_fail(ctx, SY_IO, "cannot create directory %s: %s", copy, strerror(errno));
-        *p = '/';
-    }
-    free(copy);
-    return status;
-}
-
-enum sy_status sy_dir_lock(struct sy_ctx *ctx, const char *path, int *out_fd)
-{
-    *out_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*out_fd < 0)
-        return sy_fail(ctx, SY_IO, "cannot open directory %s: %s", path, strerror(errno));
-    // Some network file systems cannot lock a directory: then nothing is known, and nothing forbidden.
-    if (flock(*out_fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
-        return SY_OK;
-    close(*out_fd);
-    *out_fd = -1;
-    return sy_fail(ctx, SY_INVALID, "%s is being written by another process; wait for it, or choose another directory",
-                   path);
-}
-
-enum sy_status sy_dir_remove(struct sy_ctx *ctx, const char *path)
-{
-    struct stat s;
-    if (lstat(path, &s) != 0)
-        return errno == ENOENT ? SY_OK : sy_fail(ctx, SY_IO, "cannot look at %s: %s", path, strerror(errno));
-    if (!S_ISDIR(s.st_mode)) {
-        if (unlink(path) != 0)
-            return sy_fail(ctx, SY_IO, "cannot remove %s: %s", path, strerror(errno));
-        return SY_OK;
-    }
-    DIR *dir = opendir(path);
-    if (dir == NULL)
-        return sy_fail(ctx, SY_IO, "cannot open directory %s: %s", path, strerror(errno));
-    enum sy_status status = SY_OK;
-    for (struct dirent *e = readdir(dir); e != NULL && status == SY_OK; e = readdir(dir)) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        char *child = sy_path_join(path, e->d_name);
-        status = child == NULL ? no_memory(ctx, path) : sy_dir_remove(ctx, child);
-        free(child);
-    }
-    closedir(dir);
-    if (status == SY_OK && rmdir(path) != 0)
-        status = sy_fail(ctx, SY_IO, "cannot remove directory %s: %s", path, strerror(errno));
-    return status;
-}
-
-// A rename is only on the disk when its directory is. File systems that cannot flush a directory say EINVAL.
-static enum sy_status flush_parent(struct sy_ctx *ctx, const char *path)
-{
-    char *parent = strdup(path);
-    if (parent == NULL)
-        return no_memory(ctx, path);
-    char *slash = strrchr(parent, '/');
-    if (slash != NULL)
-        slash[slash == parent ? 1 : 0] = '\0';
-    const char *name = slash != NULL ? parent : ".";
-    enum sy_status status = SY_OK;
-    int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL && errno != EROFS))
-        status = sy_fail(ctx, SY_IO, "cannot flush directory %s to the disk: %s", name, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    free(parent);
-    return status;
-}
-
-/// A directory's own entries must be on the disk before its name is.
-static enum sy_status flush_inside(struct sy_ctx *ctx, const char *path)
-{
-    if (!sy_dir_exists(path))
-        return SY_OK;
-    char *inside = sy_path_join(path, ".");
-    enum sy_status status = inside == NULL ? no_memory(ctx, path) : flush_parent(ctx, inside);
-    free(inside);
-    return status;
-}
-
-enum sy_status sy_path_commit(struct sy_ctx *ctx, const char *from, const char *to)
-{
-    SY_TRY(flush_inside(ctx, from));
-    if (rename(from, to) != 0)
-        return sy_fail(ctx, SY_IO, "cannot rename %s to %s: %s", from, to, strerror(errno));
-    return flush_parent(ctx, to);
-}
-
-enum sy_status sy_path_exchange(struct sy_ctx *ctx, const char *a, const char *b)
-{
-    SY_TRY(flush_inside(ctx, a));
-    if (renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) != 0) {
-        // Some file systems cannot swap names: then there is a moment without `b`, but never half of one.
-        if (errno != EINVAL && errno != ENOSYS)
-            return sy_fail(ctx, SY_IO, "cannot swap %s and %s: %s", a, b, strerror(errno));
-        char *aside = malloc(strlen(a) + 8);
-        if (aside == NULL)
-            return no_memory(ctx, a);
-        sprintf(aside, "%s.old", a);
-        bool good = rename(b, aside) == 0 && rename(a, b) == 0 && rename(aside, a) == 0;
-        free(aside);
-        if (!good)
-            return sy_fail(ctx, SY_IO, "cannot rename %s to %s: %s", a, b, strerror(errno));
-    }
-    return flush_parent(ctx, b);
 }
 
 // ---- reading --------------------------------------------------------------------------------------------------------
@@ -363,7 +248,7 @@ enum sy_status sy_file_commit(struct sy_file **file)
 {
     struct sy_file *f = *file;
     enum sy_status status = SY_OK;
-    if (fsync(f->fd) != 0 && errno != EINVAL && errno != EROFS)
+    if (fsync(f->fd) != 0 && !sy_flush_impossible(errno))
         status = sy_fail(f->ctx, SY_IO, "cannot flush %s to the disk: %s; an older file is unchanged", f->path,
                          strerror(errno));
     if (close(f->fd) != 0 && status == SY_OK)

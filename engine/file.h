@@ -10,14 +10,35 @@
 
 /// "directory/name" in a malloc'ed string; NULL when out of memory.
 char *sy_path_join(const char *directory, const char *name);
+#define SY_PATH_ROOM 4096
+/// The same in a buffer of the caller's; a "" on either side takes its slash along. Errors: INVALID too long.
+SY_MUST_CHECK enum sy_status sy_path_print(struct sy_ctx *ctx, char out[SY_PATH_ROOM], const char *directory,
+                                           const char *name);
 bool sy_file_exists(const char *path); ///< A regular file (or a link to one).
 bool sy_dir_exists(const char *path);
 
 /// Creates a directory and its missing parents. Errors: IO.
 SY_MUST_CHECK enum sy_status sy_dir_create(struct sy_ctx *ctx, const char *path);
-/// Takes a directory for this process until `*out_fd` is closed (or the process ends). Errors: INVALID another one has
-/// it · IO.
-SY_MUST_CHECK enum sy_status sy_dir_lock(struct sy_ctx *ctx, const char *path, int *out_fd);
+
+/// A directory that this process has for itself.
+struct sy_lock {
+    int fd;     ///< Of the directory, under flock(); -1: none.
+    char *file; ///< Where there is no flock(): a file that says who. NULL: none.
+};
+#define SY_LOCK_NONE ((struct sy_lock){.fd = -1})
+/// Takes a directory for this process until sy_dir_unlock(), or until the process ends. On a file system without
+/// flock() the file PATH/.lock says which process of which host has it; one whose process is gone is taken over.
+/// Errors: INVALID another one has it · IO.
+SY_MUST_CHECK enum sy_status sy_dir_lock(struct sy_ctx *ctx, const char *path, struct sy_lock *out);
+void sy_dir_unlock(struct sy_lock *lock);
+
+/// Finds out whether files can be written, flushed and renamed over each other in a directory, and whether it can hold
+/// symbolic links. What was there is untouched. Errors: IO (no room, no rights, read-only).
+SY_MUST_CHECK enum sy_status sy_dir_probe(struct sy_ctx *ctx, const char *path, bool *out_links);
+/// Bytes that can still be written where a directory is; UINT64_MAX when nobody knows.
+uint64_t sy_dir_free_bytes(const char *path);
+/// Whether fsync() failed with `cause` because there is nothing that could be flushed: no reason to fail.
+bool sy_flush_impossible(int cause);
 /// Removes a directory tree (old checkpoints). Links are removed, never followed. A missing one is no error.
 SY_MUST_CHECK enum sy_status sy_dir_remove(struct sy_ctx *ctx, const char *path);
 /// Renames a file or directory that was completely written, and flushes the directory entries involved.
