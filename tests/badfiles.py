@@ -130,14 +130,16 @@ def check_batches(s):
     ones = struct.pack('<8i', *[1] * 8)
     rows = {'id outside the vocabulary': {'input_ids': ('I32', [1, n], struct.pack('<8i', *[3] * 7, 999))},
             'no labels': {'labels': None},
-            'not one target token': {'labels': ('I32', [1, n], struct.pack('<8i', *[-100] * 8))}, 'other length': {'attention_mask': ('I32', [1, 4], ones[:16])},
+            'not one target token': {'labels': ('I32', [1, n], struct.pack('<8i', *[-100] * 8))},
+            'other length': {'attention_mask': ('I32', [1, 4], ones[:16])},
             'floats': {'labels': ('F32', [1, n], ids)}}
     for name, change in rows.items():
         tensors = {'input_ids': ('I32', [1, n], ids), 'attention_mask': ('I32', [1, n], ones), 'labels': ('I32', [1, n], ids)}
         tensors.update(change)
         key = next(iter(change))
         write_tensors(s.path('batch.safetensors'), {k: v for k, v in tensors.items() if v})
-        refuse(s, f'batch: {name}', ['batch.safetensors', name if name.startswith('not one') else key], 'eval', '--model', s.path('good', 'latest'), '--batch',
+        word = name if name.startswith('not one') else key
+        refuse(s, f'batch: {name}', ['batch.safetensors', word], 'eval', '--model', s.path('good', 'latest'), '--batch',
                s.path('batch.safetensors'), '--device', 'ref:0')
 
 
