@@ -43,7 +43,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_DEVICE: o->device = cli_text(state, "--device", arg); break;
     case OPT_SIZE: o->size = cli_count(state, "--size", arg, 1, 16384, false); break;
     case OPT_REPEAT: o->repeat = cli_count(state, "--repeat", arg, 1, 1000, false); break;
-    case OPT_MODEL: o->model = cli_text(state, "--model", arg); break;
+    case OPT_MODEL: cli_once(state, "--model", arg, &o->model); break;
     case OPT_BATCH: o->batch = cli_count(state, "--batch", arg, 1, 1u << 20, false); break;
     case OPT_SRC: o->src_len = cli_count(state, "--src-len", arg, 2, 1u << 20, false); break;
     case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 2, 1u << 20, false); break;

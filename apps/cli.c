@@ -73,6 +73,14 @@ const char *cli_text(struct argp_state *state, const char *option, const char *t
     return text;
 }
 
+void cli_once(struct argp_state *state, const char *option, const char *text, const char **slot)
+{
+    (void)cli_text(state, option, text);
+    if (*slot != NULL)
+        argp_error(state, "%s is given twice: %.200s and %.200s", option, *slot, text);
+    *slot = text;
+}
+
 double cli_real(struct argp_state *state, const char *option, const char *text, double least, double most)
 {
     char *end;

@@ -27,6 +27,8 @@ uint64_t cli_count(struct argp_state *state, const char *option, const char *tex
                    bool binary);
 /// A path or name: an empty one ("$VARIABLE" that is unset) would silently mean the root or the current directory.
 const char *cli_text(struct argp_state *state, const char *option, const char *text);
+/// The same for what is used once: given twice, the first would be ignored in silence.
+void cli_once(struct argp_state *state, const char *option, const char *text, const char **slot);
 double cli_real(struct argp_state *state, const char *option, const char *text, double least, double most);
 
 enum sy_status cli_precision(struct sy_ctx *ctx, const char *name, enum sy_precision *out);

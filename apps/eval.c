@@ -9,6 +9,7 @@
 
 #include "apps/cli.h"
 #include "apps/report.h"
+#include "apps/texts.h"
 #include "engine/dump.h"
 
 static const char doc[] =
@@ -42,7 +43,8 @@ enum {
 static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "Model and text:", 1},
     {"model", OPT_MODEL, "DIR", 0, "Hugging Face directory", 1},
-    {"data", OPT_DATA, "FILE", 0, "held-out text; several files may follow", 1},
+    {"data", OPT_DATA, "FILE", 0, "held-out text; several files may follow; '-' is standard input", 1},
+    TEXTS_OPTIONS(1),
     {"batch", OPT_BATCH, "FILE", 0, "input_ids, attention_mask, labels (and jitter.*) in safetensors", 1},
     {"tokenizer", OPT_TOKENIZER, "FILE", 0, "SentencePiece model, or 'bytes' (default: the model's own, else bytes)",
      1},
@@ -65,6 +67,7 @@ static const struct argp_option options[] = {
 struct options {
     const char *model, *batch, *dump, *mode, *tokenizer, *precision, *device;
     struct cli_list data;
+    struct texts texts;
     uint64_t src_len, tgt_len, sequences, most, seed;
     bool gradients, json;
 };
@@ -73,14 +76,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
     switch (key) {
-    case OPT_MODEL: o->model = cli_text(state, "--model", arg); break;
+    case OPT_MODEL: cli_once(state, "--model", arg, &o->model); break;
     case OPT_DATA: cli_list_add(&o->data, cli_text(state, "--data", arg)); break;
-    case OPT_BATCH: o->batch = cli_text(state, "--batch", arg); break;
-    case OPT_DUMP: o->dump = cli_text(state, "--dump", arg); break;
+    case OPT_BATCH: cli_once(state, "--batch", arg, &o->batch); break;
+    case OPT_DUMP: cli_once(state, "--dump", arg, &o->dump); break;
     case OPT_GRADIENTS: o->gradients = true; break;
     case OPT_MODE: o->mode = cli_text(state, "--mode", arg); break;
     case OPT_JSON: o->json = true; break;
-    case OPT_TOKENIZER: o->tokenizer = cli_text(state, "--tokenizer", arg); break;
+    case OPT_TOKENIZER: cli_once(state, "--tokenizer", arg, &o->tokenizer); break;
     case OPT_SRC: o->src_len = cli_count(state, "--src-len", arg, 2, 1u << 20, false); break;
     case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 2, 1u << 20, false); break;
     case OPT_SEQUENCES: o->sequences = cli_count(state, "--sequences", arg, 1, 1u << 20, false); break;
@@ -96,6 +99,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (o->model == NULL || (o->data.count == 0) == (o->batch == NULL))
             argp_error(state, "--model and either --data FILE… or --batch FILE are needed");
+        texts_check(state, &o->texts, &o->data, NULL);
         if (strcmp(o->mode, "train") != 0 && strcmp(o->mode, "eval") != 0)
             argp_error(state, "--mode: '%s' is neither train nor eval", o->mode);
         if (o->dump != NULL && o->batch == NULL)
@@ -103,7 +107,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (o->gradients && o->dump == NULL)
             argp_error(state, "--gradients needs --dump");
         break;
-    default: return ARGP_ERR_UNKNOWN;
+    default: return texts_parse(state, key, arg, &o->texts) ? 0 : ARGP_ERR_UNKNOWN;
     }
     return 0;
 }
@@ -165,11 +169,7 @@ static enum sy_status open_text(struct run *r, struct sy_session_params *p)
 {
     const struct options *o = &r->o;
     SY_TRY(cli_model_tokenizer(r->ctx, o->model, o->tokenizer, &r->model));
-    struct sy_data_source source = {.files = o->data.items, .file_count = o->data.count};
-    struct sy_dataset_params d = {.sources = &source,
-                                  .source_count = 1,
-                                  .tokenizer = r->model.tokenizer,
-                                  .objective = SY_OBJECTIVE_SPANS,
+    struct sy_dataset_params d = {.tokenizer = r->model.tokenizer,
                                   .src_len = (uint32_t)o->src_len,
                                   .tgt_len = (uint32_t)o->tgt_len,
                                   .seed = o->seed,
@@ -177,7 +177,11 @@ static enum sy_status open_text(struct run *r, struct sy_session_params *p)
     p->batch = (uint32_t)o->sequences;
     p->src_len = d.src_len;
     p->tgt_len = d.tgt_len;
-    return sy_dataset_open(r->ctx, &d, &r->data);
+    SY_TRY(texts_open(r->ctx, &o->texts, &o->data, false, d, &r->data));
+    char line[160];
+    texts_describe(r->data, line);
+    sy_log(r->ctx, SY_LOG_INFO, "%s", line); // standard output may be JSON
+    return SY_OK;
 }
 
 /// Whether two paths are the same file, by whatever names.

@@ -54,9 +54,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
     switch (key) {
-    case OPT_MODEL: o->model = cli_text(state, "--model", arg); break;
-    case OPT_TEXT: o->text = cli_text(state, "--text", arg); break;
-    case OPT_TOKENIZER: o->tokenizer = cli_text(state, "--tokenizer", arg); break;
+    case OPT_MODEL: cli_once(state, "--model", arg, &o->model); break;
+    case OPT_TEXT: cli_once(state, "--text", arg, &o->text); break;
+    case OPT_TOKENIZER: cli_once(state, "--tokenizer", arg, &o->tokenizer); break;
     case OPT_MAX: o->max_tokens = cli_count(state, "--max-tokens", arg, 1, 1u << 16, false); break;
     case OPT_TEMPERATURE: o->temperature = cli_real(state, "--temperature", arg, 0.0, 100.0); break;
     case OPT_TOP_K: o->top_k = cli_count(state, "--top-k", arg, 1, 1u << 24, false); break;

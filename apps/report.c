@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "apps/cli.h"
+#include "apps/texts.h"
 #include "engine/data/spans.h"
 #include "engine/file.h"
 
@@ -159,11 +160,10 @@ static void warn_lengths(struct sy_ctx *ctx, const struct sy_dataset *data, cons
 void report_text(struct sy_ctx *ctx, const struct sy_dataset *data, const struct sy_tokenizer *tokenizer,
                  uint32_t src_len, uint32_t tgt_len, uint32_t sequences)
 {
-    char tokens[16];
+    char text[160];
     const uint64_t examples = sy_dataset_count(data);
-    cli_human((double)sy_dataset_tokens(data), tokens);
-    printf("%s tokens of text: %llu examples of at most %u, a pass over them takes %llu steps\n", tokens,
-           (unsigned long long)examples, sy_dataset_segment(data),
+    texts_describe(data, text);
+    printf("%s, a pass over them takes %llu steps\n", text,
            (unsigned long long)((examples + sequences - 1) / sequences));
     fflush(stdout);
     if (examples < sequences)

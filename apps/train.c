@@ -10,6 +10,7 @@
 #include "apps/cli.h"
 #include "apps/report.h"
 #include "apps/resume.h"
+#include "apps/texts.h"
 #include "engine/checkpoint.h"
 #include "engine/dump.h"
 #include "engine/file.h"
@@ -18,8 +19,9 @@
 
 static const char doc[] = "Train a Switch Transformer (or a dense T5) by span corruption.\v"
                           "The model is a Hugging Face directory (its weights are the start) or a config.json (weights "
-                          "are drawn from --seed). Text "
-                          "files may be plain, .gz or .jsonl (key \"text\").\n\n"
+                          "are drawn from --seed). Text files are plain or JSON lines, gzipped or not; '-' is standard "
+                          "input. All of them are one stream of tokens, cut into examples; its last rest is one too. "
+                          "docs/texts.md has the details.\n\n"
                           "OUT/step-N/ is again a Hugging Face directory, with the training state beside it; "
                           "OUT/latest names the newest (a link, or a file where there are no links: --model OUT/latest "
                           "takes either); "
@@ -32,7 +34,9 @@ static const char doc[] = "Train a Switch Transformer (or a dense T5) by span co
                           "  switchyard-train --model DIR --data book.txt --out runs/b --steps 1000 \\\n"
                           "      --schedule constant --lr 1e-3          fine-tunes a model\n"
                           "  switchyard-train --model DIR --batch batch.safetensors --steps 10 \\\n"
-                          "      --out runs/c           one batch, repeated, in f32\n";
+                          "      --out runs/c           one batch, repeated, in f32\n"
+                          "  zcat c4-train.*.json.gz | switchyard-train --model DIR --data - \\\n"
+                          "      --document-end eos --out runs/d --steps 1000\n";
 
 enum {
     OPT_SRC = 256,
@@ -69,8 +73,9 @@ enum {
 static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "Model, text and where results go:", 1},
     {"model", OPT_MODEL, "PATH", 0, "Hugging Face directory, or a config.json to start from drawn weights", 1},
-    {"data", OPT_DATA, "FILE", 0, "training text; several files may follow", 1},
+    {"data", OPT_DATA, "FILE", 0, "training text; several files may follow; '-' is standard input", 1},
     {"valid", OPT_VALID, "FILE", 0, "held-out text; several files may follow", 1},
+    TEXTS_OPTIONS(1),
     {"batch", OPT_BATCH, "FILE", 0,
      "repeat this one batch (input_ids, attention_mask, labels, jitter.*) instead of text", 1},
     {"tokenizer", OPT_TOKENIZER, "FILE", 0, "SentencePiece model, or 'bytes' (default: the model's own, else bytes)",
@@ -84,7 +89,10 @@ static const struct argp_option options[] = {
     {"micro-batch", OPT_MICRO, "N", 0, "sequences on the device at once; the rest accumulates (default: all)", 2},
     {"src-len", OPT_SRC, "N", 0, "source length in tokens (default 512)", 2},
     {"tgt-len", OPT_TGT, "N", 0, "target length in tokens (default 114)", 2},
-    {"mix-exponent", OPT_MIX, "X", 0, "share of a file ∝ size^X: 1 as it is (default), 0.3 as mT5", 2},
+    {"mix-exponent", OPT_MIX, "X", 0,
+     "share of a file ∝ size^X: 1 as it is (default), 0.3 as mT5; "
+     "other than 1, each file is a stream of its own",
+     2},
     {NULL, 0, NULL, 0, "Optimizer:", 3},
     {"optimizer", OPT_OPTIMIZER, "NAME", 0, "adafactor (default, the paper's) or adamw", 3},
     {"lr", OPT_LR, "X", 0, "peak learning rate (default 1 for rsqrt, 1e-3 otherwise)", 3},
@@ -113,6 +121,7 @@ static const struct argp_option options[] = {
 struct options {
     const char *model, *out, *batch_file, *tokenizer, *optimizer, *schedule, *precision, *device;
     struct cli_list data, valid, *current;
+    struct texts texts;
     uint64_t steps, batch_tokens, micro, src_len, tgt_len, seed, save_every, keep, valid_every, valid_batches,
         valid_sequences, log_every, warmup;
     double lr, clip, decay, mix;
@@ -124,12 +133,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct options *o = state->input;
     const uint64_t big = UINT32_MAX / 2;
     switch (key) {
-    case OPT_MODEL: o->model = cli_text(state, "--model", arg); break;
+    case OPT_MODEL: cli_once(state, "--model", arg, &o->model); break;
     case OPT_DATA: cli_list_add(o->current = &o->data, cli_text(state, "--data", arg)); break;
     case OPT_VALID: cli_list_add(o->current = &o->valid, cli_text(state, "--valid", arg)); break;
-    case OPT_BATCH: o->batch_file = cli_text(state, "--batch", arg); break;
-    case OPT_TOKENIZER: o->tokenizer = cli_text(state, "--tokenizer", arg); break;
-    case OPT_OUT: o->out = cli_text(state, "--out", arg); break;
+    case OPT_BATCH: cli_once(state, "--batch", arg, &o->batch_file); break;
+    case OPT_TOKENIZER: cli_once(state, "--tokenizer", arg, &o->tokenizer); break;
+    case OPT_OUT: cli_once(state, "--out", arg, &o->out); break;
     case OPT_RESUME: o->resume = true; break;
     case OPT_STEPS: o->steps = cli_count(state, "--steps", arg, 1, big, false); break;
     case OPT_TOKENS: o->batch_tokens = cli_count(state, "--batch-tokens", arg, 1, big, false); break;
@@ -178,6 +187,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "--model, --out and --steps are needed");
         if ((o->data.count == 0) == (o->batch_file == NULL))
             argp_error(state, "give either --data FILE… or --batch FILE");
+        texts_check(state, &o->texts, &o->data, &o->valid);
         if (o->valid.count != 0 && o->batch_file != NULL)
             argp_error(state,
                        "--valid needs --data: a repeated --batch has no lengths or vocabulary to read text with");
@@ -190,7 +200,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (o->decay != 0.0 && strcmp(o->optimizer, "adamw") != 0)
             argp_error(state, "--weight-decay needs --optimizer adamw");
         break;
-    default: return ARGP_ERR_UNKNOWN;
+    default: return texts_parse(state, key, arg, &o->texts) ? 0 : ARGP_ERR_UNKNOWN;
     }
     return 0;
 }
@@ -245,24 +255,15 @@ struct run {
 
 static enum sy_status open_dataset(struct run *r, const struct cli_list *files, bool held_out, struct sy_dataset **out)
 {
-    struct sy_data_source *sources = calloc(files->count, sizeof *sources);
-    if (sources == NULL)
-        return sy_fail(r->ctx, SY_NOMEM, "out of host memory");
-    for (size_t i = 0; i < files->count; ++i)
-        sources[i] = (struct sy_data_source){.files = &files->items[i], .file_count = 1};
-    struct sy_dataset_params p = {.sources = sources,
-                                  .source_count = files->count,
-                                  .tokenizer = r->model.tokenizer,
-                                  .objective = SY_OBJECTIVE_SPANS,
+    const bool apart = !held_out && r->o.mix != 1.0; // shares as the sizes are: one stream has them
+    struct sy_dataset_params p = {.tokenizer = r->model.tokenizer,
                                   .mixing = SY_MIX_SIZE,
                                   .exponent = r->o.mix,
                                   .src_len = (uint32_t)r->o.src_len,
                                   .tgt_len = (uint32_t)r->o.tgt_len,
                                   .seed = r->o.seed,
                                   .in_order = held_out};
-    enum sy_status status = sy_dataset_open(r->ctx, &p, out);
-    free(sources);
-    return status;
+    return texts_open(r->ctx, &r->o.texts, files, apart, p, out);
 }
 
 /// Cuts the sequences of a step into micro-batches.
@@ -310,8 +311,12 @@ static enum sy_status open_data(struct run *r)
     SY_TRY(divide(r));
     SY_TRY(open_dataset(r, &o->data, false, &r->train));
     report_text(r->ctx, r->train, r->model.tokenizer, (uint32_t)o->src_len, (uint32_t)o->tgt_len, r->sequences);
-    if (o->valid.count != 0)
+    if (o->valid.count != 0) {
+        char line[160];
         SY_TRY(open_dataset(r, &o->valid, true, &r->valid));
+        texts_describe(r->valid, line);
+        printf("held out: %s\n", line);
+    }
     return SY_OK;
 }
 

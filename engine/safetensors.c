@@ -514,23 +514,40 @@ enum sy_status sy_tensors_read_f32(struct sy_ctx *ctx, const struct sy_tensors *
     }
 }
 
+/// Element `i` of an integer tensor; UINT64 beyond int64 is too large for whoever asks.
+static int64_t integer_at(const struct sy_tensor_view *v, uint64_t i)
+{
+    const size_t bytes = sy_st_dtype_bytes(v->dtype);
+    uint64_t bits = 0;
+    memcpy(&bits, (const uint8_t *)v->data + bytes * i, bytes); // files and machines here are little-endian
+    switch (v->dtype) {
+    case SY_ST_I8: return (int8_t)bits;
+    case SY_ST_I16: return (int16_t)bits;
+    case SY_ST_I32: return (int32_t)bits;
+    case SY_ST_U64: return bits > INT64_MAX ? INT64_MAX : (int64_t)bits;
+    default: return (int64_t)bits;
+    }
+}
+
 enum sy_status sy_tensors_read_i32(struct sy_ctx *ctx, const struct sy_tensors *tensors, const char *name,
                                    uint32_t ndim, const uint64_t *shape, int32_t *out)
 {
     const struct sy_tensor_view *v;
     SY_TRY(expect(ctx, tensors, name, ndim, shape, &v));
-    const uint8_t *data = v->data;
-    if (v->dtype == SY_ST_I32) {
-        if (v->bytes > 0)
-            memcpy(out, data, v->bytes);
-        return SY_OK;
+    switch (v->dtype) {
+    case SY_ST_F8_E5M2:
+    case SY_ST_F8_E4M3:
+    case SY_ST_F16:
+    case SY_ST_BF16:
+    case SY_ST_F32:
+    case SY_ST_F64:
+    case SY_ST_DTYPES:
+        return sy_fail(ctx, SY_FORMAT, "%s: tensor %s has element type %s, expected integers (I32 or I64)",
+                       tensors->path, name, dtypes[v->dtype].name);
+    default: break;
     }
-    if (v->dtype != SY_ST_I64)
-        return sy_fail(ctx, SY_FORMAT, "%s: tensor %s has element type %s, expected I32 or I64", tensors->path, name,
-                       dtypes[v->dtype].name);
     for (uint64_t i = 0; i < v->elements; ++i) {
-        int64_t wide;
-        memcpy(&wide, data + 8 * i, 8);
+        const int64_t wide = integer_at(v, i);
         if (wide < INT32_MIN || wide > INT32_MAX)
             return sy_fail(ctx, SY_FORMAT, "%s: tensor %s: element %llu is %lld, beyond 32 bits", tensors->path, name,
                            (unsigned long long)i, (long long)wide);

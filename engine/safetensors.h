@@ -68,7 +68,7 @@ const char *sy_tensors_path(const struct sy_tensors *tensors);
 /// Errors: FORMAT naming file and tensor: missing, other shape, other kind of element.
 SY_MUST_CHECK enum sy_status sy_tensors_read_f32(struct sy_ctx *ctx, const struct sy_tensors *tensors, const char *name,
                                                  uint32_t ndim, const uint64_t *shape, float *out);
-/// The same from I32 or I64 (range-checked).
+/// The same from any integer element type (range-checked), and BOOL as the byte it is.
 SY_MUST_CHECK enum sy_status sy_tensors_read_i32(struct sy_ctx *ctx, const struct sy_tensors *tensors, const char *name,
                                                  uint32_t ndim, const uint64_t *shape, int32_t *out);
 

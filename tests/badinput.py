@@ -63,13 +63,13 @@ def check_texts(s):
     with open(s.path('binary.txt'), 'wb') as file:
         file.write(bytes(range(256)) * 400)
     with open(s.path('bad.jsonl'), 'w', encoding='utf-8') as file:
-        file.write('{"text": "fine"}\n{"text": 7}\n')
+        file.write('{"text": 7}\n{"text": "fi\n')
     with open(s.path('cut.txt.gz'), 'wb') as file:
         file.write(b'\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03' + b'\x00' * 20)
     with open(s.path('a.txt'), 'rb') as file:
         whole = gzip.compress(file.read())
     for name, data in (('behind.txt.gz', whole + b'something else'), ('member.txt.gz', whole + whole[:200]), ('crc.txt.gz',
-                       whole[:-8] + b'\0\0\0\0' + whole[-4:]), ('key.jsonl', b'{"text": "x"}\n{"txt": "y"}\n'),
+                       whole[:-8] + b'\0\0\0\0' + whole[-4:]), ('key.jsonl', b'{"txt": "x"}\n{"txt": "y"}\n'),
                        ('surrogate.jsonl', b'{"text": "\\ud83d"}\n'), ('utf16.txt', 'two bytes'.encode('utf-16') * 99)):
         with open(s.path(name), 'wb') as file:
             file.write(data)

@@ -319,6 +319,66 @@ static void test_t5(struct env *e)
     free(path);
 }
 
+/// A line too long for the library: its words get the ids they have alone, as they do not in one piece.
+static void test_long_text(struct env *e)
+{
+    char *path = in(e->data, "tokenizer/t5.model");
+    struct sy_tokenizer *t = NULL;
+    enum sy_status status = sy_tokenizer_open(e->io.ctx, path, 0, &t);
+    free(path);
+    if (status == SY_UNSUPPORTED) {
+        tap_skip(&e->io.tap, "long lines: built without SentencePiece");
+        return;
+    }
+    const size_t bytes = 3u << 20;
+    char *text = malloc(bytes);
+    int32_t *want = malloc(bytes * sizeof *want), *got = NULL;
+    size_t wanted = 0, count = 0;
+    if (text == NULL || want == NULL || status != SY_OK)
+        abort();
+    uint32_t random = 1;
+    bool good = true;
+    for (size_t at = 0; at < bytes;) {
+        random = random * 1664525 + 1013904223;
+        size_t n = 1 + (random >> 16) % 12;
+        n = n < bytes - at ? n : bytes - at;
+        for (size_t i = 0; i < n; ++i) {
+            random = random * 1664525 + 1013904223;
+            text[at + i] = (char)('a' + (random >> 16) % 26);
+        }
+        int32_t *word = NULL;
+        size_t ids = 0;
+        good = good && sy_tokenizer_encode(e->io.ctx, t, text + at, n, 0, &word, &ids) == SY_OK;
+        if (word != NULL)
+            memcpy(want + wanted, word, ids * sizeof *word);
+        wanted += ids;
+        free(word);
+        at += n;
+        if (at < bytes)
+            text[at++] = ' ';
+    }
+    good = good && sy_tokenizer_encode(e->io.ctx, t, text, bytes, 0, &got, &count) == SY_OK;
+    size_t same = 0;
+    while (good && same < count && same < wanted && got[same] == want[same])
+        ++same;
+    io_check(&e->io, good && same == count && same == wanted && same > 1000000,
+             "3 MiB in one line: %zu of %zu ids as alone", same, wanted);
+    free(got);
+    text[100] = text[101] = ' '; // a run of spaces, and one at either end
+    text[0] = text[bytes - 1] = ' ';
+    int32_t *again = NULL, *part = NULL;
+    size_t n = 0, m = 0;
+    good = sy_tokenizer_encode(e->io.ctx, t, text, bytes, 0, &again, &n) == SY_OK &&
+           sy_tokenizer_encode(e->io.ctx, t, text, 2000, 0, &part, &m) == SY_OK && m > 16 && n > m &&
+           memcmp(again, part, (m - 16) * sizeof *part) == 0;
+    io_check(&e->io, good, "a long line with runs of spaces begins as a short one does");
+    free(again);
+    free(part);
+    free(text);
+    free(want);
+    sy_tokenizer_close(&t);
+}
+
 static void test_hostile_models(struct env *e)
 {
     static const struct {
@@ -386,6 +446,7 @@ int main(int argc, char **argv)
     test_golden_ids(&e, "t5");
     test_golden_ids(&e, "seqio_test");
     test_t5(&e);
+    test_long_text(&e);
     test_hostile_models(&e);
     if (sy_dir_remove(e.io.ctx, e.scratch) != SY_OK)
         return 2;

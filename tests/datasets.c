@@ -1,126 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// datasets.c: tests of text readers, datasets and batch files.
+// datasets.c: tests of datasets and batch files.
 // Usage: datasets TEST_DATA_DIRECTORY
 #include <unistd.h>
 
 #include "engine/data/batch.h"
-#include "engine/data/reader.h"
 #include "engine/safetensors.h"
 #include "tests/data_env.h"
-
-// ---- readers --------------------------------------------------------------------------------------------------------
-
-struct collected {
-    char text[4096];
-    size_t bytes, calls;
-};
-
-static enum sy_status collect(void *user, const char *text, size_t bytes)
-{
-    struct collected *c = user;
-    size_t n = bytes < sizeof c->text - c->bytes ? bytes : sizeof c->text - c->bytes;
-    memcpy(c->text + c->bytes, text, n);
-    c->bytes += n;
-    ++c->calls;
-    return SY_OK;
-}
-
-static enum sy_status collect_pair(void *user, const char *inputs, size_t inputs_bytes, const char *targets,
-                                   size_t targets_bytes)
-{
-    SY_TRY(collect(user, inputs, inputs_bytes));
-    SY_TRY(collect(user, ">", 1));
-    return collect(user, targets, targets_bytes);
-}
-
-static bool reads(struct env *e, const char *name, const char *text, size_t bytes, const char *want)
-{
-    struct collected c = {.bytes = 0};
-    char *path = make_file(e, name, text, bytes);
-    bool good = sy_text_read(e->io.ctx, path, collect, &c) == SY_OK && c.bytes == strlen(want) &&
-                memcmp(c.text, want, c.bytes) == 0;
-    free(path);
-    return good;
-}
-
-static void refuses(struct env *e, const char *name, const char *text, size_t bytes, const char *word, const char *what)
-{
-    struct collected c = {.bytes = 0};
-    char *path = make_file(e, name, text, bytes);
-    enum sy_status got = sy_text_read(e->io.ctx, path, collect, &c);
-    io_fails(&e->io, got, SY_FORMAT, word, what);
-    io_check(&e->io, strstr(sy_error(e->io.ctx), name) != NULL, "… and the message names the file");
-    free(path);
-}
-
-// "one\ntwo\n" as gzip writes it.
-static const char gzipped[] =
-    "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcb\xcf\x4b\xe5\x2a\x29\xcf\xe7\x02\x00\xe6\x0b\xba\x12\x08\x00\x00\x00";
-
-static void test_text(struct env *e)
-{
-    io_check(&e->io, reads(e, "a.txt", "one\n\n two", 9, "one\n\n two"), "plain text stays as it is");
-    io_check(&e->io, reads(e, "a.txt", "\xef\xbb\xbfone\n", 7, "one\n"), "a byte order mark is skipped");
-    io_check(&e->io, reads(e, "a.jsonl", "{\"text\":\"a\\nb\"}\n\n{\"x\":1,\"text\":\"c\\n\"}", 37, "a\nb\nc\n"),
-             "JSON lines");
-    refuses(e, "empty.txt", "", 0, "is empty", "an empty file");
-    refuses(e, "binary.txt", "abc\0def", 7, "byte 3 is NUL", "a NUL");
-    refuses(e, "wide.txt", "a\0b\0", 4, "NUL", "UTF-16");
-    char latin[2000];
-    memset(latin, 'x', sizeof latin);
-    for (size_t i = 0; i < sizeof latin; i += 50)
-        latin[i] = '\xe4';
-    refuses(e, "latin.txt", latin, sizeof latin, "not UTF-8", "Latin-1");
-    for (size_t i = 50; i < sizeof latin; i += 50)
-        latin[i] = 'x';
-    unsigned before = e->io.warnings;
-    char *path = make_file(e, "mostly.txt", latin, sizeof latin);
-    struct collected c = {.bytes = 0};
-    io_check(&e->io,
-             sy_text_read(e->io.ctx, path, collect, &c) == SY_OK && c.bytes == sizeof latin &&
-                 e->io.warnings == before + 1,
-             "one wrong byte is a warning");
-    free(path);
-    refuses(e, "b.jsonl", "{\"text\":\"a\"}\nnot json\n", 22, "line 2", "a line that is no JSON");
-    refuses(e, "b.jsonl", "{\"txt\":\"a\"}\n", 12, "string \"text\", found none", "a line without text");
-    refuses(e, "b.jsonl", "[1]\n", 4, "line 1", "a line that is no object");
-    refuses(e, "b.jsonl", "\n \n", 3, "holds no text", "blank lines only");
-    io_fails(&e->io, sy_text_read(e->io.ctx, e->scratch, collect, &c), SY_IO, e->scratch, "a directory");
-    io_fails(&e->io, sy_text_read(e->io.ctx, "no/such.txt", collect, &c), SY_IO, "no/such.txt", "no file");
-}
-
-static void test_gzip(struct env *e)
-{
-    struct collected c = {.bytes = 0};
-    char *path = make_file(e, "c.gz", gzipped, sizeof gzipped - 1);
-    enum sy_status status = sy_text_read(e->io.ctx, path, collect, &c);
-    free(path);
-    if (status == SY_UNSUPPORTED) {
-        tap_skip(&e->io.tap, "gzip: built without zlib");
-        return;
-    }
-    io_check(&e->io, status == SY_OK && c.bytes == 8 && memcmp(c.text, "one\ntwo\n", 8) == 0, "gzip");
-    refuses(e, "cut.gz", gzipped, sizeof gzipped - 12, "cut off", "a cut-off gzip file");
-    char damaged[sizeof gzipped];
-    memcpy(damaged, gzipped, sizeof gzipped);
-    damaged[sizeof gzipped - 7] ^= 1; // the checksum
-    refuses(e, "bad.gz", damaged, sizeof gzipped - 1, "damaged gzip", "a damaged gzip file");
-}
-
-static void test_pairs(struct env *e)
-{
-    static const char text[] = "{\"inputs\":\"a\",\"targets\":\"b\"}\n{\"inputs\":\"\",\"targets\":\"c\"}\n";
-    struct collected c = {.bytes = 0};
-    char *path = make_file(e, "p.jsonl", text, sizeof text - 1);
-    bool good =
-        sy_pairs_read(e->io.ctx, path, collect_pair, &c) == SY_OK && c.bytes == 5 && memcmp(c.text, "a>b>c", 5) == 0;
-    io_check(&e->io, good, "pairs");
-    free(path);
-    path = make_file(e, "p.jsonl", "{\"inputs\":\"a\",\"target\":\"b\"}\n", 28);
-    io_fails(&e->io, sy_pairs_read(e->io.ctx, path, collect_pair, &c), SY_FORMAT, "\"targets\"",
-             "a pair without targets");
-    free(path);
-}
 
 /// Lines longer than a block, and blocks that end inside one.
 static void test_long_lines(struct env *e)
@@ -201,33 +86,33 @@ static void test_dataset(struct env *e)
     struct sy_dataset_params p = {
         .sources = &source, .source_count = 1, .tokenizer = t, .src_len = 512, .tgt_len = 114, .seed = 5};
     bool good =
-        sy_dataset_open(e->io.ctx, &p, &ds) == SY_OK && sy_dataset_count(ds) == 20 && sy_dataset_segment(ds) == 568;
-    io_check(&e->io, good, "a corpus in segments of 568 tokens");
+        sy_dataset_open(e->io.ctx, &p, &ds) == SY_OK && sy_dataset_count(ds) == 21 && sy_dataset_segment(ds) == 568;
+    io_check(&e->io, good, "a corpus in segments of 568 tokens, and a rest");
     if (!good)
         abort();
     char *text = NULL;
     size_t bytes;
     int32_t raw[2048];
-    bool seen[20] = {false}, full = true;
+    bool seen[21] = {false}, full = true;
     unsigned found = 0;
     if (sy_file_read(e->io.ctx, path, 1 << 20, &text, &bytes) != SY_OK ||
-        sy_dataset_batch(e->io.ctx, ds, 0, 20, &a) != SY_OK)
+        sy_dataset_batch(e->io.ctx, ds, 0, 21, &a) != SY_OK)
         abort();
-    for (uint32_t row = 0; row < 20; ++row) {
+    for (uint32_t row = 0; row < 21; ++row) {
         uint32_t n = restore(&a, row, 383, raw);
-        for (unsigned segment = 0; segment < 20 && n == 568; ++segment) {
-            bool same = true;
+        for (unsigned segment = 0; segment < 21; ++segment) {
+            bool same = n == (segment < 20 ? 568 : 100);
             for (uint32_t i = 0; i < n && same; ++i)
                 same = raw[i] == (uint8_t)text[segment * 568 + i] + 3;
             found += same && !seen[segment];
             seen[segment] = seen[segment] || same;
         }
-        full = full && a.attention_mask[row * 512 + 511] == 1 && a.labels[row * 114 + 113] == 1;
+        full = full && (n == 100 || (a.attention_mask[row * 512 + 511] == 1 && a.labels[row * 114 + 113] == 1));
     }
-    io_check(&e->io, found == 20 && full, "one pass shows every segment once, intact, and fills 512 and 114 exactly");
-    good = sy_dataset_batch(e->io.ctx, ds, 20, 20, &b) == SY_OK;
+    io_check(&e->io, found == 21 && full, "one pass shows every segment once, intact, and fills 512 and 114 exactly");
+    good = sy_dataset_batch(e->io.ctx, ds, 21, 21, &b) == SY_OK;
     unsigned repeated = 0;
-    for (uint32_t row = 0; row < 20; ++row)
+    for (uint32_t row = 0; row < 21; ++row)
         repeated += same_batch(&a, &b, row, row);
     io_check(&e->io, good && repeated < 3, "the next pass has another order and other noise");
     good =
@@ -239,12 +124,12 @@ static void test_dataset(struct env *e)
     p.seed = 6;
     good = sy_dataset_open(e->io.ctx, &p, &again) == SY_OK &&
            sy_dataset_fingerprint(again) != sy_dataset_fingerprint(ds) &&
-           sy_dataset_batch(e->io.ctx, again, 0, 20, &b) == SY_OK && !same_batch(&a, &b, 0, 0);
+           sy_dataset_batch(e->io.ctx, again, 0, 21, &b) == SY_OK && !same_batch(&a, &b, 0, 0);
     io_check(&e->io, good, "another seed, other examples");
     sy_dataset_close(&again);
     p.in_order = true;
     good = sy_dataset_open(e->io.ctx, &p, &again) == SY_OK && sy_dataset_batch(e->io.ctx, again, 0, 1, &a) == SY_OK &&
-           sy_dataset_batch(e->io.ctx, again, 20, 1, &b) == SY_OK && same_batch(&a, &b, 0, 0) &&
+           sy_dataset_batch(e->io.ctx, again, 21, 1, &b) == SY_OK && same_batch(&a, &b, 0, 0) &&
            restore(&a, 0, 383, raw) == 568 && raw[0] == text[0] + 3;
     io_check(&e->io, good, "held-out data comes in order, the same every time");
     sy_dataset_close(&again);
@@ -288,6 +173,168 @@ static void test_dataset_edges(struct env *e)
     sy_tokenizer_close(&t);
     free(path);
     free(tiny);
+}
+
+/// How often each token of a held-out stream is shown; false: a row is not what it was made of.
+static bool count_tokens(struct env *e, const struct sy_dataset *ds, const char *stream, unsigned *times)
+{
+    struct sy_batch b = {0};
+    int32_t raw[2048];
+    const uint32_t examples = (uint32_t)sy_dataset_count(ds), tokens = (uint32_t)sy_dataset_tokens(ds);
+    bool good = sy_dataset_batch(e->io.ctx, ds, 0, examples, &b) == SY_OK;
+    uint32_t at = 0;
+    for (uint32_t row = 0; good && row < examples; ++row) {
+        const uint32_t n = restore(&b, row, 383, raw);
+        good = n >= 2 && n <= tokens;
+        at = good && row + 1 == examples ? tokens - n : at; // it may begin before the end of the one before
+        good = good && at + n <= tokens;
+        for (uint32_t i = 0; good && i < n; ++i) {
+            good = raw[i] == (uint8_t)stream[at + i] + 3;
+            ++times[at + i];
+        }
+        at += n;
+    }
+    sy_batch_finish(&b);
+    return good && at == tokens;
+}
+
+/// Texts of every length in two files: each token is in one example.
+static void test_every_token(struct env *e)
+{
+    static const char text[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    struct sy_tokenizer *t = NULL;
+    if (sy_tokenizer_open(e->io.ctx, "bytes", 0, &t) != SY_OK)
+        abort();
+    static const uint32_t lengths[][3] = {{9, 6, 9}, {3, 3, 2}, {4, 3, 3}};
+    for (size_t k = 0; k < SY_COUNT(lengths); ++k) {
+        unsigned wrong = 0, right = 0;
+        uint32_t segment = 0;
+        for (size_t bytes = 2; bytes <= 40; ++bytes) {
+            const size_t cut = bytes / 3;
+            char *one = make_file(e, "one.txt", text, cut), *two = make_file(e, "two.txt", text + cut, bytes - cut);
+            const char *const files[] = {one, two};
+            struct sy_data_source source = {.files = files, .file_count = 2};
+            struct sy_dataset_params p = {.sources = &source,
+                                          .source_count = 1,
+                                          .tokenizer = t,
+                                          .src_len = lengths[k][0],
+                                          .tgt_len = lengths[k][1],
+                                          .in_order = true};
+            struct sy_dataset *ds = NULL;
+            unsigned times[64] = {0};
+            bool good = sy_dataset_open(e->io.ctx, &p, &ds) == SY_OK && sy_dataset_tokens(ds) == bytes &&
+                        sy_dataset_count(ds) == (bytes + sy_dataset_segment(ds) - 1) / sy_dataset_segment(ds) &&
+                        count_tokens(e, ds, text, times);
+            segment = good ? sy_dataset_segment(ds) : segment;
+            for (size_t i = 0; good && i < bytes; ++i) // segments of two have no token to spare for one that is left
+                good = times[i] == 1 || (segment == 2 && bytes % 2 == 1 && i + 2 == bytes && times[i] == 2);
+            right += good;
+            wrong += !good;
+            sy_dataset_close(&ds);
+            free(one);
+            free(two);
+        }
+        io_check(&e->io, wrong == 0 && right == 39, "every token once, segments of %u (%u wrong)", segment, wrong);
+    }
+    sy_tokenizer_close(&t);
+}
+
+static void test_documents(struct env *e)
+{
+    static const char lines[] = "{\"text\":\"ab\"}\n{\"text\":\"\"}\n{\"text\":\"c\"}\n";
+    char *one = make_file(e, "one.jsonl", lines, sizeof lines - 1), *two = make_file(e, "two.txt", "de\n", 3),
+         *none = make_file(e, "none.txt", "", 0);
+    const char *const files[] = {none, one, none, two};
+    struct sy_tokenizer *t = NULL;
+    struct sy_dataset *ds = NULL;
+    struct sy_batch b = {0};
+    struct sy_data_source source = {.files = files, .file_count = 4};
+    if (sy_tokenizer_open(e->io.ctx, "bytes", 0, &t) != SY_OK)
+        abort();
+    struct sy_dataset_params p = {
+        .sources = &source, .source_count = 1, .tokenizer = t, .src_len = 32, .tgt_len = 16, .in_order = true};
+    const unsigned before = e->io.warnings;
+    unsigned times[16] = {0};
+    bool good = sy_dataset_open(e->io.ctx, &p, &ds) == SY_OK && sy_dataset_documents(ds) == 3 &&
+                sy_dataset_tokens(ds) == 6 && count_tokens(e, ds, "abcde\n", times);
+    io_check(&e->io, good && e->io.warnings == before + 1,
+             "documents follow each other with nothing between; empty files are skipped with one warning");
+    const uint64_t fingerprint = good ? sy_dataset_fingerprint(ds) : 0;
+    sy_dataset_close(&ds);
+    p.document_eos = true;
+    // Of 8 tokens 1 is cut out; restore() would stop at the first eos, so the mask tells the length.
+    good = sy_dataset_open(e->io.ctx, &p, &ds) == SY_OK && sy_dataset_tokens(ds) == 8 &&
+           sy_dataset_fingerprint(ds) != fingerprint && sy_dataset_batch(e->io.ctx, ds, 0, 1, &b) == SY_OK;
+    unsigned ends = 0, length = 0;
+    for (uint32_t i = 0; good && i < 32; ++i) {
+        ends += b.input_ids[i] == 1;
+        length += (unsigned)b.attention_mask[i];
+    }
+    for (uint32_t i = 0; good && i < 16; ++i)
+        ends += b.labels[i] == 1;
+    io_check(&e->io, good && ends == 2 + 2 && length == 9, "document_eos: eos between two, not at the end");
+    sy_dataset_close(&ds);
+    p.strict = true;
+    io_fails(&e->io, sy_dataset_open(e->io.ctx, &p, &ds), SY_FORMAT, "none.txt is empty", "strict: an empty file");
+    p.strict = false;
+    source.file_count = 1;
+    io_fails(&e->io, sy_dataset_open(e->io.ctx, &p, &ds), SY_INVALID, "none.txt is empty", "one empty file");
+    const char *const twice[] = {none, none};
+    source = (struct sy_data_source){.files = twice, .file_count = 2};
+    io_fails(&e->io, sy_dataset_open(e->io.ctx, &p, &ds), SY_INVALID, "all 2 files are empty", "only empty files");
+    sy_batch_finish(&b);
+    sy_tokenizer_close(&t);
+    free(one);
+    free(two);
+    free(none);
+}
+
+/// More sources than there were places for: of 20,000 every tenth is empty and every tenth a single token.
+static void test_many_sources(struct env *e)
+{
+    enum { COUNT = 20000 };
+    char *paths[] = {make_file(e, "none.txt", "", 0), make_file(e, "x.txt", "x", 1), make_file(e, "p.txt", "pppp", 4),
+                     make_file(e, "q.txt", "qqqqqqqq", 8)};
+    struct sy_data_source *sources = calloc(COUNT, sizeof *sources);
+    const char **files = calloc(COUNT, sizeof *files);
+    struct sy_tokenizer *t = NULL;
+    struct sy_dataset *ds = NULL;
+    struct sy_batch b = {0};
+    if (sources == NULL || files == NULL || sy_tokenizer_open(e->io.ctx, "bytes", 0, &t) != SY_OK)
+        abort();
+    for (size_t i = 0; i < COUNT; ++i) {
+        files[i] = paths[i % 10 < 2 ? i % 10 : 2 + i % 2];
+        sources[i] = (struct sy_data_source){.files = &files[i], .file_count = 1};
+    }
+    struct sy_dataset_params p = {
+        .sources = sources, .source_count = COUNT, .tokenizer = t, .src_len = 24, .tgt_len = 12, .seed = 3};
+    const unsigned before = e->io.warnings;
+    bool good = sy_dataset_open(e->io.ctx, &p, &ds) == SY_OK && sy_dataset_count(ds) == 16000 &&
+                e->io.warnings == before + 2 && sy_dataset_batch(e->io.ctx, ds, 0, 524288, &b) == SY_OK;
+    unsigned p_rows = 0, q_rows = 0;
+    for (uint32_t row = 0; good && row < 524288; ++row) {
+        unsigned p_seen = 0, q_seen = 0;
+        for (uint32_t i = 0; i < 24; ++i) {
+            p_seen += b.input_ids[row * 24 + i] == 'p' + 3;
+            q_seen += b.input_ids[row * 24 + i] == 'q' + 3;
+        }
+        p_rows += p_seen > 0;
+        q_rows += q_seen > 0;
+    }
+    io_check(&e->io, good && p_rows == 262144 && q_rows == 262144,
+             "20,000 sources with equal shares: %u and %u rows of a block; empty and tiny ones are skipped", p_rows,
+             q_rows);
+    double sum = 0;
+    for (size_t i = 0; good && i < COUNT; ++i)
+        sum += sy_dataset_share(ds, i);
+    io_check(&e->io, good && sum == 1.0 && sy_dataset_share(ds, 10) == 0, "their shares add up to 1");
+    sy_dataset_close(&ds);
+    sy_batch_finish(&b);
+    sy_tokenizer_close(&t);
+    free(sources);
+    free(files);
+    for (size_t i = 0; i < SY_COUNT(paths); ++i)
+        free(paths[i]);
 }
 
 static void test_pair_dataset(struct env *e)
@@ -406,6 +453,31 @@ static void test_batch_files(struct env *e)
     io_fails(&e->io, sy_batch_load(e->io.ctx, path, 8, &b), SY_FORMAT, "labels[0, 0] is 8, expected 0 … 7 or -100",
              "a label outside");
     io_fails(&e->io, sy_batch_load(e->io.ctx, path, 7, &b), SY_FORMAT, "input_ids[1, 0] is 7", "an id outside");
+    uint8_t bits[6] = {1, 1, 1, 1, 1, 0};
+    uint16_t small_ids[6] = {5, 6, 1, 7, 1, 0};
+    const struct sy_tensor_spec mask_spec = specs[1], ids_spec = specs[0], labels_spec = specs[2];
+    static const enum sy_st_dtype kinds[] = {SY_ST_BOOL, SY_ST_U8, SY_ST_I8};
+    for (size_t i = 0; i < SY_COUNT(kinds); ++i) {
+        specs[1].dtype = kinds[i];
+        specs[1].data = bits;
+        specs[0].dtype = SY_ST_U16;
+        specs[0].data = small_ids;
+        memset(b.attention_mask, 0, sizeof mask);
+        good = sy_tensors_save(e->io.ctx, path, specs, 3) == SY_OK && sy_batch_load(e->io.ctx, path, 9, &b) == SY_OK &&
+               memcmp(b.attention_mask, mask, sizeof mask) == 0 && memcmp(b.input_ids, ids, sizeof ids) == 0;
+        io_check(&e->io, good, "a mask of %s, ids of U16", sy_st_dtype_name(kinds[i]));
+    }
+    bits[4] = 2;
+    good = sy_tensors_save(e->io.ctx, path, specs, 3) == SY_OK;
+    io_fails(&e->io, sy_batch_load(e->io.ctx, path, 9, &b), SY_FORMAT, "attention_mask[1, 1] is 2", "a byte mask of 2");
+    specs[0] = ids_spec;
+    specs[1] = mask_spec;
+    specs[2].dtype = SY_ST_BOOL;
+    specs[2].data = bits;
+    good = good && sy_tensors_save(e->io.ctx, path, specs, 3) == SY_OK;
+    io_fails(&e->io, sy_batch_load(e->io.ctx, path, 9, &b), SY_FORMAT, "labels has element type BOOL",
+             "boolean labels");
+    specs[2] = labels_spec;
     mask[4] = 2;
     good = sy_tensors_save(e->io.ctx, path, specs, 3) == SY_OK;
     io_fails(&e->io, sy_batch_load(e->io.ctx, path, 9, &b), SY_FORMAT, "attention_mask[1, 1] is 2", "a mask of 2");
@@ -426,12 +498,12 @@ int main(int argc, char **argv)
     e.io.ctx = sy_ctx_create(io_log, &e.io, SY_LOG_WARN);
     if (e.io.ctx == NULL || !io_directory(e.scratch, sizeof e.scratch))
         return 2;
-    test_text(&e);
-    test_gzip(&e);
-    test_pairs(&e);
     test_long_lines(&e);
     test_dataset(&e);
     test_dataset_edges(&e);
+    test_every_token(&e);
+    test_documents(&e);
+    test_many_sources(&e);
     test_pair_dataset(&e);
     test_mixture(&e);
     test_batch_files(&e);

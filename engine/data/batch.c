@@ -82,6 +82,9 @@ static enum sy_status load(struct sy_ctx *ctx, const struct sy_tensors *t, uint3
     const char *path = sy_tensors_path(t);
     SY_TRY(matrix(ctx, t, "input_ids", &ids));
     SY_TRY(matrix(ctx, t, "labels", &labels));
+    if (ids->dtype == SY_ST_BOOL || labels->dtype == SY_ST_BOOL)
+        return sy_fail(ctx, SY_FORMAT, "%s: tensor %s has element type BOOL, expected integers (I32 or I64)", path,
+                       ids->dtype == SY_ST_BOOL ? "input_ids" : "labels");
     SY_TRY(sy_batch_resize(ctx, (uint32_t)ids->shape[0], (uint32_t)ids->shape[1], (uint32_t)labels->shape[1], 0, b));
     const uint64_t src[] = {b->batch, b->src_len}, tgt[] = {b->batch, b->tgt_len};
     SY_TRY(sy_tensors_read_i32(ctx, t, "input_ids", 2, src, b->input_ids));

@@ -4,14 +4,15 @@
 // A dataset holds its tokens in memory. Example i of a run is a function of (files, tokenizer, lengths, seed, i) alone:
 // any batch can be made at any time, in any order, on any rank; a resumed run sees the same examples.
 //
-// Span corruption: each source's text is cut into segments of the raw length that fills src_len and tgt_len best
-//   (sy_spans_raw_length); a rest shorter than a segment is left out, unless it is all there is.
+// Span corruption: each source is one stream of tokens, its documents one after the other in the order given, with
+//   nothing between them or eos. The stream is cut into segments of the raw length that fills src_len and tgt_len best
+//   (sy_spans_raw_length); the rest at its end is an example too, padded, so that every token is in one.
 //   Pass e over the data visits every segment once in an order drawn from (seed, e), with new noise.
-// Several sources: examples come in blocks of 65,536 in which each source has its exact share, in drawn order.
-// Threads: an open dataset is read-only and may be shared.
-// Layer:   engine.
+// Several sources: examples come in blocks of 65,536 (16 a source when there are more than 4,096) in which each source
+// has its exact share, in drawn order. Threads: an open dataset is read-only and may be shared. Layer:   engine.
 #pragma once
 
+#include "engine/data/reader.h"
 #include "engine/data/tokenizer.h"
 
 #define SY_IGNORE (-100) ///< A label that does not count.
@@ -27,20 +28,22 @@ struct sy_batch {
 SY_MUST_CHECK enum sy_status sy_batch_resize(struct sy_ctx *ctx, uint32_t batch, uint32_t src_len, uint32_t tgt_len,
                                              int32_t pad, struct sy_batch *out_batch);
 void sy_batch_finish(struct sy_batch *batch);
-/// Reads I32 or I64 input_ids, attention_mask and labels of a safetensors file; ids must be in [0, vocab), labels too or
-/// SY_IGNORE, the mask 0 or 1. Errors: IO · FORMAT naming the tensor and the place.
+/// Reads input_ids, attention_mask and labels of a safetensors file, of any integer element type, the mask also BOOL;
+/// ids must be in [0, vocab), labels too or SY_IGNORE, the mask 0 or 1. Errors: IO · FORMAT naming the tensor and the
+/// place.
 SY_MUST_CHECK enum sy_status sy_batch_load(struct sy_ctx *ctx, const char *path, uint32_t vocab,
                                            struct sy_batch *out_batch);
 
 enum sy_objective {
     SY_OBJECTIVE_SPANS, ///< Span corruption of running text (reader.h: sy_text_read).
-    SY_OBJECTIVE_PAIRS, ///< Supervised "inputs" → "targets" (reader.h: sy_pairs_read), cut to src_len and tgt_len with eos.
+    SY_OBJECTIVE_PAIRS, ///< Supervised "inputs" → "targets" (reader.h: sy_pairs_read), cut to src_len and tgt_len with
+                        ///< eos.
 };
 
 /// What one source contributes when there are several.
 enum sy_mixing {
-    SY_MIX_SIZE,        ///< Share ∝ size^exponent: 1 = as large as they are, 0.3 = mT5, 0 = equal.
-    SY_MIX_RATE,        ///< Share ∝ its `rate`.
+    SY_MIX_SIZE, ///< Share ∝ size^exponent: 1 = as large as they are, 0.3 = mT5, 0 = equal.
+    SY_MIX_RATE, ///< Share ∝ its `rate`.
 };
 
 struct sy_data_source {
@@ -62,6 +65,10 @@ struct sy_dataset_params {
     double exponent; ///< For SY_MIX_SIZE.
     uint32_t src_len, tgt_len;
     uint64_t seed;
+    enum sy_text_format format;
+    const char *text_key; ///< Of JSON lines; NULL: "text". Borrowed while opening.
+    bool strict;          ///< Odd lines and empty files are errors (reader.h).
+    bool document_eos;    ///< eos between two documents of a source.
     bool in_order; ///< Held-out data: no shuffling, no mixing: sources one after the other, the same noise every time.
     sy_progress_fn progress; ///< May be NULL.
     void *user;
@@ -69,7 +76,9 @@ struct sy_dataset_params {
 
 struct sy_dataset;
 
-/// Reads and tokenises everything. Errors: as the reader · INVALID lengths too short, no data · NOMEM.
+/// Reads and tokenises everything, one file after the other. Empty files, sources of a single token and odd lines of
+/// JSON are skipped; the log has the first of each and how many. Errors: as the reader · INVALID lengths too short, no
+/// data · NOMEM.
 SY_MUST_CHECK enum sy_status sy_dataset_open(struct sy_ctx *ctx, const struct sy_dataset_params *params,
                                              struct sy_dataset **out_dataset);
 void sy_dataset_close(struct sy_dataset **dataset);
@@ -78,6 +87,8 @@ void sy_dataset_close(struct sy_dataset **dataset);
 uint64_t sy_dataset_count(const struct sy_dataset *dataset);
 uint64_t sy_dataset_tokens(const struct sy_dataset *dataset);
 uint32_t sy_dataset_segment(const struct sy_dataset *dataset);
+/// Files of plain text and lines of JSON that held text.
+uint64_t sy_dataset_documents(const struct sy_dataset *dataset);
 /// Digest of everything that decides the examples: a resumed run compares it.
 uint64_t sy_dataset_fingerprint(const struct sy_dataset *dataset);
 /// Fraction of examples that comes from source `index`.

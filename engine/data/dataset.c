@@ -7,11 +7,14 @@
 #include <xxhash.h>
 
 #include "engine/data/batch.h"
+#include "engine/data/input.h"
 #include "engine/data/reader.h"
 #include "engine/data/spans.h"
 #include "kernels/philox.h"
 
-#define BLOCK 65536u             // examples in which every source has its exact share
+#define BLOCK 65536u             // examples in which every source has its exact share, when there are few
+#define BLOCK_PER_SOURCE 16u     // at least, when there are many
+#define MAX_SOURCES (1u << 24)   // 2^28 places in a block
 #define STREAM_ORDER 0xDA7A0100u // + round
 #define STREAM_MIX 0xDA7A0200u
 #define ROUNDS 6u
@@ -23,15 +26,16 @@ struct source {
     uint64_t *ends; // pairs: end of inputs and of targets of each example
     uint64_t pairs, pairs_room;
     uint64_t examples;
-    uint32_t share, share_start; // of BLOCK
+    uint64_t share, share_start; // of the dataset's block
 };
 
 struct sy_dataset {
     const struct sy_tokenizer *tokenizer;
     enum sy_objective objective;
     uint32_t src_len, tgt_len, segment;
-    uint64_t seed, examples, tokens, fingerprint;
-    bool in_order;
+    uint64_t seed, examples, tokens, fingerprint, block;
+    bool in_order, document_eos;
+    struct sy_reading reading;
     int32_t *sentinels;
     struct source *sources;
     size_t source_count;
@@ -66,6 +70,20 @@ struct place {
     uint64_t noise;   ///< Key of the span corruption.
 };
 
+/// The source whose part of a block holds place `p`: the last that begins at or before it.
+static const struct source *sharer(const struct sy_dataset *ds, uint64_t p)
+{
+    size_t low = 0, high = ds->source_count;
+    while (high - low > 1) {
+        const size_t middle = low + (high - low) / 2;
+        if (ds->sources[middle].share_start <= p)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &ds->sources[low];
+}
+
 static struct place find_place(const struct sy_dataset *ds, uint64_t i)
 {
     if (ds->in_order) {
@@ -78,9 +96,8 @@ static struct place find_place(const struct sy_dataset *ds, uint64_t i)
     const struct source *s = ds->sources;
     uint64_t local = i;
     if (ds->source_count > 1) {
-        uint64_t block = i / BLOCK, p = permute(i % BLOCK, BLOCK, ds->seed, STREAM_MIX, 0, block);
-        while (p >= (uint64_t)s->share_start + s->share)
-            ++s;
+        uint64_t block = i / ds->block, p = permute(i % ds->block, ds->block, ds->seed, STREAM_MIX, 0, block);
+        s = sharer(ds, p);
         local = block * s->share + (p - s->share_start);
     }
     uint32_t who = (uint32_t)(s - ds->sources);
@@ -96,13 +113,30 @@ struct scratch {
     int32_t *inputs, *targets;
 };
 
+/// Which tokens of its source an example is made of. The last rest is an example too; a single token that is left over
+/// takes one from the segment before, for span corruption needs two (a segment of two has none to spare: it is shown
+/// whole, and one of its tokens again).
+static uint32_t find_segment(const struct sy_dataset *ds, const struct place *place, uint64_t *out_first)
+{
+    const struct source *s = place->source;
+    const uint64_t first = place->example * ds->segment, left = s->count - first;
+    const bool single = s->count % ds->segment == 1 && s->examples > 1;
+    *out_first = first;
+    if (single && place->example + 1 == s->examples) {
+        *out_first = s->count - 2;
+        return 2;
+    }
+    if (single && place->example + 2 == s->examples && ds->segment > 2)
+        return ds->segment - 1;
+    return left < ds->segment ? (uint32_t)left : ds->segment;
+}
+
 static void corrupt(const struct sy_dataset *ds, const struct place *place, struct scratch *w, uint32_t *inputs,
                     uint32_t *targets)
 {
     const struct source *s = place->source;
-    uint64_t first = place->example * ds->segment;
-    uint32_t length = s->count - first < ds->segment ? (uint32_t)(s->count - first) : ds->segment;
-    uint32_t noise, spans;
+    uint64_t first;
+    uint32_t noise, spans, length = find_segment(ds, place, &first);
     sy_spans_count(length, &noise, &spans);
     sy_spans_lengths(length, inputs, targets);
     sy_spans_draw(ds->seed, place->noise, length, w->kept, w->noise);
@@ -154,8 +188,9 @@ enum sy_status sy_dataset_batch(struct sy_ctx *ctx, const struct sy_dataset *dat
 
 struct loader {
     struct sy_ctx *ctx;
-    const struct sy_dataset *ds;
+    struct sy_dataset *ds;
     struct source *source;
+    const char *first_empty;
 };
 
 static enum sy_status reserve(struct sy_ctx *ctx, struct source *s, uint64_t more)
@@ -190,10 +225,19 @@ static enum sy_status add_tokens(struct loader *l, const char *text, size_t byte
     return status;
 }
 
+static enum sy_status add_eos(struct loader *l)
+{
+    SY_TRY(reserve(l->ctx, l->source, 1));
+    l->source->tokens[l->source->count++] = sy_tokenizer_eos(l->ds->tokenizer);
+    return SY_OK;
+}
+
 // SentencePiece works on one sentence, or here line; bytes need no cutting.
-static enum sy_status add_text(void *user, const char *text, size_t bytes)
+static enum sy_status add_text(void *user, const char *text, size_t bytes, bool begins)
 {
     struct loader *l = user;
+    if (begins && l->ds->document_eos && l->source->count > 0)
+        SY_TRY(add_eos(l));
     if (sy_tokenizer_is_bytes(l->ds->tokenizer))
         return add_tokens(l, text, bytes, 0, UINT64_MAX);
     while (bytes > 0) {
@@ -229,34 +273,60 @@ static enum sy_status add_pair(void *user, const char *inputs, size_t inputs_byt
     return SY_OK;
 }
 
-/// Two files must not run together in the middle of a line.
-static enum sy_status separate(struct loader *l)
+/// How many examples a source makes; 0: it has too little text for one.
+static uint64_t count_examples(const struct sy_dataset *ds, const struct source *s)
 {
-    const struct source *s = l->source;
-    if (!sy_tokenizer_is_bytes(l->ds->tokenizer) || s->count == 0 || s->tokens[s->count - 1] == '\n' + 3)
-        return SY_OK;
-    return add_tokens(l, "\n", 1, 0, UINT64_MAX);
+    if (ds->objective == SY_OBJECTIVE_PAIRS)
+        return s->pairs;
+    return s->count < 2 ? 0 : (s->count + ds->segment - 1) / ds->segment;
 }
 
 static enum sy_status read_source(struct loader *l, const struct sy_dataset_params *params,
                                   const struct sy_data_source *from, size_t *files_done, size_t files)
 {
     struct source *s = l->source;
-    bool pairs = params->objective == SY_OBJECTIVE_PAIRS;
+    struct sy_reading *reading = &l->ds->reading;
     for (size_t i = 0; i < from->file_count; ++i) {
-        if (pairs) {
-            SY_TRY(sy_pairs_read(l->ctx, from->files[i], add_pair, l));
-        } else {
-            SY_TRY(separate(l));
-            SY_TRY(sy_text_read(l->ctx, from->files[i], add_text, l));
-        }
+        const uint64_t empty = reading->empty_files;
+        SY_TRY(params->objective == SY_OBJECTIVE_PAIRS ? sy_pairs_read(l->ctx, reading, from->files[i], add_pair, l)
+                                                       : sy_text_read(l->ctx, reading, from->files[i], add_text, l));
+        if (reading->empty_files > empty && l->first_empty == NULL)
+            l->first_empty = sy_input_name(from->files[i]);
         if (params->progress != NULL)
             params->progress(params->user, from->files[i], ++*files_done, files, s->count);
     }
-    if (!pairs && s->count < 2)
-        return sy_fail(l->ctx, SY_INVALID, "%s: %llu tokens are too few to train on; give more text", s->name,
-                       (unsigned long long)s->count);
-    s->examples = pairs ? s->pairs : s->count >= l->ds->segment ? s->count / l->ds->segment : 1;
+    s->examples = count_examples(l->ds, s);
+    return SY_OK;
+}
+
+/// What was left out, and whether something is left.
+static enum sy_status check_text(const struct loader *l)
+{
+    const struct sy_dataset *ds = l->ds;
+    const struct sy_reading *r = &ds->reading;
+    if (r->files == 1 && r->empty_files == 1)
+        return sy_fail(l->ctx, SY_INVALID, "%s is empty; give at least one file with text in it", l->first_empty);
+    if (r->empty_files == r->files)
+        return sy_fail(l->ctx, SY_INVALID, "all %llu files are empty, the first is %s; give one with text in it",
+                       (unsigned long long)r->files, l->first_empty);
+    if (ds->examples == 0)
+        return sy_fail(l->ctx, SY_INVALID, "%s: %llu tokens are too few to train on; give more text",
+                       ds->sources[0].name, (unsigned long long)ds->tokens);
+    if (r->empty_files > 0)
+        sy_log(l->ctx, SY_LOG_WARN, "%llu of %llu files are empty and skipped, the first is %s",
+               (unsigned long long)r->empty_files, (unsigned long long)r->files, l->first_empty);
+    if (r->skipped > 0)
+        sy_log(l->ctx, SY_LOG_INFO, "skipped %llu of %llu JSON lines", (unsigned long long)r->skipped,
+               (unsigned long long)r->lines);
+    size_t small = 0;
+    const char *first = NULL;
+    for (size_t i = 0; i < ds->source_count; ++i)
+        if (ds->sources[i].examples == 0 && ds->sources[i].count > 0) {
+            first = small++ == 0 ? ds->sources[i].name : first;
+        }
+    if (small > 0)
+        sy_log(l->ctx, SY_LOG_WARN, "%zu of %zu sources are a single token and skipped, the first is %s", small,
+               ds->source_count, first);
     return SY_OK;
 }
 
@@ -269,50 +339,93 @@ static double weight(const struct sy_dataset_params *params, const struct sy_dat
     return pow((double)ds->sources[i].count, params->exponent);
 }
 
-/// Whole shares of BLOCK, at least 1 each, the largest errors evened out.
-static enum sy_status share_out(struct sy_ctx *ctx, const struct sy_dataset_params *params, struct sy_dataset *ds)
+/// A source and how much of a share it misses, negative: has too much.
+struct claim {
+    size_t source;
+    double missing;
+};
+
+/// Who misses most comes first; of two alike the earlier source.
+static int compare_claims(const void *a, const void *b)
 {
-    double sum = 0;
-    if (ds->source_count == 1 || params->in_order) // nothing to mix: rates do not matter
-        return SY_OK;
+    const struct claim *x = a, *y = b;
+    if (x->missing != y->missing)
+        return x->missing > y->missing ? -1 : 1;
+    return x->source < y->source ? -1 : 1;
+}
+
+/// Hands `left` shares out one by one, to whom the most is missing; negative: takes them, never a source's last.
+static void even_out(struct sy_dataset *ds, const double *ideal, int64_t left, struct claim *claims)
+{
+    const int sign = left > 0 ? 1 : -1;
+    while (left != 0) { // in rounds: within one nobody's turn comes twice
+        size_t n = 0;
+        for (size_t i = 0; i < ds->source_count; ++i)
+            if (sign > 0 ? ideal[i] > 0 : ds->sources[i].share > 1)
+                claims[n++] = (struct claim){i, sign * (ideal[i] - (double)ds->sources[i].share)};
+        qsort(claims, n, sizeof *claims, compare_claims);
+        for (size_t i = 0; i < n && left != 0; ++i, left -= sign)
+            ds->sources[claims[i].source].share += (uint64_t)sign;
+    }
+}
+
+/// Whole shares of the block, at least 1 each, the largest errors evened out.
+static void share_block(struct sy_dataset *ds, double *ideal, double sum, struct claim *claims)
+{
+    int64_t left = (int64_t)ds->block;
+    uint64_t start = 0;
     for (size_t i = 0; i < ds->source_count; ++i) {
-        double w = weight(params, ds, i);
-        if (!(w > 0) || !isfinite(w))
-            return sy_fail(ctx, SY_INVALID, "source %s has the rate %g, expected a number above 0", ds->sources[i].name,
-                           w);
-        sum += w;
+        ideal[i] *= (double)ds->block / sum;
+        ds->sources[i].share = ideal[i] <= 0 ? 0 : ideal[i] < 1 ? 1 : (uint64_t)ideal[i];
+        left -= (int64_t)ds->sources[i].share;
     }
-    int64_t left = BLOCK;
-    for (size_t i = 0; i < ds->source_count; ++i) {
-        double ideal = weight(params, ds, i) / sum * BLOCK;
-        ds->sources[i].share = ideal < 1 ? 1 : (uint32_t)ideal;
-        left -= ds->sources[i].share;
-    }
-    for (; left != 0; left -= left > 0 ? 1 : -1) {
-        size_t best = 0;
-        double most = -INFINITY;
-        for (size_t i = 0; i < ds->source_count; ++i) { // who misses most (or has most too much) gives or takes one
-            double error = weight(params, ds, i) / sum * BLOCK - ds->sources[i].share;
-            error = left > 0 ? error : ds->sources[i].share > 1 ? -error : -INFINITY;
-            best = error > most ? i : best;
-            most = error > most ? error : most;
-        }
-        ds->sources[best].share = left > 0 ? ds->sources[best].share + 1 : ds->sources[best].share - 1;
-    }
-    uint32_t start = 0;
+    even_out(ds, ideal, left, claims);
     for (size_t i = 0; i < ds->source_count; ++i) {
         ds->sources[i].share_start = start;
         start += ds->sources[i].share;
     }
+}
+
+/// The weights of all sources into `out`, which is zeroed: sources without an example keep none.
+static enum sy_status take_weights(struct sy_ctx *ctx, const struct sy_dataset_params *params,
+                                   const struct sy_dataset *ds, double *out, double *out_sum)
+{
+    *out_sum = 0;
+    for (size_t i = 0; i < ds->source_count; ++i) {
+        if (ds->sources[i].examples == 0)
+            continue;
+        out[i] = weight(params, ds, i);
+        if (!(out[i] > 0) || !isfinite(out[i]))
+            return sy_fail(ctx, SY_INVALID, "source %s has the rate %g, expected a number above 0", ds->sources[i].name,
+                           out[i]);
+        *out_sum += out[i];
+    }
     return SY_OK;
+}
+
+static enum sy_status share_out(struct sy_ctx *ctx, const struct sy_dataset_params *params, struct sy_dataset *ds)
+{
+    if (ds->source_count == 1 || params->in_order) // nothing to mix: rates do not matter
+        return SY_OK;
+    for (ds->block = BLOCK; ds->block < (uint64_t)BLOCK_PER_SOURCE * ds->source_count; ds->block *= 2)
+        ;
+    double *ideal = calloc(ds->source_count, sizeof *ideal), sum = 0;
+    struct claim *claims = calloc(ds->source_count, sizeof *claims);
+    enum sy_status status = ideal != NULL && claims != NULL ? take_weights(ctx, params, ds, ideal, &sum)
+                                                            : sy_fail(ctx, SY_NOMEM, "out of host memory for shares");
+    if (status == SY_OK)
+        share_block(ds, ideal, sum, claims);
+    free(ideal);
+    free(claims);
+    return status;
 }
 
 // ---- opening --------------------------------------------------------------------------------------------------------
 
 static enum sy_status check_params(struct sy_ctx *ctx, const struct sy_dataset_params *p)
 {
-    if (p->source_count == 0 || p->source_count > 4096)
-        return sy_fail(ctx, SY_INVALID, "a dataset of %zu sources, expected 1 to 4096", p->source_count);
+    if (p->source_count == 0 || p->source_count > MAX_SOURCES)
+        return sy_fail(ctx, SY_INVALID, "a dataset of %zu sources, expected 1 to %u", p->source_count, MAX_SOURCES);
     for (size_t i = 0; i < p->source_count; ++i)
         if (p->sources[i].file_count == 0)
             return sy_fail(ctx, SY_INVALID, "source %zu of the dataset names no file", i);
@@ -349,7 +462,7 @@ static enum sy_status take_fingerprint(struct sy_ctx *ctx, struct sy_dataset *ds
     XXH3_64bits_update(state, facts, sizeof facts);
     for (size_t i = 0; i < ds->source_count; ++i) {
         const struct source *s = &ds->sources[i];
-        const uint64_t sizes[] = {s->count, s->pairs, s->share};
+        const uint64_t sizes[] = {s->count, s->examples, s->share};
         XXH3_64bits_update(state, sizes, sizeof sizes);
         XXH3_64bits_update(state, s->tokens, s->count * sizeof *s->tokens);
         if (s->pairs > 0)
@@ -363,18 +476,20 @@ static enum sy_status take_fingerprint(struct sy_ctx *ctx, struct sy_dataset *ds
 static enum sy_status open_all(struct sy_ctx *ctx, const struct sy_dataset_params *params, struct sy_dataset *ds)
 {
     size_t files = 0, done = 0;
+    struct loader loader = {.ctx = ctx, .ds = ds};
     if (ds->objective == SY_OBJECTIVE_SPANS)
         SY_TRY(prepare_spans(ctx, ds));
     for (size_t i = 0; i < params->source_count; ++i)
         files += params->sources[i].file_count;
     for (size_t i = 0; i < params->source_count; ++i) {
         const struct sy_data_source *from = &params->sources[i];
-        struct loader loader = {ctx, ds, &ds->sources[i]};
-        ds->sources[i].name = from->name != NULL ? from->name : from->files[0];
+        loader.source = &ds->sources[i];
+        ds->sources[i].name = from->name != NULL ? from->name : sy_input_name(from->files[0]);
         SY_TRY(read_source(&loader, params, from, &done, files));
         ds->examples += ds->sources[i].examples;
         ds->tokens += ds->sources[i].count;
     }
+    SY_TRY(check_text(&loader));
     SY_TRY(share_out(ctx, params, ds));
     return take_fingerprint(ctx, ds);
 }
@@ -394,6 +509,8 @@ enum sy_status sy_dataset_open(struct sy_ctx *ctx, const struct sy_dataset_param
     ds->tgt_len = params->tgt_len;
     ds->seed = params->seed;
     ds->in_order = params->in_order;
+    ds->document_eos = params->document_eos;
+    ds->reading = (struct sy_reading){.format = params->format, .text_key = params->text_key, .strict = params->strict};
     ds->source_count = params->source_count;
     enum sy_status status = open_all(ctx, params, ds);
     if (status != SY_OK) {
@@ -422,6 +539,7 @@ void sy_dataset_close(struct sy_dataset **dataset)
 uint64_t sy_dataset_count(const struct sy_dataset *dataset) { return dataset->examples; }
 uint64_t sy_dataset_tokens(const struct sy_dataset *dataset) { return dataset->tokens; }
 uint32_t sy_dataset_segment(const struct sy_dataset *dataset) { return dataset->segment; }
+uint64_t sy_dataset_documents(const struct sy_dataset *dataset) { return dataset->reading.documents; }
 uint64_t sy_dataset_fingerprint(const struct sy_dataset *dataset) { return dataset->fingerprint; }
 
 double sy_dataset_share(const struct sy_dataset *dataset, size_t index)
@@ -430,5 +548,5 @@ double sy_dataset_share(const struct sy_dataset *dataset, size_t index)
         return 0;
     if (dataset->in_order || dataset->source_count == 1)
         return (double)dataset->sources[index].examples / (double)dataset->examples;
-    return (double)dataset->sources[index].share / BLOCK;
+    return (double)dataset->sources[index].share / (double)dataset->block;
 }

@@ -23,24 +23,30 @@ struct sy_input {
     uint8_t data[ROOM];
 };
 
+const char *sy_input_name(const char *path) { return strcmp(path, "-") == 0 ? "standard input" : path; }
+
 enum sy_status sy_input_open(struct sy_ctx *ctx, const char *path, struct sy_input **out_input)
 {
+    const bool standard = strcmp(path, "-") == 0;
+    const char *name = sy_input_name(path);
     struct stat s;
-    if (stat(path, &s) != 0)
-        return sy_fail(ctx, SY_IO, "cannot open %s: %s", path, strerror(errno));
+    if ((standard ? fstat(STDIN_FILENO, &s) : stat(path, &s)) != 0)
+        return sy_fail(ctx, SY_IO, "cannot open %s: %s", name, strerror(errno));
     if (S_ISDIR(s.st_mode))
-        return sy_fail(ctx, SY_IO, "%s is a directory, expected a file with text; name the files in it", path);
-    if (S_ISFIFO(s.st_mode)) // opening it waits, for ever when nobody writes
-        sy_log(ctx, SY_LOG_INFO, "%s is a pipe: waiting for its text", path);
+        return sy_fail(ctx, SY_IO, "%s is a directory, expected a file with text; name the files in it", name);
+    if (standard && isatty(STDIN_FILENO))
+        sy_log(ctx, SY_LOG_INFO, "reading text from the terminal until Ctrl-D");
+    else if (!standard && S_ISFIFO(s.st_mode)) // opening it waits, for ever when nobody writes
+        sy_log(ctx, SY_LOG_INFO, "%s is a pipe: waiting for its text", name);
     struct sy_input *input = calloc(1, sizeof *input);
-    if (input == NULL || (input->path = strdup(path)) == NULL) {
+    if (input == NULL || (input->path = strdup(name)) == NULL) {
         free(input);
-        return sy_fail(ctx, SY_NOMEM, "%s: out of memory", path);
+        return sy_fail(ctx, SY_NOMEM, "%s: out of memory", name);
     }
     input->ctx = ctx;
-    input->fd = open(path, O_RDONLY | O_CLOEXEC);
+    input->fd = standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : open(path, O_RDONLY | O_CLOEXEC);
     if (input->fd < 0) {
-        enum sy_status status = sy_fail(ctx, SY_IO, "cannot open %s: %s", path, strerror(errno));
+        enum sy_status status = sy_fail(ctx, SY_IO, "cannot open %s: %s", name, strerror(errno));
         free(input->path);
         free(input);
         return status;

@@ -3,9 +3,11 @@
 #include "engine/data/input.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct sy_input {
     struct sy_ctx *ctx;
@@ -14,17 +16,24 @@ struct sy_input {
     bool started;
 };
 
+const char *sy_input_name(const char *path) { return strcmp(path, "-") == 0 ? "standard input" : path; }
+
 enum sy_status sy_input_open(struct sy_ctx *ctx, const char *path, struct sy_input **out_input)
 {
     struct sy_input *input = calloc(1, sizeof *input);
-    if (input == NULL || (input->path = strdup(path)) == NULL) {
+    if (input == NULL || (input->path = strdup(sy_input_name(path))) == NULL) {
         free(input);
         return sy_fail(ctx, SY_NOMEM, "%s: out of memory", path);
     }
     input->ctx = ctx;
-    input->file = fopen(path, "rb");
+    if (strcmp(path, "-") == 0) {
+        const int copy = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+        input->file = copy >= 0 ? fdopen(copy, "rb") : NULL;
+    } else {
+        input->file = fopen(path, "rb");
+    }
     if (input->file == NULL) {
-        enum sy_status status = sy_fail(ctx, SY_IO, "cannot open %s: %s", path, strerror(errno));
+        enum sy_status status = sy_fail(ctx, SY_IO, "cannot open %s: %s", input->path, strerror(errno));
         free(input->path);
         free(input);
         return status;

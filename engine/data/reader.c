@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// reader.c: text, JSON lines and pairs out of plain or gzipped files, block by block.
+// reader.c: files as blocks of whole lines, and what becomes of these.
 #include "engine/data/reader.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/data/content.h"
 #include "engine/data/input.h"
-#include "engine/json.h"
+#include "engine/data/json_lines.h"
 
 #define BLOCK_BYTES ((size_t)1 << 20)
 #define MAX_LINE_BYTES ((size_t)256 << 20)
@@ -37,13 +38,14 @@ size_t sy_utf8_length(const char *text, size_t bytes)
 
 struct lines {
     struct sy_ctx *ctx;
-    const char *path;
+    const char *path; ///< As messages call it.
+    struct sy_reading *reading;
     struct sy_input *input;
     char *data;
     size_t bytes, room;
     size_t given;    ///< Bytes of `data` handed out last time: dropped at the next call.
     uint64_t offset; ///< Of data[0] in the (uncompressed) file.
-    bool end, warned;
+    bool end;
 };
 
 static enum sy_status check_text(struct lines *l, const char *text, size_t bytes)
@@ -69,10 +71,13 @@ static enum sy_status check_text(struct lines *l, const char *text, size_t bytes
             "%s is not UTF-8 text: %zu of %zu bytes are wrong, the first at byte %llu; convert it, for example with "
             "iconv -f LATIN1 -t UTF-8",
             l->path, wrong, bytes, at);
-    if (wrong > 0 && !l->warned)
-        sy_log(l->ctx, SY_LOG_WARN, "%s: %zu bytes are not UTF-8, the first at byte %llu; they are read as they are",
+    if (wrong > 0 && l->reading->strict)
+        return sy_fail(l->ctx, SY_FORMAT, "%s: byte %llu is not UTF-8", l->path, at);
+    if (wrong > 0 && !l->reading->warned)
+        sy_log(l->ctx, SY_LOG_WARN,
+               "%s: %zu bytes are not UTF-8, the first at byte %llu; such bytes are read as they are (--strict stops)",
                l->path, wrong, at);
-    l->warned = l->warned || wrong > 0;
+    l->reading->warned = l->reading->warned || wrong > 0;
     return SY_OK;
 }
 
@@ -104,10 +109,9 @@ static enum sy_status next_block(struct lines *l, const char **out_text, size_t 
         memmove(l->data, l->data + l->given, l->bytes);
     l->offset += l->given;
     l->given = 0;
-    const char *newline = NULL;
-    size_t searched = 0; // the rest of the last block has no newline
+    const char *newline = l->bytes > 0 ? memrchr(l->data, '\n', l->bytes) : NULL;
     while (newline == NULL && !l->end) {
-        searched = l->bytes;
+        const size_t searched = l->bytes;
         SY_TRY(fill(l));
         newline = memrchr(l->data + searched, '\n', l->bytes - searched);
     }
@@ -118,137 +122,97 @@ static enum sy_status next_block(struct lines *l, const char **out_text, size_t 
         *out_text += 3;
         *out_bytes -= 3;
     }
-    return check_text(l, l->data, l->given);
+    return SY_OK;
 }
 
-static enum sy_status read_blocks(struct lines *l, sy_text_fn fn, void *user)
+/// Enough of the beginning to tell what the file is; a pipe may give it in small pieces.
+static enum sy_status fill_first(struct lines *l)
+{
+    while (!l->end && l->bytes < BLOCK_BYTES)
+        SY_TRY(fill(l));
+    return SY_OK;
+}
+
+static enum sy_status read_plain(struct lines *l, sy_text_fn fn, void *user)
 {
     const char *text;
     size_t bytes;
-    for (bool some = false;; some = true) {
+    bool begins = true;
+    for (;;) {
         SY_TRY(next_block(l, &text, &bytes));
         if (l->given == 0)
-            return some ? SY_OK
-                        : sy_fail(l->ctx, SY_FORMAT, "%s is empty; give at least one file with text in it", l->path);
-        if (bytes > 0)
-            SY_TRY(fn(user, text, bytes));
+            return SY_OK;
+        SY_TRY(check_text(l, l->data, l->given));
+        if (bytes == 0)
+            continue;
+        l->reading->documents += begins;
+        SY_TRY(fn(user, text, bytes, begins));
+        begins = false;
     }
 }
 
-static enum sy_status read_file(struct sy_ctx *ctx, const char *path, sy_text_fn fn, void *user)
+static enum sy_status read_json(struct lines *l, struct sy_json_lines *j)
 {
-    struct lines l = {.ctx = ctx, .path = path};
-    SY_TRY(sy_input_open(ctx, path, &l.input));
-    enum sy_status status = read_blocks(&l, fn, user);
+    const char *text;
+    size_t bytes;
+    for (;;) {
+        SY_TRY(next_block(l, &text, &bytes));
+        if (l->given == 0)
+            return sy_json_lines_end(j);
+        SY_TRY(sy_json_lines_add(j, text, bytes));
+    }
+}
+
+static enum sy_status refuse_document(const struct lines *l)
+{
+    return sy_fail(l->ctx, SY_FORMAT,
+                   "%s is one JSON document, not one JSON object a line; make lines of it (an array: jq -c '.[]' FILE, "
+                   "objects: jq -c . FILE), or read it as it is with --format text",
+                   l->path);
+}
+
+static enum sy_status read_lines(struct lines *l, const char *path, struct sy_json_lines *j)
+{
+    SY_TRY(fill_first(l));
+    enum sy_content content = SY_CONTENT_LINES;
+    if (l->reading->format == SY_TEXT_PLAIN)
+        content = SY_CONTENT_TEXT;
+    else if (l->reading->format == SY_TEXT_AUTO)
+        content = sy_content_of(path, l->data, l->bytes, l->end);
+    if (content == SY_CONTENT_DOCUMENT)
+        return refuse_document(l);
+    if (content == SY_CONTENT_TEXT && j->pair == NULL)
+        return read_plain(l, j->text, j->user);
+    return read_json(l, j);
+}
+
+static enum sy_status read_file(const char *path, struct sy_json_lines *j)
+{
+    struct sy_reading *r = j->reading;
+    const uint64_t before = r->documents;
+    struct lines l = {.ctx = j->ctx, .path = j->path, .reading = r};
+    SY_TRY(sy_input_open(j->ctx, path, &l.input));
+    enum sy_status status = read_lines(&l, path, j);
     free(l.data);
     sy_input_close(&l.input);
-    return status;
-}
-
-// ---- JSON lines -----------------------------------------------------------------------------------------------------
-
-struct json_lines {
-    struct sy_ctx *ctx;
-    const char *path;
-    uint64_t line;
-    uint64_t documents;
-    sy_text_fn text; // one of the two
-    sy_pair_fn pair;
-    void *user;
-};
-
-static enum sy_status field(const struct json_lines *j, const json_t *object, const char *key, const char **out,
-                            size_t *out_bytes)
-{
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_string(value))
-        return sy_fail(j->ctx, SY_FORMAT, "%s, line %llu: expected an object with a string \"%s\", found %s", j->path,
-                       (unsigned long long)j->line, key, value == NULL ? "none of that name" : "another kind of value");
-    *out = json_string_value(value);
-    *out_bytes = json_string_length(value);
+    sy_json_lines_finish(j);
+    SY_TRY(status);
+    ++r->files;
+    r->empty_files += r->documents == before;
+    if (r->documents == before && r->strict)
+        return sy_fail(j->ctx, SY_FORMAT, "%s is empty", j->path);
     return SY_OK;
 }
 
-static enum sy_status give_document(struct json_lines *j, const char *text, size_t bytes)
+enum sy_status sy_text_read(struct sy_ctx *ctx, struct sy_reading *reading, const char *path, sy_text_fn fn, void *user)
 {
-    if (bytes == 0)
-        return SY_OK;
-    ++j->documents;
-    SY_TRY(j->text(j->user, text, bytes));
-    return text[bytes - 1] == '\n' ? SY_OK : j->text(j->user, "\n", 1);
+    struct sy_json_lines j = {.ctx = ctx, .path = sy_input_name(path), .reading = reading, .text = fn, .user = user};
+    return read_file(path, &j);
 }
 
-static enum sy_status json_line(struct json_lines *j, const json_t *object)
+enum sy_status sy_pairs_read(struct sy_ctx *ctx, struct sy_reading *reading, const char *path, sy_pair_fn fn,
+                             void *user)
 {
-    const char *a, *b;
-    size_t a_bytes, b_bytes;
-    SY_TRY(field(j, object, j->pair != NULL ? "inputs" : "text", &a, &a_bytes));
-    if (j->pair == NULL)
-        return give_document(j, a, a_bytes);
-    SY_TRY(field(j, object, "targets", &b, &b_bytes));
-    ++j->documents;
-    return j->pair(j->user, a, a_bytes, b, b_bytes);
-}
-
-static bool blank(const char *text, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; ++i)
-        if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r')
-            return false;
-    return true;
-}
-
-static enum sy_status json_block(void *user, const char *text, size_t bytes)
-{
-    struct json_lines *j = user;
-    while (bytes > 0) {
-        const char *newline = memchr(text, '\n', bytes);
-        size_t n = newline != NULL ? (size_t)(newline - text) : bytes;
-        ++j->line;
-        if (!blank(text, n)) {
-            json_error_t error;
-            // json_line() reports what is no object: json_object_get() of anything else finds nothing.
-            json_t *value = json_loadb(text, n, JSON_DECODE_ANY, &error);
-            enum sy_status status = value != NULL
-                                        ? json_line(j, value)
-                                        : sy_fail(j->ctx, SY_FORMAT,
-                                                  "%s, line %llu: not valid JSON: %s (column %d); "
-                                                  "a .jsonl file holds one object a line",
-                                                  j->path, (unsigned long long)j->line, error.text, error.column);
-            json_decref(value);
-            SY_TRY(status);
-        }
-        n += newline != NULL;
-        text += n;
-        bytes -= n;
-    }
-    return SY_OK;
-}
-
-static enum sy_status read_json_lines(struct json_lines *j)
-{
-    SY_TRY(read_file(j->ctx, j->path, json_block, j));
-    if (j->documents == 0)
-        return sy_fail(j->ctx, SY_FORMAT, "%s holds no text: every line is blank or its text is empty", j->path);
-    return SY_OK;
-}
-
-static bool ends_with(const char *path, const char *end)
-{
-    size_t a = strlen(path), b = strlen(end);
-    return a >= b && strcmp(path + a - b, end) == 0;
-}
-
-enum sy_status sy_text_read(struct sy_ctx *ctx, const char *path, sy_text_fn fn, void *user)
-{
-    struct json_lines j = {.ctx = ctx, .path = path, .text = fn, .user = user};
-    if (ends_with(path, ".jsonl") || ends_with(path, ".jsonl.gz"))
-        return read_json_lines(&j);
-    return read_file(ctx, path, fn, user);
-}
-
-enum sy_status sy_pairs_read(struct sy_ctx *ctx, const char *path, sy_pair_fn fn, void *user)
-{
-    struct json_lines j = {.ctx = ctx, .path = path, .pair = fn, .user = user};
-    return read_json_lines(&j);
+    struct sy_json_lines j = {.ctx = ctx, .path = sy_input_name(path), .reading = reading, .pair = fn, .user = user};
+    return read_file(path, &j);
 }

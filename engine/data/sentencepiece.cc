@@ -15,6 +15,7 @@ extern "C" { // a C header
 
 struct sy_spm {
     sentencepiece::SentencePieceProcessor processor;
+    bool words_alone;
 };
 
 namespace
@@ -37,6 +38,35 @@ void *copy(const void *data, size_t bytes, size_t extra)
     return out;
 }
 
+/// Whether a piece has something else on both sides of a space (U+2581).
+bool spans_space(const std::string &piece)
+{
+    static const std::string space = "\xe2\x96\x81";
+    std::size_t first = 0, last = piece.size();
+    while (piece.compare(first, space.size(), space) == 0)
+        first += space.size();
+    while (last >= first + space.size() && piece.compare(last - space.size(), space.size(), space) == 0)
+        last -= space.size();
+    const std::size_t found = piece.find(space, first);
+    return found != std::string::npos && found < last;
+}
+
+bool words_alone(const sentencepiece::SentencePieceProcessor &p)
+{
+    for (int i = 0; i < p.GetPieceSize(); ++i)
+        if (spans_space(p.IdToPiece(i)))
+            return false;
+    for (const char *word : {"a", "the", "1", "?"}) { // how the library treats spaces is easier tried than read
+        std::vector<int> one, two;
+        if (!p.Encode(word, &one).ok() || !p.Encode(std::string(word) + " " + word, &two).ok())
+            return false;
+        one.insert(one.end(), one.begin(), one.end());
+        if (one != two)
+            return false;
+    }
+    return true;
+}
+
 } // namespace
 
 enum sy_status sy_spm_load(struct sy_ctx *ctx, const void *data, size_t bytes, const char *name, struct sy_spm **out_spm)
@@ -52,6 +82,7 @@ enum sy_status sy_spm_load(struct sy_ctx *ctx, const void *data, size_t bytes, c
             delete spm;
             return failed;
         }
+        spm->words_alone = words_alone(spm->processor);
         *out_spm = spm;
         return SY_OK;
     } catch (const std::bad_alloc &) {
@@ -93,6 +124,11 @@ int32_t sy_spm_find(const struct sy_spm *spm, const char *piece)
     int id = spm->processor.PieceToId(piece);
     // An unknown text gets the id of <unk>: only a piece that reads back as itself was found.
     return id >= 0 && spm->processor.IdToPiece(id) == piece ? id : -1;
+}
+
+bool sy_spm_words_alone(const struct sy_spm *spm)
+{
+    return spm->words_alone;
 }
 
 enum sy_status sy_spm_encode(struct sy_ctx *ctx, const struct sy_spm *spm, const char *text, size_t bytes, int32_t **out_ids,

@@ -29,6 +29,10 @@ int32_t sy_spm_unk(const struct sy_spm *spm);
 /// Id of the piece of exactly this text, or −1.
 int32_t sy_spm_find(const struct sy_spm *spm, const char *piece);
 
+/// Whether "a b" has the ids of "a" and of "b" behind each other: no piece spans a space, and the space before a text's
+/// first word is put there.
+bool sy_spm_words_alone(const struct sy_spm *spm);
+
 /// Results are malloc'ed, never NULL on success; text is NUL-terminated.
 SY_MUST_CHECK enum sy_status sy_spm_encode(struct sy_ctx *ctx, const struct sy_spm *spm, const char *text, size_t bytes,
                                            int32_t **out_ids, size_t *out_count);

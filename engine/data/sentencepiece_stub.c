@@ -20,6 +20,12 @@ int32_t sy_spm_eos(const struct sy_spm *spm) { return (void)spm, -1; }
 int32_t sy_spm_unk(const struct sy_spm *spm) { return (void)spm, -1; }
 int32_t sy_spm_find(const struct sy_spm *spm, const char *piece) { return (void)spm, (void)piece, -1; }
 
+bool sy_spm_words_alone(const struct sy_spm *spm)
+{
+    (void)spm;
+    return false;
+}
+
 enum sy_status sy_spm_encode(struct sy_ctx *ctx, const struct sy_spm *spm, const char *text, size_t bytes,
                              int32_t **out_ids, size_t *out_count)
 {

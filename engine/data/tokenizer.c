@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/data/long_text.h"
 #include "engine/data/reader.h"
 #include "engine/data/sentencepiece.h"
 #include "engine/file.h"
@@ -164,7 +165,7 @@ static enum sy_status encode_plain(struct sy_ctx *ctx, const struct sy_tokenizer
     }
     int32_t *more;
     size_t count;
-    SY_TRY(sy_spm_encode(ctx, t->spm, text, bytes, &more, &count));
+    SY_TRY(sy_long_text_encode(ctx, t->spm, text, bytes, &more, &count));
     enum sy_status status = grow(ctx, ids, count);
     if (status == SY_OK) {
         memcpy(ids->data + ids->count, more, count * sizeof *more);
