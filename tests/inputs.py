@@ -36,7 +36,8 @@ def weights(s, out):
 
 
 def train_on(s, out, *files, more=(), **kwargs):
-    return s.run('train', '--model', s.path('switch.json'), '--out', s.path(out), '--steps', 2, *SMALL, *more, '--data', *files, **kwargs)
+    return s.run('train', '--model', s.path('switch.json'), '--out', s.path(out), '--steps', 2, *SMALL, *more, '--data', *files,
+                 **kwargs)
 
 
 def check_ends(s):
@@ -46,7 +47,8 @@ def check_ends(s):
     together = write(s, 'all.txt', b''.join(open(f, 'rb').read() for f in files))
     lengths = ('--src-len', 512, '--tgt-len', 114, '--batch-tokens', 512)
     one, many = train_on(s, 'together', together, more=lengths), train_on(s, 'apart', *files, more=lengths)
-    s.ok(counts(one) == ('22.6 k', 1, 40) and counts(many) == ('22.6 k', 20, 40), 'twenty files give the examples of one', many.stderr)
+    s.ok(counts(one) == ('22.6 k', 1, 40) and counts(many) == ('22.6 k', 20, 40), 'twenty files give the examples of one',
+         many.stderr)
     s.ok(weights(s, 'together') == weights(s, 'apart'), '… and the same weights')
     done = train_on(s, 'mixed', *files, more=(*lengths, '--mix-exponent', 0.3))
     s.ok(counts(done) == ('22.6 k', 20, 40), '--mix-exponent: each file has its last rest', done.stderr)
@@ -120,8 +122,8 @@ def check_many_files(s):
     files = [write(s, f'many/{i}', f'file {i}\n' * 2) for i in range(5000)]
     names = [os.path.basename(f) for f in files]
     for more in ((), ('--mix-exponent', '0.5')):
-        command = [os.path.join(s.apps, 'switchyard-train'), '--model', s.path('switch.json'), '--out', s.path('out-many' + ''.join(more)),
-                   '--steps', '1', *map(str, SMALL), *more, '--data', *names]
+        command = [os.path.join(s.apps, 'switchyard-train'), '--model', s.path('switch.json'), '--out',
+                   s.path('out-many' + ''.join(more)), '--steps', '1', *map(str, SMALL), *more, '--data', *names]
         done = subprocess.run(['bash', '-c', 'ulimit -n 64; exec "$0" "$@"', *command], capture_output=True, text=True, check=False,
                               env=s.env, cwd=s.path('many'))
         s.ok(counts(done)[1] == 5000, f'5,000 files and 64 descriptors {more}', done.stdout + done.stderr)
@@ -154,12 +156,12 @@ def check_standard_input(s):
 
 def check_batches(s):
     ids = struct.pack('<8q', *range(3, 11))
-    tensors = {'input_ids': ('I64', [1, 8], ids), 'attention_mask': ('BOOL', [1, 8], b'\1' * 7 + b'\0'), 'labels': ('I64', [1, 8], ids)}
-    as_integers = dict(tensors, attention_mask=('I64', [1, 8], struct.pack('<8q', *[1] * 7, 0)))
+    masks = {'bool': ('BOOL', b'\1' * 7 + b'\0'), 'int': ('I64', struct.pack('<8q', *[1] * 7, 0)), 'byte': ('U8', b'\1' * 7 + b'\0')}
     results = []
-    for name, batch in (('bool', tensors), ('int', as_integers), ('byte', dict(tensors, attention_mask=('U8', *tensors['attention_mask'][1:])))):
-        write_tensors(s.path(name + '.safetensors'), batch)
-        results.append(s.run('eval', '--model', s.path('in-two', 'latest'), '--batch', s.path(name + '.safetensors'), '--device', 'ref:0'))
+    for name, (dtype, mask) in masks.items():
+        path = write_tensors(s.path(name + '.safetensors'), {'input_ids': ('I64', [1, 8], ids), 'attention_mask': (dtype, [1, 8], mask),
+                                                             'labels': ('I64', [1, 8], ids)})
+        results.append(s.run('eval', '--model', s.path('in-two', 'latest'), '--batch', path, '--device', 'ref:0'))
     s.ok(all(d.returncode == 0 and d.stdout == results[1].stdout for d in results), 'a boolean mask is a mask', results[0].stderr)
     train_batch = ['--model', s.path('switch.json'), '--steps', 1, '--out', s.path('x'), '--batch', s.path('bool.safetensors')]
     for option in ('--batch', '--model', '--out'):
