@@ -29,7 +29,8 @@ ROWS = [
       '-Dclblast=disabled', '-Dopenblas=disabled'], [GOLDEN]),
     ('gcc, ASan and UBSan', 'gcc',
      ['-Dopencl=disabled', '-Dvulkan=disabled', '-Db_sanitize=address,undefined', '-Dbuildtype=debugoptimized'],
-     [GOLDEN, OPS_REF, *(('test_' + name, ['{source}/tests/data']) for name in ('data', 'datasets', 'safetensors', 'config'))]),
+     [GOLDEN, OPS_REF, *(('test_' + name, ['{source}/tests/data'])
+                         for name in ('data', 'datasets', 'texts', 'safetensors', 'config'))]),
     ('clang, libFuzzer with ASan', 'clang',
      ['-Dopencl=disabled', '-Dvulkan=disabled', '-Dsentencepiece=disabled', '-Dfuzz=true',
       '-Db_sanitize=address,undefined', '-Db_lundef=false'],
@@ -38,7 +39,7 @@ ROWS = [
           ('safetensors', ['golden/switch_dims_odd/batch.safetensors', 'golden/top2/batch.safetensors']),
           ('config', ['golden/top2/config.json', 'golden/t5_gated_untied/config.json']),
           ('tokenizer', ['data/tokenizer/seqio_test.model']),
-          ('state', ['fuzz/seed_state.json']))]),
+          ('state', ['fuzz/seed_state.json']), ('texts', ['fuzz/seed_texts.jsonl']))]),
 ]
 SUMMARY = re.compile(r'^(\d+) passed, (\d+) failed, (\d+) skipped$', re.M)
 

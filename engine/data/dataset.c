@@ -9,6 +9,7 @@
 #include "engine/data/batch.h"
 #include "engine/data/input.h"
 #include "engine/data/reader.h"
+#include "engine/data/shares.h"
 #include "engine/data/spans.h"
 #include "kernels/philox.h"
 
@@ -191,6 +192,7 @@ struct loader {
     struct sy_dataset *ds;
     struct source *source;
     const char *first_empty;
+    bool eos_due; ///< A document has begun behind another one; an eos goes before its first token.
 };
 
 static enum sy_status reserve(struct sy_ctx *ctx, struct source *s, uint64_t more)
@@ -211,33 +213,30 @@ static enum sy_status add_tokens(struct loader *l, const char *text, size_t byte
 {
     int32_t *ids;
     size_t n;
+    struct source *s = l->source;
     SY_TRY(sy_tokenizer_encode(l->ctx, l->ds->tokenizer, text, bytes, flags, &ids, &n));
     if (n > most) { // cut, but keep the eos
         ids[most - 1] = ids[n - 1];
         n = (size_t)most;
     }
-    enum sy_status status = reserve(l->ctx, l->source, n);
+    enum sy_status status = reserve(l->ctx, s, n + 1);
     if (status == SY_OK && n > 0) {
-        memcpy(l->source->tokens + l->source->count, ids, n * sizeof *ids);
-        l->source->count += n;
+        if (l->eos_due)
+            s->tokens[s->count++] = sy_tokenizer_eos(l->ds->tokenizer);
+        l->eos_due = false;
+        memcpy(s->tokens + s->count, ids, n * sizeof *ids);
+        s->count += n;
     }
     free(ids);
     return status;
-}
-
-static enum sy_status add_eos(struct loader *l)
-{
-    SY_TRY(reserve(l->ctx, l->source, 1));
-    l->source->tokens[l->source->count++] = sy_tokenizer_eos(l->ds->tokenizer);
-    return SY_OK;
 }
 
 // SentencePiece works on one sentence, or here line; bytes need no cutting.
 static enum sy_status add_text(void *user, const char *text, size_t bytes, bool begins)
 {
     struct loader *l = user;
-    if (begins && l->ds->document_eos && l->source->count > 0)
-        SY_TRY(add_eos(l));
+    if (begins)
+        l->eos_due = l->ds->document_eos && l->source->count > 0;
     if (sy_tokenizer_is_bytes(l->ds->tokenizer))
         return add_tokens(l, text, bytes, 0, UINT64_MAX);
     while (bytes > 0) {
@@ -305,10 +304,11 @@ static enum sy_status check_text(const struct loader *l)
     const struct sy_dataset *ds = l->ds;
     const struct sy_reading *r = &ds->reading;
     if (r->files == 1 && r->empty_files == 1)
-        return sy_fail(l->ctx, SY_INVALID, "%s is empty; give at least one file with text in it", l->first_empty);
+        return sy_fail(l->ctx, SY_INVALID, "%s %s; give at least one file with text in it", l->first_empty,
+                       r->skipped > 0 ? "holds no text, only odd lines" : "is empty");
     if (r->empty_files == r->files)
-        return sy_fail(l->ctx, SY_INVALID, "all %llu files are empty, the first is %s; give one with text in it",
-                       (unsigned long long)r->files, l->first_empty);
+        return sy_fail(l->ctx, SY_INVALID, "all %llu files are empty%s, the first is %s; give one with text in it",
+                       (unsigned long long)r->files, r->skipped > 0 ? " or hold only odd lines" : "", l->first_empty);
     if (ds->examples == 0)
         return sy_fail(l->ctx, SY_INVALID, "%s: %llu tokens are too few to train on; give more text",
                        ds->sources[0].name, (unsigned long long)ds->tokens);
@@ -321,9 +321,8 @@ static enum sy_status check_text(const struct loader *l)
     size_t small = 0;
     const char *first = NULL;
     for (size_t i = 0; i < ds->source_count; ++i)
-        if (ds->sources[i].examples == 0 && ds->sources[i].count > 0) {
+        if (ds->sources[i].examples == 0 && ds->sources[i].count > 0)
             first = small++ == 0 ? ds->sources[i].name : first;
-        }
     if (small > 0)
         sy_log(l->ctx, SY_LOG_WARN, "%zu of %zu sources are a single token and skipped, the first is %s", small,
                ds->source_count, first);
@@ -339,58 +338,10 @@ static double weight(const struct sy_dataset_params *params, const struct sy_dat
     return pow((double)ds->sources[i].count, params->exponent);
 }
 
-/// A source and how much of a share it misses, negative: has too much.
-struct claim {
-    size_t source;
-    double missing;
-};
-
-/// Who misses most comes first; of two alike the earlier source.
-static int compare_claims(const void *a, const void *b)
-{
-    const struct claim *x = a, *y = b;
-    if (x->missing != y->missing)
-        return x->missing > y->missing ? -1 : 1;
-    return x->source < y->source ? -1 : 1;
-}
-
-/// Hands `left` shares out one by one, to whom the most is missing; negative: takes them, never a source's last.
-static void even_out(struct sy_dataset *ds, const double *ideal, int64_t left, struct claim *claims)
-{
-    const int sign = left > 0 ? 1 : -1;
-    while (left != 0) { // in rounds: within one nobody's turn comes twice
-        size_t n = 0;
-        for (size_t i = 0; i < ds->source_count; ++i)
-            if (sign > 0 ? ideal[i] > 0 : ds->sources[i].share > 1)
-                claims[n++] = (struct claim){i, sign * (ideal[i] - (double)ds->sources[i].share)};
-        qsort(claims, n, sizeof *claims, compare_claims);
-        for (size_t i = 0; i < n && left != 0; ++i, left -= sign)
-            ds->sources[claims[i].source].share += (uint64_t)sign;
-    }
-}
-
-/// Whole shares of the block, at least 1 each, the largest errors evened out.
-static void share_block(struct sy_dataset *ds, double *ideal, double sum, struct claim *claims)
-{
-    int64_t left = (int64_t)ds->block;
-    uint64_t start = 0;
-    for (size_t i = 0; i < ds->source_count; ++i) {
-        ideal[i] *= (double)ds->block / sum;
-        ds->sources[i].share = ideal[i] <= 0 ? 0 : ideal[i] < 1 ? 1 : (uint64_t)ideal[i];
-        left -= (int64_t)ds->sources[i].share;
-    }
-    even_out(ds, ideal, left, claims);
-    for (size_t i = 0; i < ds->source_count; ++i) {
-        ds->sources[i].share_start = start;
-        start += ds->sources[i].share;
-    }
-}
-
 /// The weights of all sources into `out`, which is zeroed: sources without an example keep none.
 static enum sy_status take_weights(struct sy_ctx *ctx, const struct sy_dataset_params *params,
-                                   const struct sy_dataset *ds, double *out, double *out_sum)
+                                   const struct sy_dataset *ds, double *out)
 {
-    *out_sum = 0;
     for (size_t i = 0; i < ds->source_count; ++i) {
         if (ds->sources[i].examples == 0)
             continue;
@@ -398,7 +349,6 @@ static enum sy_status take_weights(struct sy_ctx *ctx, const struct sy_dataset_p
         if (!(out[i] > 0) || !isfinite(out[i]))
             return sy_fail(ctx, SY_INVALID, "source %s has the rate %g, expected a number above 0", ds->sources[i].name,
                            out[i]);
-        *out_sum += out[i];
     }
     return SY_OK;
 }
@@ -409,14 +359,19 @@ static enum sy_status share_out(struct sy_ctx *ctx, const struct sy_dataset_para
         return SY_OK;
     for (ds->block = BLOCK; ds->block < (uint64_t)BLOCK_PER_SOURCE * ds->source_count; ds->block *= 2)
         ;
-    double *ideal = calloc(ds->source_count, sizeof *ideal), sum = 0;
-    struct claim *claims = calloc(ds->source_count, sizeof *claims);
-    enum sy_status status = ideal != NULL && claims != NULL ? take_weights(ctx, params, ds, ideal, &sum)
-                                                            : sy_fail(ctx, SY_NOMEM, "out of host memory for shares");
+    double *weights = calloc(ds->source_count, sizeof *weights);
+    uint64_t *shares = calloc(ds->source_count, sizeof *shares), start = 0;
+    enum sy_status status = weights != NULL && shares != NULL ? take_weights(ctx, params, ds, weights)
+                                                              : sy_fail(ctx, SY_NOMEM, "out of host memory for shares");
     if (status == SY_OK)
-        share_block(ds, ideal, sum, claims);
-    free(ideal);
-    free(claims);
+        status = sy_shares_of(ctx, weights, ds->source_count, ds->block, shares);
+    for (size_t i = 0; status == SY_OK && i < ds->source_count; ++i) {
+        ds->sources[i].share = shares[i];
+        ds->sources[i].share_start = start;
+        start += shares[i];
+    }
+    free(weights);
+    free(shares);
     return status;
 }
 

@@ -13,7 +13,9 @@
 
 static enum sy_status no_good_line(const struct sy_json_lines *j)
 {
-    return sy_fail(j->ctx, SY_FORMAT, "%s, and no line before or after it is better", j->first_broken);
+    return sy_fail(j->ctx, SY_FORMAT,
+                   "%s, and no line around it is better; is this a file of JSON lines? --format text reads it as it is",
+                   j->first_broken);
 }
 
 /// Skips a line, or ends the run. `broken`: so odd that the file may be another one than it was taken for.

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+
+#include "engine/data/content.h"
+#include "engine/data/json_lines.h"
+#include "tests/fuzz/target.h"
+
+static enum sy_status take(void *user, const char *text, size_t bytes, bool begins)
+{
+    uint8_t *sum = user;
+    for (size_t i = 0; i < bytes; ++i) // a sanitizer sees what cannot be read
+        *sum ^= (uint8_t)text[i];
+    return begins ? SY_OK : SY_INTERNAL;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    struct sy_ctx *ctx = sy_ctx_create(NULL, NULL, SY_LOG_ERROR);
+    struct sy_reading reading = {.text_key = bytes % 2 == 0 ? "text" : "a.text"};
+    uint8_t sum = 0;
+    char *copy = malloc(bytes + 1); // of its exact size: nothing may be read behind it
+    if (ctx != NULL && copy != NULL) {
+        char *text = copy + 1;
+        for (size_t i = 0; i < bytes; ++i)
+            text[i] = (char)data[i];
+        const enum sy_content content = sy_content_of("fuzz", text, bytes, bytes % 3 == 0);
+        struct sy_json_lines j = {.ctx = ctx, .path = "fuzz", .reading = &reading, .text = take, .user = &sum};
+        enum sy_status status = sy_json_lines_add(&j, text, bytes);
+        if (status == SY_OK)
+            status = sy_json_lines_end(&j);
+        sy_json_lines_finish(&j);
+        (void)content;
+        if (status == SY_INTERNAL)
+            abort();
+    }
+    free(copy);
+    sy_ctx_destroy(&ctx);
+    return 0;
+}
