@@ -71,6 +71,15 @@ static void test_plain(struct env *e)
     io_check(&e->io, reads(e, "a.txt", "\xef\xbb\xbfone\n", "one\n", 1), "a byte order mark is skipped");
     io_check(&e->io, reads(e, "a.txt", "one\r\ntwo", "one\r\ntwo", 1), "CR LF stays in text");
     refuses(e, "binary.txt", "abc\0def", 7, "byte 3 is NUL", "a NUL");
+    refuses(e, "c.jsonl.zst", "\x28\xb5\x2f\xfd\x04\0", 6, "zstdcat", "zstd");
+    refuses(e, "c.xz",
+            "\xfd"
+            "7zXZ\0\0",
+            7, "xzcat", "xz");
+    refuses(e, "c.bz2", "BZh91AY&SY\1", 11, "bzcat", "bzip2");
+    refuses(e, "c.zip", "PK\3\4\x14", 5, "unzip", "zip");
+    refuses(e, "c.parquet", "PAR1\x15", 5, "Parquet", "Parquet");
+    io_check(&e->io, reads(e, "a.txt", "BZh91, he wrote.", "BZh91, he wrote.", 1), "prose of the same letters");
     refuses(e, "wide.txt", "a\0b\0", 4, "NUL", "UTF-16");
     refuses(e, "wide.jsonl", "\xff\xfe{\0", 4, "NUL", "UTF-16 by the name of JSON lines");
     char latin[2000];

@@ -163,6 +163,29 @@ static enum sy_status read_json(struct lines *l, struct sy_json_lines *j)
     }
 }
 
+/// Files that are known by their first bytes and are no text before somebody unpacks them.
+static enum sy_status refuse_packed(const struct lines *l)
+{
+    static const struct {
+        const char *bytes;
+        size_t count;
+        const char *name, *remedy;
+    } kinds[] = {
+        {"\x28\xb5\x2f\xfd", 4, "compressed with zstd", "zstdcat FILE | … --data -"},
+        {"\xfd"
+         "7zXZ\0",
+         6, "compressed with xz", "xzcat FILE | … --data -"},
+        {"BZh91AY&SY", 10, "compressed with bzip2", "bzcat FILE | … --data -"},
+        {"PK\3\4", 4, "a zip archive", "unzip -p FILE | … --data -"},
+        {"PAR1", 4, "a Parquet table", "write its texts as JSON lines"},
+    };
+    for (size_t i = 0; i < SY_COUNT(kinds); ++i)
+        if (l->bytes >= kinds[i].count && memcmp(l->data, kinds[i].bytes, kinds[i].count) == 0)
+            return sy_fail(l->ctx, SY_FORMAT, "%s is %s, which is not read here: %s", l->path, kinds[i].name,
+                           kinds[i].remedy);
+    return SY_OK;
+}
+
 static enum sy_status refuse_document(const struct lines *l)
 {
     return sy_fail(l->ctx, SY_FORMAT,
@@ -174,6 +197,7 @@ static enum sy_status refuse_document(const struct lines *l)
 static enum sy_status read_lines(struct lines *l, const char *path, struct sy_json_lines *j)
 {
     SY_TRY(fill_first(l));
+    SY_TRY(refuse_packed(l));
     enum sy_content content = SY_CONTENT_LINES;
     if (l->reading->format == SY_TEXT_PLAIN)
         content = SY_CONTENT_TEXT;
