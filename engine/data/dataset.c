@@ -295,6 +295,11 @@ static enum sy_status read_source(struct loader *l, const struct sy_dataset_para
             params->progress(params->user, from->files[i], ++*files_done, files, s->count);
     }
     s->examples = count_examples(l->ds, s);
+    int32_t *fitting = s->count > 0 ? realloc(s->tokens, s->count * sizeof *fitting) : NULL; // sources may be many
+    if (fitting != NULL) {
+        s->tokens = fitting;
+        s->room = s->count;
+    }
     return SY_OK;
 }
 
