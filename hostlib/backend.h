@@ -68,5 +68,5 @@ struct sy_kernel {
 struct sy_program {
     struct sy_device *device;
     char *name;
-    size_t count;
+    size_t count, waves;
 };

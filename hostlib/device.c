@@ -27,6 +27,16 @@ const struct sy_backend *sy_backend_get(enum sy_backend_id id)
     return NULL;
 }
 
+struct sy_caps sy_caps_imagined(enum sy_device_class device_class)
+{
+    struct sy_caps caps = {.backend = SY_BACKEND_REF, .device_class = device_class, .bf16 = true, .max_wg = 256};
+    if (device_class != SY_CLASS_REF)
+        caps.backend = device_class == SY_CLASS_CPU ? SY_BACKEND_OPENCL : SY_BACKEND_VULKAN;
+    snprintf(caps.id, sizeof caps.id, "imagined");
+    snprintf(caps.name, sizeof caps.name, "no device: only planned");
+    return caps;
+}
+
 // ---- imagined limits (docs/env.md) -----------------------------------------------------------------------------
 
 // Reads a whole number with an optional K, M or G (powers of 1024). Absent leaves *value alone.

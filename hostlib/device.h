@@ -64,6 +64,9 @@ SY_MUST_CHECK enum sy_status sy_device_open(struct sy_ctx *ctx, const char *id, 
 void sy_device_close(struct sy_device **device);
 
 const struct sy_caps *sy_device_caps(const struct sy_device *device);
+/// A device of that class that is not there, for planning: it can do what every device of the class can, and its numbers
+/// are 0.
+struct sy_caps sy_caps_imagined(enum sy_device_class device_class);
 struct sy_ctx *sy_device_ctx(const struct sy_device *device);
 const char *sy_backend_name(enum sy_backend_id backend);
 

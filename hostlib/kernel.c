@@ -2,6 +2,7 @@
 // kernel.c: the validator: every kernel and every dispatch is checked here once, for all backends, before a
 // driver sees it. Backends and drivers then need not be trusted with wrong arguments.
 #include "hostlib/check.h"
+#include "hostlib/hazards.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -267,11 +268,28 @@ static struct sy_dispatch *label_dispatches(const struct sy_dispatch *dispatches
     return copy;
 }
 
+static enum sy_status count_waves(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,
+                                  size_t *out)
+{
+    struct sy_hazards *hazards = calloc(1, sizeof *hazards);
+    if (hazards == NULL)
+        return sy_fail(device->ctx, SY_NOMEM, "out of host memory for a program of %zu dispatches", count);
+    *out = 1;
+    for (size_t i = 0; i < count; ++i)
+        *out += sy_hazards_add(hazards, &dispatches[i]);
+    free(hazards);
+    return SY_OK;
+}
+
+size_t sy_program_waves(const struct sy_program *program) { return program->waves; }
+
 enum sy_status sy_program_create(struct sy_device *device, const char *name, const struct sy_dispatch *dispatches,
                                  size_t count, struct sy_program **out_program)
 {
     SY_TRY(sy_device_usable(device));
     SY_TRY(check_program(device, name, dispatches, count));
+    size_t waves = 0;
+    SY_TRY(count_waves(device, dispatches, count, &waves));
     struct sy_dispatch *labelled = label_dispatches(dispatches, count);
     char *copy = strdup(name);
     struct sy_program *program = NULL;
@@ -288,6 +306,7 @@ enum sy_status sy_program_create(struct sy_device *device, const char *name, con
     program->device = device;
     program->name = copy;
     program->count = count;
+    program->waves = waves;
     ++device->program_count;
     *out_program = program;
     return SY_OK;

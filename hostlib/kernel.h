@@ -95,6 +95,8 @@ SY_MUST_CHECK enum sy_status sy_program_create(struct sy_device *device, const c
                                                const struct sy_dispatch *dispatches, size_t count,
                                                struct sy_program **out_program);
 void sy_program_destroy(struct sy_program **program);
+/// Waves of dispatches: inside one none waits for another (at most 256 dispatches), between two stands a barrier.
+size_t sy_program_waves(const struct sy_program *program);
 
 /// Queues the whole list; does not block. Errors: DEVICE (sticky: the device must be reopened).
 SY_MUST_CHECK enum sy_status sy_program_submit(struct sy_program *program);

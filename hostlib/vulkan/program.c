@@ -7,6 +7,7 @@
 //
 // Inside a segment a barrier is put only where a dispatch touches bytes that an earlier one, since the last barrier,
 // wrote, or writes bytes that one read.
+#include "hostlib/hazards.h"
 #include "hostlib/vulkan/vulkan.h"
 
 #include <inttypes.h>
@@ -17,45 +18,6 @@
 static struct sy_vk_device *device_of(const struct sy_vk_program *program)
 {
     return (struct sy_vk_device *)program->base.device;
-}
-
-// ---- hazards -------------------------------------------------------------------------------------------------------
-
-struct range {
-    const struct sy_buffer *buffer;
-    uint64_t begin, end;
-    bool written;
-};
-
-/// What was touched since the last barrier.
-struct hazards {
-    struct range ranges[SY_VK_SEGMENT_DISPATCHES * SY_MAX_BINDINGS];
-    size_t count;
-};
-
-static struct range range_of(const struct sy_dispatch *dispatch, uint32_t i)
-{
-    const struct sy_binding *b = &dispatch->bindings[i];
-    return (struct range){b->buffer, b->offset_bytes, b->offset_bytes + b->bytes, dispatch->write_mask >> i & 1u};
-}
-
-static bool conflicts(const struct hazards *hazards, const struct sy_dispatch *dispatch)
-{
-    for (uint32_t i = 0; i < dispatch->kernel->params.binding_count; ++i) {
-        const struct range r = range_of(dispatch, i);
-        for (size_t j = 0; j < hazards->count; ++j) {
-            const struct range *o = &hazards->ranges[j];
-            if (r.buffer == o->buffer && r.begin < o->end && o->begin < r.end && (r.written || o->written))
-                return true;
-        }
-    }
-    return false;
-}
-
-static void remember(struct hazards *hazards, const struct sy_dispatch *dispatch)
-{
-    for (uint32_t i = 0; i < dispatch->kernel->params.binding_count; ++i)
-        hazards->ranges[hazards->count++] = range_of(dispatch, i);
 }
 
 // ---- descriptors ---------------------------------------------------------------------------------------------------
@@ -164,7 +126,7 @@ void sy_vk_barrier_between(VkCommandBuffer commands)
                   VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_UNIFORM_READ_BIT);
 }
 
-static VkResult record_segment(const struct sy_vk_program *program, uint32_t s, struct hazards *hazards)
+static VkResult record_segment(const struct sy_vk_program *program, uint32_t s, struct sy_hazards *hazards)
 {
     VkCommandBuffer commands = program->commands[s];
     const struct sy_vk_segment *segment = &program->segments[s];
@@ -176,13 +138,10 @@ static VkResult record_segment(const struct sy_vk_program *program, uint32_t s, 
     if (result != VK_SUCCESS)
         return result;
     sy_vk_barrier_begin(commands);
-    hazards->count = 0;
+    hazards->count = hazards->dispatches = 0;
     for (size_t i = segment->first; i < segment->first + segment->count; ++i) {
-        if (conflicts(hazards, &program->dispatches[i])) {
+        if (sy_hazards_add(hazards, &program->dispatches[i]))
             sy_vk_barrier_between(commands);
-            hazards->count = 0;
-        }
-        remember(hazards, &program->dispatches[i]);
         sy_vk_record_dispatch(program, i, commands);
     }
     if (s + 1 == program->segment_count)
@@ -210,7 +169,7 @@ VkResult sy_vk_commands_create(struct sy_vk_device *device, VkCommandPool *pool,
 static VkResult record(struct sy_vk_program *program)
 {
     struct sy_vk_device *device = device_of(program);
-    struct hazards *hazards = malloc(sizeof *hazards);
+    struct sy_hazards *hazards = malloc(sizeof *hazards);
     if (hazards == NULL)
         return VK_ERROR_OUT_OF_HOST_MEMORY;
     VkResult result = sy_vk_commands_create(device, &program->pool, program->commands, program->segment_count);

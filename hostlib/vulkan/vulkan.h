@@ -11,7 +11,7 @@
 
 #define SY_VK_RING_SLOTS 4u
 #define SY_VK_SLOT_BYTES ((uint64_t)4 << 20)
-#define SY_VK_SEGMENT_DISPATCHES 256u
+#define SY_VK_SEGMENT_DISPATCHES 256u // no more than SY_WAVE_DISPATCHES, so that a full wave ends with its segment
 
 // ---- instance.c ----------------------------------------------------------------------------------------------------
 
