@@ -7,15 +7,18 @@
 
 #include "apps/cli.h"
 #include "apps/devices_kernels.h"
-#include "engine/op.h"
+#include "engine/variant.h"
 #include "hostlib/quirk.h"
 
-static const char doc[] = "List compute devices: names, drivers, limits, and the variant of each op that would run.\v"
-                          "A device is chosen elsewhere by the name in the first column (--device opencl:0).\n\n"
-                          "Examples:\n"
-                          "  switchyard-devices\n"
-                          "  switchyard-devices --device vulkan:0 --ops\n"
-                          "  switchyard-devices --device opencl:0 --kernels --op matmul\n";
+static const char doc[] =
+    "List compute devices: names, drivers, limits, features, and with --ops the variant of each op that runs and why.\v"
+    "A device is chosen elsewhere by the name in the first column (--device opencl:0).\n"
+    "An op runs the first of its variants that the device can run and that SY_NO_VARIANT does "
+    "not name (SY_NO_VARIANT=matmul:packed,…).\n\n"
+    "Examples:\n"
+    "  switchyard-devices\n"
+    "  switchyard-devices --device vulkan:0 --ops\n"
+    "  switchyard-devices --device opencl:0 --kernels --op matmul\n";
 
 struct options {
     bool json, ops, kernels;
@@ -27,11 +30,11 @@ enum { OPT_KERNELS = 256, OPT_OP, OPT_ASSEMBLY };
 
 static const struct argp_option options[] = {
     {"json", 'j', NULL, 0, "print JSON", 0},
-    {"ops", 'o', NULL, 0, "list every op with its launch knobs", 0},
+    {"ops", 'o', NULL, 0, "list every op: launch knobs, the variant that runs, why those before it do not", 0},
     {"device", 'd', "ID", 0, "this device only", 0},
     {"kernels", OPT_KERNELS, NULL, 0, "compile every kernel; print what the driver's compiler says about each", 0},
     {"op", OPT_OP, "NAME", 0, "with --kernels: this op only (may be given several times)", 0},
-    {"assembly", OPT_ASSEMBLY, "DIR", 0, "with --kernels: write each kernel's assembly to DIR/OP.TYPES.txt", 0},
+    {"assembly", OPT_ASSEMBLY, "DIR", 0, "with --kernels: write each kernel's assembly to DIR/SOURCE.TYPES.txt", 0},
     {0}};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -64,40 +67,58 @@ static const char *class_name(enum sy_device_class c)
     return names[c];
 }
 
-/// Why this kind of kernel runs here.
-static const char *class_reason(const struct sy_caps *c)
+/// One variant of an op on a device: NULL when it could run there, else why not.
+static enum sy_status why_not(struct sy_ctx *ctx, const struct sy_variant *v, const struct sy_caps *c, const char **out)
 {
-    switch (c->device_class) {
-    case SY_CLASS_REF: return "plain C, the truth of every test";
-    case SY_CLASS_CPU:
-        return "a CPU that compiles whole work-groups: WG=1, VEC=16, register-block matmul on packed panels";
-    default:
-        return c->software ? "a software rasteriser: GPU kernels, for correctness only" : "a GPU: local-memory tiles";
-    }
+    bool killed = false;
+    SY_TRY(sy_variant_killed(ctx, v, &killed));
+    *out = killed ? "is switched off by SY_NO_VARIANT" : sy_variant_missing(v, SY_TYPES_F, c);
+    return SY_OK;
 }
 
-static const char *variant(enum sy_op_id op, const struct sy_caps *c)
-{
-    bool cpu = c->device_class == SY_CLASS_CPU;
-    if (op == SY_OP_matmul)
-        return cpu ? "replaced by pack_b + matmul_packed" : "tiles";
-    if (op == SY_OP_matmul_dw)
-        return cpu ? "replaced by pack_b + matmul_dw_packed" : "tiles";
-    if (op == SY_OP_matmul_packed || op == SY_OP_matmul_dw_packed || op == SY_OP_pack_b)
-        return cpu ? "register blocks" : "not used";
-    return "generic";
-}
-
-static json_t *ops_json(const struct sy_caps *c)
+/// {"relu": {"variant": "base", "wg": 64, "vec": 4, "not": {"wide": "needs …"}}}
+static enum sy_status ops_json(struct sy_ctx *ctx, const struct sy_caps *c, json_t **out)
 {
     json_t *list = json_object();
+    *out = list;
     for (int op = 0; op < SY_OP_COUNT; ++op) {
-        struct sy_knobs k = sy_op_knobs((enum sy_op_id)op, c);
-        json_object_set_new(
-            list, sy_op_info((enum sy_op_id)op)->name,
-            json_pack("{s:s, s:i, s:i}", "variant", variant((enum sy_op_id)op, c), "wg", (int)k.wg, "vec", (int)k.vec));
+        const struct sy_variant *chosen;
+        json_t *others = json_object();
+        json_object_set_new(list, sy_op_info((enum sy_op_id)op)->name, json_pack("{s:o}", "not", others));
+        SY_TRY(sy_variant_choose(ctx, (enum sy_op_id)op, SY_TYPES_F, c, &chosen));
+        for (const struct sy_variant *v = NULL; (v = sy_variant_next((enum sy_op_id)op, v)) != NULL;) {
+            const char *why;
+            SY_TRY(why_not(ctx, v, c, &why));
+            if (why != NULL)
+                json_object_set_new(others, v->name, json_string(why));
+        }
+        const struct sy_knobs k = sy_variant_knobs(chosen, c);
+        json_object_update_new(
+            json_object_get(list, sy_op_info((enum sy_op_id)op)->name),
+            json_pack("{s:s, s:i, s:i}", "variant", chosen->name, "wg", (int)k.wg, "vec", (int)k.vec));
     }
-    return list;
+    return SY_OK;
+}
+
+/// One line per op: what runs it, and why nothing better does.
+static enum sy_status print_ops(struct sy_ctx *ctx, const struct sy_caps *c)
+{
+    for (int op = 0; op < SY_OP_COUNT; ++op) {
+        const struct sy_variant *chosen;
+        SY_TRY(sy_variant_choose(ctx, (enum sy_op_id)op, SY_TYPES_F, c, &chosen));
+        const struct sy_knobs k = sy_variant_knobs(chosen, c);
+        printf("           %-18s WG %-3u VEC %-2u %s", sy_op_info((enum sy_op_id)op)->name, k.wg, k.vec, chosen->name);
+        if (chosen->impl != NULL && chosen->impl->what != NULL)
+            printf(" (%s)", chosen->impl->what);
+        for (const struct sy_variant *v = sy_variant_next((enum sy_op_id)op, NULL); v != chosen;
+             v = sy_variant_next((enum sy_op_id)op, v)) {
+            const char *why;
+            SY_TRY(why_not(ctx, v, c, &why));
+            printf("; %s %s", v->name, why);
+        }
+        putchar('\n');
+    }
+    return SY_OK;
 }
 
 static json_t *quirks_json(const struct sy_caps *c)
@@ -106,6 +127,24 @@ static json_t *quirks_json(const struct sy_caps *c)
     for (int q = 0; q < SY_QUIRK_COUNT; ++q)
         if (sy_has_quirk(c, (enum sy_quirk)q))
             json_array_append_new(list, json_string(sy_quirk_info((enum sy_quirk)q)->name));
+    return list;
+}
+
+/// Optional features that it has, by the names SY_DISABLE takes.
+static json_t *features_json(const struct sy_caps *c)
+{
+    json_t *list = json_array();
+    const struct {
+        const char *name;
+        bool has;
+    } features[] = {{"bf16", c->bf16},
+                    {"fp16", c->fp16},
+                    {"coopmat", c->coopmat},
+                    {"command_buffers", c->command_buffers},
+                    {"subgroups", c->subgroup_max != 0}};
+    for (size_t i = 0; i < SY_COUNT(features); ++i)
+        if (features[i].has)
+            json_array_append_new(list, json_string(features[i].name));
     return list;
 }
 
@@ -125,17 +164,16 @@ static json_t *caps_json(const struct sy_caps *c)
     for (size_t i = 0; i < SY_COUNT(numbers); ++i)
         json_object_set_new(j, numbers[i].key,
                             json_integer((json_int_t)(numbers[i].value > INT64_MAX ? INT64_MAX : numbers[i].value)));
-    json_object_set_new(j, "why", json_string(class_reason(c)));
+    json_object_set_new(j, "features", features_json(c));
     json_object_set_new(j, "quirks", quirks_json(c));
-    json_object_set_new(j, "ops", ops_json(c));
     return j;
 }
 
-static void print_caps(const struct sy_caps *c, bool ops)
+static void print_caps(const struct sy_caps *c)
 {
     printf("%-10s %s\n", c->id, c->name);
     printf("           %s, %s\n", c->api, c->driver);
-    printf("           %s: %s\n", class_name(c->device_class), class_reason(c));
+    printf("           class %s%s\n", class_name(c->device_class), c->software ? ", in software" : "");
     printf("           memory %.1f GiB, one allocation %.1f GiB, one binding %.0f MiB, local %u KiB, work-group %u, ",
            (double)c->memory_bytes / 0x1p30, (double)c->max_alloc_bytes / 0x1p30, (double)c->max_binding_bytes / 0x1p20,
            c->shared_bytes / 1024, c->max_wg);
@@ -147,11 +185,13 @@ static void print_caps(const struct sy_caps *c, bool ops)
         if (sy_has_quirk(c, (enum sy_quirk)q))
             printf("           works around %s: %s\n", sy_quirk_info((enum sy_quirk)q)->name,
                    sy_quirk_info((enum sy_quirk)q)->why);
-    for (int op = 0; ops && op < SY_OP_COUNT; ++op) {
-        struct sy_knobs k = sy_op_knobs((enum sy_op_id)op, c);
-        printf("           %-18s WG %-3u VEC %-2u %s\n", sy_op_info((enum sy_op_id)op)->name, k.wg, k.vec,
-               variant((enum sy_op_id)op, c));
-    }
+    json_t *features = features_json(c);
+    size_t i;
+    const json_t *name;
+    printf("           features:");
+    json_array_foreach(features, i, name) printf(" %s", json_string_value(name));
+    printf("%s\n", i == 0 ? " none" : "");
+    json_decref(features);
 }
 
 /// Prints one device, or adds it to `all`.
@@ -159,8 +199,17 @@ static enum sy_status show(struct sy_ctx *ctx, const struct options *o, const st
 {
     json_t *j = o->json ? caps_json(caps) : NULL;
     if (!o->json)
-        print_caps(caps, o->ops);
-    enum sy_status status = o->kernels ? devices_kernels(ctx, caps, &o->only, o->assembly, j) : SY_OK;
+        print_caps(caps);
+    enum sy_status status = SY_OK;
+    json_t *ops = NULL;
+    if (o->json)
+        status = ops_json(ctx, caps, &ops);
+    else if (o->ops)
+        status = print_ops(ctx, caps);
+    if (ops != NULL)
+        json_object_set_new(j, "ops", ops);
+    if (status == SY_OK && o->kernels)
+        status = devices_kernels(ctx, caps, &o->only, o->assembly, j);
     if (o->json)
         json_array_append_new(all, j);
     return status;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// devices_kernels.c: compiles every variant of every op for a device and shows what its compiler says about it.
+// devices_kernels.c: compiles every variant of every op that a device can run; shows what its compiler says about it.
 #include "apps/devices_kernels.h"
 
 #include <errno.h>
@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/op.h"
+#include "engine/variant.h"
 
-/// One kernel variant and what became of it.
+/// One kernel and what became of it.
 struct subject {
     struct sy_device *device;
-    enum sy_op_id op;
+    const struct sy_variant *variant;
     char types; // 'F', 'B' or 'M'
     struct sy_kernel_params params;
     struct sy_kernel_stat *stats;
@@ -52,7 +52,8 @@ static json_t *subject_json(const struct subject *s, enum sy_status status)
     for (size_t i = 0; i < s->stat_count; ++i)
         json_object_set_new(figures, s->stats[i].name, json_real(s->stats[i].value));
     json_t *j =
-        json_pack("{s:s, s:s%, s:i, s:i, s:s, s:o}", "op", s->params.source.name, "types", &s->types, (size_t)1, "wg",
+        json_pack("{s:s, s:s, s:s, s:s%, s:i, s:i, s:s, s:o}", "op", sy_op_info(s->variant->op)->name, "variant",
+                  s->variant->name, "source", s->variant->source, "types", &s->types, (size_t)1, "wg",
                   (int)s->params.wg, "vec", (int)s->params.vec, "defines", s->params.cl_defines, "statistics", figures);
     if (status != SY_OK)
         json_object_set_new(j, "error", json_string(sy_error(sy_device_ctx(s->device))));
@@ -78,29 +79,42 @@ static bool wanted(const struct cli_list *only, const char *op)
     return only->count == 0;
 }
 
+/// A variant's kernel for one set of element types.
+static enum sy_status one_kernel(struct sy_device *device, const struct sy_variant *v, enum sy_op_types types,
+                                 char letter, const char *assembly, json_t *list)
+{
+    struct subject s = {.device = device, .variant = v, .types = letter};
+    sy_variant_kernel_params(v, types, sy_device_caps(device), &s.params);
+    s.params.inspect = true;
+    const enum sy_status status = examine(&s, assembly);
+    if (list != NULL)
+        json_array_append_new(list, subject_json(&s, status));
+    else
+        print_subject(&s, status);
+    free(s.stats);
+    return status;
+}
+
 static enum sy_status each_kernel(struct sy_device *device, const struct cli_list *only, const char *assembly,
                                   json_t *list)
 {
     static const struct {
         enum sy_op_types types;
         char letter;
-    } variants[] = {{SY_TYPES_F, 'F'}, {SY_TYPES_B, 'B'}, {SY_TYPES_M, 'M'}};
+    } each[] = {{SY_TYPES_F, 'F'}, {SY_TYPES_B, 'B'}, {SY_TYPES_M, 'M'}};
+    const struct sy_caps *caps = sy_device_caps(device);
     enum sy_status first = SY_OK;
-    for (int op = 0; op < SY_OP_COUNT; ++op) {
-        for (size_t v = 0; v < SY_COUNT(variants); ++v) {
-            const struct sy_op_info *info = sy_op_info((enum sy_op_id)op);
-            const bool stored = variants[v].types == SY_TYPES_F || sy_device_caps(device)->bf16;
-            if ((info->types & variants[v].types) == 0 || !stored || !wanted(only, info->name))
+    for (int i = 0; i < SY_VARIANT_COUNT; ++i) {
+        const struct sy_variant *v = sy_variant_get((enum sy_variant_id)i);
+        const struct sy_op_info *info = sy_op_info(v->op);
+        for (size_t k = 0; k < SY_COUNT(each) && wanted(only, info->name); ++k) {
+            bool killed = false;
+            SY_TRY(sy_variant_killed(sy_device_ctx(device), v, &killed));
+            const bool stored = each[k].types == SY_TYPES_F || caps->bf16;
+            if ((info->types & each[k].types) == 0 || !stored || killed ||
+                sy_variant_missing(v, each[k].types, caps) != NULL)
                 continue;
-            struct subject s = {.device = device, .op = (enum sy_op_id)op, .types = variants[v].letter};
-            sy_op_kernel_params(s.op, variants[v].types, sy_device_caps(device), &s.params);
-            s.params.inspect = true;
-            const enum sy_status status = examine(&s, assembly);
-            if (list != NULL)
-                json_array_append_new(list, subject_json(&s, status));
-            else
-                print_subject(&s, status);
-            free(s.stats);
+            const enum sy_status status = one_kernel(device, v, each[k].types, each[k].letter, assembly, list);
             first = first != SY_OK ? first : status;
             if (assembly != NULL && (status == SY_UNSUPPORTED || status == SY_IO))
                 return first; // no assembly here, or no room for it: the next one would say the same

@@ -134,7 +134,7 @@ static void add_up(const struct sy_graph *g, const struct sy_plan *plan, uint64_
     for (size_t i = 0; i < g->node_count; ++i) {
         const struct sy_node *n = &g->nodes[i];
         const struct sy_op_impl *impl = sy_op_info(n->op)->impl;
-        double f = impl->flops != NULL ? impl->flops(n->args) : 0.0;
+        double f = impl->flops(n->args);
         *(n->phase == SY_PHASE_UPDATE ? &t->update : n->backward ? &t->backward : &t->forward) += f;
     }
 }
@@ -218,11 +218,12 @@ static enum sy_status record(struct sy_ctx *ctx, const struct options *o, const 
     return plan_record(ctx, device, &p, &t->recorded);
 }
 
-static enum sy_device_class class_of(const struct options *o, const struct sy_device *device)
+static struct sy_caps caps_of(const struct options *o, const struct sy_device *device)
 {
     if (device != NULL)
-        return sy_device_caps(device)->device_class;
-    return o->device_class != NULL && strcmp(o->device_class, "cpu") == 0 ? SY_CLASS_CPU : SY_CLASS_SIMT;
+        return *sy_device_caps(device);
+    return sy_caps_imagined(o->device_class != NULL && strcmp(o->device_class, "cpu") == 0 ? SY_CLASS_CPU
+                                                                                           : SY_CLASS_SIMT);
 }
 
 /// `device` is NULL without --device.
@@ -232,7 +233,8 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct s
     enum sy_precision precision;
     SY_TRY(cli_precision(ctx, o->precision, &precision));
     SY_TRY(cli_model_open(ctx, o->model, false, model));
-    sy_graph_init(g, ctx, precision, class_of(o, device));
+    const struct sy_caps caps = caps_of(o, device);
+    sy_graph_init(g, ctx, precision, caps.device_class);
     struct sy_model_params p = {.config = &model->config,
                                 .mode = SY_MODEL_TRAIN,
                                 .batch = (uint32_t)o->batch,
@@ -250,7 +252,7 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct s
     struct sy_optimizer_outputs out;
     sy_optimizer_emit(g, &op, &out);
     sy_graph_refresh(g);
-    sy_lower(g);
+    sy_lower(g, &caps);
     struct sy_plan made;
     struct sy_limits limits = {0};
     if (device != NULL)

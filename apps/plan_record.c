@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "engine/op.h"
+#include "engine/variant.h"
 
 enum sy_status plan_record(struct sy_ctx *ctx, struct sy_device *device, const struct sy_session_params *params,
                            struct plan_recorded *out)
@@ -14,7 +14,7 @@ enum sy_status plan_record(struct sy_ctx *ctx, struct sy_device *device, const s
     memset(out, 0, sizeof *out);
     for (int p = 0; p < SY_PHASE_COUNT; ++p)
         out->dispatches += rt->dispatch_count[p];
-    for (size_t i = 0; i < (size_t)SY_OP_COUNT * 16; ++i)
+    for (size_t i = 0; i < (size_t)SY_VARIANT_COUNT * 16; ++i)
         out->kernels += rt->kernels[i] != NULL;
     out->bytes = sy_device_allocated_bytes(device);
     const enum sy_status status = sy_device_wait(device); // where validation reports its errors

@@ -11,7 +11,7 @@
 // Ownership: the graph owns tensors, nodes and names. Threads: one.   Layer: engine.
 #pragma once
 
-#include "engine/op.h"
+#include "engine/variant.h"
 
 typedef uint32_t sy_tid;
 #define SY_NONE ((sy_tid)0)
@@ -62,6 +62,7 @@ enum sy_phase {
 struct sy_node {
     enum sy_op_id op;
     enum sy_op_types types;
+    const struct sy_variant *variant; ///< Which kernel runs it: chosen by lower.c, unless it was set before.
     enum sy_phase phase;
     uint32_t args[SY_MAX_ARGS_BYTES / 4];
     sy_tid bind[SY_MAX_BINDINGS];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// op.h: the op registry (from ops.def), and what engine/ops/NAME.c provides for each op.
+// op.h: the op registry (from ops.def), and what engine/ops/NAME.c provides for each op. variant.h: what runs it.
 //
 // Layer:  engine. Uses hostlib; includes no OpenCL, Vulkan or MPI header.
 #pragma once
@@ -17,10 +17,10 @@ enum sy_op_id {
     SY_OP_COUNT
 };
 
-/// Element-type variants of an op: what `t` and `o` bindings hold.
+/// Element types of an op: what `t` and `o` bindings hold.
 enum sy_op_types { SY_TYPES_F = 1, SY_TYPES_B = 2, SY_TYPES_M = 4, SY_TYPES_D = 8 /* f64, `ref` only: t, o and f */ };
 
-/// Launch knobs chosen per device (engine/op.c: sy_op_knobs).
+/// Launch knobs chosen per device (variant.h: sy_variant_knobs).
 struct sy_knobs {
     enum sy_device_class device_class;
     uint32_t wg, vec;
@@ -34,8 +34,11 @@ struct sy_op_impl {
     uint64_t (*groups)(const void *args, const struct sy_knobs *knobs);
     /// Elements binding `i` needs at least; 0 = this binding is not read for these args (a dummy may be bound).
     uint64_t (*elements)(const void *args, uint32_t i);
-    /// Floating-point operations, for submissions, benchmarks and the planner. NULL: counted as none, as of
-    /// most ops that only move data or count.
+    /// Elements of binding `i` that are read or written, where that is fewer than it holds (a gather, a part of each
+    /// row); NULL: all of them.
+    uint64_t (*moved)(const void *args, uint32_t i);
+    /// Floating-point operations, for submissions, benchmarks and the planner: each addition, product, comparison and
+    /// function is one; copies, conversions and integers are none (sy_no_flops).
     double (*flops)(const void *args);
     /// Work-group size the kernel wants on SIMT devices (power of two); 0 = 64. CPU class always gets 1.
     uint32_t wg_simt;
@@ -56,15 +59,10 @@ struct sy_op_info {
 const struct sy_op_info *sy_op_info(enum sy_op_id op);
 /// The op of that name, or SY_OP_COUNT.
 enum sy_op_id sy_op_find(const char *name);
-/// Knobs for `op` on a device with these capabilities.
-struct sy_knobs sy_op_knobs(enum sy_op_id op, const struct sy_caps *caps);
-/// Element type of binding `i` in variant `types`.
+/// Element type of binding `i` for these element types.
 enum sy_dtype sy_op_dtype(const struct sy_op_info *info, uint32_t i, enum sy_op_types types);
-/// The embedded sources of one variant (kernels/ and shaders/, built into the library).
-struct sy_kernel_source sy_op_source(enum sy_op_id op, enum sy_op_types types);
-/// Fills everything sy_kernel_create() needs.
-void sy_op_kernel_params(enum sy_op_id op, enum sy_op_types types, const struct sy_caps *caps,
-                         struct sy_kernel_params *out);
+/// Bytes one dispatch moves between memory and the device, each counted once; `+` outputs are read and written.
+double sy_op_bytes(const struct sy_op_info *info, enum sy_op_types types, const void *args);
 
 // ---- helpers for engine/ops/*.c ------------------------------------------------------------------------------------
 
@@ -74,6 +72,12 @@ void sy_op_kernel_params(enum sy_op_id op, enum sy_op_types types, const struct 
 #undef SY_OP
 
 static inline uint64_t sy_ceil_div(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
+
+static inline double sy_no_flops(const void *args)
+{
+    (void)args;
+    return 0.0;
+}
 
 static inline double sy_ld(const struct sy_ref_tensor *x, uint64_t i)
 {

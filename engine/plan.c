@@ -38,7 +38,7 @@ static void lifetimes(struct sy_graph *g, struct sy_plan *plan)
     for (size_t i = 0; i < g->node_count; ++i) {
         const struct sy_node *n = &g->nodes[i];
         const struct sy_op_info *info = sy_op_info(n->op);
-        plan->flops[n->phase] += info->impl->flops != NULL ? info->impl->flops(n->args) : 0.0;
+        plan->flops[n->phase] += info->impl->flops(n->args);
         for (uint32_t b = 0; b < info->binding_count; ++b) {
             struct sy_tensor *x = &g->tensors[n->bind[b]];
             if (x->first < 0)

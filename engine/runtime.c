@@ -74,10 +74,11 @@ static enum sy_status place_tensors(struct sy_runtime *rt, const struct sy_runti
 
 static enum sy_status kernel_for(struct sy_runtime *rt, const struct sy_node *n, struct sy_kernel **out)
 {
-    struct sy_kernel **slot = &rt->kernels[(size_t)n->op * 16 + n->types];
+    assert(n->variant != NULL); // sy_lower() chose one
+    struct sy_kernel **slot = &rt->kernels[(size_t)sy_variant_index(n->variant) * 16 + n->types];
     if (*slot == NULL) {
         struct sy_kernel_params params;
-        sy_op_kernel_params(n->op, n->types, sy_device_caps(rt->device), &params);
+        sy_variant_kernel_params(n->variant, n->types, sy_device_caps(rt->device), &params);
         SY_TRY(sy_kernel_create(rt->device, &params, slot));
     }
     *out = *slot;
@@ -90,8 +91,7 @@ static u32 *accumulate_field(struct sy_dispatch *d, const struct sy_node *n)
     void *args = d->args;
     switch (n->op) {
     case SY_OP_sum_rows: return &((struct sy_sum_rows_args *)args)->accumulate;
-    case SY_OP_matmul_dw:
-    case SY_OP_matmul_dw_packed: return &((struct sy_matmul_dw_args *)args)->accumulate;
+    case SY_OP_matmul_dw: return &((struct sy_matmul_dw_args *)args)->accumulate;
     case SY_OP_bias_bwd: return &((struct sy_bias_args *)args)->accumulate;
     default: return NULL;
     }
@@ -110,11 +110,10 @@ static enum sy_status fill_dispatch(struct sy_runtime *rt, const struct sy_node 
     }
     for (uint32_t b = 0; b < info->binding_count; ++b)
         d->bindings[b] = rt->places[n->bind[b]];
-    struct sy_knobs knobs = sy_op_knobs(n->op, sy_device_caps(rt->device));
-    d->groups = info->impl->groups(n->args, &knobs);
+    d->groups = sy_variant_groups(n->variant, n->args, sy_device_caps(rt->device));
     d->write_mask = info->write_mask;
     d->label = n->label;
-    d->flops = info->impl->flops != NULL ? info->impl->flops(n->args) : 0.0;
+    d->flops = info->impl->flops(n->args);
     return SY_OK;
 }
 
@@ -175,7 +174,7 @@ enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *grap
     enum sy_status status = check_sizes(graph);
     if (status == SY_OK)
         status = sy_plan_create(graph, &limits, &out->plan);
-    out->kernels = calloc((size_t)SY_OP_COUNT * 16, sizeof(struct sy_kernel *));
+    out->kernels = calloc((size_t)SY_VARIANT_COUNT * 16, sizeof(struct sy_kernel *));
     if (status == SY_OK && out->kernels == NULL)
         status = sy_fail(graph->ctx, SY_NOMEM, "out of host memory");
     if (status == SY_OK)
@@ -199,7 +198,7 @@ void sy_runtime_finish(struct sy_runtime *rt)
     for (int p = 0; p < SY_PHASE_COUNT; ++p)
         sy_program_destroy(&rt->programs[p]);
     sy_program_destroy(&rt->micro_next);
-    for (size_t i = 0; rt->kernels != NULL && i < (size_t)SY_OP_COUNT * 16; ++i)
+    for (size_t i = 0; rt->kernels != NULL && i < (size_t)SY_VARIANT_COUNT * 16; ++i)
         sy_kernel_destroy(&rt->kernels[i]);
     for (size_t i = 0; rt->buffers != NULL && i < rt->plan.block_count; ++i)
         sy_buffer_destroy(&rt->buffers[i]);

@@ -16,7 +16,7 @@ struct sy_runtime {
     struct sy_plan plan;
     struct sy_buffer **buffers; ///< One per block; owned.
     struct sy_binding *places;  ///< [tensor_count] where each tensor lives, here or in the lender.
-    struct sy_kernel **kernels; ///< [SY_OP_COUNT * 16], by op and types; NULL when unused.
+    struct sy_kernel **kernels; ///< [SY_VARIANT_COUNT * 16], by variant and types; NULL when unused.
     struct sy_program *programs[SY_PHASE_COUNT], *micro_next;
     size_t dispatch_count[SY_PHASE_COUNT];
 };

@@ -69,7 +69,7 @@ static enum sy_status build(struct sy_session *s)
         sy_optimizer_emit(&s->graph, &p->optimizer, &s->outputs);
     if (p->lender == NULL)
         sy_graph_refresh(&s->graph);
-    sy_lower(&s->graph);
+    sy_lower(&s->graph, sy_device_caps(s->device));
     return sy_graph_status(&s->graph);
 }
 

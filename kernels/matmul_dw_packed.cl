@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// matmul_dw_packed: w[e][m][n] (+)= alpha · Σ_{r = off[e]}^{off[e+1]−1} y[r,m] · x[r,n], x in the panels of pack_b.
+// matmul_dw_packed: the variant `packed` of matmul_dw, w[e][m][n] (+)= alpha · Σ_{r = off[e]}^{off[e+1]−1} y[r,m] · x[r,n],
+// for CPUs (WG is 1), with x in the panels that pack_b writes.
 //   y    t [rows, M]
 //   p    t [ceil(N/32)][rows][32]
 //   off  i [E + 1]  first row of each expert (read when experts > 1)
 //   w    f [E, M, N]
-// Launch: one work-group per (expert, 48 rows of w, SY_GROUP_PANELS panels). WG 1: register block of float16
-//   (panel.cl.h). WG > 1: item by item, 8 rows × 4 columns, straight from global memory.
-// Determinism: each output is one chain of fma over ascending r, the same on every path.
+// Launch: one work-group per (expert, 48 rows of w, SY_GROUP_PANELS panels): register block of float16 (panel.cl.h).
+// Determinism: each output is one chain of fma over ascending r, as in matmul_dw.
 #undef O_BF16 // w is f32 whatever the activations are
 #include "common.cl.h"
 #include "tiles.h"
 
-#if WG == 1
 #define PANEL_A_ROW 1u
 #define PANEL_A_K PANEL_ROWS
 #include "panel.cl.h"
@@ -48,53 +47,17 @@ static inline void multiply(__global const T *restrict y, __global const T *rest
         panel_store(sums + (q - q0) * PANEL_SUMS, rows, min(p.n - q * SY_PANEL, (uint)SY_PANEL),
                     w + (size_t)m0 * p.n + q * SY_PANEL, p.n, p.alpha, p.accumulate);
 }
-#else
-#define UNIT_ROWS 8u
-
-// Rows m0 … m0 + rows − 1 (at most 8) of one expert's w, columns 4·quad … 4·quad + 3 of panel q.
-static inline void multiply_quad(__global const T *restrict y, __global const T *restrict panels, __global float *restrict w,
-                          uint first, uint end, uint m0, uint rows, uint q, uint quad, const struct sy_matmul_dw_args p)
-{
-    __global const T *panel = panels + (size_t)q * p.rows * SY_PANEL + 4 * quad;
-    float4 sum[UNIT_ROWS];
-    for (uint i = 0; i < UNIT_ROWS; ++i)
-        sum[i] = (float4)(0.0f);
-    for (uint r = first; r < end; ++r) {
-        __global const T *from = panel + (size_t)r * SY_PANEL;
-        __global const T *row = y + (size_t)r * p.m + m0;
-        const float4 b = (float4)(T_LD(from, 0), T_LD(from, 1), T_LD(from, 2), T_LD(from, 3));
-        for (uint i = 0; i < UNIT_ROWS; ++i)
-            sum[i] = fma((float4)(T_LD(row, min(i, rows - 1))), b, sum[i]);
-    }
-    for (uint i = 0; i < rows; ++i) {
-        const float v[4] = {sum[i].x, sum[i].y, sum[i].z, sum[i].w};
-        for (uint j = 0; j < 4; ++j) {
-            const uint col = q * SY_PANEL + 4 * quad + j, at = (m0 + i) * p.n + col;
-            if (col < p.n)
-                w[at] = p.accumulate != 0 ? fma(p.alpha, v[j], w[at]) : p.alpha * v[j];
-        }
-    }
-}
-#endif
 
 KERNEL void matmul_dw_packed(__global const T *restrict y, __global const T *restrict panels,
                              __global const int *restrict off, __global float *restrict w,
                              const struct sy_matmul_dw_args p)
 {
     const uint count = (p.n + SY_PANEL - 1) / SY_PANEL, down = (p.m + SY_TILE_ROWS_CPU - 1) / SY_TILE_ROWS_CPU;
-    const uint each = SY_GROUP_PANELS(WG, p.experts * down, count), across = (count + each - 1) / each;
+    const uint each = SY_GROUP_PANELS(p.experts * down, count), across = (count + each - 1) / each;
     GROUP_GUARD(p.experts * down * across);
     const uint m0 = GROUP_ID % down * SY_TILE_ROWS_CPU, rows = min(p.m - m0, SY_TILE_ROWS_CPU);
     const uint q0 = GROUP_ID / down % across * each, expert = GROUP_ID / down / across; // neighbours share panels
     const uint first = p.experts > 1 ? (uint)off[expert] : 0, end = p.experts > 1 ? (uint)off[expert + 1] : p.rows;
     __global float *own = w + (size_t)expert * p.m * p.n;
-#if WG == 1
     multiply(y, panels, own, first, end, m0, rows, q0, min(q0 + each, count), p);
-#else
-    const uint lid = LOCAL_ID, units = (rows + UNIT_ROWS - 1) / UNIT_ROWS * (SY_PANEL / 4);
-    for (uint u = lid; u < units; u += WG) {
-        const uint i0 = u / (SY_PANEL / 4) * UNIT_ROWS;
-        multiply_quad(y, panels, own, first, end, m0 + i0, min(rows - i0, UNIT_ROWS), q0, u % (SY_PANEL / 4), p);
-    }
-#endif
 }

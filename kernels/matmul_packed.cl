@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// matmul_packed: c[m,n] = alpha · Σ_k a[m,k] · B_e[k,n] (+ c), with B in the panels that pack_b writes.
+// matmul_packed: the variant `packed` of matmul, c[m,n] = alpha · Σ_k a[m,k] · B_e[k,n] (+ c), for CPUs (WG is 1), with
+// B in the panels that pack_b writes.
 //   a      t [M, K]
 //   p      t [E][ceil(N/32)][K][32]
 //   tiles  i [tiles, 4]  expert, first row, end row, 0 (read when experts > 1)
 //   c      o [M, N]
-// Launch: one work-group per (row tile, SY_GROUP_PANELS panels). WG 1: register block of float16 (panel.cl.h).
-//   WG > 1: item by item, 8 rows × 4 columns, straight from global memory.
-// Determinism: each output is one chain of fma over ascending k, the same on every path.
+// Launch: one work-group per (row tile, SY_GROUP_PANELS panels): register block of float16 (panel.cl.h).
+// Determinism: each output is one chain of fma over ascending k, as in matmul.
 #include "common.cl.h"
 #include "tiles.h"
 
-#if WG == 1
 #define PANEL_LD 272u // room for PANEL_K, and no power of two: see panel.cl.h
 #define PANEL_A_ROW PANEL_LD
 #define PANEL_A_K 1u
@@ -47,43 +46,13 @@ static inline void multiply(__global const T *restrict a, __global const T *rest
         panel_store(sums + (q - q0) * PANEL_SUMS, rows, min(p.n - q * SY_PANEL, (uint)SY_PANEL),
                     c + (size_t)row0 * p.n + q * SY_PANEL, p.n, p.alpha, p.accumulate);
 }
-#else
-#define UNIT_ROWS 8u
-
-// Rows row0 … row0 + rows − 1 (at most 8) times columns 4·quad … 4·quad + 3 of panel q.
-static inline void multiply_quad(__global const T *restrict a, __global const T *restrict panels, __global O *restrict c,
-                          uint row0, uint rows, uint q, uint quad, const struct sy_matmul_args p)
-{
-    __global const T *panel = panels + (size_t)q * p.k * SY_PANEL + 4 * quad;
-    float4 sum[UNIT_ROWS];
-    uint start[UNIT_ROWS];
-    for (uint r = 0; r < UNIT_ROWS; ++r) {
-        sum[r] = (float4)(0.0f);
-        start[r] = (row0 + min(r, rows - 1)) * p.k; // surplus rows repeat the last one and are not stored
-    }
-    for (uint k = 0; k < p.k; ++k) {
-        __global const T *from = panel + (size_t)k * SY_PANEL;
-        const float4 b = (float4)(T_LD(from, 0), T_LD(from, 1), T_LD(from, 2), T_LD(from, 3));
-        for (uint r = 0; r < UNIT_ROWS; ++r)
-            sum[r] = fma((float4)(T_LD(a, start[r] + k)), b, sum[r]);
-    }
-    for (uint r = 0; r < rows; ++r) {
-        const float v[4] = {sum[r].x, sum[r].y, sum[r].z, sum[r].w};
-        for (uint j = 0; j < 4; ++j) {
-            const uint col = q * SY_PANEL + 4 * quad + j, at = (row0 + r) * p.n + col;
-            if (col < p.n)
-                O_ST(c, at, p.accumulate != 0 ? fma(p.alpha, v[j], O_LD(c, at)) : p.alpha * v[j]);
-        }
-    }
-}
-#endif
 
 KERNEL void matmul_packed(__global const T *restrict a, __global const T *restrict panels,
                           __global const int *restrict tiles, __global O *restrict c, const struct sy_matmul_args p)
 {
     const uint count = (p.n + SY_PANEL - 1) / SY_PANEL;
     const uint total = p.experts > 1 ? p.tiles : (p.m + p.tile_rows - 1) / p.tile_rows;
-    const uint each = SY_GROUP_PANELS(WG, total, count), across = (count + each - 1) / each;
+    const uint each = SY_GROUP_PANELS(total, count), across = (count + each - 1) / each;
     GROUP_GUARD(total * across);
     const uint tile = GROUP_ID / across, q0 = GROUP_ID % across * each;
     int expert = 0;
@@ -96,14 +65,6 @@ KERNEL void matmul_packed(__global const T *restrict a, __global const T *restri
     if (expert < 0)
         return; // no barriers follow
     __global const T *own = panels + (size_t)expert * count * p.k * SY_PANEL;
-#if WG == 1
     for (; row0 < end; row0 += PANEL_ROWS)
         multiply(a, own, c, row0, min(end - row0, PANEL_ROWS), q0, min(q0 + each, count), p);
-#else
-    const uint lid = LOCAL_ID, units = (end - row0 + UNIT_ROWS - 1) / UNIT_ROWS * (SY_PANEL / 4);
-    for (uint u = lid; u < units; u += WG) {
-        const uint first = row0 + u / (SY_PANEL / 4) * UNIT_ROWS;
-        multiply_quad(a, own, c, first, min(end - first, UNIT_ROWS), q0, u % (SY_PANEL / 4), p);
-    }
-#endif
 }

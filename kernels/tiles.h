@@ -17,12 +17,11 @@
 #define SY_ITEMS_X(wg) ((wg) >= 128u ? 16u : (wg) >= 32u ? 8u : (wg) >= 8u ? 4u : (wg) >= 2u ? 2u : 1u)
 #define SY_ITEMS_Y(wg) ((wg) / SY_ITEMS_X(wg))
 
-// matmul_packed, matmul_dw_packed: panels of B that one group multiplies with its rows of A. A group of one item (the
-// CPU class) first copies those rows, so it wants many panels, but not so many that fewer than 24 groups are left.
+// matmul_packed, matmul_dw_packed: panels of B that one group multiplies with its rows of A. A group first copies those
+// rows, so it wants many panels, but not so many that fewer than 24 groups are left.
 #define SY_MAX_GROUP_PANELS 8u
-#define SY_GROUP_PANELS(wg, tiles, panels)   \
-    ((wg) != 1u                         ? 1u \
-     : (tiles) * ((panels) / 8u) >= 24u ? 8u \
+#define SY_GROUP_PANELS(tiles, panels)      \
+    ((tiles) * ((panels) / 8u) >= 24u   ? 8u \
      : (tiles) * ((panels) / 4u) >= 24u ? 4u \
      : (tiles) * ((panels) / 2u) >= 24u ? 2u \
                                         : 1u)

@@ -205,6 +205,8 @@ static enum sy_status start(struct gradcheck *c, struct gc_report *out)
         sy_keep(&c->g, dt);
     }
     SY_TRY(sy_graph_status(&c->g));
+    sy_lower(&c->g, sy_device_caps(c->device));
+    SY_TRY(sy_graph_status(&c->g));
     SY_TRY(sy_runtime_create(c->device, &c->g, NULL, &c->rt));
     SY_TRY(sy_runtime_write(&c->rt, c->g.step, &c->step, sizeof c->step));
     for (size_t i = 0; i < c->input_count; ++i)

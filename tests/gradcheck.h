@@ -8,6 +8,7 @@
 #pragma once
 
 #include "engine/backward.h"
+#include "engine/lower.h"
 #include "engine/runtime.h"
 
 #define GC_TOLERANCE 1e-6 ///< Error relative to the tensor's largest gradient.

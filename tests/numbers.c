@@ -138,7 +138,8 @@ static void plan(struct suite *x, enum sy_device_class device_class, bool recomp
     sy_backward(&g, recompute);
     sy_optimizer_emit(&g, &adafactor, &out);
     sy_graph_refresh(&g);
-    sy_lower(&g);
+    const struct sy_caps caps = sy_caps_imagined(device_class);
+    sy_lower(&g, &caps);
     if (sy_plan_create(&g, &limits, &plan) != SY_OK)
         abort();
     unsigned wrong = 0;

@@ -19,8 +19,7 @@ SY_PRINTF(2, 3) static void bad(struct ops_verdict *verdict, const char *format,
     verdict->good = false;
 }
 
-/// First byte of the guards that changed, relative to the tensor's start; false when none did.
-static bool guard_damage(const struct ops_image *image, int64_t *out_at)
+bool ops_guard_damage(const struct ops_image *image, int64_t *out_at)
 {
     for (uint64_t j = 0; j < image->total; ++j) {
         const bool inside = j >= image->offset && j < image->offset + image->data_bytes;
@@ -58,7 +57,7 @@ struct ops_verdict ops_check_integrity(const struct ops_case *test, const struct
     struct ops_verdict verdict = {.good = true};
     for (uint32_t i = 0; i < test->info->binding_count && verdict.good; ++i) {
         int64_t at = 0;
-        if (guard_damage(&result->images[i], &at))
+        if (ops_guard_damage(&result->images[i], &at))
             bad(&verdict, "wrote outside of %s: byte %" PRId64 " of a tensor of %" PRIu64 " bytes",
                 test->info->binding_names[i], at, result->images[i].data_bytes);
         else
@@ -118,17 +117,29 @@ static void compare_tensor(const struct ops_case *test, uint32_t i, const struct
             tolerance, scale);
 }
 
-struct ops_verdict ops_compare(const struct ops_case *test, enum sy_op_types got_types, const struct ops_result *got,
+/// What a variant may add to the tolerances of its op: a factor, and a bound that is always allowed.
+static const struct {
+    double factor, least;
+    const char *reason;
+} errors[SY_ERRORS_COUNT] = {
+    [SY_ERRORS_chain] = {1.0, 0.0, "rounds as the op's own kernel does"},
+    [SY_ERRORS_reordered] = {2.0, 0.0, "partial sums in another order: at most as many roundings again"},
+    [SY_ERRORS_bf16] = {1.0, 0x1p-7,
+                        "each factor is off by up to 2^-9 of itself, a product by 2^-8; sums double it at most"},
+};
+
+struct ops_verdict ops_compare(const struct ops_case *test, const struct ops_kernel *by, const struct ops_result *got,
                                enum sy_op_types want_types, const struct ops_result *want, double loosest)
 {
     struct ops_verdict verdict = {.good = true};
     for (uint32_t i = 0; i < test->info->binding_count && verdict.good; ++i) {
         if (!(test->info->write_mask >> i & 1u))
             continue;
-        const enum sy_dtype t = sy_op_dtype(test->info, i, got_types);
+        const enum sy_dtype t = sy_op_dtype(test->info, i, by->types);
         const struct sy_ref_tensor g = ops_tensor_of(&got->images[i], t);
         const struct sy_ref_tensor w = ops_tensor_of(&want->images[i], sy_op_dtype(test->info, i, want_types));
-        const double tolerance = t == SY_BF16 ? test->cases->tolerance_bf16 : test->cases->tolerance_f32;
+        const double own = t == SY_BF16 ? test->cases->tolerance_bf16 : test->cases->tolerance_f32;
+        const double tolerance = fmax(own * errors[by->variant->errors].factor, errors[by->variant->errors].least);
         compare_tensor(test, i, &g, &w, tolerance > loosest ? tolerance : loosest, &verdict);
     }
     return verdict;

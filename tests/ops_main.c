@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// ops_main.c: the op test: every op × element types × case on every device, against `ref:0`.
+// ops_main.c: the op test: every op × variant × element types × case on every device, against `ref:0`.
 //
-// Prints one TAP line per op and device, then a coverage table, then "N passed, N failed, N skipped", which
-// count op × types × case × device. Fails when anything failed or when nothing ran.
+// Prints one TAP line per variant and device that can run it, then a coverage table, then "N passed, N failed, N
+// skipped", which count op × variant × types × case × device. Fails when anything failed or when nothing ran.
 #include <getopt.h>
 #include <stdlib.h>
 
@@ -17,8 +17,9 @@ static const struct sy_op_cases *const all_cases[SY_OP_COUNT] = {
 #undef SY_OP
 };
 
-/// One op on one device.
+/// One variant on one device.
 struct tally {
+    bool ran; ///< The device can run it.
     unsigned passed, failed, skipped;
     double worst;
     char reason[256]; ///< Why something was skipped.
@@ -28,11 +29,11 @@ struct column {
     struct sy_ctx *ctx;
     struct sy_device *device; ///< NULL: could not be opened.
     struct sy_caps caps;
-    struct tally tallies[SY_OP_COUNT];
+    struct tally tallies[SY_VARIANT_COUNT];
 };
 
 struct runner {
-    const char *only_device, *only_op;
+    const char *only_device, *only_op, *only_variant;
     long only_case;
     struct sy_ctx *ctx;
     struct sy_device *reference;
@@ -47,66 +48,77 @@ static void log_as_comment(void *user, enum sy_log_level level, const char *text
     printf("# %s%s\n", level == SY_LOG_ERROR ? "error: " : "", text);
 }
 
+static struct tally *tally_of(struct column *column, const struct sy_variant *v)
+{
+    return &column->tallies[sy_variant_index(v)];
+}
+
+/// "relu", "matmul:packed"
+static const char *name_of(const struct sy_variant *v, char out[64])
+{
+    const bool base = strcmp(v->name, "base") == 0;
+    snprintf(out, 64, "%s%s%s", sy_op_info(v->op)->name, base ? "" : ":", base ? "" : v->name);
+    return out;
+}
+
 // ---- one case ------------------------------------------------------------------------------------------------------
 
-static void report(const struct runner *runner, const struct column *column, const struct ops_case *test,
+static void report(const struct column *column, const struct ops_case *test, const struct sy_variant *v,
                    const char *message)
 {
-    (void)runner;
-    printf("# FAIL %s %s on %s, case %zu: %s\n", test->info->name, ops_types_name(test->types), column->caps.id,
+    char name[64];
+    printf("# FAIL %s %s on %s, case %zu: %s\n", name_of(v, name), ops_types_name(test->types), column->caps.id,
            test->index, message);
     ops_print_args(test);
-    printf("#   again: test_ops --op %s --device %s --case %zu\n", test->info->name, column->caps.id, test->index);
+    printf("#   again: test_ops --op %s --variant %s --device %s --case %zu\n", test->info->name, v->name,
+           column->caps.id, test->index);
 }
 
 /// `ref` stores bf16 of what it computes: its f32 run on the same inputs must agree. Checks the reference itself.
 static struct ops_verdict compare_with_f32(const struct runner *runner, const struct ops_case *test,
-                                           const struct ops_result *got)
+                                           const struct ops_kernel *by, const struct ops_result *got)
 {
     struct ops_verdict verdict = {.good = false, .message = "the f32 reference did not run"};
-    struct sy_kernel_params params;
-    struct sy_kernel *kernel = NULL;
+    struct ops_kernel kernel;
     struct ops_result wide = {0};
-    sy_op_kernel_params(test->cases->op, SY_TYPES_F, sy_device_caps(runner->reference), &params);
-    if (sy_kernel_create(runner->reference, &params, &kernel) == SY_OK &&
-        ops_run(test, SY_TYPES_F, runner->reference, kernel, &wide) == SY_OK)
-        verdict = ops_compare(test, test->types, got, SY_TYPES_F, &wide, 0x1p-8);
+    if (ops_kernel_create(runner->reference, by->variant, SY_TYPES_F, &kernel) == SY_OK &&
+        ops_run(test, &kernel, &wide) == SY_OK)
+        verdict = ops_compare(test, by, got, SY_TYPES_F, &wide, 0x1p-8);
     ops_result_destroy(&wide);
-    sy_kernel_destroy(&kernel);
+    ops_kernel_destroy(&kernel);
     return verdict;
 }
 
 /// Runs the case twice on the column's device and judges. False when it failed (and said so).
 static bool run_case(const struct runner *runner, struct column *column, const struct ops_case *test,
-                     struct sy_kernel *kernel, const struct ops_result *want)
+                     const struct ops_kernel *kernel, const struct ops_result *want)
 {
-    struct tally *tally = &column->tallies[test->cases->op];
+    struct tally *tally = tally_of(column, kernel->variant);
     struct ops_result first = {0}, second = {0};
     struct ops_verdict verdict = {.good = false};
-    if (ops_run(test, test->types, column->device, kernel, &first) != SY_OK ||
-        ops_run(test, test->types, column->device, kernel, &second) != SY_OK) {
+    if (ops_run(test, kernel, &first) != SY_OK || ops_run(test, kernel, &second) != SY_OK) {
         snprintf(verdict.message, sizeof verdict.message, "%s", sy_error(column->ctx));
         goto out;
     }
     verdict = ops_check_integrity(test, &first);
     if (verdict.good) {
-        verdict = ops_compare(test, test->types, &first, test->types, want, 0.0);
+        verdict = ops_compare(test, kernel, &first, test->types, want, 0.0);
         tally->worst = verdict.worst > tally->worst ? verdict.worst : tally->worst;
     }
     if (verdict.good)
         verdict = ops_same_bits(test, &first, &second);
     if (verdict.good && column->caps.backend == SY_BACKEND_REF && test->types != SY_TYPES_F &&
         (test->info->types & SY_TYPES_F))
-        verdict = compare_with_f32(runner, test, &first);
+        verdict = compare_with_f32(runner, test, kernel, &first);
 out:
     if (!verdict.good)
-        report(runner, column, test, verdict.message);
+        report(column, test, kernel->variant, verdict.message);
     ops_result_destroy(&first);
     ops_result_destroy(&second);
     return verdict.good;
 }
 
-// ---- one op × element types ----------------------------------------------------------------------------------------
+// ---- one variant × element types -----------------------------------------------------------------------------------
 
 static bool wanted_case(const struct runner *runner, size_t index)
 {
@@ -121,91 +133,104 @@ static unsigned wanted_count(const struct runner *runner, const struct sy_op_cas
     return count;
 }
 
-/// Compiles for one device. NULL when that is impossible; the cases are then counted as skipped or failed.
-static struct sy_kernel *prepare(const struct runner *runner, struct column *column, enum sy_op_id op,
-                                 enum sy_op_types types)
+/// Compiles for one device. False when that is impossible; the cases are then counted as skipped or failed, unless the
+/// variant is not for this device.
+static bool prepare(const struct runner *runner, struct column *column, const struct sy_variant *v,
+                    enum sy_op_types types, struct ops_kernel *out)
 {
-    struct tally *tally = &column->tallies[op];
-    const unsigned count = wanted_count(runner, all_cases[op]);
-    struct sy_kernel *kernel = NULL;
+    struct tally *tally = tally_of(column, v);
+    const unsigned count = wanted_count(runner, all_cases[v->op]);
+    char name[64];
+    bool killed = false;
     if (column->device == NULL) {
+        tally->ran = true;
         tally->failed += count;
-        return NULL;
+        return false;
     }
-    struct sy_kernel_params params;
-    sy_op_kernel_params(op, types, &column->caps, &params);
-    const enum sy_status status = sy_kernel_create(column->device, &params, &kernel);
-    if (status == SY_UNSUPPORTED) {
+    enum sy_status status = sy_variant_killed(column->ctx, v, &killed);
+    if (sy_variant_missing(v, types, &column->caps) != NULL)
+        return false;
+    tally->ran = true;
+    if (status == SY_OK && !killed)
+        status = ops_kernel_create(column->device, v, types, out);
+    if (status == SY_UNSUPPORTED || killed) {
         tally->skipped += count;
-        snprintf(tally->reason, sizeof tally->reason, "%.255s", sy_error(column->ctx));
+        snprintf(tally->reason, sizeof tally->reason, "%.255s", killed ? "SY_NO_VARIANT" : sy_error(column->ctx));
     } else if (status != SY_OK) {
         tally->failed += count;
-        printf("# FAIL %s %s on %s: cannot be compiled: %s\n", sy_op_info(op)->name, ops_types_name(types),
-               column->caps.id, sy_error(column->ctx));
+        printf("# FAIL %s %s on %s: cannot be compiled: %s\n", name_of(v, name), ops_types_name(types), column->caps.id,
+               sy_error(column->ctx));
     }
-    return kernel;
+    return status == SY_OK && !killed;
 }
 
 /// Computes what is wanted on the reference, then runs the case on every column that has a kernel.
-static void run_everywhere(struct runner *runner, const struct ops_case *test, struct sy_kernel *reference,
-                           struct sy_kernel *const *kernels)
+static void run_everywhere(struct runner *runner, const struct ops_case *test, const struct ops_kernel *reference,
+                           const struct ops_kernel *kernels)
 {
     struct ops_result want = {0};
-    const bool known = ops_run(test, test->types, runner->reference, reference, &want) == SY_OK;
+    const bool known = ops_run(test, reference, &want) == SY_OK;
     for (size_t d = 0; d < runner->column_count; ++d) {
         struct column *column = &runner->columns[d];
-        if (kernels[d] == NULL)
+        if (kernels[d].kernel == NULL)
             continue;
         bool good = false;
         if (known)
-            good = run_case(runner, column, test, kernels[d], &want);
+            good = run_case(runner, column, test, &kernels[d], &want);
         else
-            report(runner, column, test, sy_error(runner->ctx));
-        column->tallies[test->cases->op].passed += good;
-        column->tallies[test->cases->op].failed += !good;
+            report(column, test, kernels[d].variant, sy_error(runner->ctx));
+        tally_of(column, kernels[d].variant)->passed += good;
+        tally_of(column, kernels[d].variant)->failed += !good;
     }
     ops_result_destroy(&want);
 }
 
-static bool run_types(struct runner *runner, enum sy_op_id op, enum sy_op_types types)
+static bool run_types(struct runner *runner, const struct sy_variant *v, enum sy_op_types types)
 {
-    const struct sy_op_cases *cases = all_cases[op];
-    struct sy_kernel **kernels = calloc(runner->column_count + 1, sizeof(struct sy_kernel *));
+    const struct sy_op_cases *cases = all_cases[v->op];
+    struct ops_kernel *kernels = calloc(runner->column_count + 1, sizeof *kernels), reference = {0};
     if (kernels == NULL)
         return false;
-    struct sy_kernel_params params;
-    struct sy_kernel *reference = NULL;
-    sy_op_kernel_params(op, types, sy_device_caps(runner->reference), &params);
-    bool ok = sy_kernel_create(runner->reference, &params, &reference) == SY_OK;
-    for (size_t d = 0; d < runner->column_count && ok; ++d)
-        kernels[d] = prepare(runner, &runner->columns[d], op, types);
-    for (size_t i = 0; i < cases->count && ok; ++i) {
+    bool any = false;
+    for (size_t d = 0; d < runner->column_count; ++d)
+        any |= prepare(runner, &runner->columns[d], v, types, &kernels[d]);
+    bool ok = !any || ops_kernel_create(runner->reference, sy_variant_find(v->op, "base"), types, &reference) == SY_OK;
+    for (size_t i = 0; i < cases->count && any && ok; ++i) {
         struct ops_case test;
         if (!wanted_case(runner, i))
             continue;
         ok = ops_case_create(cases, types, i, &test);
         if (ok)
-            run_everywhere(runner, &test, reference, kernels);
+            run_everywhere(runner, &test, &reference, kernels);
         ops_case_destroy(&test);
     }
     for (size_t d = 0; d < runner->column_count; ++d)
-        sy_kernel_destroy(&kernels[d]);
-    sy_kernel_destroy(&reference);
+        ops_kernel_destroy(&kernels[d]);
+    ops_kernel_destroy(&reference);
     free(kernels);
     return ok;
 }
 
-static bool run_op(struct runner *runner, enum sy_op_id op)
+static bool wanted_variant(const struct runner *runner, const struct sy_variant *v)
 {
-    const struct sy_op_info *info = sy_op_info(op);
+    return (runner->only_op == NULL || strcmp(runner->only_op, sy_op_info(v->op)->name) == 0) &&
+           (runner->only_variant == NULL || strcmp(runner->only_variant, v->name) == 0);
+}
+
+static bool run_variant(struct runner *runner, const struct sy_variant *v)
+{
+    const struct sy_op_info *info = sy_op_info(v->op);
+    char name[64];
     for (unsigned types = SY_TYPES_F; types <= SY_TYPES_M; types *= 2)
-        if ((info->types & types) && !run_types(runner, op, (enum sy_op_types)types))
+        if ((info->types & types) && !run_types(runner, v, (enum sy_op_types)types))
             return false;
     for (size_t d = 0; d < runner->column_count; ++d) {
-        const struct tally *tally = &runner->columns[d].tallies[op];
-        printf("%s %u - %s on %s: %u cases, worst error %.3g of the tolerance%s%s\n",
-               tally->failed == 0 ? "ok" : "not ok", ++runner->tap_lines, info->name, runner->columns[d].caps.id,
-               tally->passed + tally->failed, tally->worst, tally->skipped != 0 ? " # SKIP " : "", tally->reason);
+        const struct tally *tally = tally_of(&runner->columns[d], v);
+        if (tally->ran)
+            printf("%s %u - %s on %s: %u cases, worst error %.3g of the tolerance%s%s\n",
+                   tally->failed == 0 ? "ok" : "not ok", ++runner->tap_lines, name_of(v, name),
+                   runner->columns[d].caps.id, tally->passed + tally->failed, tally->worst,
+                   tally->skipped != 0 ? " # SKIP " : "", tally->reason);
     }
     fflush(stdout);
     return true;
@@ -247,16 +272,18 @@ static void print_table(const struct runner *runner, struct tally *total)
     for (size_t d = 0; d < runner->column_count; ++d)
         printf(" %12s", runner->columns[d].caps.id);
     printf("\n");
-    for (unsigned op = 0; op < SY_OP_COUNT; ++op) {
-        const char *name = sy_op_info((enum sy_op_id)op)->name;
-        if (runner->only_op != NULL && strcmp(runner->only_op, name) != 0)
+    for (unsigned i = 0; i < SY_VARIANT_COUNT; ++i) {
+        const struct sy_variant *v = sy_variant_get((enum sy_variant_id)i);
+        char name[64];
+        if (!wanted_variant(runner, v))
             continue;
-        printf("# %-18s", name);
+        printf("# %-18s", name_of(v, name));
         for (size_t d = 0; d < runner->column_count; ++d) {
-            const struct tally *tally = &runner->columns[d].tallies[op];
+            const struct tally *tally = tally_of(&runner->columns[d], v);
             char cell[32];
             snprintf(cell, sizeof cell,
-                     tally->failed != 0    ? "%u FAIL"
+                     !tally->ran           ? "-"
+                     : tally->failed != 0  ? "%u FAIL"
                      : tally->skipped != 0 ? "%u+SKIP"
                                            : "%u",
                      tally->failed != 0 ? tally->failed : tally->passed);
@@ -272,9 +299,9 @@ static void print_table(const struct runner *runner, struct tally *total)
 static int run_all(struct runner *runner)
 {
     bool ok = true;
-    for (unsigned op = 0; op < SY_OP_COUNT && ok; ++op)
-        if (runner->only_op == NULL || strcmp(runner->only_op, sy_op_info((enum sy_op_id)op)->name) == 0)
-            ok = run_op(runner, (enum sy_op_id)op);
+    for (unsigned i = 0; i < SY_VARIANT_COUNT && ok; ++i)
+        if (wanted_variant(runner, sy_variant_get((enum sy_variant_id)i)))
+            ok = run_variant(runner, sy_variant_get((enum sy_variant_id)i));
     printf("1..%u\n", runner->tap_lines);
     struct tally total = {0};
     print_table(runner, &total);
@@ -303,19 +330,21 @@ static int list_cases(void)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"device", required_argument, NULL, 'd'},
-                                            {"op", required_argument, NULL, 'o'},
-                                            {"case", required_argument, NULL, 'c'},
-                                            {"list", no_argument, NULL, 'l'},
-                                            {0}};
+    static const struct option options[] = {
+        {"device", required_argument, NULL, 'd'},  {"op", required_argument, NULL, 'o'},
+        {"variant", required_argument, NULL, 'v'}, {"case", required_argument, NULL, 'c'},
+        {"list", no_argument, NULL, 'l'},          {0}};
     struct runner runner = {.only_case = -1};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (option) {
         case 'd': runner.only_device = optarg; break;
         case 'o': runner.only_op = optarg; break;
+        case 'v': runner.only_variant = optarg; break;
         case 'c': runner.only_case = strtol(optarg, NULL, 10); break;
         case 'l': return list_cases();
-        default: fprintf(stderr, "usage: test_ops [--device ID] [--op NAME] [--case N] [--list]\n"); return 2;
+        default:
+            fprintf(stderr, "usage: test_ops [--device ID] [--op NAME] [--variant NAME] [--case N] [--list]\n");
+            return 2;
         }
     }
     if (runner.only_op != NULL && sy_op_find(runner.only_op) == SY_OP_COUNT) {

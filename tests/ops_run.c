@@ -109,78 +109,174 @@ bool ops_is_poison(const uint8_t *at, enum sy_dtype t)
     return memcmp(at, poison, sy_dtype_bytes(t)) == 0;
 }
 
-bool ops_image_create(const struct ops_case *test, uint32_t i, enum sy_dtype t, uint32_t align, struct ops_image *out)
+/// `elements` poisoned elements of type t at a multiple of `align`, between guards. bytes: free().
+static bool image_between_guards(uint64_t elements, enum sy_dtype t, uint32_t align, struct ops_image *out)
 {
-    const struct sy_op_info *info = test->info;
     const size_t size = sy_dtype_bytes(t);
     out->offset = align > GUARD_BYTES ? align : sy_ceil_div(GUARD_BYTES, align) * align;
-    out->data_bytes = test->elements[i] * size;
+    out->data_bytes = elements * size;
     out->total = out->offset + sy_ceil_div(out->data_bytes + DUMMY_BYTES, 4) * 4 + GUARD_BYTES;
     out->bytes = malloc(out->total);
     if (out->bytes == NULL)
         return false;
     memset(out->bytes, OPS_GUARD_BYTE, out->total);
-    if (i == info->const_binding) {
-        memcpy(out->bytes + out->offset, &test->step, sizeof test->step);
-        return true;
-    }
+    for (uint64_t j = 0; j < elements; ++j)
+        store_poison(out->bytes + out->offset + j * size, t);
+    return true;
+}
+
+bool ops_image_create(const struct ops_case *test, uint32_t i, enum sy_dtype t, uint32_t align, struct ops_image *out)
+{
+    const struct sy_op_info *info = test->info;
+    if (!image_between_guards(test->elements[i], t, align, out))
+        return false;
     const struct sy_ref_tensor tensor = ops_tensor_of(out, t);
-    for (uint64_t j = 0; j < test->elements[i]; ++j)
-        if (info->read_mask >> i & 1u)
+    if (i == info->const_binding)
+        memcpy(out->bytes + out->offset, &test->step, sizeof test->step);
+    else if (info->read_mask >> i & 1u)
+        for (uint64_t j = 0; j < test->elements[i]; ++j)
             sy_st(&tensor, j, test->values[i][j]);
-        else
-            store_poison(out->bytes + out->offset + j * size, t);
     return true;
 }
 
 // ---- running -------------------------------------------------------------------------------------------------------
 
-static enum sy_status submit_and_read(struct sy_device *device, const char *name, const struct sy_dispatch *dispatch,
-                                      uint32_t count, struct ops_result *out)
+enum sy_status ops_kernel_create(struct sy_device *device, const struct sy_variant *v, enum sy_op_types types,
+                                 struct ops_kernel *out)
+{
+    const struct sy_caps *caps = sy_device_caps(device);
+    struct sy_kernel_params params;
+    *out = (struct ops_kernel){.device = device, .variant = v, .types = types};
+    sy_variant_kernel_params(v, types, caps, &params);
+    SY_TRY(sy_kernel_create(device, &params, &out->kernel));
+    if (v->before == SY_OP_COUNT)
+        return SY_OK;
+    out->before_types = types == SY_TYPES_M ? SY_TYPES_B : types; // what is prepared is an input
+    enum sy_status status =
+        sy_variant_choose(sy_device_ctx(device), v->before, out->before_types, caps, &out->before_variant);
+    if (status == SY_OK) {
+        sy_variant_kernel_params(out->before_variant, out->before_types, caps, &params);
+        status = sy_kernel_create(device, &params, &out->before);
+    }
+    if (status != SY_OK)
+        ops_kernel_destroy(out);
+    return status;
+}
+
+void ops_kernel_destroy(struct ops_kernel *k)
+{
+    sy_kernel_destroy(&k->kernel);
+    sy_kernel_destroy(&k->before);
+}
+
+/// One run: what is dispatched, and the buffers it needs.
+struct launch {
+    const struct ops_case *test;
+    const struct ops_kernel *k;
+    struct sy_dispatch dispatches[2]; ///< The op that runs before, then the op.
+    uint32_t count;
+    struct ops_image prepared; ///< What the op before writes, between guards, poisoned.
+};
+
+static struct sy_dispatch dispatch_of(const struct ops_kernel *k, struct sy_kernel *kernel, const struct sy_variant *v,
+                                      const void *args)
+{
+    const struct sy_op_info *info = sy_op_info(v->op);
+    struct sy_dispatch d = {.kernel = kernel,
+                            .write_mask = info->write_mask,
+                            .groups = sy_variant_groups(v, args, sy_device_caps(k->device)),
+                            .label = info->name,
+                            .flops = info->impl->flops(args)};
+    memcpy(d.args, args, info->args_bytes);
+    return d;
+}
+
+static enum sy_status upload(struct sy_device *device, const char *name, const struct ops_image *image,
+                             struct sy_binding *binding)
+{
+    binding->offset_bytes = image->offset;
+    binding->bytes = image->data_bytes != 0 ? sy_ceil_div(image->data_bytes, 4) * 4 : DUMMY_BYTES;
+    SY_TRY(sy_buffer_create(device, name, image->total, &binding->buffer));
+    return sy_buffer_write(binding->buffer, 0, image->bytes, image->total);
+}
+
+static uint32_t alignment(const struct ops_kernel *k)
+{
+    const uint32_t align = sy_device_caps(k->device)->offset_align;
+    return align != 0 ? align : 4;
+}
+
+/// Puts the op that the variant wants run before in front, writing a tensor of its own.
+static enum sy_status put_before(struct launch *l, const struct sy_before *before)
+{
+    const struct ops_kernel *k = l->k;
+    const struct sy_op_info *info = sy_op_info(before->op);
+    struct sy_dispatch own = l->dispatches[0], *first = &l->dispatches[0];
+    const enum sy_dtype t = sy_op_dtype(info, 1, k->before_types);
+    if (!image_between_guards(info->impl->elements(before->args, 1), t, alignment(k), &l->prepared))
+        return sy_fail(sy_device_ctx(k->device), SY_NOMEM, "test data: out of host memory");
+    *first = dispatch_of(k, k->before, k->before_variant, before->args);
+    first->bindings[0] = own.bindings[before->binding];
+    l->count = 2;
+    const enum sy_status status = upload(k->device, "prepared", &l->prepared, &first->bindings[1]);
+    own.bindings[before->binding] = first->bindings[1];
+    l->dispatches[1] = own;
+    return status;
+}
+
+/// Reads every tensor of the op back, and the guards of the prepared one.
+static enum sy_status read_back(struct launch *l, const struct sy_binding *bindings, struct ops_result *out)
+{
+    for (uint32_t i = 0; i < l->test->info->binding_count; ++i)
+        SY_TRY(sy_buffer_read(bindings[i].buffer, 0, out->images[i].bytes, out->images[i].total));
+    if (l->count == 1)
+        return SY_OK;
+    int64_t at;
+    SY_TRY(sy_buffer_read(l->dispatches[0].bindings[1].buffer, 0, l->prepared.bytes, l->prepared.total));
+    if (ops_guard_damage(&l->prepared, &at))
+        return sy_fail(sy_device_ctx(l->k->device), SY_INTERNAL, "%s wrote outside of its output: byte %lld",
+                       l->dispatches[0].label, (long long)at);
+    return SY_OK;
+}
+
+static enum sy_status submit(struct sy_device *device, const char *name, const struct launch *l)
 {
     struct sy_program *program = NULL;
-    enum sy_status status = sy_program_create(device, name, dispatch, 1, &program);
+    enum sy_status status = sy_program_create(device, name, l->dispatches, l->count, &program);
     if (status == SY_OK)
         status = sy_program_submit(program);
-    for (uint32_t i = 0; i < count && status == SY_OK; ++i)
-        status = sy_buffer_read(dispatch->bindings[i].buffer, 0, out->images[i].bytes, out->images[i].total);
     const enum sy_status waited = sy_device_wait(device);
     sy_program_destroy(&program);
     return status != SY_OK ? status : waited;
 }
 
-enum sy_status ops_run(const struct ops_case *test, enum sy_op_types types, struct sy_device *device,
-                       struct sy_kernel *kernel, struct ops_result *out)
+enum sy_status ops_run(const struct ops_case *test, const struct ops_kernel *k, struct ops_result *out)
 {
     const struct sy_op_info *info = test->info;
-    const struct sy_caps *caps = sy_device_caps(device);
-    const struct sy_knobs knobs = sy_op_knobs(test->cases->op, caps);
-    struct sy_dispatch dispatch = {.kernel = kernel,
-                                   .write_mask = info->write_mask,
-                                   .groups = info->impl->groups(test->args, &knobs),
-                                   .label = info->name,
-                                   .flops = info->impl->flops != NULL ? info->impl->flops(test->args) : 0.0};
-    memcpy(dispatch.args, test->args, info->args_bytes);
+    struct launch l = {.test = test, .k = k, .count = 1};
+    struct sy_binding bindings[SY_MAX_BINDINGS] = {0};
+    struct sy_before before;
     *out = (struct ops_result){0};
     enum sy_status status = SY_OK;
     for (uint32_t i = 0; i < info->binding_count && status == SY_OK; ++i) {
-        struct ops_image *image = &out->images[i];
-        struct sy_binding *binding = &dispatch.bindings[i];
-        const uint32_t align = caps->offset_align != 0 ? caps->offset_align : 4;
-        if (!ops_image_create(test, i, sy_op_dtype(info, i, types), align, image)) {
-            status = sy_fail(sy_device_ctx(device), SY_NOMEM, "test data: out of host memory");
-            break;
-        }
-        binding->offset_bytes = image->offset;
-        binding->bytes = image->data_bytes != 0 ? sy_ceil_div(image->data_bytes, 4) * 4 : DUMMY_BYTES;
-        status = sy_buffer_create(device, info->binding_names[i], image->total, &binding->buffer);
-        if (status == SY_OK)
-            status = sy_buffer_write(binding->buffer, 0, image->bytes, image->total);
+        if (ops_image_create(test, i, sy_op_dtype(info, i, k->types), alignment(k), &out->images[i]))
+            status = upload(k->device, info->binding_names[i], &out->images[i], &bindings[i]);
+        else
+            status = sy_fail(sy_device_ctx(k->device), SY_NOMEM, "test data: out of host memory");
     }
+    l.dispatches[0] = dispatch_of(k, k->kernel, k->variant, test->args);
+    memcpy(l.dispatches[0].bindings, bindings, sizeof bindings);
+    if (status == SY_OK && sy_variant_before(k->variant, test->args, &before))
+        status = put_before(&l, &before);
     if (status == SY_OK)
-        status = submit_and_read(device, info->name, &dispatch, info->binding_count, out);
+        status = submit(k->device, info->name, &l);
+    if (status == SY_OK)
+        status = read_back(&l, bindings, out);
+    if (l.count == 2)
+        sy_buffer_destroy(&l.dispatches[0].bindings[1].buffer);
     for (uint32_t i = 0; i < info->binding_count; ++i)
-        sy_buffer_destroy(&dispatch.bindings[i].buffer);
+        sy_buffer_destroy(&bindings[i].buffer);
+    free(l.prepared.bytes);
     return status;
 }
 

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "engine/variant.h"
 #include "tests/ops.h"
 
 #define OPS_GUARD_BYTE 0xA5u
@@ -40,13 +41,29 @@ const char *ops_types_name(enum sy_op_types types); ///< "f32", "bf16", "bf16→
 bool ops_case_create(const struct sy_op_cases *cases, enum sy_op_types types, size_t index, struct ops_case *out);
 void ops_case_destroy(struct ops_case *test);
 
-/// Runs the case once on `device`. `types` may differ from the case's: the same values, stored otherwise.
-enum sy_status ops_run(const struct ops_case *test, enum sy_op_types types, struct sy_device *device,
-                       struct sy_kernel *kernel, struct ops_result *out);
+/// A variant compiled for a device, with the op it wants run before.
+struct ops_kernel {
+    struct sy_device *device;
+    const struct sy_variant *variant;
+    enum sy_op_types types;
+    struct sy_kernel *kernel;
+    const struct sy_variant *before_variant; ///< NULL: nothing runs before.
+    enum sy_op_types before_types;
+    struct sy_kernel *before;
+};
+
+enum sy_status ops_kernel_create(struct sy_device *device, const struct sy_variant *v, enum sy_op_types types,
+                                 struct ops_kernel *out);
+void ops_kernel_destroy(struct ops_kernel *k);
+
+/// Runs the case once. The kernel's types may differ from the case's: the same values, stored otherwise.
+enum sy_status ops_run(const struct ops_case *test, const struct ops_kernel *kernel, struct ops_result *out);
 void ops_result_destroy(struct ops_result *result);
 
 /// Binding i as it is before a run: guard, tensor, guard, with the tensor at a multiple of `align`. bytes: free().
 bool ops_image_create(const struct ops_case *test, uint32_t i, enum sy_dtype t, uint32_t align, struct ops_image *out);
+/// First byte of the guards that changed, relative to the tensor's start; false when none did.
+bool ops_guard_damage(const struct ops_image *image, int64_t *out_at);
 /// Whether the element still is what outputs are filled with before a run.
 bool ops_is_poison(const uint8_t *at, enum sy_dtype t);
 
@@ -66,8 +83,9 @@ struct ops_verdict {
 
 /// Guards and inputs untouched, every output element written.
 struct ops_verdict ops_check_integrity(const struct ops_case *test, const struct ops_result *result);
-/// Outputs of `got` against `want`, which may hold another element type; `loosest` widens the tolerance.
-struct ops_verdict ops_compare(const struct ops_case *test, enum sy_op_types got_types, const struct ops_result *got,
+/// Outputs of `got` against `want`, which may hold another element type; `loosest` widens the tolerance, and so do the
+/// errors of the variant.
+struct ops_verdict ops_compare(const struct ops_case *test, const struct ops_kernel *by, const struct ops_result *got,
                                enum sy_op_types want_types, const struct ops_result *want, double loosest);
 /// Two runs of one kernel must agree in every bit.
 struct ops_verdict ops_same_bits(const struct ops_case *test, const struct ops_result *a, const struct ops_result *b);

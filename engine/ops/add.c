@@ -23,8 +23,15 @@ static uint64_t elements(const void *args, uint32_t i)
     return p->n;
 }
 
+static double flops(const void *args)
+{
+    const struct sy_add_args *p = args;
+    return p->n;
+}
+
 const struct sy_op_impl sy_op_impl_add = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
+    .flops = flops,
 };

@@ -3,8 +3,8 @@
 #include "engine/ops/attention.h"
 
 // One query row of one head: the maximum first, then sums of e = exp(score − max).
-static void attention_row(const struct sy_attention *a, uint32_t b, uint32_t h, uint32_t i, const struct sy_ref_tensor *o,
-                          const struct sy_ref_tensor *lse)
+static void attention_row(const struct sy_attention *a, uint32_t b, uint32_t h, uint32_t i,
+                          const struct sy_ref_tensor *o, const struct sy_ref_tensor *lse)
 {
     const struct sy_attention_args *p = a->p;
     double top = -INFINITY, sum = 0, out[SY_ATTENTION_MAX_DIM] = {0};
@@ -59,10 +59,18 @@ static uint64_t attention_elements(const void *args, uint32_t i)
 
 static double attention_flops(const void *args) { return sy_attention_flops(args, 2); }
 
+static uint64_t moved(const void *args, uint32_t i)
+{
+    if (i == 0)
+        return sy_attention_o_elements(args);
+    return i == 1 ? sy_attention_kv_moved(args) : attention_elements(args, i);
+}
+
 const struct sy_op_impl sy_op_impl_attention = {
     .ref = attention_ref,
     .groups = attention_groups,
     .elements = attention_elements,
+    .moved = moved,
     .flops = attention_flops,
     .wg_simt = 64, // 4×4 results of a 32×32 tile each
 };

@@ -127,6 +127,12 @@ static inline uint64_t sy_attention_o_elements(const struct sy_attention_args *p
     return (uint64_t)p->batch * p->tq * p->heads * p->dim;
 }
 
+/// Of the key and value rows (or their gradients), what attention itself reads or writes.
+static inline uint64_t sy_attention_kv_moved(const struct sy_attention_args *p)
+{
+    return 2 * (uint64_t)p->batch * p->tk * p->heads * p->dim;
+}
+
 static inline uint64_t sy_attention_rows(const struct sy_attention_args *p)
 {
     return (uint64_t)p->batch * p->heads * p->tq;

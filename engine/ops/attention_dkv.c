@@ -23,8 +23,14 @@ static void dkv_row(const struct sy_attention *a, uint32_t b, uint32_t h, uint32
 static void attention_dkv_ref(const void *args, const struct sy_ref_tensor *t)
 {
     const struct sy_attention_args *p = args;
-    const struct sy_attention a = {.p = p, .q = &t[0], .kv = &t[1], .rel = &t[2], .mask = &t[3], .ld = &t[4],
-                                   .dout = &t[5], .step = sy_step_of(&t[6])};
+    const struct sy_attention a = {.p = p,
+                                   .q = &t[0],
+                                   .kv = &t[1],
+                                   .rel = &t[2],
+                                   .mask = &t[3],
+                                   .ld = &t[4],
+                                   .dout = &t[5],
+                                   .step = sy_step_of(&t[6])};
     assert(p->dim <= SY_ATTENTION_MAX_DIM);
     for (uint32_t b = 0; b < p->batch; ++b)
         for (uint32_t h = 0; h < p->heads; ++h)
@@ -56,10 +62,18 @@ static uint64_t attention_dkv_elements(const void *args, uint32_t i)
 
 static double attention_dkv_flops(const void *args) { return sy_attention_flops(args, 4); }
 
+static uint64_t moved(const void *args, uint32_t i)
+{
+    if (i == 0)
+        return sy_attention_o_elements(args);
+    return i == 1 || i == 7 ? sy_attention_kv_moved(args) : attention_dkv_elements(args, i);
+}
+
 const struct sy_op_impl sy_op_impl_attention_dkv = {
     .ref = attention_dkv_ref,
     .groups = attention_dkv_groups,
     .elements = attention_dkv_elements,
+    .moved = moved,
     .flops = attention_dkv_flops,
     .wg_simt = 64, // 4×4 results of a 32×32 tile each
 };

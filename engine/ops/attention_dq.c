@@ -32,8 +32,14 @@ static double diagonal(const struct sy_attention *a, uint32_t b, uint32_t h, uin
 static void attention_dq_ref(const void *args, const struct sy_ref_tensor *t)
 {
     const struct sy_attention_args *p = args;
-    const struct sy_attention a = {.p = p, .q = &t[0], .kv = &t[1], .rel = &t[2], .mask = &t[3], .ld = &t[4],
-                                   .dout = &t[5], .step = sy_step_of(&t[6])};
+    const struct sy_attention a = {.p = p,
+                                   .q = &t[0],
+                                   .kv = &t[1],
+                                   .rel = &t[2],
+                                   .mask = &t[3],
+                                   .ld = &t[4],
+                                   .dout = &t[5],
+                                   .step = sy_step_of(&t[6])};
     const uint32_t blocks = (uint32_t)sy_ceil_div(p->tq, SY_REL_BLOCK);
     assert(p->dim <= SY_ATTENTION_MAX_DIM);
     for (uint32_t b = 0; b < p->batch; ++b)
@@ -71,10 +77,18 @@ static uint64_t attention_dq_elements(const void *args, uint32_t i)
 
 static double attention_dq_flops(const void *args) { return sy_attention_flops(args, 3); }
 
+static uint64_t moved(const void *args, uint32_t i)
+{
+    if (i == 0 || i == 7)
+        return sy_attention_o_elements(args);
+    return i == 1 ? sy_attention_kv_moved(args) : attention_dq_elements(args, i);
+}
+
 const struct sy_op_impl sy_op_impl_attention_dq = {
     .ref = attention_dq_ref,
     .groups = attention_dq_groups,
     .elements = attention_dq_elements,
+    .moved = moved,
     .flops = attention_dq_flops,
     .wg_simt = 64, // 4×4 results of a 32×32 tile each
 };

@@ -32,4 +32,5 @@ const struct sy_op_impl sy_op_impl_bias_expand = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
+    .flops = sy_no_flops,
 };

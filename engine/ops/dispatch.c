@@ -30,4 +30,5 @@ const struct sy_op_impl sy_op_impl_dispatch = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
+    .flops = sy_no_flops,
 };

@@ -27,8 +27,15 @@ static uint64_t elements(const void *args, uint32_t i)
     return i == 1 ? SY_STEP_ELEMENTS : (uint64_t)p->rows * p->cols;
 }
 
+static double flops(const void *args)
+{
+    const struct sy_dropout_args *p = args;
+    return (double)p->rows * p->cols;
+}
+
 const struct sy_op_impl sy_op_impl_dropout = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
+    .flops = flops,
 };

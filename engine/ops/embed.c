@@ -27,8 +27,16 @@ static uint64_t elements(const void *args, uint32_t i)
     return counts[i];
 }
 
+static uint64_t moved(const void *args, uint32_t i)
+{
+    const struct sy_embed_args *p = args;
+    return i == 1 ? (uint64_t)p->rows * p->dim : elements(args, i); // the rows that are looked up
+}
+
 const struct sy_op_impl sy_op_impl_embed = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
+    .moved = moved,
+    .flops = sy_no_flops,
 };

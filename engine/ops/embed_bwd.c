@@ -33,8 +33,22 @@ static uint64_t elements(const void *args, uint32_t i)
     return counts[i];
 }
 
+static double flops(const void *args)
+{
+    const struct sy_embed_bwd_args *p = args;
+    return (double)p->rows * p->dim;
+}
+
+static uint64_t moved(const void *args, uint32_t i)
+{
+    const struct sy_embed_bwd_args *p = args;
+    return i == 2 ? (uint64_t)p->rows * p->dim : elements(args, i); // at most one row per token
+}
+
 const struct sy_op_impl sy_op_impl_embed_bwd = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
+    .moved = moved,
+    .flops = flops,
 };

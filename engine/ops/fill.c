@@ -27,4 +27,5 @@ const struct sy_op_impl sy_op_impl_fill = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
+    .flops = sy_no_flops,
 };

@@ -27,8 +27,16 @@ static uint64_t elements(const void *args, uint32_t i)
     return counts[i];
 }
 
+static uint64_t moved(const void *args, uint32_t i)
+{
+    const struct sy_kv_append_args *p = args;
+    return i == 1 ? elements(args, i) : (uint64_t)p->batch * p->width; // one row per sequence
+}
+
 const struct sy_op_impl sy_op_impl_kv_append = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
+    .moved = moved,
+    .flops = sy_no_flops,
 };

@@ -2,7 +2,7 @@
 // matmul.c: c[m,n] = alpha · Σ_k a[m,k] · B_e[k,n] (+ c), dense or ragged over experts.
 #include "engine/ops/matmul_ref.h"
 
-static void ref(const void *args, const struct sy_ref_tensor *x) { sy_matmul_ref(args, x, false); }
+static void ref(const void *args, const struct sy_ref_tensor *x) { sy_matmul_ref(args, x); }
 
 static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 {

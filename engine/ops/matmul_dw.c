@@ -2,7 +2,7 @@
 // matmul_dw.c: w[e][m][n] (+)= alpha · Σ_r y[r,m] · x[r,n] over each expert's rows: the gradient of a weight.
 #include "engine/ops/matmul_ref.h"
 
-static void ref(const void *args, const struct sy_ref_tensor *x) { sy_matmul_dw_ref(args, x, false); }
+static void ref(const void *args, const struct sy_ref_tensor *x) { sy_matmul_dw_ref(args, x); }
 
 static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 {

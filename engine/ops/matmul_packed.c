@@ -1,26 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// matmul_packed.c: matmul with B in the panels pack_b writes.
+// matmul_packed.c: how matmul is launched with B in the panels that pack_b writes.
 #include "engine/ops/matmul_ref.h"
-
-static void ref(const void *args, const struct sy_ref_tensor *x) { sy_matmul_ref(args, x, true); }
+#include "engine/variant.h"
 
 static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 {
     const struct sy_matmul_args *p = args;
     const uint32_t tiles = (uint32_t)sy_matmul_tiles(p), panels = (uint32_t)sy_ceil_div(p->n, SY_PANEL);
-    return (uint64_t)tiles * sy_ceil_div(panels, SY_GROUP_PANELS(knobs->wg, tiles, panels));
+    (void)knobs;
+    return (uint64_t)tiles * sy_ceil_div(panels, SY_GROUP_PANELS(tiles, panels));
 }
 
-static uint64_t elements(const void *args, uint32_t i)
+static void pack(const void *args, void *out)
 {
     const struct sy_matmul_args *p = args;
-    switch (i) {
-    case 0: return (uint64_t)p->m * p->k;
-    case 1: return p->experts * sy_ceil_div(p->n, SY_PANEL) * p->k * SY_PANEL;
-    case 2: return p->experts > 1 ? 4 * (uint64_t)p->tiles : 0;
-    default: return (uint64_t)p->m * p->n;
-    }
+    *(struct sy_pack_b_args *)out = (struct sy_pack_b_args){.batch = p->experts, .n = p->n, .k = p->k, .bt = p->bt};
 }
 
-const struct sy_op_impl sy_op_impl_matmul_packed = {
-    .ref = ref, .groups = groups, .elements = elements, .flops = sy_matmul_flops};
+const struct sy_variant_impl sy_variant_impl_matmul_packed = {
+    .what = "register blocks on packed panels", .groups = groups, .before_args = pack, .before_binding = 1};

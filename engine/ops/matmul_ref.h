@@ -60,20 +60,14 @@ static inline void sy_ref_store(const struct sy_ref_block *s, const struct sy_re
 
 static inline uint32_t sy_ref_min(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-/// Panel q of a packed matrix of `depth` rows, as a [depth, SY_PANEL] matrix.
-static inline struct sy_ref_matrix sy_ref_panel(const struct sy_ref_tensor *p, uint64_t q, uint64_t depth)
-{
-    return (struct sy_ref_matrix){p, q * depth * SY_PANEL, SY_PANEL, 1};
-}
-
-/// Row tiles of matmul and matmul_packed.
+/// Row tiles of matmul.
 static inline uint64_t sy_matmul_tiles(const struct sy_matmul_args *p)
 {
     return p->experts > 1 ? p->tiles : sy_ceil_div(p->m, p->tile_rows);
 }
 
-/// Reference of matmul (`packed` false) and matmul_packed.
-static inline void sy_matmul_ref(const struct sy_matmul_args *p, const struct sy_ref_tensor *x, bool packed)
+/// Reference of matmul.
+static inline void sy_matmul_ref(const struct sy_matmul_args *p, const struct sy_ref_tensor *x)
 {
     struct sy_ref_block block;
     const uint64_t panels = sy_ceil_div(p->n, SY_PANEL);
@@ -91,9 +85,8 @@ static inline void sy_matmul_ref(const struct sy_matmul_args *p, const struct sy
                 const uint32_t rows = sy_ref_min(end - row, SY_REF_ROWS);
                 const uint32_t cols = sy_ref_min(p->n - (uint32_t)col, SY_PANEL);
                 const struct sy_ref_matrix a = {&x[0], (uint64_t)row * p->k, p->k, 1};
-                const struct sy_ref_matrix b = packed  ? sy_ref_panel(&x[1], e * panels + q, p->k)
-                                               : p->bt ? (struct sy_ref_matrix){&x[1], own + col * p->k, 1, p->k}
-                                                       : (struct sy_ref_matrix){&x[1], own + col, p->n, 1};
+                const struct sy_ref_matrix b = p->bt ? (struct sy_ref_matrix){&x[1], own + col * p->k, 1, p->k}
+                                                     : (struct sy_ref_matrix){&x[1], own + col, p->n, 1};
                 sy_ref_product(&block, &a, &b, rows, cols, p->k);
                 sy_ref_store(&block, &x[3], (uint64_t)row * p->n + col, p->n, rows, cols, (double)p->alpha,
                              p->accumulate != 0);
@@ -101,8 +94,8 @@ static inline void sy_matmul_ref(const struct sy_matmul_args *p, const struct sy
     }
 }
 
-/// Reference of matmul_dw (`packed` false) and matmul_dw_packed.
-static inline void sy_matmul_dw_ref(const struct sy_matmul_dw_args *p, const struct sy_ref_tensor *x, bool packed)
+/// Reference of matmul_dw.
+static inline void sy_matmul_dw_ref(const struct sy_matmul_dw_args *p, const struct sy_ref_tensor *x)
 {
     struct sy_ref_block block;
     for (uint64_t e = 0; e < p->experts; ++e) {
@@ -112,11 +105,7 @@ static inline void sy_matmul_dw_ref(const struct sy_matmul_dw_args *p, const str
             for (uint32_t n = 0; n < p->n; n += SY_REF_COLS) {
                 const uint32_t rows = sy_ref_min(p->m - m, SY_REF_ROWS), cols = sy_ref_min(p->n - n, SY_REF_COLS);
                 const struct sy_ref_matrix a = {&x[0], (uint64_t)first * p->m + m, 1, p->m}; // y transposed
-                struct sy_ref_matrix b = {&x[1], (uint64_t)first * p->n + n, p->n, 1};
-                if (packed) {
-                    b = sy_ref_panel(&x[1], n / SY_PANEL, p->rows);
-                    b.base += (uint64_t)first * SY_PANEL;
-                }
+                const struct sy_ref_matrix b = {&x[1], (uint64_t)first * p->n + n, p->n, 1};
                 sy_ref_product(&block, &a, &b, rows, cols, end - first);
                 sy_ref_store(&block, &x[3], (e * p->m + m) * p->n + n, p->n, rows, cols, (double)p->alpha,
                              p->accumulate != 0);

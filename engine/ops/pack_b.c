@@ -30,4 +30,4 @@ static uint64_t elements(const void *args, uint32_t i)
     return i == 0 ? (uint64_t)p->batch * p->n * p->k : p->batch * sy_ceil_div(p->n, SY_PANEL) * p->k * SY_PANEL;
 }
 
-const struct sy_op_impl sy_op_impl_pack_b = {.ref = ref, .groups = groups, .elements = elements};
+const struct sy_op_impl sy_op_impl_pack_b = {.ref = ref, .groups = groups, .elements = elements, .flops = sy_no_flops};

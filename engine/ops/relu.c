@@ -28,8 +28,15 @@ static uint64_t elements(const void *args, uint32_t i)
     return counts[i];
 }
 
+static double flops(const void *args)
+{
+    const struct sy_ffn_act_args *p = args;
+    return 2.0 * p->rows * p->cols;
+}
+
 const struct sy_op_impl sy_op_impl_relu = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
+    .flops = flops,
 };

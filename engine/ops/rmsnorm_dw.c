@@ -32,8 +32,15 @@ static uint64_t elements(const void *args, uint32_t i)
     return counts[i];
 }
 
+static double flops(const void *args)
+{
+    const struct sy_rmsnorm_dw_args *p = args;
+    return 3.0 * p->rows * p->dim;
+}
+
 const struct sy_op_impl sy_op_impl_rmsnorm_dw = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
+    .flops = flops,
 };

@@ -35,8 +35,15 @@ static uint64_t elements(const void *args, uint32_t i)
     return counts[i];
 }
 
+static double flops(const void *args)
+{
+    const struct sy_rmsnorm_dx_args *p = args;
+    return (p->has_res ? 8.0 : 7.0) * p->rows * p->dim;
+}
+
 const struct sy_op_impl sy_op_impl_rmsnorm_dx = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
+    .flops = flops,
 };

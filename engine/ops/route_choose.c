@@ -64,8 +64,15 @@ static uint64_t elements(const void *args, uint32_t i)
     return counts[i];
 }
 
+static double flops(const void *args)
+{
+    const struct sy_route_choose_args *p = args;
+    return (double)p->rows * p->experts * p->rounds; // comparisons
+}
+
 const struct sy_op_impl sy_op_impl_route_choose = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
+    .flops = flops,
 };

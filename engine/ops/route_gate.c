@@ -35,8 +35,15 @@ static uint64_t elements(const void *args, uint32_t i)
     return (uint64_t)p->rows * (i == 0 ? p->experts : p->k);
 }
 
+static double flops(const void *args)
+{
+    const struct sy_route_gate_args *p = args;
+    return p->kind == 1 ? 3.0 * p->rows : 0.0;
+}
+
 const struct sy_op_impl sy_op_impl_route_gate = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
+    .flops = flops,
 };

@@ -32,5 +32,6 @@ const struct sy_op_impl sy_op_impl_route_offsets = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
+    .flops = sy_no_flops,
     .wg_simt = 256,
 };

@@ -64,5 +64,6 @@ const struct sy_op_impl sy_op_impl_route_place = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
+    .flops = sy_no_flops,
     .wg_simt = 64, // loop trips per item grow with WG² · experts: wider groups reach the limit of software Vulkan first
 };

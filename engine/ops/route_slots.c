@@ -38,4 +38,5 @@ const struct sy_op_impl sy_op_impl_route_slots = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
+    .flops = sy_no_flops,
 };

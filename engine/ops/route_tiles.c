@@ -41,4 +41,5 @@ const struct sy_op_impl sy_op_impl_route_tiles = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
+    .flops = sy_no_flops,
 };

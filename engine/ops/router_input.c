@@ -14,8 +14,15 @@ static void ref(const void *args, const struct sy_ref_tensor *b)
     }
 }
 
+static double flops(const void *args)
+{
+    const struct sy_router_input_args *p = args;
+    return (double)p->rows * p->dim;
+}
+
 const struct sy_op_impl sy_op_impl_router_input = {
     .ref = ref,
     .groups = sy_input_groups,
     .elements = sy_input_elements,
+    .flops = flops,
 };

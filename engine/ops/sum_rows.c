@@ -27,8 +27,15 @@ static uint64_t elements(const void *args, uint32_t i)
     return i == 0 ? (uint64_t)p->parts * p->n : p->n;
 }
 
+static double flops(const void *args)
+{
+    const struct sy_sum_rows_args *p = args;
+    return ((double)p->parts + 1.0) * p->n;
+}
+
 const struct sy_op_impl sy_op_impl_sum_rows = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
+    .flops = flops,
 };

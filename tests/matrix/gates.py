@@ -9,12 +9,12 @@ import dataclasses
 import fnmatch
 import os
 
-from row import Cell
+from row import Cell, kernel_name
 
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'exceptions.tsv')
-# Kernels for CPUs that compile whole work-groups: a GPU never runs them, so there they only have to compile.
-CPU_ONLY = ('matmul_packed', 'matmul_dw_packed', 'pack_b')
-HOT = ('matmul', 'matmul_dw')  # the kernels that must be mostly multiply-adds
+# Prepares inputs for variants that no GPU runs, so there it only has to compile.
+CPU_ONLY = ('pack_b',)
+HOT = ('matmul', 'matmul_dw')  # the ops whose kernels must be mostly multiply-adds
 FMA_SHARE = 0.5
 
 
@@ -80,7 +80,7 @@ def judge(row_name, kernels, limits, path=TABLE):
     for kernel in kernels:
         if kernel['op'] in CPU_ONLY or 'error' in kernel:
             continue
-        name = f'{kernel["op"]}.{kernel["types"]}'
+        name = kernel_name(kernel)
         for gate in GATES:
             if gate.only and kernel['op'] not in gate.only:
                 continue
@@ -103,7 +103,7 @@ def judge(row_name, kernels, limits, path=TABLE):
     for e in exempt:
         if not e.used:
             cell.ok(False, f'exceptions.tsv:{e.line}: stale exception: {e.gate} no longer fails for {e.kernel} on {row_name}')
-    shares = [f'{k["op"]}.{k["types"]} {k["fma_share"]:.0%}' for k in kernels
+    shares = [f'{kernel_name(k)} {k["fma_share"]:.0%}' for k in kernels
               if k['op'] in HOT and k.get('fma_share') is not None]
     silent = sorted(unknown - set(judged))
     partly = sorted(unknown & set(judged))

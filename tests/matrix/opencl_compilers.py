@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""opencl_compilers.py: rows that compile every .cl variant with the real OpenCL compilers of GPUs that are not here.
+"""opencl_compilers.py: rows that compile every OpenCL kernel a GPU could run with the real OpenCL compilers of GPUs that are not here.
 
-Which variants there are, their work-group sizes and defines, is asked of the engine (switchyard-devices --kernels on a device
+Which kernels there are, their work-group sizes and defines, is asked of the engine (switchyard-devices --kernels on a device
 of the same class); the texts are those that kernels/embed.py puts into it. Where one process can compile a list, it does.
 """
 import glob
@@ -18,7 +18,7 @@ import isa
 from drivers import one, unpacked, wheels
 from executing import Place, model_config
 from gates import judge
-from row import Cell, Outcome, Row, Unavailable
+from row import Cell, Outcome, Row, Unavailable, kernel_name, not_compiled
 
 # As hostlib/opencl/kernel.c spells them.
 OPTIONS = '-cl-std=CL1.2 -DWG={wg} -DVEC={vec} {defines}'
@@ -30,18 +30,25 @@ MODEL = ['--batch', '2', '--src-len', '32', '--tgt-len', '16']
 LOCK = threading.Lock()
 
 
+# Requirements of variants.def that no GPU meets.
+NOT_FOR_GPUS = ('needs a CPU that compiles whole work-groups',)
+
+
 def describe(place):
-    """[kernel variant of a GPU]: op, types, wg, vec, defines. Any SIMT device knows; llvmpipe is always there."""
+    """([kernel of a GPU]: op, variant, source, types, wg, vec, defines, and [what must be learnt here]: variants that the device
+    asked cannot run and other GPUs might). Any SIMT device knows the first; llvmpipe is always there."""
     output, code, _ = place.run(place.program('apps/switchyard-devices'), '--kernels', '--json', '--device', 'opencl:0')
     try:
         devices = json.loads(output[output.index('\n[') if output[0] != '[' else 0:])
-        return [kernel for device in devices for kernel in device.get('kernels', []) if device['class'] == 'simt']
+        device = next((device for device in devices if device['class'] == 'simt'), {'kernels': [], 'ops': {}})
+        escaped = not_compiled(place.context.source, device, 'cl') if device['kernels'] else {}
+        return device['kernels'], sorted(name for name, reason in escaped.items() if reason not in NOT_FOR_GPUS)
     except (ValueError, IndexError, KeyError):
         raise Unavailable(f'switchyard-devices listed no kernels (status {code}): {output[-300:]}') from None
 
 
 class Job:
-    """One row's work: the variants, a folder with their sources, and what was learnt."""
+    """One row's work: the kernels, a folder with their sources, and what was learnt."""
 
     def __init__(self, context, row):
         self.context, self.row = context, row
@@ -49,19 +56,19 @@ class Job:
         with LOCK:
             self.place.prepare()
             if not hasattr(context, 'cl_variants'):
-                context.cl_variants = describe(self.place)
+                context.cl_variants, context.cl_escaped = describe(self.place)
         if not context.cl_variants:
             raise Unavailable('no device of the GPU class told its kernels')
-        self.kernels = [{key: k[key] for key in ('op', 'types', 'wg', 'vec')} for k in context.cl_variants]
+        self.kernels = [{key: k[key] for key in ('op', 'variant', 'source', 'types', 'wg', 'vec')} for k in context.cl_variants]
         self.options = [OPTIONS.format(**k).rstrip() for k in context.cl_variants]
         self.seen, self.here = self.place.scratch(row)
         shutil.rmtree(self.here)  # what a failed run left must not pass for this one's
         os.makedirs(self.here)
         resolve = runpy.run_path(os.path.join(context.source, 'kernels', 'embed.py'))['resolve']
         folder = os.path.join(context.source, 'kernels')
-        for op in {k['op'] for k in self.kernels}:
-            text = resolve(os.path.join(folder, op + '.cl'), folder, []).encode('ascii', 'replace')
-            with open(self.path(op + '.cl'), 'wb') as file:
+        for source in {k['source'] for k in self.kernels}:
+            text = resolve(os.path.join(folder, source + '.cl'), folder, []).encode('ascii', 'replace')
+            with open(self.path(source + '.cl'), 'wb') as file:
                 file.write(text)
 
     def path(self, name):
@@ -79,7 +86,7 @@ class Job:
 
     def each(self):
         """(kernel, its file name without ending, its options)."""
-        return [(k, f'{k["op"]}.{k["types"]}', options) for k, options in zip(self.kernels, self.options)]
+        return [(k, kernel_name(k), options) for k, options in zip(self.kernels, self.options)]
 
     def learn(self, kernel, name, facts):
         """Adds facts() to a kernel; what keeps it from being read is an error of that kernel."""
@@ -93,7 +100,9 @@ class Job:
         compiled = Cell()
         for kernel in self.kernels:
             error = kernel.get('error')
-            compiled.ok(error is None, f'{self.row}: {kernel["op"]}.{kernel["types"]}: {error}')
+            compiled.ok(error is None, f'{self.row}: {kernel_name(kernel)}: {error}')
+        compiled.ok(not self.context.cl_escaped, f'{self.row}: compiled for no GPU; opencl_compilers.py must learn which could run '
+                    f'them: {", ".join(self.context.cl_escaped)}')
         cells = {'compile': compiled, 'gates': judge(self.row, self.kernels, limits)}
         if not compiled.failed:
             shutil.rmtree(self.here, ignore_errors=True)
@@ -106,7 +115,7 @@ def first_error(log):
 
 def clang(job, target, ending):
     """Compiles every variant to assembly. A kernel's own warnings are for the engine's other builds to show."""
-    job.shell([f'clang-{LLVM} {target} -w -x cl {options} -O3 -S -o {name}.{ending} {k["op"]}.cl > {name}.log 2>&1'
+    job.shell([f'clang-{LLVM} {target} -w -x cl {options} -O3 -S -o {name}.{ending} {k["source"]}.cl > {name}.log 2>&1'
                for k, name, options in job.each()])
     return 'clang ' + job.context.root.version_of(f'clang-{LLVM}')
 
@@ -117,7 +126,7 @@ def ocloc(context, row, device, register_bytes, limits):
     job = Job(context, row)
     with open(job.path('list.txt'), 'w', encoding='utf-8') as file:
         for kernel, name, options in job.each():
-            file.write(f'-file {kernel["op"]}.cl -device {device} -out_dir . -output {name} -output_no_suffix '
+            file.write(f'-file {kernel["source"]}.cl -device {device} -out_dir . -output {name} -output_no_suffix '
                        f'-options "{options}"\n')
     output = job.shell(['ocloc multi list.txt']).stdout
     if 'Loading of FCL library has failed' in output or 'Loading of IGC library has failed' in output:
@@ -128,8 +137,8 @@ def ocloc(context, row, device, register_bytes, limits):
     job.shell([f'ocloc disasm -file {name}.bin -device {device} -dump {name}.dump > /dev/null 2>&1' for _, name, _ in job.each()])
     for kernel, name, _ in job.each():
         job.learn(kernel, name, lambda k=kernel, n=name: {
-            **isa.zebin(job.read(n + '.bin', 'rb'), k['op'], register_bytes),
-            **isa.assembly(job.read(f'{n}.dump/.text.{k["op"]}.asm'), isa.INTEL)})
+            **isa.zebin(job.read(n + '.bin', 'rb'), k['source'], register_bytes),
+            **isa.assembly(job.read(f'{n}.dump/.text.{k["source"]}.asm'), isa.INTEL)})
     igc = next((v for v in map(context.root.version_of, ('libigc2', 'libigc1')) if v not in ('', 'unknown')), '')
     return job.outcome(f'ocloc {context.root.version_of("intel-ocloc")}' + (f', IGC {igc}' if igc else ''), limits)
 
@@ -157,7 +166,7 @@ def ptxas(context, row, arch, _, limits):
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         with open(job.path(name + '.log'), 'a', encoding='utf-8') as file:
             file.write(done.stdout)
-        function, result = isa.ptxas(done.stdout, job.read(name + '.cubin', 'rb'), kernel['op'])
+        function, result = isa.ptxas(done.stdout, job.read(name + '.cubin', 'rb'), kernel['source'])
         text = subprocess.run([disassembler, '-c', job.path(name + '.cubin')], capture_output=True, text=True, check=False).stdout
         return {**result, **isa.assembly(isa.sass(text, function), isa.NVIDIA)}
 
@@ -173,7 +182,7 @@ def amdgcn(context, row, gpu, _, limits):
     job = Job(context, row)
     version = clang(job, f'--target=amdgcn-amd-amdhsa -mcpu={gpu}', 's')
     for kernel, name, _ in job.each():
-        job.learn(kernel, name, lambda k=kernel, n=name: isa.amdgcn(job.read(n + '.s'), k['op']))
+        job.learn(kernel, name, lambda k=kernel, n=name: isa.amdgcn(job.read(n + '.s'), k['source']))
     return job.outcome(version, limits)
 
 

@@ -5,6 +5,8 @@ import datetime
 import json
 import os
 
+from row import kernel_name
+
 NOTES = '''
 ## How to read it
 
@@ -13,8 +15,8 @@ or what failed; SKIP has its reason below the table. `./dev matrix NAME` runs on
 
 - **ops**: every op, element type and case of `tests/ops/`, against the C reference. **golden**: whole models against vectors of
   an independent implementation. **train**: a small Switch model trained for a few steps; its losses must be those of `ref`.
-- **compile**: every kernel variant through the real compiler of that GPU (Mesa's drivers run on faked kernel devices, nothing
-  executes). **gates**: no spills, no scratch memory, shared memory and work-group size within the target's limits, matmul's
+- **compile**: every variant that the GPU could run, through its real compiler (Mesa's drivers run on faked kernel devices,
+  nothing executes). **gates**: no spills, no scratch memory, shared memory and work-group size within the target's limits, matmul's
   hottest loop at least half multiply-adds. **host**: the engine opens the faked device, plans and records a training step under
   the validation layers.
 - Exceptions from the gates are rows of `tests/matrix/exceptions.tsv`, each with its reason; one that is no longer needed fails.
@@ -133,7 +135,7 @@ class Report:
             for kernel in outcome.kernels:
                 if kernel['op'] in ('matmul', 'matmul_dw', 'attention') and kernel['types'] == 'F':
                     cells = [number(kernel.get(key), key) for key, _ in keys]
-                    out.append(f"| {row.name} | {kernel['op']}.{kernel['types']} | " + ' | '.join(cells) + ' |')
+                    out.append(f"| {row.name} | {kernel_name(kernel)} | " + ' | '.join(cells) + ' |')
         return out if len(out) > 7 else []
 
 
@@ -145,5 +147,5 @@ def number(value, key):
 
 def share(kernels):
     """The multiply-add share of matmul's hottest loop, f32 and bf16."""
-    found = [f"{k['types']} {100 * k['fma_share']:.0f} %" for k in kernels if k['op'] == 'matmul' and k.get('fma_share')]
+    found = [f"{k['types']} {100 * k['fma_share']:.0f} %" for k in kernels if k['source'] == 'matmul' and k.get('fma_share')]
     return ', '.join(found)

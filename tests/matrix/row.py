@@ -5,7 +5,9 @@ A row runs its suites and gives back an Outcome: one Cell per suite, the driver'
 statistics per kernel. A row that cannot be set up raises Unavailable with the reason; that is a SKIP, never silence.
 """
 import dataclasses
+import os
 import re
+import runpy
 
 SUMMARY = re.compile(r'^(\d+) passed, (\d+) failed, (\d+) skipped$', re.M)
 
@@ -46,20 +48,37 @@ class Cell:
 class Outcome:
     version: str = ''
     cells: dict = dataclasses.field(default_factory=dict)    # suite name → Cell
-    kernels: list = dataclasses.field(default_factory=list)  # compilers: one dict per kernel variant, see KERNEL_KEYS
+    kernels: list = dataclasses.field(default_factory=list)  # compilers: one dict per kernel, see KERNEL_KEYS
     reason: str = ''                                         # why the whole row was skipped
     seconds: float = 0.0                                     # how long it took
 
 
 # Keys of one kernel's statistics. A compiler that does not say leaves a key out; it is never guessed.
 KERNEL_KEYS = {
-    'op': 'name in engine/ops.def', 'types': 'F, B or M', 'wg': 'work-group size', 'vec': 'vector width',
+    'op': 'name in engine/ops.def', 'variant': 'name in engine/variants.def, or base', 'source': 'name of its files',
+    'types': 'F, B or M', 'wg': 'work-group size', 'vec': 'vector width',
     'registers': 'vector registers of one lane or thread', 'scalar_registers': 'shared by a wave',
     'spills': 'registers spilled', 'scratch_bytes': 'private memory of one lane', 'shared_bytes': 'of one work-group',
     'occupancy': 'waves per SIMD or warps per SM', 'instructions': 'machine instructions', 'code_bytes': 'machine code',
     'subgroup': 'lanes of a wave', 'latency': 'cycles', 'inverse_throughput': 'cycles',
     'fma_share': 'share of multiply-adds in the hottest loop', 'loop_instructions': 'instructions of that loop',
 }
+
+
+def kernel_name(kernel):
+    """'relu.F', 'matmul_packed.B'"""
+    return f'{kernel["source"]}.{kernel["types"]}'
+
+
+def not_compiled(source, device, language):
+    """{'matmul:packed.F': reason}: kernels of the registry in `language` (cl or comp) that a device of switchyard-devices --json
+    --kernels did not compile; the reason is the device's, or '' where it gave none."""
+    embed = runpy.run_path(os.path.join(source, 'kernels', 'embed.py'))
+    defs = [os.path.join(source, 'engine', name) for name in ('ops.def', 'variants.def')]
+    seen = {(k['op'], k['variant'], k['types']) for k in device['kernels']}
+    return {f'{v.op}:{v.name}.{types}': device['ops'].get(v.op, {}).get('not', {}).get(v.name, '')
+            for v in embed['parse_variants'](defs[1], embed['parse_ops'](defs[0])) if language in v.languages
+            for types in v.types if (v.op, v.name, types) not in seen}
 
 
 @dataclasses.dataclass

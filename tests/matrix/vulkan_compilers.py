@@ -13,7 +13,7 @@ import time
 import gates
 import hotloop
 from executing import Place
-from row import Cell, Outcome, Row
+from row import Cell, Outcome, Row, kernel_name, not_compiled
 
 SHIMS = '/usr/lib/x86_64-linux-gnu/lib{}_noop_drm_shim.so'
 MANIFEST = '/usr/share/vulkan/icd.d/{}_icd.json'
@@ -155,9 +155,8 @@ class Run:
             cell.ok(False, f'{self.target.name}: the compiler run ended with status {status}: {tail}')
             return None, cell
         for kernel in kernels:
-            cell.ok('error' not in kernel, f'{self.target.name}: {kernel["op"]}.{kernel["types"]}: {kernel.get("error")}')
-        wanted = variants(self.context.source)
-        missing = sorted(wanted - {f'{k["op"]}.{k["types"]}' for k in kernels})
+            cell.ok('error' not in kernel, f'{self.target.name}: {kernel_name(kernel)}: {kernel.get("error")}')
+        missing = sorted(name for name, reason in not_compiled(self.context.source, device, 'comp').items() if not reason)
         cell.ok(not missing, f'{self.target.name}: never compiled: {", ".join(missing)}')
         cell.ok(status == 0 or cell.failed, f'{self.target.name}: status {status}: ' + errors.strip()[-300:])
         cell.note = f'{len(kernels)} kernels'
@@ -187,7 +186,7 @@ class Run:
     # ---- statistics --------------------------------------------------------------------------------------------------
 
     def texts(self, kernels):
-        """What the compiler wrote about each kernel, by 'op.types'."""
+        """What the compiler wrote about each kernel, by 'source.types'."""
         found = {}
         if self.driver.isa is hotloop.AGX:
             output, _, _ = self.call('debug', self.place.program('apps/switchyard-devices') + ' --kernels --device vulkan:0',
@@ -199,7 +198,7 @@ class Run:
             os.remove(os.path.join(self.here, 'debug.out'))  # tens of megabytes
             return found
         for kernel in kernels:
-            name = f'{kernel["op"]}.{kernel["types"]}'
+            name = kernel_name(kernel)
             path = os.path.join(self.here, 'assembly', name + '.txt')
             if os.path.exists(path):
                 with open(path, encoding='utf-8', errors='replace') as file:
@@ -208,12 +207,12 @@ class Run:
         return found
 
     def normal(self, kernel, texts):
-        out = {key: kernel[key] for key in ('op', 'types', 'wg', 'vec', 'error') if key in kernel}
+        out = {key: kernel[key] for key in ('op', 'variant', 'source', 'types', 'wg', 'vec', 'error') if key in kernel}
         if 'error' in kernel:
             return out
         out.update({key: int(value) if value == int(value) else value
                     for key, value in self.driver.normal(kernel['statistics']).items()})
-        text = texts.get(f'{kernel["op"]}.{kernel["types"]}')
+        text = texts.get(kernel_name(kernel))
         if text is not None:
             shared = re.findall(r'^shared_size: (\d+)', text, re.M)
             if 'shared_bytes' not in out and 'shader: MESA_SHADER_COMPUTE' in text:
@@ -221,13 +220,6 @@ class Run:
             if kernel['op'] in gates.HOT:
                 out.update(hotloop.measure(text, self.driver.isa))
         return out
-
-
-def variants(source):
-    """'op.types' of every kernel in the registry."""
-    with open(os.path.join(source, 'engine', 'ops.def'), encoding='utf-8') as file:
-        rows = re.findall(r'^SY_OP\((\w+),.*?([FBM](?:\|[FBM])*)\)$', file.read(), re.M)
-    return {f'{op}.{letter}' for op, letters in rows for letter in letters.split('|')}
 
 
 def rows():

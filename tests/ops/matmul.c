@@ -7,6 +7,10 @@
     {                                                           \
         m, n, k, 1, bt, accumulate, alpha, SY_TILE_ROWS_SIMT, 0 \
     }
+#define DENSE_CPU(m, n, k, bt, accumulate, alpha)              \
+    {                                                          \
+        m, n, k, 1, bt, accumulate, alpha, SY_TILE_ROWS_CPU, 0 \
+    }
 #define EXPERTS(m, n, k, e, bt, accumulate, alpha, rows)                   \
     {                                                                      \
         m, n, k, e, bt, accumulate, alpha, rows, SY_CASE_TILES(m, e, rows) \
@@ -24,14 +28,26 @@ static const struct sy_matmul_args cases[] = {
     DENSE(131, 70, 300, 0, 1, 0.7f),
     DENSE(3, 257, 96, 1, 0, 1.0f),
     DENSE(257, 8, 128, 1, 0, 1.0f),
+    DENSE_CPU(1, 33, 1, 1, 1, 0.5f), // panels, and slices of k
+    DENSE_CPU(5, 32, 16, 0, 0, 1.0f),
+    DENSE_CPU(48, 64, 256, 1, 1, 0.125f),
+    DENSE_CPU(100, 129, 271, 0, 0, -2.5f),
+    DENSE_CPU(131, 70, 530, 1, 1, 0.7f),
+    DENSE_CPU(20, 128, 128, 0, 0, 1.0f),
+    DENSE_CPU(14, 130, 128, 1, 0, 0.0883883f),
+    DENSE_CPU(20, 128, 136, 0, 0, 1.0f),
+    DENSE_CPU(1200, 260, 9, 1, 0, 1.0f), // enough tiles for groups of 8 panels
+    DENSE_CPU(700, 132, 9, 0, 1, 1.0f),  // … of 4
     EXPERTS(100, 33, 20, 2, 1, 0, 1.0f, SY_TILE_ROWS_SIMT),
     EXPERTS(130, 65, 32, 3, 0, 0, 1.0f, SY_TILE_ROWS_SIMT),
     EXPERTS(150, 40, 48, 4, 1, 1, 0.5f, SY_TILE_ROWS_SIMT),
     EXPERTS(20, 32, 16, 5, 1, 0, 1.0f, SY_TILE_ROWS_SIMT),
     EXPERTS(200, 72, 64, 8, 1, 0, 1.0f, SY_TILE_ROWS_SIMT),
     EXPERTS(200, 72, 64, 16, 0, 0, 1.0f, SY_TILE_ROWS_CPU),
+    EXPERTS(130, 65, 32, 3, 1, 0, 1.0f, SY_TILE_ROWS_CPU),
+    EXPERTS(150, 40, 48, 4, 0, 1, 0.5f, SY_TILE_ROWS_CPU),
     EXPERTS(300, 17, 13, 7, 0, 1, 3.0f, 100),
 };
 
 SY_OP_CASES(matmul, cases, .fill = sy_case_fill_tiles, .tolerance_f32 = 1e-5, .tolerance_bf16 = 8e-3,
-            .reason = "chains of at most 300 fma in f32 against sums in double; bf16: one rounding of the output");
+            .reason = "chains of at most 530 fma in f32 against sums in double; bf16: one rounding of the output");

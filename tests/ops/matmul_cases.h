@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// matmul_cases.h: how rows are spread over experts in the cases of the matmul ops.
+// matmul_cases.h: how rows are spread over experts in the cases of matmul and matmul_dw.
 #pragma once
 
 #include "tests/ops.h"
@@ -28,7 +28,7 @@ static inline void sy_case_offsets(uint32_t rows, uint32_t experts, struct sy_rn
     }
 }
 
-/// Inputs of matmul and matmul_packed: the tile table that route_tiles would write.
+/// Inputs of matmul: the tile table that route_tiles would write.
 static inline void sy_case_fill_tiles(const void *args, double *const *values, const uint64_t *counts,
                                       struct sy_step *step, struct sy_rng *rng)
 {
@@ -49,7 +49,7 @@ static inline void sy_case_fill_tiles(const void *args, double *const *values, c
         values[2][4 * t] = -1;
 }
 
-/// Inputs of matmul_dw and matmul_dw_packed: the offsets.
+/// Inputs of matmul_dw: the offsets.
 static inline void sy_case_fill_offsets(const void *args, double *const *values, const uint64_t *counts,
                                         struct sy_step *step, struct sy_rng *rng)
 {

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// bench_step.c: where the time of a training step goes.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "apps/bench.h"
+
+static enum sy_status fill_batch(struct sy_ctx *ctx, const struct sy_session_params *p, uint32_t vocab,
+                                 struct sy_batch *b)
+{
+    SY_TRY(sy_batch_resize(ctx, p->batch, p->src_len, p->tgt_len, 0, b));
+    for (uint32_t i = 0; i < p->batch * p->src_len; ++i) {
+        b->input_ids[i] = (int32_t)((i * 2654435761u >> 7) % vocab);
+        b->attention_mask[i] = 1;
+    }
+    for (uint32_t i = 0; i < p->batch * p->tgt_len; ++i)
+        b->labels[i] = (int32_t)((i * 2246822519u >> 7) % vocab);
+    return SY_OK;
+}
+
+struct op_time {
+    const struct sy_variant *variant;
+    double ms, flops, bytes;
+    unsigned count;
+};
+
+static int slowest_first(const void *a, const void *b)
+{
+    double x = ((const struct op_time *)a)->ms, y = ((const struct op_time *)b)->ms;
+    return (x < y) - (x > y);
+}
+
+/// Adds each dispatch's time to its variant; gives their sum, ms. Nodes without work-groups were not recorded.
+static double add_up(const struct sy_session *s, enum sy_phase phase, const uint64_t *ns,
+                     struct op_time ops[SY_VARIANT_COUNT])
+{
+    double total = 0.0;
+    for (size_t i = 0; i < s->graph.node_count; ++i) {
+        const struct sy_node *n = &s->graph.nodes[i];
+        if (n->phase != phase || sy_variant_groups(n->variant, n->args, sy_device_caps(s->device)) == 0)
+            continue;
+        struct op_time *op = &ops[sy_variant_index(n->variant)];
+        op->variant = n->variant;
+        op->ms += (double)*ns / 1e6;
+        op->flops += sy_op_info(n->op)->impl->flops(n->args);
+        op->bytes += sy_op_bytes(sy_op_info(n->op), n->types, n->args);
+        op->count++;
+        total += (double)*ns++ / 1e6;
+    }
+    return total;
+}
+
+/// Milliseconds of the host to submit a phase, the device idle before.
+static enum sy_status submit_time(struct sy_session *s, enum sy_phase phase, uint64_t repeat, double *out)
+{
+    double *times = calloc(repeat, sizeof *times);
+    enum sy_status status = times == NULL ? sy_fail(s->ctx, SY_NOMEM, "out of host memory") : SY_OK;
+    for (uint64_t i = 0; i < repeat && status == SY_OK; ++i) {
+        const double from = cli_seconds();
+        status = sy_runtime_run(&s->runtime, phase, false);
+        times[i] = 1e3 * (cli_seconds() - from);
+        if (status == SY_OK)
+            status = sy_device_wait(s->device);
+    }
+    if (status == SY_OK)
+        *out = bench_median(times, repeat);
+    free(times);
+    return status;
+}
+
+static enum sy_status profile_phase(struct sy_session *s, enum sy_phase phase, const char *name, uint64_t repeat)
+{
+    const size_t count = s->runtime.dispatch_count[phase];
+    struct op_time ops[SY_VARIANT_COUNT] = {0};
+    double submit = 0.0;
+    SY_TRY(submit_time(s, phase, repeat, &submit));
+    uint64_t *ns = calloc(count + 1, sizeof *ns);
+    if (ns == NULL)
+        return sy_fail(s->ctx, SY_NOMEM, "out of host memory");
+    const enum sy_status status = sy_program_profile(s->runtime.programs[phase], ns);
+    const double total = status == SY_OK ? add_up(s, phase, ns, ops) : 0.0;
+    free(ns);
+    SY_TRY(status);
+    qsort(ops, SY_VARIANT_COUNT, sizeof *ops, slowest_first);
+    printf("%s: %zu dispatches in %zu waves, %.2f ms to submit, %.2f ms on the device\n", name, count,
+           sy_program_waves(s->runtime.programs[phase]), submit, total);
+    for (size_t i = 0; i < SY_VARIANT_COUNT && ops[i].count != 0; ++i)
+        printf("  %-18s %-8s %5u times %9.3f ms %5.1f %% %8.1f GFLOP/s %7.1f GB/s\n",
+               sy_op_info(ops[i].variant->op)->name, ops[i].variant->name, ops[i].count, ops[i].ms,
+               100.0 * ops[i].ms / total, ops[i].flops / ops[i].ms / 1e6, ops[i].bytes / ops[i].ms / 1e6);
+    return SY_OK;
+}
+
+/// Seconds of each of `repeat` whole steps, after one that compiles and warms up.
+static enum sy_status time_steps(struct sy_session *s, const struct sy_batch *batch, uint64_t repeat, double *times,
+                                 struct sy_metrics *m)
+{
+    for (uint64_t i = 0; i <= repeat; ++i) {
+        const double from = cli_seconds();
+        SY_TRY(sy_session_step(s, batch, 1, i + 1, 0.001, 0, m));
+        if (i != 0)
+            times[i - 1] = cli_seconds() - from;
+    }
+    return SY_OK;
+}
+
+enum sy_status bench_step(struct sy_ctx *ctx, struct sy_device *device, const struct bench_options *o,
+                          enum sy_precision precision)
+{
+    struct cli_model model = {0};
+    struct sy_session *s = NULL;
+    struct sy_batch batch = {0};
+    struct sy_metrics m;
+    SY_TRY(cli_model_open(ctx, o->model, false, &model));
+    struct sy_session_params p = {.kind = SY_SESSION_TRAIN,
+                                  .config = &model.config,
+                                  .precision = precision,
+                                  .batch = (uint32_t)o->batch,
+                                  .src_len = (uint32_t)o->src_len,
+                                  .tgt_len = (uint32_t)o->tgt_len};
+    double *times = calloc(o->repeat, sizeof *times);
+    enum sy_status status = times == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : SY_OK;
+    if (status == SY_OK)
+        status = sy_session_create(ctx, device, &p, &s);
+    if (status == SY_OK)
+        status = sy_weights_init(&s->runtime, 0);
+    if (status == SY_OK)
+        status = fill_batch(ctx, &p, model.config.vocab_size, &batch);
+    if (status == SY_OK)
+        status = time_steps(s, &batch, o->repeat, times, &m);
+    if (status == SY_OK) {
+        const double t = bench_median(times, o->repeat);
+        printf("one step: %.1f ms (median of %llu), %.0f tokens/s\n", 1e3 * t, (unsigned long long)o->repeat,
+               (double)m.tokens / t);
+        status = profile_phase(s, SY_PHASE_MICRO, "forward and backward", o->repeat);
+    }
+    if (status == SY_OK)
+        status = profile_phase(s, SY_PHASE_UPDATE, "update", o->repeat);
+    sy_batch_finish(&batch);
+    sy_session_destroy(&s);
+    cli_model_close(&model);
+    free(times);
+    return status;
+}

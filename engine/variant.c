@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// variant.c: which variant of an op a device runs, and how it is launched.
+#include "engine/variant.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/op_table.h"
+#include "hostlib/names.h"
+
+// ---- requirements of the rows --------------------------------------------------------------------------------------
+
+const char *sy_requires_any(const struct sy_caps *caps, enum sy_op_types types)
+{
+    (void)caps, (void)types;
+    return NULL;
+}
+
+const char *sy_requires_cpu(const struct sy_caps *caps, enum sy_op_types types)
+{
+    (void)types;
+    return caps->device_class == SY_CLASS_CPU ? NULL : "needs a CPU that compiles whole work-groups";
+}
+
+// ---- the table -----------------------------------------------------------------------------------------------------
+
+const struct sy_variant *sy_variant_get(enum sy_variant_id id)
+{
+    assert((unsigned)id < SY_VARIANT_COUNT);
+    return &sy_variants[id];
+}
+
+enum sy_variant_id sy_variant_index(const struct sy_variant *v) { return (enum sy_variant_id)(v - sy_variants); }
+
+const struct sy_variant *sy_variant_next(enum sy_op_id op, const struct sy_variant *previous)
+{
+    size_t i = previous == NULL ? 0 : (size_t)(previous - sy_variants) + 1;
+    while (i < SY_VARIANT_COUNT && sy_variants[i].op != op)
+        ++i;
+    return i < SY_VARIANT_COUNT ? &sy_variants[i] : NULL;
+}
+
+const struct sy_variant *sy_variant_find(enum sy_op_id op, const char *name)
+{
+    const struct sy_variant *v = NULL;
+    while ((v = sy_variant_next(op, v)) != NULL && strcmp(v->name, name) != 0) {
+    }
+    return v;
+}
+
+// ---- choosing ------------------------------------------------------------------------------------------------------
+
+const char *sy_variant_missing(const struct sy_variant *v, enum sy_op_types types, const struct sy_caps *caps)
+{
+    if (caps->backend == SY_BACKEND_REF && v->impl != NULL)
+        return "is not for ref, which computes an op in one way";
+    if (caps->backend == SY_BACKEND_OPENCL && (v->languages & SY_LANGUAGE_cl) == 0)
+        return "needs Vulkan";
+    if (caps->backend == SY_BACKEND_VULKAN && (v->languages & SY_LANGUAGE_comp) == 0)
+        return "needs OpenCL";
+    return v->requires(caps, types);
+}
+
+/// Whether the variant SY_NO_VARIANT is read for is in it.
+struct kill_list {
+    const struct sy_variant *wanted;
+    bool found;
+};
+
+/// One "op:name" of SY_NO_VARIANT.
+static bool take_name(void *user, const char *text, size_t length)
+{
+    struct kill_list *list = user;
+    for (size_t i = 0; i < SY_VARIANT_COUNT; ++i) {
+        char name[128];
+        snprintf(name, sizeof name, "%s:%s", sy_op_info(sy_variants[i].op)->name, sy_variants[i].name);
+        if (!sy_name_is(text, length, name))
+            continue;
+        list->found |= &sy_variants[i] == list->wanted;
+        return true;
+    }
+    return false;
+}
+
+enum sy_status sy_variant_killed(struct sy_ctx *ctx, const struct sy_variant *v, bool *out)
+{
+    struct kill_list list = {.wanted = v};
+    static const char known[] = ""
+#define SY_VARIANT(op, name, requires, source, languages, before, errors) #op ":" #name ", "
+#include "engine/variants.def"
+#undef SY_VARIANT
+                                "and OP:base for every op that switchyard-devices --ops lists";
+    SY_TRY(sy_names_each(ctx, "SY_NO_VARIANT", "variant", known, take_name, &list));
+    *out = list.found;
+    return SY_OK;
+}
+
+/// The error of an op with nothing left to run it: each variant and what is wrong with it.
+static enum sy_status none_left(struct sy_ctx *ctx, enum sy_op_id op, enum sy_op_types types,
+                                const struct sy_caps *caps)
+{
+    char why[512] = "";
+    for (const struct sy_variant *v = NULL; (v = sy_variant_next(op, v)) != NULL;) {
+        const char *missing = sy_variant_missing(v, types, caps);
+        const size_t used = strlen(why);
+        snprintf(why + used, sizeof why - used, "%s%s %s", used != 0 ? "; " : "", v->name,
+                 missing != NULL ? missing : "is switched off by SY_NO_VARIANT");
+    }
+    return sy_fail(ctx, SY_INVALID, "no variant of %s is left that could run on %s (%s): %s", sy_op_info(op)->name,
+                   caps->id, caps->name, why);
+}
+
+enum sy_status sy_variant_choose(struct sy_ctx *ctx, enum sy_op_id op, enum sy_op_types types,
+                                 const struct sy_caps *caps, const struct sy_variant **out)
+{
+    for (const struct sy_variant *v = NULL; (v = sy_variant_next(op, v)) != NULL;) {
+        bool killed = false;
+        SY_TRY(sy_variant_killed(ctx, v, &killed));
+        if (killed || sy_variant_missing(v, types, caps) != NULL)
+            continue;
+        *out = v;
+        return SY_OK;
+    }
+    return none_left(ctx, op, types, caps);
+}
+
+// ---- running one ---------------------------------------------------------------------------------------------------
+
+bool sy_variant_before(const struct sy_variant *v, const void *args, struct sy_before *out)
+{
+    if (v->before == SY_OP_COUNT)
+        return false;
+    *out = (struct sy_before){.op = v->before, .binding = v->impl->before_binding};
+    v->impl->before_args(args, out->args);
+    return true;
+}
+
+static uint32_t floor_power_of_two(uint32_t n)
+{
+    uint32_t power = 1;
+    while (power <= n / 2)
+        power *= 2;
+    return power;
+}
+
+struct sy_knobs sy_variant_knobs(const struct sy_variant *v, const struct sy_caps *caps)
+{
+    struct sy_knobs knobs = {.device_class = caps->device_class, .wg = 1, .vec = 1};
+    if (caps->device_class == SY_CLASS_CPU) {
+        knobs.vec = 16;
+    } else if (caps->device_class == SY_CLASS_SIMT) {
+        const uint32_t wanted = sy_op_info(v->op)->impl->wg_simt;
+        knobs.wg = wanted != 0 ? wanted : 64;
+        knobs.vec = 4;
+    }
+    if (v->impl != NULL) {
+        knobs.wg = v->impl->wg != 0 ? v->impl->wg : knobs.wg;
+        knobs.vec = v->impl->vec != 0 ? v->impl->vec : knobs.vec;
+    }
+    if (caps->device_class != SY_CLASS_REF)
+        knobs.wg = floor_power_of_two(knobs.wg < caps->max_wg ? knobs.wg : caps->max_wg);
+    return knobs;
+}
+
+uint64_t sy_variant_groups(const struct sy_variant *v, const void *args, const struct sy_caps *caps)
+{
+    const struct sy_knobs knobs = sy_variant_knobs(v, caps);
+    const bool own = v->impl != NULL && v->impl->groups != NULL;
+    return own ? v->impl->groups(args, &knobs) : sy_op_info(v->op)->impl->groups(args, &knobs);
+}
+
+void sy_variant_kernel_params(const struct sy_variant *v, enum sy_op_types types, const struct sy_caps *caps,
+                              struct sy_kernel_params *out)
+{
+    const struct sy_op_info *info = sy_op_info(v->op);
+    const struct sy_knobs knobs = sy_variant_knobs(v, caps);
+    *out = (struct sy_kernel_params){
+        .source = {.name = v->source, .ref = info->impl->ref},
+        .cl_defines = types == SY_TYPES_B   ? "-DT_BF16 -DO_BF16"
+                      : types == SY_TYPES_M ? "-DT_BF16"
+                                            : "",
+        .wg = knobs.wg,
+        .vec = knobs.vec,
+        .binding_count = info->binding_count,
+        .const_binding = info->const_binding,
+        .args_bytes = info->args_bytes,
+    };
+    for (uint32_t i = 0; i < info->binding_count; ++i)
+        out->types[i] = sy_op_dtype(info, i, types);
+    if (types == SY_TYPES_D) // double exists in `ref` only
+        return;
+    const enum sy_spirv_index index = types == SY_TYPES_F ? SY_SPIRV_F : types == SY_TYPES_B ? SY_SPIRV_B : SY_SPIRV_M;
+    const struct sy_spirv *spirv = &sy_variant_spirvs[sy_variant_index(v)][index];
+    out->source.cl_text = sy_variant_cl_texts[sy_variant_index(v)];
+    out->source.spirv = spirv->words;
+    out->source.spirv_bytes = spirv->bytes;
+}

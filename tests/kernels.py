@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""kernels.py APPS SOURCE: switchyard-devices and switchyard-bench walk the registry: every op, every variant, and why."""
+import json
+import os
+import re
+import runpy
+import sys
+
+from apps import Suite, config, refuse
+
+
+def registry(source):
+    """{op: [its variants in order of preference]}"""
+    embed = runpy.run_path(os.path.join(source, 'kernels', 'embed.py'))
+    ops = embed['parse_ops'](os.path.join(source, 'engine', 'ops.def'))
+    variants = embed['parse_variants'](os.path.join(source, 'engine', 'variants.def'), ops)
+    return {op[0]: [v for v in variants if v.op == op[0]] for op in ops}
+
+
+def check_devices(s, ops):
+    listed = json.loads(s.run('devices', '--json').stdout)
+    for device in listed:
+        told = device['ops']
+        wrong = [op for op, variants in ops.items()
+                 if op not in told or told[op]['variant'] != next(v.name for v in variants if v.name not in told[op]['not'])]
+        s.ok(not wrong and len(told) == len(ops), f'{device["id"]}: every op runs the first variant that it can: {wrong}')
+        text = s.run('devices', '--ops', '--device', device['id']).stdout
+        lines = re.findall(r'^ +(\w+) +WG +\d+ +VEC +\d+ +(\w+)(.*)$', text, re.M)
+        s.ok([(op, variant) for op, variant, _ in lines] == [(op, told[op]['variant']) for op in ops] and
+             all(reason in rest for op, _, rest in lines for reason in told[op]['not'].values()),
+             f'{device["id"]}: --ops says the same, and why', text)
+        done = s.run('devices', '--json', '--kernels', '--op', 'relu', '--op', 'matmul', '--device', device['id'])
+        kernels = json.loads(done.stdout)[0]['kernels']
+        want = {(v.op, v.name, v.source, types) for op in ('relu', 'matmul') for v in ops[op] if v.name not in told[op]['not']
+                for types in v.types}
+        got = {(k['op'], k['variant'], k['source'], k['types']) for k in kernels}
+        s.ok(got == want and done.returncode == 0, f'{device["id"]}: --kernels compiles every variant it can run', got ^ want)
+    return [device['id'] for device in listed if device['ops']['matmul']['variant'] == 'packed']
+
+
+def check_bench(s, packing):
+    config(s.path('tiny.json'))
+    product = ['op', '--op', 'matmul', '--args', '20,30,40,1,1,0,1.0,48,0', '--repeat', 1]
+    done = s.run('bench', *product, '--device', 'ref:0')
+    s.ok(re.findall(r'^matmul bf16 on ref:0, variant (\w+) .* GFLOP/s .* GB/s$', done.stdout, re.M) == ['base'],
+         'bench op: one line a variant', done.stdout + done.stderr)
+    for device in packing:
+        done = s.run('bench', *product, '--device', device)
+        s.ok(re.findall(r'variant (\w+)', done.stdout) == ['packed', 'base'], f'{device}: both variants', done.stdout + done.stderr)
+        done = s.run('bench', 'matmul', '--size', 40, '--repeat', 1, '--precision', 'f32', '--device', device, '--variant', 'base')
+        s.ok('variant base: ' in done.stdout, f'{device}: bench matmul runs the one asked for', done.stdout + done.stderr)
+        done = s.run('bench', *product, '--device', device, env={'SY_NO_VARIANT': 'matmul:packed'})
+        s.ok(re.findall(r'variant (\w+)', done.stdout) == ['base'], f'{device}: SY_NO_VARIANT', done.stdout + done.stderr)
+    done = s.run('bench', 'step', '--model', s.path('tiny.json'), '--batch', 1, '--src-len', 8, '--tgt-len', 5, '--repeat', 1,
+                 '--device', 'ref:0')
+    phases = re.findall(r'^(\w.*): (\d+) dispatches in (\d+) waves, [\d.]+ ms to submit, [\d.]+ ms on the device$', done.stdout, re.M)
+    s.ok([p[0] for p in phases] == ['forward and backward', 'update'] and all(1 < int(p[2]) <= int(p[1]) for p in phases),
+         'bench step: dispatches, waves, submission', done.stdout + done.stderr)
+    counts = [int(n) for n in re.findall(r'^  \w+ +base +(\d+) times', done.stdout, re.M)]
+    s.ok(sum(counts) == sum(int(p[1]) for p in phases) > 0, 'bench step: the variant of every dispatch', done.stdout)
+
+    at = ['--device', 'ref:0']
+    refuse(s, 'a variant that is not', ['no variant "nope"', 'packed, base'], 'bench', *product, *at, '--variant', 'nope')
+    refuse(s, 'a variant for other devices', ['packed', 'ref:0'], 'bench', 'matmul', *at, '--variant', 'packed')
+    refuse(s, 'an op that is not', ['"nope"', 'switchyard-devices'], 'bench', 'op', '--op', 'nope', '--args', 1, *at)
+    refuse(s, 'too few arguments', ['9 numbers', 'here are 2'], 'bench', 'op', '--op', 'matmul', '--args', '1,2', *at)
+    refuse(s, 'an argument that is no number', ['"x"'], 'bench', 'op', '--op', 'add', '--args', 'x', *at)
+    refuse(s, 'a model that is not', ['nowhere'], 'bench', 'step', '--model', s.path('nowhere'), *at)
+    refuse(s, 'step with a variant', ['SY_NO_VARIANT'], 'bench', 'step', '--model', 'x', '--variant', 'base', usage=True)
+
+
+def check_killed(s):
+    steps = ['step', '--model', s.path('tiny.json'), '--batch', 1, '--src-len', 8, '--tgt-len', 5, '--repeat', 1, '--device', 'ref:0']
+    refuse(s, 'no variant left', ['relu', 'ref:0', 'SY_NO_VARIANT'], 'bench', *steps, env={'SY_NO_VARIANT': 'relu:base'})
+    refuse(s, 'a name in SY_NO_VARIANT that is not', ['"relu:wrong"', 'matmul:packed'], 'bench', *steps,
+           env={'SY_NO_VARIANT': 'matmul:packed,relu:wrong'})
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    s = Suite(sys.argv[1])
+    s.env.pop('SY_NO_VARIANT', None)
+    check_bench(s, check_devices(s, registry(os.path.abspath(sys.argv[2]))))
+    check_killed(s)
+    s.done()
+
+
+if __name__ == '__main__':
+    main()

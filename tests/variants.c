@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// variants.c: which variant of an op a device runs, what SY_NO_VARIANT does, and how a graph is lowered to it.
+#include <stdlib.h>
+
+#include "engine/lower.h"
+#include "tests/io.h"
+
+static void check_table(struct io *t)
+{
+    unsigned wrong = 0;
+    for (unsigned op = 0; op < SY_OP_COUNT; ++op) {
+        const struct sy_variant *v = NULL, *last = NULL;
+        while ((v = sy_variant_next((enum sy_op_id)op, v)) != NULL) {
+            const bool prepared = v->before != SY_OP_COUNT;
+            wrong += v->op != op || v->languages == 0 || prepared != (v->impl != NULL && v->impl->before_args != NULL);
+            last = v;
+        }
+        wrong += last == NULL || strcmp(last->name, "base") != 0 || last != sy_variant_find((enum sy_op_id)op, "base");
+        wrong += sy_op_info((enum sy_op_id)op)->impl->flops == NULL;
+    }
+    io_check(t, wrong == 0, "each op ends with base and counts its FLOPs; a variant says how its input is prepared");
+}
+
+/// What an imagined device of that class runs, or NULL and the error.
+static const struct sy_variant *chosen(struct io *t, enum sy_op_id op, enum sy_device_class class)
+{
+    const struct sy_caps caps = sy_caps_imagined(class);
+    const struct sy_variant *v = NULL;
+    return sy_variant_choose(t->ctx, op, SY_TYPES_F, &caps, &v) == SY_OK ? v : NULL;
+}
+
+static bool runs(struct io *t, enum sy_op_id op, enum sy_device_class class, const char *want)
+{
+    const struct sy_variant *v = chosen(t, op, class);
+    return v != NULL && strcmp(v->name, want) == 0;
+}
+
+static void check_choice(struct io *t)
+{
+    const struct sy_caps caps = sy_caps_imagined(SY_CLASS_CPU);
+    const struct sy_variant *v;
+    io_check(t, runs(t, SY_OP_matmul, SY_CLASS_CPU, "packed") && runs(t, SY_OP_matmul_dw, SY_CLASS_CPU, "packed"),
+             "a CPU packs");
+    io_check(t, runs(t, SY_OP_matmul, SY_CLASS_SIMT, "base") && runs(t, SY_OP_matmul, SY_CLASS_REF, "base"),
+             "a GPU and ref do not");
+    setenv("SY_NO_VARIANT", "matmul:packed", 1);
+    io_check(t, runs(t, SY_OP_matmul, SY_CLASS_CPU, "base") && runs(t, SY_OP_matmul_dw, SY_CLASS_CPU, "packed"),
+             "SY_NO_VARIANT takes one away");
+    setenv("SY_NO_VARIANT", "matmul:packed,,matmul:base", 1);
+    io_fails(t, sy_variant_choose(t->ctx, SY_OP_matmul, SY_TYPES_F, &caps, &v), SY_INVALID,
+             "no variant of matmul is left that could run on imagined", "all of them taken away");
+    io_check(t, runs(t, SY_OP_relu, SY_CLASS_CPU, "base"), "other ops do not mind");
+    setenv("SY_NO_VARIANT", "matmul:base", 1);
+    io_check(t, chosen(t, SY_OP_matmul, SY_CLASS_SIMT) == NULL && runs(t, SY_OP_matmul, SY_CLASS_CPU, "packed"),
+             "the last one that a GPU can run");
+    static const char *const wrong[] = {"matmul:packe", "matmul", "packed", "matmul:packed:", "relu:packed"};
+    for (size_t i = 0; i < SY_COUNT(wrong); ++i) {
+        setenv("SY_NO_VARIANT", wrong[i], 1);
+        io_fails(t, sy_variant_choose(t->ctx, SY_OP_relu, SY_TYPES_F, &caps, &v), SY_INVALID, "known: matmul:packed",
+                 wrong[i]);
+    }
+    unsetenv("SY_NO_VARIANT");
+}
+
+static unsigned count(const struct sy_graph *g, enum sy_op_id op)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < g->node_count; ++i)
+        n += g->nodes[i].op == op;
+    return n;
+}
+
+/// c [m, n] = a [m, k] · b, b stored as bt says.
+static struct sy_node *product(struct sy_graph *g, sy_tid b, uint32_t n, uint32_t k, uint32_t bt)
+{
+    const struct sy_matmul_args args = {.m = 5, .n = n, .k = k, .experts = 1, .bt = bt, .alpha = 1, .tile_rows = 48};
+    return SY_EMIT(g, matmul, &args, sy_act_t(g, 5, k, "a"), b, SY_NONE, sy_act_t(g, 5, n, "c"));
+}
+
+static void check_lowering(struct io *t)
+{
+    const struct sy_caps caps = sy_caps_imagined(SY_CLASS_CPU);
+    struct sy_graph g;
+    sy_graph_init(&g, t->ctx, SY_PRECISION_F32, SY_CLASS_CPU);
+    sy_tid b = sy_act_t(&g, 8, 40, "b");
+    product(&g, b, 8, 40, 1); // packs
+    product(&g, b, 8, 40, 1); // the same panels
+    product(&g, b, 40, 8, 1); // the same numbers, seen as another matrix: packs
+    product(&g, b, 40, 8, 0); // and along the other side
+    product(&g, b, 8, 40, 1)->variant = sy_variant_find(SY_OP_matmul, "base");
+    SY_EMIT(&g, fill, &((struct sy_fill_args){.n = 8 * 40}), b);
+    product(&g, b, 8, 40, 1); // stale: packs
+    sy_lower(&g, &caps);
+    io_check(t, sy_graph_status(&g) == SY_OK && count(&g, SY_OP_matmul) == 6 && count(&g, SY_OP_pack_b) == 4,
+             "a tensor is packed once for each way it is read, and again when it was written: %u times",
+             count(&g, SY_OP_pack_b));
+    unsigned wrong = 0;
+    for (size_t i = 0; i < g.node_count; ++i)
+        wrong += g.nodes[i].variant == NULL || g.nodes[i].variant->op != g.nodes[i].op;
+    io_check(t,
+             wrong == 0 && g.nodes[0].op == SY_OP_pack_b && g.nodes[1].bind[1] == g.nodes[0].bind[1] &&
+                 g.nodes[2].bind[1] == g.nodes[1].bind[1],
+             "each node has a variant; products read the panels");
+    sy_graph_finish(&g);
+
+    setenv("SY_NO_VARIANT", "matmul:packed,matmul:base", 1);
+    sy_graph_init(&g, t->ctx, SY_PRECISION_F32, SY_CLASS_CPU);
+    product(&g, sy_act_t(&g, 8, 40, "b"), 8, 40, 1);
+    sy_lower(&g, &caps);
+    io_fails(t, sy_graph_status(&g), SY_INVALID, "no variant of matmul", "a graph that nothing can run");
+    sy_graph_finish(&g);
+    unsetenv("SY_NO_VARIANT");
+}
+
+static void check_bytes(struct io *t)
+{
+    const struct sy_matmul_args product = {.m = 3, .n = 5, .k = 7, .experts = 1, .bt = 1, .tile_rows = 48};
+    const struct sy_embed_args embed = {.rows = 2, .dim = 10, .vocab = 1000};
+    const double wide = sy_op_bytes(sy_op_info(SY_OP_matmul), SY_TYPES_F, &product),
+                 mixed = sy_op_bytes(sy_op_info(SY_OP_matmul), SY_TYPES_M, &product),
+                 gather = sy_op_bytes(sy_op_info(SY_OP_embed), SY_TYPES_B, &embed);
+    io_check(t, wide == 4 * (21 + 35 + 2 * 15) && mixed == 2 * (21 + 35) + 4 * 2 * 15, "bytes of a product: %g, %g", wide,
+             mixed);
+    io_check(t, gather == 4 * 2 + 2 * (20 + 20), "bytes of a gather: the rows it reads, %g", gather);
+}
+
+int main(void)
+{
+    struct io t = {0};
+    t.ctx = sy_ctx_create(io_log, &t, SY_LOG_WARN);
+    if (t.ctx == NULL)
+        return 2;
+    unsetenv("SY_NO_VARIANT");
+    check_table(&t);
+    check_choice(&t);
+    check_lowering(&t);
+    check_bytes(&t);
+    return io_end(&t);
+}
