@@ -10,6 +10,10 @@
 static enum sy_status encode(struct sy_session *s, const struct sy_decode_params *p)
 {
     uint32_t rows = s->params.src_len;
+    for (uint32_t i = 0; i < p->count; ++i)
+        if (p->ids[i] < 0 || (uint32_t)p->ids[i] >= s->config.vocab_size)
+            return sy_fail(s->ctx, SY_INVALID, "decode: source token %u is %d, outside the vocabulary of %u", i,
+                           p->ids[i], s->config.vocab_size);
     int32_t *ids = calloc(2 * (size_t)rows, sizeof *ids);
     if (ids == NULL)
         return sy_fail(s->ctx, SY_NOMEM, "out of host memory: prompt");

@@ -175,6 +175,11 @@ static enum sy_status read_header(struct sy_ctx *ctx, const uint8_t *file_data, 
         return sy_fail(ctx, SY_FORMAT, "%s has %llu bytes, too few for a safetensors file", file,
                        (unsigned long long)file_bytes);
     memcpy(&length, file_data, sizeof length);
+    if (file_bytes < 1024 && memmem(file_data, (size_t)file_bytes, "git-lfs", 7) != NULL)
+        return sy_fail(ctx, SY_FORMAT,
+                       "%s is the pointer that Git LFS leaves in place of a file: fetch the file itself "
+                       "(git lfs pull)",
+                       file);
     if (length > MAX_HEADER_BYTES || length > file_bytes - sizeof length)
         return sy_fail(ctx, SY_FORMAT,
                        "%s: its header should have %llu bytes, but %s: not a safetensors file, or cut off", file,
@@ -360,24 +365,17 @@ static enum sy_status open_index(struct sy_ctx *ctx, const char *path, struct sy
 static enum sy_status open_directory(struct sy_ctx *ctx, const char *path, struct sy_tensors **out)
 {
     char *single = sy_path_join(path, "model.safetensors"), *index = sy_path_join(path, "model.safetensors.index.json");
-    char *pickle = sy_path_join(path, "pytorch_model.bin");
     enum sy_status status;
-    if (single == NULL || index == NULL || pickle == NULL)
+    if (single == NULL || index == NULL)
         status = sy_fail(ctx, SY_NOMEM, "%s: out of memory", path);
     else if (sy_file_exists(single)) // Hugging Face prefers it to an index, too
         status = open_single(ctx, single, NULL, 0, out);
     else if (sy_file_exists(index))
         status = open_index(ctx, index, out);
-    else if (sy_file_exists(pickle))
-        status = sy_fail(ctx, SY_UNSUPPORTED,
-                         "%s holds only pytorch_model.bin, which is a program, not data; save it once more from "
-                         "Hugging Face with safe_serialization=True",
-                         path);
     else
-        status = sy_fail(ctx, SY_IO, "%s holds neither model.safetensors nor model.safetensors.index.json", path);
+        status = sy_tensors_absent(ctx, path, "");
     free(single);
     free(index);
-    free(pickle);
     return status;
 }
 
@@ -465,6 +463,16 @@ static enum sy_status expect(struct sy_ctx *ctx, const struct sy_tensors *t, con
     print_shape(have, sizeof have, v->ndim, v->shape);
     return sy_fail(ctx, SY_FORMAT, "%s: tensor %s has shape %s, expected %s: does config.json belong to it?", t->path,
                    name, have, want);
+}
+
+enum sy_status sy_tensors_floats(struct sy_ctx *ctx, const struct sy_tensors *tensors, const char *name, uint32_t ndim,
+                                 const uint64_t *shape, const float **out)
+{
+    const struct sy_tensor_view *v;
+    SY_TRY(expect(ctx, tensors, name, ndim, shape, &v));
+    const bool usable = v->dtype == SY_ST_F32 && (uintptr_t)v->data % _Alignof(float) == 0;
+    *out = usable ? v->data : NULL;
+    return SY_OK;
 }
 
 // Widening a half is exact: subnormals are scaled by the exponent difference, all else moves its fields.

@@ -47,12 +47,16 @@ struct sy_tensors;
 
 /// Opens a .safetensors file, a shard index (….safetensors.index.json), or a directory that holds
 /// model.safetensors or model.safetensors.index.json.
-/// Errors: IO · FORMAT naming the file and the tensor · UNSUPPORTED element type or old PyTorch checkpoint.
+/// Errors: IO · FORMAT naming the file and the tensor · UNSUPPORTED element type, or weights of another kind.
 SY_MUST_CHECK enum sy_status sy_tensors_open(struct sy_ctx *ctx, const char *path, struct sy_tensors **out_tensors);
 /// The same for one file's bytes in memory, which must outlive the result. `name` stands for the file in messages.
 SY_MUST_CHECK enum sy_status sy_tensors_parse(struct sy_ctx *ctx, const void *data, uint64_t bytes, const char *name,
                                               struct sy_tensors **out_tensors);
 void sy_tensors_close(struct sy_tensors **tensors);
+/// Whether sy_tensors_open() would find a file to read in the directory.
+bool sy_tensors_present(const char *directory);
+/// The error of a directory in which it would not: what is there instead, and the remedy; `more` ends the message.
+SY_MUST_CHECK enum sy_status sy_tensors_absent(struct sy_ctx *ctx, const char *directory, const char *more);
 
 size_t sy_tensors_count(const struct sy_tensors *tensors);
 /// In order of name.
@@ -68,6 +72,9 @@ const char *sy_tensors_path(const struct sy_tensors *tensors);
 /// Errors: FORMAT naming file and tensor: missing, other shape, other kind of element.
 SY_MUST_CHECK enum sy_status sy_tensors_read_f32(struct sy_ctx *ctx, const struct sy_tensors *tensors, const char *name,
                                                  uint32_t ndim, const uint64_t *shape, float *out);
+/// The tensor in place, without a copy, or NULL when it must be converted or is not aligned: then read it as above.
+SY_MUST_CHECK enum sy_status sy_tensors_floats(struct sy_ctx *ctx, const struct sy_tensors *tensors, const char *name,
+                                               uint32_t ndim, const uint64_t *shape, const float **out);
 /// The same from any integer element type (range-checked), and BOOL as the byte it is.
 SY_MUST_CHECK enum sy_status sy_tensors_read_i32(struct sy_ctx *ctx, const struct sy_tensors *tensors, const char *name,
                                                  uint32_t ndim, const uint64_t *shape, int32_t *out);

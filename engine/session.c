@@ -23,6 +23,9 @@ void sy_shift_right(const int32_t *labels, uint32_t batch, uint32_t tgt_len, int
 
 enum sy_status sy_embed_index(struct sy_ctx *ctx, const int32_t *ids, uint32_t rows, uint32_t vocab, int32_t *out)
 {
+    for (uint32_t r = 0; r < rows; ++r)
+        if (ids[r] < 0 || (uint32_t)ids[r] >= vocab)
+            return sy_fail(ctx, SY_INVALID, "token id %d in row %u is outside the vocabulary of %u", ids[r], r, vocab);
     uint32_t *start = calloc((size_t)vocab + 1, sizeof *start);
     if (start == NULL)
         return sy_fail(ctx, SY_NOMEM, "out of host memory: sorting token ids");
@@ -213,6 +216,10 @@ static enum sy_status write_inputs(struct sy_session *s, const struct sy_batch *
     struct sy_runtime *rt = &s->runtime;
     const struct sy_model *m = &s->model;
     uint32_t enc = b->batch * b->src_len, dec = b->batch * b->tgt_len;
+    for (uint32_t r = 0; r < dec; ++r) // the last of a row is no decoder input, so nothing else would look at it
+        if (b->labels[r] != SY_IGNORE && (b->labels[r] < 0 || (uint32_t)b->labels[r] >= s->config.vocab_size))
+            return sy_fail(s->ctx, SY_INVALID, "label %d at position %u is outside the vocabulary of %u", b->labels[r],
+                           r, s->config.vocab_size);
     SY_TRY(write_ids(s, m->enc_ids, m->enc_index, b->input_ids, enc));
     SY_TRY(sy_runtime_write_part(rt, m->enc_mask, 0, enc, b->attention_mask));
     int32_t *shifted = malloc(dec * sizeof *shifted);

@@ -85,6 +85,7 @@ SY_MUST_CHECK enum sy_status sy_session_evaluate(struct sy_session *s, const str
 
 /// Makes decoder inputs: labels shifted right behind `start`; ignored labels become `pad`.
 void sy_shift_right(const int32_t *labels, uint32_t batch, uint32_t tgt_len, int32_t start, int32_t pad, int32_t *out);
-/// Builds embed_bwd's index of `rows` ids (op_args.h); `out` has 3·rows + 2 entries.
+/// Builds embed_bwd's index of `rows` ids (op_args.h); `out` has 3·rows + 2 entries. Errors: INVALID naming an id
+/// outside the vocabulary · NOMEM.
 SY_MUST_CHECK enum sy_status sy_embed_index(struct sy_ctx *ctx, const int32_t *ids, uint32_t rows, uint32_t vocab,
                                             int32_t *out);

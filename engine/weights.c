@@ -7,66 +7,13 @@
 #include <string.h>
 
 #include "engine/optimizer.h"
-#include "kernels/philox.h"
-
-#define CHUNK 65536u // elements drawn or copied at once
-
-static uint32_t name_hash(const char *name)
-{
-    uint32_t h = 2166136261u; // FNV-1a, as sy_stream_id()
-    for (; *name != '\0'; ++name)
-        h = (h ^ (uint8_t)*name) * 16777619u;
-    return h;
-}
-
-/// Two independent N(0,1) from two words (Box–Muller; u1 > 0).
-static double normal_of(uint32_t a, uint32_t b)
-{
-    double u1 = ((double)a + 0.5) / 4294967296.0, u2 = (double)b / 4294967296.0;
-    return sqrt(-2.0 * log(u1)) * cos(6.283185307179586 * u2);
-}
-
-/// Element `i` of a tensor: plane counts the redraws of a truncated normal.
-static float draw(const struct sy_param *p, uint32_t stream, uint64_t seed, uint64_t i)
-{
-    if (p->init == SY_INIT_ONES)
-        return 1.0f;
-    for (uint32_t plane = 0;; ++plane) {
-        struct sy_u4 r = sy_philox((u32)i, (u32)(i >> 32), stream, plane, (u32)seed, (u32)(seed >> 32));
-        double x = normal_of(r.x, r.y), y = normal_of(r.z, r.w);
-        if (p->init == SY_INIT_NORMAL || fabs(x) <= 2.0)
-            return (float)(x * p->sigma);
-        if (fabs(y) <= 2.0)
-            return (float)(y * p->sigma);
-    }
-}
 
 static enum sy_status after_change(struct sy_runtime *rt) { return sy_runtime_run(rt, SY_PHASE_REFRESH, false); }
 
 enum sy_status sy_weights_init(struct sy_runtime *rt, uint64_t seed)
 {
-    struct sy_graph *g = rt->graph;
-    float *chunk = malloc(CHUNK * sizeof *chunk);
-    if (chunk == NULL)
-        return sy_fail(g->ctx, SY_NOMEM, "out of host memory: drawing weights");
-    enum sy_status status = SY_OK;
-    for (size_t i = 0; i < g->param_count && status == SY_OK; ++i) {
-        const struct sy_param *p = &g->params[i];
-        uint64_t part = (uint64_t)p->rows * p->cols;
-        for (uint32_t e = 0; e < p->parts && status == SY_OK; ++e) {
-            uint32_t stream = name_hash(p->names[e]);
-            for (uint64_t first = 0; first < part && status == SY_OK; first += CHUNK) {
-                uint64_t n = part - first < CHUNK ? part - first : CHUNK;
-                for (uint64_t k = 0; k < n; ++k)
-                    chunk[k] = draw(p, stream, seed, first + k);
-                status = sy_runtime_write_f32(rt, p->master, e * part + first, n, chunk);
-            }
-        }
-        for (uint32_t s = 0; s < p->state_count && status == SY_OK; ++s)
-            status = sy_runtime_zero(rt, p->state[s]);
-    }
-    free(chunk);
-    return status != SY_OK ? status : after_change(rt);
+    SY_TRY(sy_weights_draw(rt, seed));
+    return after_change(rt);
 }
 
 static void part_shape(const struct sy_param *p, uint32_t *ndim, uint64_t *shape)
@@ -77,15 +24,36 @@ static void part_shape(const struct sy_param *p, uint32_t *ndim, uint64_t *shape
 }
 
 // One NaN makes every loss NaN; the tensor it came from is known only here.
-static enum sy_status read_finite(struct sy_ctx *ctx, const struct sy_tensors *tensors, const char *name, uint32_t ndim,
-                                  const uint64_t *shape, uint64_t count, float *out)
+static enum sy_status check_finite(struct sy_ctx *ctx, const struct sy_tensors *tensors, const char *name,
+                                   const float *values, uint64_t count)
 {
-    SY_TRY(sy_tensors_read_f32(ctx, tensors, name, ndim, shape, out));
     for (uint64_t i = 0; i < count; ++i)
-        if (!isfinite(out[i]))
+        if (!isfinite(values[i]))
             return sy_fail(ctx, SY_FORMAT, "%s: tensor %s: element %llu is %g; take an earlier checkpoint",
-                           sy_tensors_path(tensors), name, (unsigned long long)i, (double)out[i]);
+                           sy_tensors_path(tensors), name, (unsigned long long)i, (double)values[i]);
     return SY_OK;
+}
+
+/// Copies one tensor of the file to elements `first`… of `to`: straight out of the mapping where it holds floats.
+static enum sy_status upload(struct sy_runtime *rt, const struct sy_tensors *tensors, const char *name, uint32_t ndim,
+                             const uint64_t *shape, uint64_t count, sy_tid to, uint64_t first)
+{
+    struct sy_ctx *ctx = rt->graph->ctx;
+    const float *values;
+    float *converted = NULL;
+    SY_TRY(sy_tensors_floats(ctx, tensors, name, ndim, shape, &values));
+    enum sy_status status = SY_OK;
+    if (values == NULL) {
+        values = converted = malloc(count * sizeof *converted);
+        status = converted != NULL ? sy_tensors_read_f32(ctx, tensors, name, ndim, shape, converted)
+                                   : sy_fail(ctx, SY_NOMEM, "out of host memory: loading %s", name);
+    }
+    if (status == SY_OK)
+        status = check_finite(ctx, tensors, name, values, count);
+    if (status == SY_OK)
+        status = sy_runtime_write_f32(rt, to, first, count, values);
+    free(converted);
+    return status;
 }
 
 enum sy_status sy_weights_load(struct sy_runtime *rt, const struct sy_tensors *tensors)
@@ -96,20 +64,11 @@ enum sy_status sy_weights_load(struct sy_runtime *rt, const struct sy_tensors *t
         uint64_t part = (uint64_t)p->rows * p->cols, shape[2];
         uint32_t ndim;
         part_shape(p, &ndim, shape);
-        float *host = malloc(part * sizeof *host);
-        if (host == NULL)
-            return sy_fail(g->ctx, SY_NOMEM, "out of host memory: loading %s", p->names[0]);
-        enum sy_status status = SY_OK;
-        for (uint32_t e = 0; e < p->parts && status == SY_OK; ++e) {
-            status =
-                read_finite(g->ctx, tensors, sy_weights_stored_name(tensors, p->names[e]), ndim, shape, part, host);
-            if (status == SY_OK)
-                status = sy_runtime_write_f32(rt, p->master, e * part, part, host);
-        }
-        for (uint32_t s = 0; s < p->state_count && status == SY_OK; ++s)
-            status = sy_runtime_zero(rt, p->state[s]);
-        free(host);
-        SY_TRY(status);
+        for (uint32_t e = 0; e < p->parts; ++e)
+            SY_TRY(upload(rt, tensors, sy_weights_stored_name(tensors, p->names[e]), ndim, shape, part, p->master,
+                          e * part));
+        for (uint32_t s = 0; s < p->state_count; ++s)
+            SY_TRY(sy_runtime_zero(rt, p->state[s]));
     }
     SY_TRY(sy_weights_check_unused(g, tensors));
     return after_change(rt);
@@ -295,14 +254,7 @@ enum sy_status sy_state_load(struct sy_runtime *rt, const char *path)
                 state_piece(g, p, s, e, &piece);
                 char name[128];
                 snprintf(name, sizeof name, "%s/%s", p->names[e], sy_optimizer_state_name(g, p, s));
-                float *host = malloc(piece.count * sizeof *host);
-                if (host == NULL)
-                    status = sy_fail(g->ctx, SY_NOMEM, "out of host memory: loading %s", name);
-                else
-                    status = read_finite(g->ctx, tensors, name, 1, &piece.count, piece.count, host);
-                if (status == SY_OK)
-                    status = sy_runtime_write_f32(rt, piece.tensor, piece.first, piece.count, host);
-                free(host);
+                status = upload(rt, tensors, name, 1, &piece.count, piece.count, piece.tensor, piece.first);
             }
         }
     }

@@ -8,6 +8,9 @@
 
 /// Draws every parameter from Philox by (seed, name, element): the same on any device, layout and rank count.
 SY_MUST_CHECK enum sy_status sy_weights_init(struct sy_runtime *rt, uint64_t seed);
+/// The same, but leaves copies in other types (bf16) to the caller. On all the processors there are, with the same
+/// bits.
+SY_MUST_CHECK enum sy_status sy_weights_draw(struct sy_runtime *rt, uint64_t seed);
 /// Loads every parameter. Errors: FORMAT naming the missing or misshapen tensor and what was expected.
 SY_MUST_CHECK enum sy_status sy_weights_load(struct sy_runtime *rt, const struct sy_tensors *tensors);
 /// What a config must say to fit the file: a stored lm_head.weight overrules tie_word_embeddings, and experts in the

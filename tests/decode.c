@@ -154,6 +154,27 @@ static void too_long(struct subject *x)
            "%s: more tokens than the session has room for: %s", x->name, sy_error(x->t->ctx));
 }
 
+/// An id beyond the vocabulary would be looked up beyond the table.
+static void outside(struct subject *x)
+{
+    const int32_t ids[] = {(int32_t)x->whole->config.vocab_size, -1, INT32_MAX, INT32_MIN};
+    for (size_t i = 0; i < SY_COUNT(ids); ++i) {
+        struct sy_decode_params p = greedy(x, TGT);
+        int32_t source[SRC] = {0}, out[TGT], index[3 * SRC + 2];
+        uint32_t n = 7;
+        char word[32];
+        memcpy(source, x->ids, sizeof source);
+        source[1] = ids[i];
+        p.ids = source;
+        snprintf(word, sizeof word, "%d", ids[i]);
+        bool good =
+            sy_decode(x->cached, &p, out, &n) == SY_INVALID && n == 0 && strstr(sy_error(x->t->ctx), word) != NULL;
+        good = good && sy_embed_index(x->t->ctx, source, SRC, x->whole->config.vocab_size, index) == SY_INVALID &&
+               strstr(sy_error(x->t->ctx), word) != NULL;
+        tap_ok(&x->t->tap, good, "%s: id %d is refused: %s", x->name, ids[i], sy_error(x->t->ctx));
+    }
+}
+
 static void run(struct tiny *t, struct sy_device *device, const char *name, const struct sy_config *config)
 {
     struct sy_session_params p = {.kind = SY_SESSION_EVAL,
@@ -181,6 +202,7 @@ static void run(struct tiny *t, struct sy_device *device, const char *name, cons
             cache_equals_whole(&x);
         sampling(&x);
         too_long(&x);
+        outside(&x);
     }
     sy_session_destroy(&x.cached);
     sy_session_destroy(&x.whole);

@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <unistd.h>
+
 #include "engine/file.h"
 #include "engine/safetensors.h"
 #include "tests/io.h"
@@ -212,9 +214,8 @@ static void test_shards(struct env *e)
     if (t != NULL)
         sy_tensors_close(&t);
     remove(single);
-    io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_IO, "neither", "a directory without a model");
-    write_text(e, directory, "pytorch_model.bin", "x");
-    io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_UNSUPPORTED, "safe_serialization", "a pickle");
+    io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_IO, "model-00001-of-00006.safetensors but no",
+             "the shards of the first, without their index");
     write_text(e, directory, "model.safetensors.index.json", "{\"weight_map\":{\"a\":\"../one.safetensors\"}}");
     io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_FORMAT, "beside the index",
              "an index that climbs out");
@@ -230,6 +231,86 @@ static void test_shards(struct env *e)
     free(directory);
     free(single);
     free(index);
+}
+
+/// Whatever a directory holds instead of a model that can be read is named, with what helps.
+static void test_absent(struct env *e)
+{
+    static const struct {
+        const char *files[3];
+        enum sy_status status;
+        const char *word;
+    } cases[] = {
+        {{"config.json", "tokenizer.json", "training_args.bin"}, SY_IO, "neither model.safetensors"},
+        {{"optimizer-00001.safetensors"}, SY_IO, "neither model.safetensors"},
+        {{"pytorch_model.bin"}, SY_UNSUPPORTED, "only pytorch_model.bin, which is a program"},
+        {{"pytorch_model-00002-of-00002.bin", "pytorch_model-00001-of-00002.bin", "pytorch_model.bin.index.json"},
+         SY_UNSUPPORTED,
+         "only pytorch_model-00001-of-00002.bin, which is a program"},
+        {{"pytorch_model.bin.index.json"}, SY_UNSUPPORTED, "safe_serialization=True"},
+        {{"tf_model.h5"}, SY_UNSUPPORTED, "only tf_model.h5, weights of TensorFlow"},
+        {{"tf_model-00001-of-00002.h5", "tf_model.h5.index.json"}, SY_UNSUPPORTED, "weights of TensorFlow"},
+        {{"flax_model.msgpack"}, SY_UNSUPPORTED, "from_flax=True"},
+        {{"flax_model.msgpack", "pytorch_model.bin", "tf_model.h5"}, SY_UNSUPPORTED, "only pytorch_model.bin"},
+        {{"model.fp16.safetensors"}, SY_IO, "model.fp16.safetensors but no model.safetensors"},
+        {{"adapter_model.safetensors", "pytorch_model.bin"}, SY_IO, "give it that name"},
+        {{"model-00002-of-00002.safetensors", "model-00001-of-00002.safetensors"}, SY_IO, "model-00001-of-00002"},
+        {{"model.gguf"}, SY_IO, "but model.gguf"},
+    };
+    struct sy_tensors *t = NULL;
+    for (size_t i = 0; i < SY_COUNT(cases); ++i) {
+        char name[32];
+        snprintf(name, sizeof name, "absent-%zu", i);
+        char *directory = in(e->scratch, name);
+        if (sy_dir_create(e->io.ctx, directory) != SY_OK)
+            abort();
+        for (size_t k = 0; k < SY_COUNT(cases[i].files) && cases[i].files[k] != NULL; ++k)
+            write_text(e, directory, cases[i].files[k], "x");
+        io_check(&e->io, !sy_tensors_present(directory), "%s: no weights to read", cases[i].files[0]);
+        io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), cases[i].status, cases[i].word, cases[i].files[0]);
+        free(directory);
+    }
+    char *directory = in(e->scratch, "absent-0"), *file = in(directory, "model.safetensors");
+    if (symlink("nowhere/blob", file) != 0)
+        abort();
+    io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_IO, "is a link to nowhere/blob",
+             "a link that leads nowhere");
+    if (unlink(file) != 0 || sy_dir_create(e->io.ctx, file) != SY_OK)
+        abort();
+    io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_IO, "no regular file", "a directory of that name");
+    free(file);
+    free(directory);
+    static const char pointer[] = "version https://git-lfs\noid sha256:00\nsize 242043056\n";
+    io_fails(&e->io, sy_tensors_parse(e->io.ctx, pointer, sizeof pointer - 1, "m", &t), SY_FORMAT, "Git LFS",
+             "the pointer to a file");
+}
+
+/// F32 is read where it lies, when it lies on whole floats; anything else is converted.
+static void test_in_place(struct env *e)
+{
+    static const float values[] = {1.0f, -2.5f};
+    const uint64_t shape[] = {2};
+    for (size_t pad = 0; pad < 8; ++pad) {
+        _Alignas(8) char file[256];
+        char head[128];
+        int n = snprintf(head, sizeof head, "{\"a\":{\"dtype\":\"%s\",\"shape\":[2],\"data_offsets\":[0,8]}}%*s", "F32",
+                         (int)pad, "");
+        const uint64_t length = (uint64_t)n;
+        memcpy(file, &length, 8);
+        memcpy(file + 8, head, (size_t)n);
+        memcpy(file + 8 + n, values, sizeof values);
+        struct sy_tensors *t = NULL;
+        const float *found = NULL;
+        float copy[2] = {0};
+        bool good = sy_tensors_parse(e->io.ctx, file, 8 + length + 8, "odd", &t) == SY_OK &&
+                    sy_tensors_floats(e->io.ctx, t, "a", 1, shape, &found) == SY_OK &&
+                    sy_tensors_read_f32(e->io.ctx, t, "a", 1, shape, copy) == SY_OK;
+        good = good && memcmp(copy, values, sizeof values) == 0 && (found != NULL) == (n % 4 == 0) &&
+               (found == NULL || memcmp(found, values, sizeof values) == 0);
+        io_check(&e->io, good, "F32 behind a header of %d bytes: %s", n, found != NULL ? "in place" : "copied");
+        if (t != NULL)
+            sy_tensors_close(&t);
+    }
 }
 
 // ---- failures while writing -----------------------------------------------------------------------------------------
@@ -359,6 +440,8 @@ int main(int argc, char **argv)
     test_real_files(&e);
     test_round_trip(&e);
     test_shards(&e);
+    test_absent(&e);
+    test_in_place(&e);
     test_write_failures(&e);
     test_hostile(&e);
     if (sy_dir_remove(e.io.ctx, e.scratch) != SY_OK)

@@ -8,6 +8,7 @@
 #include "engine/file.h"
 #include "engine/weights.h"
 #include "hostlib/dtype.h"
+#include "kernels/philox.h"
 #include "tests/io.h"
 #include "tests/tiny.h"
 
@@ -130,6 +131,33 @@ static void draws_by_name(struct suite *x)
              "%zu weights are the same in a model of another size, %zu differ", same, other);
     sy_spec_list_finish(&few);
     sy_spec_list_finish(&many);
+}
+
+static double normal_of(uint32_t a, uint32_t b)
+{
+    return sqrt(-2.0 * log(((double)a + 0.5) / 4294967296.0)) * cos(6.283185307179586 * ((double)b / 4294967296.0));
+}
+
+/// A tensor that several threads share has the bits that its elements have one by one.
+static void draws_in_parallel(struct suite *x)
+{
+    struct sy_config c = tiny_config(false);
+    c.vocab_size = 20011;
+    c.d_model = 16;
+    c.initializer_factor = 0.5;
+    struct sy_spec_list list = list_of(x, &c);
+    const struct sy_tensor_spec *s = find(&list, "shared.weight");
+    uint32_t stream = 2166136261u;
+    for (const char *at = "shared.weight"; *at != '\0'; ++at)
+        stream = (stream ^ (uint8_t)*at) * 16777619u;
+    uint64_t wrong = 0, n = s != NULL ? elements(s) : 0;
+    for (uint64_t i = 0; i < n; ++i) {
+        struct sy_u4 r = sy_philox((u32)i, (u32)(i >> 32), stream, 0, 7, 0);
+        wrong += ((const float *)s->data)[i] != (float)(normal_of(r.x, r.y) * 0.5);
+    }
+    io_check(&x->io, n == 320176 && wrong == 0, "%llu elements, drawn in parallel: %llu differ", (unsigned long long)n,
+             (unsigned long long)wrong);
+    sy_spec_list_finish(&list);
 }
 
 // ---- files ----------------------------------------------------------------------------------------------------------
@@ -293,6 +321,7 @@ int main(void)
         return 2;
     draws_what_the_specification_says(&x);
     draws_by_name(&x);
+    draws_in_parallel(&x);
     a_stored_head_wins(&x);
     for (uint32_t layers = 1; layers <= 3; ++layers) {
         the_layer_that_should_not_be_sparse(&x, false, layers);
