@@ -18,6 +18,8 @@
 static const char *const router_names[] = {"switch", "top2", "expert_choice", "ntlb"};
 static const char *const exploration_names[] = {"argmax", "sample", "input_dropout", "input_jitter"};
 
+static const char *const sentinels_names[] = {"unsaid", "top", "byt5", "transformers"};
+
 const char *sy_router_name(enum sy_router router)
 {
     return (size_t)router < SY_COUNT(router_names) ? router_names[router] : "unknown router";
@@ -26,6 +28,11 @@ const char *sy_router_name(enum sy_router router)
 const char *sy_exploration_name(enum sy_exploration exploration)
 {
     return (size_t)exploration < SY_COUNT(exploration_names) ? exploration_names[exploration] : "unknown exploration";
+}
+
+const char *sy_sentinels_name(enum sy_sentinels sentinels)
+{
+    return (size_t)sentinels < SY_COUNT(sentinels_names) ? sentinels_names[sentinels] : "unknown sentinels";
 }
 
 // ---- the table of plain keys ----------------------------------------------------------------------------------------
@@ -86,7 +93,7 @@ static const struct key keys[] = {
 };
 
 // Ours that the table cannot express.
-static const char *const special_ours[] = {"router", "exploration"};
+static const char *const special_ours[] = {"router", "exploration", "sentinels"};
 
 static double field_get(const struct sy_config *config, const struct key *key)
 {
@@ -260,6 +267,11 @@ static enum sy_status read_ours(struct sy_ctx *ctx, const json_t *ours, const ch
         SY_TRY(read_choice(ctx, ours, name, "exploration", exploration_names, SY_COUNT(exploration_names),
                            "\"argmax\", \"sample\", \"input_dropout\" or \"input_jitter\"", &exploration));
     }
+    int sentinels = -1;
+    if (ours != NULL)
+        SY_TRY(read_choice(ctx, ours, name, "sentinels", sentinels_names + 1, SY_COUNT(sentinels_names) - 1,
+                           "\"top\", \"byt5\" or \"transformers\"", &sentinels));
+    config->sentinels = (enum sy_sentinels)(sentinels + 1);
     config->router = (enum sy_router)router;
     config->exploration = (enum sy_exploration)exploration;
     for (size_t i = 0; ours != NULL && i < SY_COUNT(keys); ++i)
@@ -337,6 +349,25 @@ static enum sy_status check_steps(struct sy_ctx *ctx, const json_t *root, const 
     return SY_OK;
 }
 
+/// T5's relatives differ in more than the name.
+static enum sy_status refuse_relative(struct sy_ctx *ctx, const char *name, const char *type)
+{
+    static const struct {
+        const char *type, *why;
+    } relatives[] = {
+        {"longt5", "its encoder attends locally or through global summaries, which is not supported"},
+        {"umt5", "every layer has its own relative position bias, which is not supported"},
+        {"mt5", "it is not supported under this name; it is T5 in all but its tokenizer and its untied head"},
+        {"pop2piano", "it takes spectrograms for text, which is not supported"},
+    };
+    for (size_t i = 0; type != NULL && i < SY_COUNT(relatives); ++i)
+        if (strcmp(type, relatives[i].type) == 0)
+            return sy_fail(ctx, SY_UNSUPPORTED,
+                           "%s: model_type is \"%s\": %s; expected \"switch_transformers\" or \"t5\"", name, type,
+                           relatives[i].why);
+    return SY_OK;
+}
+
 static enum sy_status read_root(struct sy_ctx *ctx, const json_t *root, const char *name, struct sy_config *config)
 {
     const json_t *type = find(root, "model_type");
@@ -345,6 +376,7 @@ static enum sy_status read_root(struct sy_ctx *ctx, const json_t *root, const ch
         return sy_fail(ctx, SY_FORMAT, "%s: the key model_type is missing, expected \"switch_transformers\" or \"t5\"",
                        name);
     bool is_switch = text != NULL && strcmp(text, "switch_transformers") == 0;
+    SY_TRY(refuse_relative(ctx, name, text));
     if (!is_switch && (text == NULL || strcmp(text, "t5") != 0))
         return wrong(ctx, name, "model_type", type, "\"switch_transformers\" or \"t5\"");
     sy_config_defaults(is_switch, config);
@@ -554,6 +586,8 @@ static int put_ours(json_t *root, const struct sy_config *config)
         bad |= put_string(object, "router", sy_router_name(config->router));
     if (config->is_switch && ((int)config->exploration != exploration || find(object, "exploration") != NULL))
         bad |= put_string(object, "exploration", sy_exploration_name(config->exploration));
+    if (config->sentinels != SY_SENTINELS_UNSAID)
+        bad |= put_string(object, "sentinels", sy_sentinels_name(config->sentinels));
     for (size_t i = 0; i < SY_COUNT(keys); ++i) {
         double value = field_get(config, &keys[i]), usual = field_get(&defaults, &keys[i]);
         bool same = value == usual || (isnan(value) && isnan(usual));
@@ -567,9 +601,21 @@ static int put_ours(json_t *root, const struct sy_config *config)
     return bad;
 }
 
+// Weights are written as F32, whatever they were read as; transformers casts to what it finds here.
+static int put_dtype(json_t *root)
+{
+    static const char *const names[] = {"dtype", "torch_dtype"};
+    int bad = 0;
+    for (size_t i = 0; i < SY_COUNT(names); ++i)
+        if (json_object_get(root, names[i]) != NULL)
+            bad |= put_string(root, names[i], "float32");
+    json_object_del(root, "quantization_config");
+    return bad;
+}
+
 static int put_all(struct sy_ctx *quiet, json_t *root, const struct sy_config *config)
 {
-    int bad = put_type(root, config);
+    int bad = put_type(root, config) | put_dtype(root);
     for (size_t i = 0; i < SY_COUNT(keys); ++i)
         if (!(keys[i].flags & OURS) && (config->is_switch || !(keys[i].flags & SWITCH)))
             bad |= put_key(root, &keys[i], field_get(config, &keys[i]));
@@ -608,6 +654,16 @@ enum sy_status sy_config_save(struct sy_ctx *ctx, const struct sy_config *config
     return status;
 }
 
+enum sy_status sy_config_save_generation(struct sy_ctx *ctx, const struct sy_config *config, const char *path)
+{
+    json_t *root = json_pack("{s:I, s:I, s:I}", "decoder_start_token_id", (json_int_t)config->start_id, "eos_token_id",
+                             (json_int_t)config->eos_id, "pad_token_id", (json_int_t)config->pad_id);
+    enum sy_status status =
+        root != NULL ? sy_json_save(ctx, root, path) : sy_fail(ctx, SY_NOMEM, "%s: out of memory for its JSON", path);
+    json_decref(root);
+    return status;
+}
+
 enum sy_status sy_config_copy(struct sy_ctx *ctx, const struct sy_config *config, struct sy_config *out_config)
 {
     struct sy_config copy = *config;
@@ -637,7 +693,9 @@ const char *sy_config_difference(const struct sy_config *a, const struct sy_conf
            : a->scale_decoder_outputs != b->scale_decoder_outputs ? "scale_decoder_outputs"
            : a->router != b->router                               ? "router"
            : a->exploration != b->exploration                     ? "exploration"
-                                                                  : NULL;
+           : a->sentinels != SY_SENTINELS_UNSAID && b->sentinels != SY_SENTINELS_UNSAID && a->sentinels != b->sentinels
+               ? "sentinels"
+               : NULL;
 }
 
 // ---- derived --------------------------------------------------------------------------------------------------------

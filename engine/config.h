@@ -22,6 +22,14 @@ enum sy_exploration {
     SY_EXPLORE_INPUT_JITTER,  ///< Multiply router inputs by U(1 − jitter, 1 + jitter).
 };
 
+/// Which ids the masks <extra_id_N> of a byte vocabulary have; a SentencePiece vocabulary says so itself.
+enum sy_sentinels {
+    SY_SENTINELS_UNSAID,       ///< The key is absent.
+    SY_SENTINELS_TOP,          ///< "top": V − 1 − N, as T5 counts; what a model drawn here learns.
+    SY_SENTINELS_BYT5,         ///< "byt5": 258 − N, the last 100 bytes, as Google's ByT5 was trained.
+    SY_SENTINELS_TRANSFORMERS, ///< "transformers": 259 + N, as Hugging Face's ByT5Tokenizer numbers them.
+};
+
 /// Three states: the key may be absent.
 enum sy_maybe { SY_ABSENT = -1, SY_NO = 0, SY_YES = 1 };
 
@@ -55,6 +63,7 @@ struct sy_config {
     double init_scale;
     double z_loss, label_smoothing; ///< On the output softmax.
     bool switch_attention;
+    enum sy_sentinels sentinels;
 
     void *extra; ///< The parsed JSON (json_t object), for writing back what we do not know; NULL for a new config.
 };
@@ -69,8 +78,12 @@ SY_MUST_CHECK enum sy_status sy_config_parse(struct sy_ctx *ctx, const char *tex
                                              struct sy_config *out_config);
 /// Checks a config whose fields were changed or filled by hand (sizes, ranges, contradictions).
 SY_MUST_CHECK enum sy_status sy_config_check(struct sy_ctx *ctx, const struct sy_config *config, const char *name);
-/// Writes every key in force over the keys the config was read with, to the file `path`, atomically.
+/// Writes every key in force over the keys the config was read with, to the file `path`, atomically. A key for the type
+/// of the weights (dtype, torch_dtype) becomes float32, which is what we write.
 SY_MUST_CHECK enum sy_status sy_config_save(struct sy_ctx *ctx, const struct sy_config *config, const char *path);
+/// Writes the ids that generation needs (generation_config.json), which Hugging Face believes before config.json.
+SY_MUST_CHECK enum sy_status sy_config_save_generation(struct sy_ctx *ctx, const struct sy_config *config,
+                                                       const char *path);
 /// Deep copy. Errors: NOMEM.
 SY_MUST_CHECK enum sy_status sy_config_copy(struct sy_ctx *ctx, const struct sy_config *config,
                                             struct sy_config *out_config);
@@ -89,3 +102,4 @@ bool sy_config_scales_output(const struct sy_config *config);
 /// "switch", "top2", …; "argmax", "sample", …
 const char *sy_router_name(enum sy_router router);
 const char *sy_exploration_name(enum sy_exploration exploration);
+const char *sy_sentinels_name(enum sy_sentinels sentinels); ///< "top", "byt5", "transformers"; "unsaid".

@@ -112,6 +112,10 @@ static void test_errors(struct io *t)
         {"[]", SY_FORMAT, "expected an object"},
         {"{}", SY_FORMAT, "model_type is missing"},
         {"{\"model_type\":\"bert\"}", SY_FORMAT, "\"bert\", expected \"switch_transformers\" or \"t5\""},
+        {"{\"model_type\":\"longt5\"}", SY_UNSUPPORTED, "attends locally"},
+        {"{\"model_type\":\"umt5\"}", SY_UNSUPPORTED, "every layer has its own relative position bias"},
+        {"{\"model_type\":\"mt5\"}", SY_UNSUPPORTED, "under this name"},
+        {T5 ",\"switchyard\":{\"sentinels\":\"bottom\"}}", SY_FORMAT, "sentinels is \"bottom\""},
         {"{\"model_type\":7}", SY_FORMAT, "model_type is 7"},
         {"{\"model_type\":\"t5\"}", SY_FORMAT, "vocab_size is missing"},
         {"{\"model_type\":\"switch_transformers\"," SIZES "}", SY_FORMAT, "num_experts is missing"},
@@ -328,6 +332,64 @@ static void test_new(struct io *t, const char *directory)
     free(path);
 }
 
+/// Weights are written as F32: a key that says otherwise would make Hugging Face round them when it loads them.
+static void test_dtype(struct io *t, const char *directory)
+{
+    static const struct {
+        const char *keys, *word, *gone;
+    } cases[] = {
+        {",\"dtype\":\"float16\"", "\"dtype\": \"float32\"", "torch_dtype"},
+        {",\"torch_dtype\":\"bfloat16\"", "\"torch_dtype\": \"float32\"", "\"dtype\""},
+        {",\"torch_dtype\":null", "\"torch_dtype\": \"float32\"", "\"dtype\""},
+        {",\"dtype\":\"float32\"", "\"dtype\": \"float32\"", "torch_dtype"},
+        {",\"dtype\":\"float16\",\"quantization_config\":{\"load_in_8bit\":true}", "\"dtype\": \"float32\"",
+         "quantization"},
+        {"", "\"vocab_size\"", "dtype"},
+    };
+    char *path = sy_path_join(directory, "dtype.json"), text[8192];
+    for (int i = 0; i < 2 * (int)SY_COUNT(cases); ++i) {
+        struct sy_config c = {0};
+        char json[1024];
+        snprintf(json, sizeof json, "%s%s}", i & 1 ? SWITCH : T5, cases[i / 2].keys);
+        bool good = parses(t, json, &c) && sy_config_save(t->ctx, &c, path) == SY_OK;
+        file_text(t, path, text, sizeof text);
+        io_check(t, good && strstr(text, cases[i / 2].word) && !strstr(text, cases[i / 2].gone),
+                 "%s is written with %s", json, cases[i / 2].word);
+        sy_config_finish(&c);
+    }
+    free(path);
+}
+
+/// How a byte vocabulary numbers its masks is written, and what generation needs stands in a file of its own.
+static void test_ids(struct io *t, const char *directory)
+{
+    char *path = sy_path_join(directory, "ids.json"), text[8192];
+    struct sy_config c = {0}, back = {0};
+    static const char *const names[] = {"top", "byt5", "transformers"};
+    for (size_t i = 0; i < SY_COUNT(names); ++i) {
+        char json[512];
+        snprintf(json, sizeof json, "%s,\"switchyard\":{\"sentinels\":\"%s\"}}", i == 0 ? SWITCH : T5, names[i]);
+        bool good = parses(t, json, &c) && c.sentinels == (enum sy_sentinels)(i + 1) &&
+                    sy_config_save(t->ctx, &c, path) == SY_OK && sy_config_load(t->ctx, path, &back) == SY_OK &&
+                    back.sentinels == c.sentinels;
+        io_check(t, good, "masks \"%s\": read, written, read", names[i]);
+        sy_config_finish(&c);
+        sy_config_finish(&back);
+    }
+    bool good = parses(t, T5 ",\"eos_token_id\":5,\"pad_token_id\":3,\"decoder_start_token_id\":4}", &c) &&
+                c.sentinels == SY_SENTINELS_UNSAID && sy_config_save(t->ctx, &c, path) == SY_OK;
+    file_text(t, path, text, sizeof text);
+    io_check(t, good && strstr(text, "sentinels") == NULL, "masks that nothing was said of stay unsaid");
+    good = good && sy_config_save_generation(t->ctx, &c, path) == SY_OK;
+    file_text(t, path, text, sizeof text);
+    io_check(t,
+             good && strstr(text, "\"decoder_start_token_id\": 4") && strstr(text, "\"eos_token_id\": 5") &&
+                 strstr(text, "\"pad_token_id\": 3"),
+             "generation_config.json has the same ids");
+    sy_config_finish(&c);
+    free(path);
+}
+
 static void test_numbers(struct io *t)
 {
     static const double values[] = {0.1,  1e-6,        1.0 / 3, 1e22, 5e-324, 1.7976931348623157e308,
@@ -361,6 +423,8 @@ int main(void)
     test_write_back(&t, directory);
     test_sparse_step(&t, directory);
     test_new(&t, directory);
+    test_dtype(&t, directory);
+    test_ids(&t, directory);
     test_numbers(&t);
     if (sy_dir_remove(t.ctx, directory) != SY_OK)
         return 2;
