@@ -11,8 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/latest.h"
-
 // Runs at exit, behind everything that prints: a result that did not reach its file is no success.
 static void close_output(void)
 {
@@ -104,68 +102,6 @@ enum sy_status cli_precision(struct sy_ctx *ctx, const char *name, enum sy_preci
 }
 
 const char *cli_precision_name(enum sy_precision precision) { return precisions[precision]; }
-
-enum sy_status cli_model_open(struct sy_ctx *ctx, const char *path, bool need_weights, struct cli_model *out)
-{
-    char resolved[SY_PATH_ROOM]; // OUT/latest is a file where there are no links
-    memset(out, 0, sizeof *out);
-    SY_TRY(sy_latest_resolve(ctx, path, resolved));
-    path = resolved;
-    SY_TRY(sy_config_load(ctx, path, &out->config));
-    if (!sy_dir_exists(path)) {
-        if (!need_weights)
-            return SY_OK;
-        sy_config_finish(&out->config);
-        return sy_fail(ctx, SY_INVALID,
-                       "%s is a config without weights: give the directory that holds model.safetensors", path);
-    }
-    char *single = sy_path_join(path, "model.safetensors"), *index = sy_path_join(path, "model.safetensors.index.json");
-    bool weights = single != NULL && index != NULL && (sy_file_exists(single) || sy_file_exists(index));
-    free(single);
-    free(index);
-    enum sy_status status = SY_OK;
-    if (weights || need_weights)
-        status = sy_tensors_open(ctx, path, &out->tensors);
-    if (status != SY_OK)
-        sy_config_finish(&out->config);
-    else if (out->tensors != NULL)
-        sy_weights_adapt_config(ctx, out->tensors, &out->config);
-    return status;
-}
-
-enum sy_status cli_model_tokenizer(struct sy_ctx *ctx, const char *path, const char *wanted, struct cli_model *m)
-{
-    char resolved[SY_PATH_ROOM];
-    SY_TRY(sy_latest_resolve(ctx, path, resolved));
-    path = resolved;
-    char *own = sy_dir_exists(path) ? sy_path_join(path, "spiece.model") : NULL;
-    const char *source = wanted;
-    if (source == NULL && own != NULL && sy_file_exists(own))
-        source = own;
-    if (source == NULL)
-        source = "bytes";
-    if (strcmp(source, "bytes") != 0) // a directory's own model, as sy_tokenizer_open() takes it
-        snprintf(m->tokenizer_file, sizeof m->tokenizer_file, "%s%s", source,
-                 sy_dir_exists(source) ? "/spiece.model" : "");
-    enum sy_status status;
-    if (wanted == NULL && source != own && m->config.vocab_size != 384)
-        status = sy_fail(
-            ctx, SY_INVALID,
-            "%s has a vocabulary of %u but no spiece.model; give the vocabulary with --tokenizer FILE (or 'bytes', "
-            "whose vocabulary is 384)",
-            path, m->config.vocab_size);
-    else
-        status = sy_tokenizer_open(ctx, source, m->config.vocab_size, &m->tokenizer);
-    free(own);
-    return status;
-}
-
-void cli_model_close(struct cli_model *m)
-{
-    sy_tokenizer_close(&m->tokenizer);
-    sy_tensors_close(&m->tensors);
-    sy_config_finish(&m->config);
-}
 
 void cli_human(double value, char out[16])
 {

@@ -37,14 +37,23 @@ const char *cli_precision_name(enum sy_precision precision);
 /// A model given as a directory or a config.json.
 struct cli_model {
     struct sy_config config;
-    struct sy_tensors *tensors;     ///< NULL when only a config was given.
+    struct sy_tensors *tensors;     ///< NULL: drawn weights.
     struct sy_tokenizer *tokenizer; ///< NULL until cli_model_tokenizer().
-    char tokenizer_file[4096];      ///< The SentencePiece file in use; "" for bytes.
 };
-/// Opens config and, when the directory has them, weights. `need_weights`: a config alone is an error.
-enum sy_status cli_model_open(struct sy_ctx *ctx, const char *path, bool need_weights, struct cli_model *out);
-/// Chooses and opens the vocabulary: `wanted` ("bytes", a file), else the model's own spiece.model, else bytes when V
-/// fits.
+
+enum cli_weights {
+    CLI_WEIGHTS_UNREAD,        ///< A directory's weights are not opened (--draw-weights).
+    CLI_WEIGHTS_IF_ANY,        ///< A directory may do without: only sizes are asked for.
+    CLI_WEIGHTS_UNLESS_CONFIG, ///< A directory must have them; a config.json stands for drawn ones.
+    CLI_WEIGHTS_NEEDED,        ///< A config.json is an error, too.
+};
+/// Opens config and weights. A directory whose weights are missing is an error that says what was found.
+enum sy_status cli_model_open(struct sy_ctx *ctx, const char *path, enum cli_weights wanted, struct cli_model *out);
+/// One line on where the weights come from: "weights: DIR/model.safetensors (12 tensors)", "weights: drawn from seed
+/// 0".
+void cli_model_origin(const struct cli_model *m, const char *path, uint64_t seed, char *out, size_t room);
+/// Chooses and opens the vocabulary: `wanted` ("bytes", a file, a directory), else the model directory's own, else
+/// bytes when V fits. Afterwards config and vocabulary agree (see vocabulary.h).
 enum sy_status cli_model_tokenizer(struct sy_ctx *ctx, const char *path, const char *wanted, struct cli_model *m);
 void cli_model_close(struct cli_model *m);
 

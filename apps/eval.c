@@ -213,10 +213,13 @@ static enum sy_status run(struct run *r)
     if (o->precision == NULL) // a dump is there to be compared, and what with is rarely rounded to bf16
         o->precision = o->dump != NULL ? "f32" : "selective";
     SY_TRY(cli_precision(r->ctx, o->precision, &p.precision));
-    SY_TRY(cli_model_open(r->ctx, o->model, true, &r->model));
+    SY_TRY(cli_model_open(r->ctx, o->model, CLI_WEIGHTS_NEEDED, &r->model));
     SY_TRY(o->batch != NULL ? open_batch(r, &p) : open_text(r, &p));
     SY_TRY(sy_device_open(r->ctx, o->device, &r->device));
     SY_TRY(sy_session_create(r->ctx, r->device, &p, &r->session));
+    char origin[512];
+    cli_model_origin(&r->model, o->model, 0, origin, sizeof origin);
+    sy_log(r->ctx, SY_LOG_INFO, "%s", origin);
     SY_TRY(sy_weights_load(&r->session->runtime, r->model.tensors));
     if (o->batch == NULL) {
         SY_TRY(report_evaluate(r->ctx, r->session, r->data, p.batch, o->most * p.batch, &m));

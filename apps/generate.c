@@ -137,7 +137,7 @@ static enum sy_status run(struct run *r)
     struct sy_session_params p = {.kind = SY_SESSION_DECODE, .config = &r->model.config, .batch = 1};
     size_t count;
     SY_TRY(cli_precision(r->ctx, o->precision, &p.precision));
-    SY_TRY(cli_model_open(r->ctx, o->model, true, &r->model));
+    SY_TRY(cli_model_open(r->ctx, o->model, CLI_WEIGHTS_NEEDED, &r->model));
     SY_TRY(cli_model_tokenizer(r->ctx, o->model, o->tokenizer, &r->model));
     warn_unknown_marks(r);
     SY_TRY(sy_tokenizer_encode(r->ctx, r->model.tokenizer, o->text, strlen(o->text),
@@ -148,6 +148,9 @@ static enum sy_status run(struct run *r)
     p.tgt_len = (uint32_t)o->max_tokens;
     SY_TRY(sy_device_open(r->ctx, o->device, &r->device));
     SY_TRY(sy_session_create(r->ctx, r->device, &p, &r->session));
+    char origin[512];
+    cli_model_origin(&r->model, o->model, 0, origin, sizeof origin);
+    sy_log(r->ctx, SY_LOG_INFO, "%s", origin);
     SY_TRY(sy_weights_load(&r->session->runtime, r->model.tensors));
     r->output = malloc(o->max_tokens * sizeof *r->output);
     if (r->output == NULL)

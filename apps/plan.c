@@ -232,7 +232,7 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct s
 {
     enum sy_precision precision;
     SY_TRY(cli_precision(ctx, o->precision, &precision));
-    SY_TRY(cli_model_open(ctx, o->model, false, model));
+    SY_TRY(cli_model_open(ctx, o->model, CLI_WEIGHTS_IF_ANY, model));
     const struct sy_caps caps = caps_of(o, device);
     sy_graph_init(g, ctx, precision, caps.device_class);
     struct sy_model_params p = {.config = &model->config,

@@ -19,7 +19,8 @@
 
 static const char doc[] = "Train a Switch Transformer (or a dense T5) by span corruption.\v"
                           "The model is a Hugging Face directory (its weights are the start) or a config.json (weights "
-                          "are drawn from --seed). Text files are plain or JSON lines, gzipped or not; '-' is standard "
+                          "are drawn from --seed; --draw-weights does so with a directory, too). Text files are plain "
+                          "or JSON lines, gzipped or not; '-' is standard "
                           "input. All of them are one stream of tokens, cut into examples; its last rest is one too. "
                           "docs/texts.md has the details.\n\n"
                           "OUT/step-N/ is again a Hugging Face directory, with the training state beside it; "
@@ -67,12 +68,14 @@ enum {
     OPT_OUT,
     OPT_DEVICE,
     OPT_PRECISION,
-    OPT_MIX
+    OPT_MIX,
+    OPT_DRAW
 };
 
 static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "Model, text and where results go:", 1},
     {"model", OPT_MODEL, "PATH", 0, "Hugging Face directory, or a config.json to start from drawn weights", 1},
+    {"draw-weights", OPT_DRAW, NULL, 0, "start from drawn weights even if --model is a directory", 1},
     {"data", OPT_DATA, "FILE", 0, "training text; several files may follow; '-' is standard input", 1},
     {"valid", OPT_VALID, "FILE", 0, "held-out text; several files may follow", 1},
     TEXTS_OPTIONS(1),
@@ -125,7 +128,7 @@ struct options {
     uint64_t steps, batch_tokens, micro, src_len, tgt_len, seed, save_every, keep, valid_every, valid_batches,
         valid_sequences, log_every, warmup;
     double lr, clip, decay, mix;
-    bool resume, recompute, have_lr, have_warmup, have_validation;
+    bool resume, draw, recompute, have_lr, have_warmup, have_validation;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -140,6 +143,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_TOKENIZER: cli_once(state, "--tokenizer", arg, &o->tokenizer); break;
     case OPT_OUT: cli_once(state, "--out", arg, &o->out); break;
     case OPT_RESUME: o->resume = true; break;
+    case OPT_DRAW: o->draw = true; break;
     case OPT_STEPS: o->steps = cli_count(state, "--steps", arg, 1, big, false); break;
     case OPT_TOKENS: o->batch_tokens = cli_count(state, "--batch-tokens", arg, 1, big, false); break;
     case OPT_MICRO: o->micro = cli_count(state, "--micro-batch", arg, 1, big, false); break;
@@ -358,6 +362,15 @@ static enum sy_status open_sessions(struct run *r)
     return sy_session_create(r->ctx, r->device, &p, &r->validation);
 }
 
+static enum sy_status first_weights(struct run *r)
+{
+    char origin[4224];
+    cli_model_origin(&r->model, r->o.model, r->o.seed, origin, sizeof origin);
+    printf("%s\n", origin);
+    return r->model.tensors != NULL ? sy_weights_load(&r->session->runtime, r->model.tensors)
+                                    : sy_weights_init(&r->session->runtime, r->o.seed);
+}
+
 static enum sy_status start(struct run *r)
 {
     struct options *o = &r->o;
@@ -372,11 +385,11 @@ static enum sy_status start(struct run *r)
     snprintf(r->state.schedule, sizeof r->state.schedule, "%s", o->schedule);
     snprintf(r->state.precision, sizeof r->state.precision, "%s", o->precision);
     if (!o->resume)
-        return r->model.tensors != NULL ? sy_weights_load(&r->session->runtime, r->model.tensors)
-                                        : sy_weights_init(&r->session->runtime, o->seed);
+        return first_weights(r);
     struct sy_train_state was;
     SY_TRY(sy_checkpoint_read_state(r->ctx, r->from, &was));
     SY_TRY(resume_check_state(r->ctx, r->from, &was, &r->state, &r->model.config));
+    printf("weights: %s, step %llu\n", r->from, (unsigned long long)was.step);
     SY_TRY(sy_checkpoint_load(r->session, r->from));
     r->state.step = was.step;
     r->state.next_example = was.next_example;
@@ -385,8 +398,7 @@ static enum sy_status start(struct run *r)
 
 static enum sy_status save(struct run *r)
 {
-    const char *vocabulary = r->model.tokenizer_file[0] != '\0' ? r->model.tokenizer_file : NULL;
-    return sy_checkpoint_save(r->session, r->o.out, &r->state, vocabulary, (uint32_t)r->o.keep);
+    return sy_checkpoint_save(r->session, r->o.out, &r->state, r->model.tokenizer, (uint32_t)r->o.keep);
 }
 
 static enum sy_status validate(struct run *r)
@@ -469,6 +481,12 @@ static enum sy_status begin(struct run *r)
     return report_open(&r->report, r->ctx, o->out, r->session, r->state.step, o->steps, o->log_every);
 }
 
+/// A run that goes on has its weights in OUT.
+static enum cli_weights weights_wanted(const struct options *o)
+{
+    return o->draw ? CLI_WEIGHTS_UNREAD : o->resume ? CLI_WEIGHTS_IF_ANY : CLI_WEIGHTS_UNLESS_CONFIG;
+}
+
 static enum sy_status run(struct run *r)
 {
     const struct options *o = &r->o;
@@ -476,7 +494,7 @@ static enum sy_status run(struct run *r)
     SY_TRY(choose(r));
     r->made_out = !sy_dir_exists(o->out);
     SY_TRY(resume_take_out(r->ctx, o->out, o->resume, &r->lock, r->from)); // before minutes of reading text
-    SY_TRY(cli_model_open(r->ctx, o->model, false, &r->model));
+    SY_TRY(cli_model_open(r->ctx, o->model, weights_wanted(o), &r->model));
     SY_TRY(open_data(r));
     SY_TRY(sy_device_open(r->ctx, o->device, &r->device));
     report_ready(r->device);

@@ -63,27 +63,18 @@ static enum sy_status write_state(struct sy_ctx *ctx, const char *dir, const str
     return status;
 }
 
-static enum sy_status copy_file(struct sy_ctx *ctx, const char *from, const char *to)
-{
-    struct sy_map map;
-    SY_TRY(sy_map_open(ctx, from, &map));
-    enum sy_status status = sy_file_write(ctx, to, map.data, map.bytes);
-    sy_map_close(&map);
-    return status;
-}
-
 static enum sy_status write_all(struct sy_session *s, const char *dir, const struct sy_train_state *state,
-                                const char *tokenizer_file)
+                                const struct sy_tokenizer *tokenizer)
 {
     char path[SY_PATH_ROOM];
     SY_TRY(sy_dir_create(s->ctx, dir));
     SY_TRY(sy_path_print(s->ctx, path, dir, "config.json"));
     SY_TRY(sy_config_save(s->ctx, &s->config, path));
     SY_TRY(sy_weights_save(&s->runtime, &s->config, dir));
-    if (tokenizer_file != NULL) {
-        SY_TRY(sy_path_print(s->ctx, path, dir, "spiece.model"));
-        SY_TRY(copy_file(s->ctx, tokenizer_file, path));
-    }
+    SY_TRY(sy_path_print(s->ctx, path, dir, "generation_config.json"));
+    SY_TRY(sy_config_save_generation(s->ctx, &s->config, path));
+    if (tokenizer != NULL)
+        SY_TRY(sy_tokenizer_save(s->ctx, tokenizer, dir));
     SY_TRY(sy_path_print(s->ctx, path, dir, "optimizer-00001.safetensors"));
     SY_TRY(sy_state_save(&s->runtime, path));
     return write_state(s->ctx, dir, state);
@@ -204,7 +195,7 @@ void sy_checkpoint_clean(struct sy_ctx *ctx, const char *out_dir)
 }
 
 enum sy_status sy_checkpoint_save(struct sy_session *s, const char *out_dir, const struct sy_train_state *state,
-                                  const char *tokenizer_file, uint32_t keep)
+                                  const struct sy_tokenizer *tokenizer, uint32_t keep)
 {
     char name[64], temporary[SY_PATH_ROOM], target[SY_PATH_ROOM];
     SY_TRY(sy_dir_create(s->ctx, out_dir));
@@ -213,7 +204,7 @@ enum sy_status sy_checkpoint_save(struct sy_session *s, const char *out_dir, con
     snprintf(name, sizeof name, "step-%llu", (unsigned long long)state->step);
     SY_TRY(sy_path_print(s->ctx, target, out_dir, name));
     SY_TRY(sy_dir_remove(s->ctx, temporary));
-    enum sy_status status = write_all(s, temporary, state, tokenizer_file);
+    enum sy_status status = write_all(s, temporary, state, tokenizer);
     // The same step may have been saved before, and `latest` may point at it: the new one takes its place at once.
     if (status == SY_OK)
         status = sy_dir_exists(target) ? sy_path_exchange(s->ctx, temporary, target)

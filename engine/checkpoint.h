@@ -22,10 +22,10 @@ struct sy_train_state {
 };
 
 /// Writes OUT/step-N and switches OUT/latest to it; older checkpoints beyond the newest `keep` are removed (0 keeps
-/// all). `tokenizer_file`: copied in as spiece.model, or NULL. Errors: IO (what existed is untouched).
+/// all). `tokenizer`: written in as Hugging Face's files, or NULL. Errors: IO (what existed is untouched).
 SY_MUST_CHECK enum sy_status sy_checkpoint_save(struct sy_session *s, const char *out_dir,
-                                                const struct sy_train_state *state, const char *tokenizer_file,
-                                                uint32_t keep);
+                                                const struct sy_train_state *state,
+                                                const struct sy_tokenizer *tokenizer, uint32_t keep);
 /// Reads DIR/state.json (DIR = OUT/latest or OUT/step-N) and checks every listed file's size and hash.
 /// Errors: IO · FORMAT naming the file, with what was expected and found.
 SY_MUST_CHECK enum sy_status sy_checkpoint_read_state(struct sy_ctx *ctx, const char *dir, struct sy_train_state *out);

@@ -131,6 +131,11 @@ bool sy_spm_words_alone(const struct sy_spm *spm)
     return spm->words_alone;
 }
 
+const char *sy_spm_piece(const struct sy_spm *spm, int32_t id)
+{
+    return spm->processor.IdToPiece(id).c_str();
+}
+
 enum sy_status sy_spm_encode(struct sy_ctx *ctx, const struct sy_spm *spm, const char *text, size_t bytes, int32_t **out_ids,
                              size_t *out_count)
 {

@@ -28,6 +28,8 @@ int32_t sy_spm_eos(const struct sy_spm *spm);
 int32_t sy_spm_unk(const struct sy_spm *spm);
 /// Id of the piece of exactly this text, or −1.
 int32_t sy_spm_find(const struct sy_spm *spm, const char *piece);
+/// The text of piece `id` (0 … pieces − 1), which lives as long as the model.
+const char *sy_spm_piece(const struct sy_spm *spm, int32_t id);
 
 /// Whether "a b" has the ids of "a" and of "b" behind each other: no piece spans a space, and the space before a text's
 /// first word is put there.

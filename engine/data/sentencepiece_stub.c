@@ -19,6 +19,7 @@ int32_t sy_spm_pad(const struct sy_spm *spm) { return (void)spm, -1; }
 int32_t sy_spm_eos(const struct sy_spm *spm) { return (void)spm, -1; }
 int32_t sy_spm_unk(const struct sy_spm *spm) { return (void)spm, -1; }
 int32_t sy_spm_find(const struct sy_spm *spm, const char *piece) { return (void)spm, (void)piece, -1; }
+const char *sy_spm_piece(const struct sy_spm *spm, int32_t id) { return (void)spm, (void)id, ""; }
 
 bool sy_spm_words_alone(const struct sy_spm *spm)
 {

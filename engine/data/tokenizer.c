@@ -1,48 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// tokenizer.c: bytes, or SentencePiece with sentinels around it.
+// tokenizer.c: opening a vocabulary, and what is known of it. tokenizer_text.c encodes and decodes.
 #include "engine/data/tokenizer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/data/long_text.h"
-#include "engine/data/reader.h"
-#include "engine/data/sentencepiece.h"
+#include "engine/data/tokenizer_state.h"
 #include "engine/file.h"
 
-#define BYTES_VOCAB 384u
-#define BYTES_SPECIAL 3 // pad, eos, unk
-#define BYTES_SENTINELS 125u
 #define SPM_SENTINELS 100u
 #define MAX_VOCAB (1u << 24)
 #define MAX_MODEL_BYTES (256u << 20)
-#define SENTINEL_HEAD "<extra_id_"
-#define UNKNOWN "\xef\xbf\xbd" // U+FFFD
+#define MODEL_NAME "spiece.model"
 
-struct sy_tokenizer {
-    struct sy_spm *spm;     ///< NULL: bytes.
-    uint32_t vocab, pieces; ///< pieces: ids with a text of their own (bytes: 259).
-    int32_t pad, eos, unk;
-    uint32_t sentinel_count;
-    int32_t sentinels[BYTES_SENTINELS];
-};
+// ---- what the pieces say --------------------------------------------------------------------------------------------
 
-// ---- opening --------------------------------------------------------------------------------------------------------
-
-static enum sy_status open_bytes(struct sy_ctx *ctx, struct sy_tokenizer *t, uint32_t vocab)
+static enum sy_status open_bytes(struct sy_ctx *ctx, struct sy_tokenizer *t, const struct sy_tokenizer_params *p)
 {
-    t->vocab = vocab != 0 ? vocab : BYTES_VOCAB;
-    t->pieces = BYTES_SPECIAL + 256;
+    t->vocab = p->vocab_size != 0 ? p->vocab_size : SY_BYTES_VOCAB;
+    t->pieces = t->used = SY_BYTES_PIECES;
     t->eos = 1;
     t->unk = 2;
-    if (t->vocab <= t->pieces || t->vocab > MAX_VOCAB)
+    t->names_pad = true;
+    t->numbering = p->sentinels != SY_SENTINELS_UNSAID ? p->sentinels : SY_SENTINELS_TOP;
+    const bool within = t->numbering == SY_SENTINELS_BYT5; // no ids of their own
+    if (t->vocab < t->pieces + !within || t->vocab > MAX_VOCAB)
         return sy_fail(ctx, SY_INVALID, "the model's vocab_size is %u; bytes need at least %u, usually %u", t->vocab,
-                       t->pieces + 1, BYTES_VOCAB);
-    uint32_t room = t->vocab - t->pieces;
-    t->sentinel_count = room < BYTES_SENTINELS ? room : BYTES_SENTINELS;
+                       t->pieces + !within, SY_BYTES_VOCAB);
+    const uint32_t room = within ? SY_BYT5_SENTINELS : t->vocab - t->pieces;
+    t->sentinel_count = room < SY_BYTES_SENTINELS ? room : SY_BYTES_SENTINELS;
     for (uint32_t i = 0; i < t->sentinel_count; ++i)
-        t->sentinels[i] = (int32_t)(t->vocab - 1 - i);
+        t->sentinels[i] = (int32_t)(t->numbering == SY_SENTINELS_TOP    ? t->vocab - 1 - i
+                                    : t->numbering == SY_SENTINELS_BYT5 ? t->pieces - 1 - i
+                                                                        : t->pieces + i);
     return SY_OK;
 }
 
@@ -51,7 +42,7 @@ static void find_sentinels(struct sy_tokenizer *t)
 {
     for (uint32_t i = 0; i < SPM_SENTINELS; ++i) {
         char piece[40];
-        snprintf(piece, sizeof piece, "\xe2\x96\x81" SENTINEL_HEAD "%u>", i); // with U+2581 in front
+        snprintf(piece, sizeof piece, "\xe2\x96\x81" SY_SENTINEL_HEAD "%u>", i); // with U+2581 in front
         int32_t id = sy_spm_find(t->spm, piece + 3);
         id = id >= 0 ? id : sy_spm_find(t->spm, piece);
         if (id < 0)
@@ -60,65 +51,223 @@ static void find_sentinels(struct sy_tokenizer *t)
     }
 }
 
-static enum sy_status open_pieces(struct sy_ctx *ctx, struct sy_tokenizer *t, const char *path, uint32_t vocab)
+/// Sentinels that a file beside the model lists with their ids.
+static void list_sentinels(struct sy_tokenizer *t)
 {
-    t->pieces = sy_spm_pieces(t->spm);
-    t->pad = sy_spm_pad(t->spm) >= 0 ? sy_spm_pad(t->spm) : 0;
+    for (; t->sentinel_count < SY_MAX_SENTINELS; ++t->sentinel_count) {
+        char name[40];
+        snprintf(name, sizeof name, SY_SENTINEL_HEAD "%u>", t->sentinel_count);
+        const struct sy_added *a = sy_added_find(&t->added, name);
+        if (a == NULL)
+            return;
+        t->sentinels[t->sentinel_count] = a->id;
+    }
+}
+
+static enum sy_status open_pieces(struct sy_ctx *ctx, struct sy_tokenizer *t, const char *path,
+                                  const struct sy_tokenizer_params *p)
+{
+    t->pieces = t->used = sy_spm_pieces(t->spm);
+    t->names_pad = sy_spm_pad(t->spm) >= 0;
+    t->pad = t->names_pad ? sy_spm_pad(t->spm) : (int32_t)p->pad;
     t->eos = sy_spm_eos(t->spm);
     t->unk = sy_spm_unk(t->spm);
-    find_sentinels(t);
-    uint32_t added = t->sentinel_count > 0 ? 0 : SPM_SENTINELS, needed = t->pieces + added;
-    t->vocab = vocab != 0 ? vocab : (needed + 127) / 128 * 128;
-    if (t->vocab < needed || t->vocab > MAX_VOCAB)
+    list_sentinels(t);
+    if (t->sentinel_count == 0)
+        find_sentinels(t);
+    const int64_t wanted = t->added.extra_ids >= 0 ? t->added.extra_ids : SPM_SENTINELS;
+    const uint32_t block = t->sentinel_count > 0 ? 0 : wanted > SY_MAX_SENTINELS ? SY_MAX_SENTINELS : (uint32_t)wanted;
+    for (uint32_t i = 0; i < block; ++i)
+        t->sentinels[t->sentinel_count++] = (int32_t)(t->pieces + block - 1 - i);
+    t->used += block;
+    for (size_t i = 0; i < t->added.count; ++i)
+        if ((uint32_t)t->added.items[i].id >= t->used)
+            t->used = (uint32_t)t->added.items[i].id + 1;
+    t->vocab = p->vocab_size != 0 ? p->vocab_size : (t->used + 127) / 128 * 128;
+    if (t->vocab < t->used || t->vocab > MAX_VOCAB)
         return sy_fail(ctx, SY_INVALID,
-                       "%s has %u pieces and %u sentinels, but the model's vocab_size is %u: "
-                       "they do not belong together",
-                       path, t->pieces, added, t->vocab);
-    for (uint32_t i = 0; i < added; ++i)
-        t->sentinels[t->sentinel_count++] = (int32_t)(needed - 1 - i);
-    return t->eos >= 0 ? SY_OK : sy_fail(ctx, SY_FORMAT, "%s has no end-of-sentence piece (</s>)", path);
+                       "%s has %u pieces, %u sentinels and %zu added tokens (ids below %u), but the model's vocab_size "
+                       "is %u: they do not belong together",
+                       path, t->pieces, block, t->added.count, t->used, t->vocab);
+    return SY_OK;
 }
 
-static enum sy_status open_model(struct sy_ctx *ctx, struct sy_tokenizer *t, const char *path, uint32_t vocab)
+// ---- what the files beside them say ---------------------------------------------------------------------------------
+
+size_t sy_sentinel_name(const char *text, size_t bytes, uint32_t *out_index)
 {
-    char *data;
-    size_t bytes;
-    SY_TRY(sy_file_read(ctx, path, MAX_MODEL_BYTES, &data, &bytes));
-    enum sy_status status = sy_spm_load(ctx, data, bytes, path, &t->spm);
-    free(data);
-    return status == SY_OK ? open_pieces(ctx, t, path, vocab) : status;
+    size_t head = strlen(SY_SENTINEL_HEAD), i = head;
+    uint32_t index = 0;
+    if (bytes < head + 2 || memcmp(text, SY_SENTINEL_HEAD, head) != 0)
+        return 0;
+    for (; i < bytes && i < head + 4 && text[i] >= '0' && text[i] <= '9'; ++i)
+        index = 10 * index + (uint32_t)(text[i] - '0');
+    const bool number = i > head && (text[head] != '0' || i == head + 1);
+    if (!number || i >= bytes || text[i] != '>')
+        return 0;
+    *out_index = index;
+    return i + 1;
 }
 
-static enum sy_status open_source(struct sy_ctx *ctx, struct sy_tokenizer *t, const char *source, uint32_t vocab)
+static bool is_sentinel_name(const char *text)
 {
-    if (strcmp(source, "bytes") == 0)
-        return open_bytes(ctx, t, vocab);
-    if (!sy_dir_exists(source))
-        return open_model(ctx, t, source, vocab);
-    char *path = sy_path_join(source, "spiece.model");
+    uint32_t index;
+    return sy_sentinel_name(text, strlen(text), &index) == strlen(text);
+}
+
+/// −1: no token of this text.
+static int32_t id_of(const struct sy_tokenizer *t, const char *text)
+{
+    static const char *const of_bytes[] = {"<pad>", "</s>", "<unk>"};
+    const struct sy_added *a = sy_added_find(&t->added, text);
+    if (a != NULL)
+        return a->id;
+    if (t->spm != NULL)
+        return sy_spm_find(t->spm, text);
+    for (int32_t i = 0; i < SY_BYTES_SPECIAL; ++i)
+        if (strcmp(text, of_bytes[i]) == 0)
+            return i;
+    return -1;
+}
+
+static enum sy_status take_roles(struct sy_ctx *ctx, struct sy_tokenizer *t)
+{
+    char *const *roles = t->added.roles;
+    const int32_t pad = roles[SY_ROLE_PAD] != NULL ? id_of(t, roles[SY_ROLE_PAD]) : -1;
+    const int32_t eos = roles[SY_ROLE_EOS] != NULL ? id_of(t, roles[SY_ROLE_EOS]) : t->eos;
+    const int32_t unk = roles[SY_ROLE_UNK] != NULL ? id_of(t, roles[SY_ROLE_UNK]) : -1;
+    if (eos < 0 && roles[SY_ROLE_EOS] != NULL)
+        return sy_fail(ctx, SY_FORMAT, "%s: eos_token is %.60s, but no file beside it gives it an id", t->source,
+                       roles[SY_ROLE_EOS]);
+    if (eos < 0)
+        return sy_fail(ctx, SY_FORMAT, "%s has no end-of-sentence piece (</s>)", t->source);
+    t->eos = eos;
+    t->pad = pad >= 0 ? pad : t->pad;
+    t->names_pad = t->names_pad || pad >= 0;
+    t->unk = unk >= 0 ? unk : t->unk;
+    for (size_t i = 0; i < t->added.special_count; ++i)
+        if (id_of(t, t->added.special[i]) < 0 && !is_sentinel_name(t->added.special[i]))
+            return sy_fail(
+                ctx, SY_FORMAT,
+                "%s: the special token %.60s has no id: save the tokenizer once more with Hugging Face, which "
+                "writes the ids into tokenizer_config.json",
+                t->source, t->added.special[i]);
+    return SY_OK;
+}
+
+static bool is_piece(const struct sy_tokenizer *t, const struct sy_added *a)
+{
+    return (uint32_t)a->id < t->pieces &&
+           (t->spm != NULL ? strcmp(sy_spm_piece(t->spm, a->id), a->text) == 0 : a->id < SY_BYTES_SPECIAL);
+}
+
+/// Sorts the ids by what they are, and the added tokens by whether they are looked for in texts.
+static enum sy_status sort_ids(struct sy_ctx *ctx, struct sy_tokenizer *t)
+{
+    t->kinds = calloc(t->vocab, 1);
+    if (t->kinds == NULL)
+        return sy_fail(ctx, SY_NOMEM, "%s: out of memory for the tokenizer", t->source);
+    memset(t->kinds, SY_ID_PLAIN, t->pieces);
+    for (uint32_t i = 0; i < t->sentinel_count && !(t->spm == NULL && t->numbering == SY_SENTINELS_BYT5); ++i)
+        t->kinds[t->sentinels[i]] = SY_ID_SENTINEL;
+    for (size_t i = 0; i < t->added.count; ++i) {
+        struct sy_added *a = &t->added.items[i];
+        a->silent =
+            is_sentinel_name(a->text) || is_piece(t, a) || a->id == t->pad || a->id == t->eos || a->id == t->unk;
+        if (is_sentinel_name(a->text) || is_piece(t, a))
+            continue;
+        if ((uint32_t)a->id >= t->vocab)
+            return sy_fail(ctx, SY_INVALID, "%s: the token %.60s has the id %d, but the model's vocab_size is %u",
+                           t->source, a->text, a->id, t->vocab);
+        if (t->kinds[a->id] == SY_ID_SENTINEL)
+            return sy_fail(ctx, SY_FORMAT,
+                           "%s: the token %.60s has the id %d, which is that of a mask <extra_id_N>: give extra_ids or "
+                           "the masks' ids in tokenizer_config.json",
+                           t->source, a->text, a->id);
+        t->kinds[a->id] = SY_ID_ADDED;
+    }
+    if ((uint32_t)t->eos >= t->vocab || (t->names_pad && (uint32_t)t->pad >= t->vocab))
+        return sy_fail(ctx, SY_INVALID, "%s: its eos is %d and its padding %d, but the model's vocab_size is %u",
+                       t->source, t->eos, t->pad, t->vocab);
+    t->kinds[t->eos] = SY_ID_HIDDEN;
+    if (t->names_pad)
+        t->kinds[t->pad] = SY_ID_HIDDEN;
+    sy_added_seal(&t->added);
+    return SY_OK;
+}
+
+// ---- opening --------------------------------------------------------------------------------------------------------
+
+static enum sy_status open_model(struct sy_ctx *ctx, struct sy_tokenizer *t, const char *path,
+                                 const struct sy_tokenizer_params *p)
+{
+    SY_TRY(sy_file_read(ctx, path, MAX_MODEL_BYTES, &t->model, &t->model_bytes));
+    SY_TRY(sy_spm_load(ctx, t->model, t->model_bytes, path, &t->spm));
+    return open_pieces(ctx, t, path, p);
+}
+
+static enum sy_status open_directory(struct sy_ctx *ctx, struct sy_tokenizer *t, const char *directory,
+                                     const struct sy_tokenizer_params *p)
+{
+    char *path = sy_path_join(directory, MODEL_NAME);
     if (path == NULL)
-        return sy_fail(ctx, SY_NOMEM, "%s: out of memory", source);
-    enum sy_status status =
-        sy_file_exists(path)
-            ? open_model(ctx, t, path, vocab)
-            : sy_fail(ctx, SY_IO, "%s holds no spiece.model; name a SentencePiece model file, or \"bytes\"", source);
+        return sy_fail(ctx, SY_NOMEM, "%s: out of memory", directory);
+    enum sy_status status = sy_added_read(ctx, directory, &t->added);
+    if (status == SY_OK && sy_file_exists(path))
+        status = open_model(ctx, t, path, p);
+    else if (status == SY_OK && strcmp(t->added.class_name, "ByT5Tokenizer") == 0)
+        status = open_bytes(ctx, t, p);
+    else if (status == SY_OK)
+        status = sy_fail(ctx, SY_IO, "%s holds no " MODEL_NAME "%s; name a SentencePiece model file, or \"bytes\"",
+                         directory,
+                         t->added.file_count > 0 ? ", and other tokenizers (tokenizer.json) are not supported" : "");
     free(path);
     return status;
 }
 
-enum sy_status sy_tokenizer_open(struct sy_ctx *ctx, const char *source, uint32_t vocab_size,
-                                 struct sy_tokenizer **out_tokenizer)
+static enum sy_status open_source(struct sy_ctx *ctx, struct sy_tokenizer *t, const struct sy_tokenizer_params *p)
+{
+    if (strcmp(t->source, "bytes") == 0)
+        return open_bytes(ctx, t, p);
+    if (sy_dir_exists(t->source))
+        return open_directory(ctx, t, t->source, p);
+    const char *slash = strrchr(t->source, '/'), *name = slash != NULL ? slash + 1 : t->source;
+    if (strcmp(name, MODEL_NAME) != 0 || !sy_file_exists(t->source))
+        return open_model(ctx, t, t->source, p);
+    char *directory = slash != NULL ? strndup(t->source, (size_t)(name - t->source)) : strdup(".");
+    enum sy_status status = directory != NULL ? open_directory(ctx, t, directory, p)
+                                              : sy_fail(ctx, SY_NOMEM, "%s: out of memory", t->source);
+    free(directory);
+    return status;
+}
+
+enum sy_status sy_tokenizer_open_as(struct sy_ctx *ctx, const struct sy_tokenizer_params *params,
+                                    struct sy_tokenizer **out_tokenizer)
 {
     struct sy_tokenizer *t = calloc(1, sizeof *t);
-    if (t == NULL)
-        return sy_fail(ctx, SY_NOMEM, "%s: out of memory for the tokenizer", source);
-    enum sy_status status = open_source(ctx, t, source, vocab_size);
+    if (t == NULL || (t->source = strdup(params->source)) == NULL) {
+        free(t);
+        return sy_fail(ctx, SY_NOMEM, "%s: out of memory for the tokenizer", params->source);
+    }
+    t->added.extra_ids = -1;
+    enum sy_status status = open_source(ctx, t, params);
+    if (status == SY_OK)
+        status = take_roles(ctx, t);
+    if (status == SY_OK)
+        status = sort_ids(ctx, t);
     if (status != SY_OK) {
         sy_tokenizer_close(&t);
         return status;
     }
     *out_tokenizer = t;
     return SY_OK;
+}
+
+enum sy_status sy_tokenizer_open(struct sy_ctx *ctx, const char *source, uint32_t vocab_size,
+                                 struct sy_tokenizer **out_tokenizer)
+{
+    const struct sy_tokenizer_params p = {.source = source, .vocab_size = vocab_size};
+    return sy_tokenizer_open_as(ctx, &p, out_tokenizer);
 }
 
 void sy_tokenizer_close(struct sy_tokenizer **tokenizer)
@@ -128,230 +277,12 @@ void sy_tokenizer_close(struct sy_tokenizer **tokenizer)
         return;
     if (t->spm != NULL)
         sy_spm_free(t->spm);
+    sy_added_finish(&t->added);
+    free(t->kinds);
+    free(t->model);
+    free(t->source);
     free(t);
     *tokenizer = NULL;
-}
-
-// ---- encoding -------------------------------------------------------------------------------------------------------
-
-struct ids {
-    int32_t *data;
-    size_t count, room;
-};
-
-static enum sy_status grow(struct sy_ctx *ctx, struct ids *ids, size_t more)
-{
-    if (ids->data != NULL && ids->count + more <= ids->room)
-        return SY_OK;
-    size_t room = ids->count + more + ids->count / 2 + 1;
-    int32_t *bigger = realloc(ids->data, room * sizeof *bigger);
-    if (bigger == NULL)
-        return sy_fail(ctx, SY_NOMEM, "out of memory for %zu token ids", room);
-    ids->data = bigger;
-    ids->room = room;
-    return SY_OK;
-}
-
-static enum sy_status encode_plain(struct sy_ctx *ctx, const struct sy_tokenizer *t, const char *text, size_t bytes,
-                                   struct ids *ids)
-{
-    if (bytes == 0)
-        return SY_OK;
-    if (t->spm == NULL) {
-        SY_TRY(grow(ctx, ids, bytes));
-        for (size_t i = 0; i < bytes; ++i)
-            ids->data[ids->count++] = (uint8_t)text[i] + BYTES_SPECIAL;
-        return SY_OK;
-    }
-    int32_t *more;
-    size_t count;
-    SY_TRY(sy_long_text_encode(ctx, t->spm, text, bytes, &more, &count));
-    enum sy_status status = grow(ctx, ids, count);
-    if (status == SY_OK) {
-        memcpy(ids->data + ids->count, more, count * sizeof *more);
-        ids->count += count;
-    }
-    free(more);
-    return status;
-}
-
-/// Bytes of the "<extra_id_N>" at `text`, or 0 when it is none; N without leading zeros and one we have.
-static size_t sentinel_at(const struct sy_tokenizer *t, const char *text, size_t bytes, uint32_t *out_index)
-{
-    size_t head = strlen(SENTINEL_HEAD), i = head;
-    uint32_t index = 0;
-    if (bytes < head + 2 || memcmp(text, SENTINEL_HEAD, head) != 0)
-        return 0;
-    for (; i < bytes && i < head + 4 && text[i] >= '0' && text[i] <= '9'; ++i)
-        index = 10 * index + (uint32_t)(text[i] - '0');
-    bool number = i > head && (text[head] != '0' || i == head + 1);
-    if (!number || i >= bytes || text[i] != '>' || index >= t->sentinel_count)
-        return 0;
-    *out_index = index;
-    return i + 1;
-}
-
-static enum sy_status encode_marked(struct sy_ctx *ctx, const struct sy_tokenizer *t, const char *text, size_t bytes,
-                                    struct ids *ids)
-{
-    size_t plain = 0;
-    for (size_t i = 0; i < bytes;) {
-        uint32_t index;
-        size_t n = text[i] == '<' ? sentinel_at(t, text + i, bytes - i, &index) : 0;
-        if (n == 0) {
-            ++i;
-            continue;
-        }
-        SY_TRY(encode_plain(ctx, t, text + plain, i - plain, ids));
-        SY_TRY(grow(ctx, ids, 1));
-        ids->data[ids->count++] = t->sentinels[index];
-        i += n;
-        plain = i;
-    }
-    return encode_plain(ctx, t, text + plain, bytes - plain, ids);
-}
-
-enum sy_status sy_tokenizer_encode(struct sy_ctx *ctx, const struct sy_tokenizer *tokenizer, const char *text,
-                                   size_t bytes, uint32_t flags, int32_t **out_ids, size_t *out_count)
-{
-    struct ids ids = {0};
-    enum sy_status status = flags & SY_ENCODE_SENTINELS ? encode_marked(ctx, tokenizer, text, bytes, &ids)
-                                                        : encode_plain(ctx, tokenizer, text, bytes, &ids);
-    if (status == SY_OK)
-        status = grow(ctx, &ids, 1);
-    if (status != SY_OK) {
-        free(ids.data);
-        return status;
-    }
-    if (flags & SY_ENCODE_EOS)
-        ids.data[ids.count++] = tokenizer->eos;
-    *out_ids = ids.data;
-    *out_count = ids.count;
-    return SY_OK;
-}
-
-// ---- decoding -------------------------------------------------------------------------------------------------------
-
-struct text {
-    char *data;
-    size_t bytes, room;
-};
-
-static enum sy_status append(struct sy_ctx *ctx, struct text *text, const char *data, size_t bytes)
-{
-    if (text->data == NULL || text->bytes + bytes >= text->room) {
-        size_t room = 2 * (text->bytes + bytes + 32);
-        char *bigger = realloc(text->data, room);
-        if (bigger == NULL)
-            return sy_fail(ctx, SY_NOMEM, "out of memory for %zu bytes of decoded text", room);
-        text->data = bigger;
-        text->room = room;
-    }
-    if (bytes > 0)
-        memcpy(text->data + text->bytes, data, bytes);
-    text->bytes += bytes;
-    text->data[text->bytes] = '\0';
-    return SY_OK;
-}
-
-/// Appends bytes, what is no UTF-8 (or a NUL, which would end the string) replaced by U+FFFD.
-static enum sy_status append_valid(struct sy_ctx *ctx, struct text *text, const char *data, size_t bytes)
-{
-    for (size_t i = 0; i < bytes;) {
-        size_t n = data[i] == '\0' ? 0 : sy_utf8_length(data + i, bytes - i);
-        SY_TRY(n > 0 ? append(ctx, text, data + i, n) : append(ctx, text, UNKNOWN, strlen(UNKNOWN)));
-        i += n > 0 ? n : 1;
-    }
-    return SY_OK;
-}
-
-static enum sy_status decode_bytes(struct sy_ctx *ctx, const int32_t *ids, size_t count, struct text *text)
-{
-    char *bytes = malloc(count + 1);
-    if (bytes == NULL)
-        return sy_fail(ctx, SY_NOMEM, "out of memory for %zu bytes of decoded text", count);
-    for (size_t i = 0; i < count; ++i)
-        bytes[i] = (char)(ids[i] < BYTES_SPECIAL ? '\0' : ids[i] - BYTES_SPECIAL); // unk shows as U+FFFD
-    enum sy_status status = append_valid(ctx, text, bytes, count);
-    free(bytes);
-    return status;
-}
-
-/// `ids` are pieces without pad and eos.
-static enum sy_status decode_run(struct sy_ctx *ctx, const struct sy_tokenizer *t, const int32_t *ids, size_t count,
-                                 struct text *text)
-{
-    if (count == 0)
-        return SY_OK;
-    if (t->spm == NULL)
-        return decode_bytes(ctx, ids, count, text);
-    char *plain;
-    size_t bytes;
-    SY_TRY(sy_spm_decode(ctx, t->spm, ids, count, &plain, &bytes));
-    enum sy_status status = SY_OK;
-    if (text->bytes > 0 && bytes > 0) // SentencePiece drops the space before a text's first word
-        status = append(ctx, text, " ", 1);
-    if (status == SY_OK)
-        status = append_valid(ctx, text, plain, bytes);
-    free(plain);
-    return status;
-}
-
-static enum sy_status decode_special(struct sy_ctx *ctx, const struct sy_tokenizer *t, int32_t id, struct text *text)
-{
-    if (id == t->pad || id == t->eos)
-        return SY_OK;
-    if (t->spm != NULL && text->bytes > 0)
-        SY_TRY(append(ctx, text, " ", 1));
-    for (uint32_t i = 0; i < t->sentinel_count; ++i)
-        if (t->sentinels[i] == id) {
-            char name[40];
-            int n = snprintf(name, sizeof name, SENTINEL_HEAD "%u>", i);
-            return append(ctx, text, name, (size_t)n);
-        }
-    return append(ctx, text, UNKNOWN, strlen(UNKNOWN));
-}
-
-static bool is_plain(const struct sy_tokenizer *t, int32_t id)
-{
-    if (id == t->pad || id == t->eos || id < 0 || (uint32_t)id >= t->pieces)
-        return false;
-    if (t->sentinel_count > 0 && (uint32_t)t->sentinels[0] >= t->pieces)
-        return true; // all sentinels lie above the pieces
-    for (uint32_t i = 0; i < t->sentinel_count; ++i)
-        if (t->sentinels[i] == id)
-            return false;
-    return true;
-}
-
-static enum sy_status decode(struct sy_ctx *ctx, const struct sy_tokenizer *t, const int32_t *ids, size_t count,
-                             struct text *text)
-{
-    size_t first = 0;
-    SY_TRY(append(ctx, text, "", 0));
-    for (size_t i = 0; i < count; ++i) {
-        if (ids[i] < 0 || (uint32_t)ids[i] >= t->vocab)
-            return sy_fail(ctx, SY_INVALID, "token %zu is %d, outside the vocabulary of %u", i, ids[i], t->vocab);
-        if (is_plain(t, ids[i]))
-            continue;
-        SY_TRY(decode_run(ctx, t, ids + first, i - first, text));
-        SY_TRY(decode_special(ctx, t, ids[i], text));
-        first = i + 1;
-    }
-    return decode_run(ctx, t, ids + first, count - first, text);
-}
-
-enum sy_status sy_tokenizer_decode(struct sy_ctx *ctx, const struct sy_tokenizer *tokenizer, const int32_t *ids,
-                                   size_t count, char **out_text)
-{
-    struct text text = {0};
-    enum sy_status status = decode(ctx, tokenizer, ids, count, &text);
-    if (status != SY_OK) {
-        free(text.data);
-        return status;
-    }
-    *out_text = text.data;
-    return SY_OK;
 }
 
 // ---- facts ----------------------------------------------------------------------------------------------------------
@@ -359,6 +290,9 @@ enum sy_status sy_tokenizer_decode(struct sy_ctx *ctx, const struct sy_tokenizer
 uint32_t sy_tokenizer_vocab(const struct sy_tokenizer *tokenizer) { return tokenizer->vocab; }
 uint32_t sy_tokenizer_sentinels(const struct sy_tokenizer *tokenizer) { return tokenizer->sentinel_count; }
 int32_t sy_tokenizer_pad(const struct sy_tokenizer *tokenizer) { return tokenizer->pad; }
+bool sy_tokenizer_names_pad(const struct sy_tokenizer *tokenizer) { return tokenizer->names_pad; }
+enum sy_sentinels sy_tokenizer_numbering(const struct sy_tokenizer *tokenizer) { return tokenizer->numbering; }
+uint32_t sy_tokenizer_used(const struct sy_tokenizer *tokenizer) { return tokenizer->used; }
 int32_t sy_tokenizer_eos(const struct sy_tokenizer *tokenizer) { return tokenizer->eos; }
 int32_t sy_tokenizer_unk(const struct sy_tokenizer *tokenizer) { return tokenizer->unk; }
 bool sy_tokenizer_is_bytes(const struct sy_tokenizer *tokenizer) { return tokenizer->spm == NULL; }
