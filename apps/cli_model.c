@@ -67,19 +67,26 @@ void cli_model_origin(const struct cli_model *m, const char *path, uint64_t seed
     free(home);
 }
 
-/// Whether the file, if it is there, names Hugging Face's tokenizer of bytes.
+/// What tokenizer_config.json, if it is there, says of a directory without pieces: a tokenizer of bytes, or (an error)
+/// another one, in whose place bytes would be taken.
 static enum sy_status names_bytes(struct sy_ctx *ctx, const char *path, bool *out)
 {
-    char *file = sy_path_join(path, "tokenizer_config.json");
+    char *file = sy_path_join(path, "tokenizer_config.json"), *fast = sy_path_join(path, "tokenizer.json");
     json_t *root = NULL;
-    *out = false;
-    enum sy_status status = file == NULL           ? sy_fail(ctx, SY_NOMEM, "%s: out of memory", path)
-                            : sy_file_exists(file) ? sy_json_load(ctx, file, &root)
-                                                   : SY_OK;
+    enum sy_status status = file == NULL || fast == NULL ? sy_fail(ctx, SY_NOMEM, "%s: out of memory", path)
+                            : sy_file_exists(file)       ? sy_json_load(ctx, file, &root)
+                                                         : SY_OK;
     const char *name = json_string_value(json_object_get(root, "tokenizer_class"));
     *out = name != NULL && strcmp(name, "ByT5Tokenizer") == 0;
+    if (status == SY_OK && !*out && (name != NULL || sy_file_exists(fast)))
+        status =
+            sy_fail(ctx, SY_UNSUPPORTED,
+                    "%s has a tokenizer (%.60s) but no spiece.model, which is what is read: save the slow tokenizer "
+                    "beside it, or give the vocabulary with --tokenizer FILE (or 'bytes')",
+                    path, name != NULL ? name : "tokenizer.json");
     json_decref(root);
     free(file);
+    free(fast);
     return status;
 }
 

@@ -32,8 +32,8 @@ enum {
 static const struct argp_option options[] = {
     {"model", OPT_MODEL, "DIR", 0, "Hugging Face directory", 0},
     {"text", OPT_TEXT, "TEXT", 0, "the prompt", 0},
-    {"tokenizer", OPT_TOKENIZER, "FILE", 0, "SentencePiece model, or 'bytes' (default: the model's own, else bytes)",
-     0},
+    {"tokenizer", OPT_TOKENIZER, "FILE", 0,
+     "SentencePiece model, its directory, or 'bytes' (default: the model's own, else bytes)", 0},
     {"max-tokens", OPT_MAX, "N", 0, "longest output (default 64)", 0},
     {"temperature", OPT_TEMPERATURE, "X", 0, "0 = greedy (default); 1 = sample from the model's own probabilities", 0},
     {"top-k", OPT_TOP_K, "N", 0, "sample among the N most probable tokens", 0},

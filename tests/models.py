@@ -253,6 +253,13 @@ def check_masks(s):
     back = s.run('eval', '--model', s.path('wide', 'latest'), '--data', s.path('a.txt'), '--batches', 1, *SHORT)
     s.ok(done.returncode == 0 and back.returncode == 0, 'bytes in 512 ids: the checkpoint knows its vocabulary',
          done.stderr + back.stderr)
+    foreign = s.path('foreign')
+    shutil.copytree(s.path('drawn', 'step-2'), foreign)
+    for name, content in (('tokenizer_config.json', {'tokenizer_class': 'T5Tokenizer'}), ('tokenizer.json', {})):
+        os.remove(os.path.join(foreign, 'tokenizer_config.json')) if name == 'tokenizer.json' else None
+        put(os.path.join(foreign, name), content)
+        refuse(s, f'{name} without spiece.model: bytes are no substitute', ['no spiece.model'], 'eval', '--model', foreign,
+               '--data', s.path('a.txt'), *SHORT)
     old = s.path('old')  # a checkpoint of an earlier version says nothing, but has its training state beside it
     shutil.copytree(s.path('tuned', 'step-2'), old)
     os.remove(os.path.join(old, 'tokenizer_config.json'))

@@ -11,6 +11,7 @@
 #include "engine/json.h"
 
 #define MAX_JSON (64u << 20)
+#define MAX_TOKENS 32768u // they are searched one by one; real tokenizers add some hundreds
 
 static enum sy_status no_memory(struct sy_ctx *ctx, const char *file)
 {
@@ -47,6 +48,8 @@ static enum sy_status add(struct sy_ctx *ctx, struct sy_added_list *l, const cha
                        file, (long long)id, text, other->text);
     if (same != NULL)
         return SY_OK;
+    if (l->count == MAX_TOKENS)
+        return sy_fail(ctx, SY_UNSUPPORTED, "%s: more than %u added tokens", file, MAX_TOKENS);
     struct sy_added *items = realloc(l->items, (l->count + 1) * sizeof *items);
     l->items = items != NULL ? items : l->items;
     char *copy = items != NULL ? strdup(text) : NULL;
