@@ -172,7 +172,7 @@ int main(int argc, char **argv)
     enum sy_precision precision;
     enum sy_status status = ctx == NULL ? SY_NOMEM : cli_precision(ctx, o.precision, &precision);
     if (status == SY_OK)
-        status = sy_device_open(ctx, o.device, &device);
+        status = cli_device_open(ctx, o.device, false, &device);
     if (status == SY_OK)
         status = find(o.what)(ctx, device, &o, precision);
     sy_device_close(&device);

@@ -57,6 +57,17 @@ void cli_model_origin(const struct cli_model *m, const char *path, uint64_t seed
 enum sy_status cli_model_tokenizer(struct sy_ctx *ctx, const char *path, const char *wanted, struct cli_model *m);
 void cli_model_close(struct cli_model *m);
 
+/// Before the first look at a device: gives PoCL, whose devices are otherwise missing, a private folder for its kernels
+/// where neither HOME nor XDG_CACHE_HOME can be written (POCL_CACHE_DIR).
+void cli_drivers_prepare(struct sy_ctx *ctx);
+/// Opens a device and says which: id, name, driver, memory. `results`: standard output is for results, so it is said on
+/// standard error.
+enum sy_status cli_device_open(struct sy_ctx *ctx, const char *id, bool results, struct sy_device **out);
+/// Refuses a session (and the validation that borrows from it) that the device's memory cannot hold, naming what fits.
+/// `option` sets the sequences of `params`, a divisor of `all` (0: any number). Errors: NOMEM.
+enum sy_status cli_check_fits(struct sy_ctx *ctx, const struct sy_caps *caps, const struct sy_session_params *params,
+                              bool validates, uint32_t all, const char *option);
+
 /// "1.23 M", "456 k": at most 8 characters.
 void cli_human(double value, char out[16]);
 /// "1 h 02 min", "3 min 20 s", "12 s".

@@ -153,6 +153,7 @@ static json_t *caps_json(const struct sy_caps *c)
     json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b}", "id", c->id, "name", c->name, "driver", c->driver,
                           "api", c->api, "class", class_name(c->device_class), "software", c->software,
                           "unified_memory", c->unified_memory);
+    json_object_set_new(j, "memory_from", json_string(c->memory_from));
     const struct {
         const char *key;
         uint64_t value;
@@ -181,6 +182,7 @@ static void print_caps(const struct sy_caps *c)
         printf("subgroup %u to %u\n", c->subgroup_min, c->subgroup_max);
     else
         printf("no subgroups\n");
+    printf("           that memory is %s\n", c->memory_from);
     for (int q = 0; q < SY_QUIRK_COUNT; ++q)
         if (sy_has_quirk(c, (enum sy_quirk)q))
             printf("           works around %s: %s\n", sy_quirk_info((enum sy_quirk)q)->name,
@@ -225,6 +227,8 @@ int main(int argc, char **argv)
     struct sy_ctx *ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-devices", SY_LOG_INFO);
     struct sy_caps *list = NULL;
     size_t count = 0, shown = 0;
+    if (ctx != NULL)
+        cli_drivers_prepare(ctx);
     enum sy_status status = ctx == NULL ? SY_NOMEM : sy_device_list(ctx, &list, &count), worst = status;
     json_t *all = json_array();
     for (size_t i = 0; i < count; ++i) {

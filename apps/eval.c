@@ -215,7 +215,9 @@ static enum sy_status run(struct run *r)
     SY_TRY(cli_precision(r->ctx, o->precision, &p.precision));
     SY_TRY(cli_model_open(r->ctx, o->model, CLI_WEIGHTS_NEEDED, &r->model));
     SY_TRY(o->batch != NULL ? open_batch(r, &p) : open_text(r, &p));
-    SY_TRY(sy_device_open(r->ctx, o->device, &r->device));
+    SY_TRY(cli_device_open(r->ctx, o->device, true, &r->device));
+    if (o->batch == NULL)
+        SY_TRY(cli_check_fits(r->ctx, sy_device_caps(r->device), &p, false, 0, "--sequences"));
     SY_TRY(sy_session_create(r->ctx, r->device, &p, &r->session));
     char origin[512];
     cli_model_origin(&r->model, o->model, 0, origin, sizeof origin);

@@ -146,7 +146,7 @@ static enum sy_status run(struct run *r)
         return sy_fail(r->ctx, SY_INVALID, "the prompt has %zu tokens; at most 65536 are possible", count);
     p.src_len = (uint32_t)count;
     p.tgt_len = (uint32_t)o->max_tokens;
-    SY_TRY(sy_device_open(r->ctx, o->device, &r->device));
+    SY_TRY(cli_device_open(r->ctx, o->device, true, &r->device));
     SY_TRY(sy_session_create(r->ctx, r->device, &p, &r->session));
     char origin[512];
     cli_model_origin(&r->model, o->model, 0, origin, sizeof origin);

@@ -282,8 +282,10 @@ int main(int argc, char **argv)
     struct sy_graph g = {0};
     struct sy_device *device = NULL;
     enum sy_status status = ctx != NULL ? SY_OK : SY_NOMEM;
-    if (status == SY_OK && o.device != NULL)
+    if (status == SY_OK && o.device != NULL) {
+        cli_drivers_prepare(ctx);
         status = sy_device_open(ctx, o.device, &device);
+    }
     if (status == SY_OK)
         status = plan(ctx, &o, device, &model, &g);
     sy_graph_finish(&g);

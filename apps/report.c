@@ -172,15 +172,6 @@ void report_text(struct sy_ctx *ctx, const struct sy_dataset *data, const struct
     warn_lengths(ctx, data, tokenizer, src_len, tgt_len);
 }
 
-void report_ready(const struct sy_device *device)
-{
-    const struct sy_caps *caps = sy_device_caps(device);
-    if (caps->backend == SY_BACKEND_REF)
-        return;
-    printf("making %s ready (%s); the first run on a device compiles its kernels\n", caps->id, caps->name);
-    fflush(stdout);
-}
-
 enum sy_status report_open(struct report *r, struct sy_ctx *ctx, const char *dir, const struct sy_session *s,
                            uint64_t step, uint64_t steps, uint64_t log_every)
 {
@@ -197,9 +188,8 @@ enum sy_status report_open(struct report *r, struct sy_ctx *ctx, const char *dir
         return SY_OK;
     cli_human((double)sy_model_parameter_count(&s->graph), count);
     const struct sy_caps *caps = sy_device_caps(s->device);
-    snprintf(line, sizeof line, "%s parameters on %s (%.100s), %.0f MiB of device memory, steps %llu to %llu", count,
-             caps->id, caps->name, (double)s->runtime.plan.total_bytes / 1048576.0, (unsigned long long)step + 1,
-             (unsigned long long)steps);
+    snprintf(line, sizeof line, "%s parameters on %s, %.0f MiB of device memory, steps %llu to %llu", count, caps->id,
+             (double)s->runtime.plan.total_bytes / 1048576.0, (unsigned long long)step + 1, (unsigned long long)steps);
     say(r, true, line);
     return SY_OK;
 }

@@ -20,8 +20,6 @@ struct report {
 /// seventh of the source or so.
 void report_text(struct sy_ctx *ctx, const struct sy_dataset *data, const struct sy_tokenizer *tokenizer,
                  uint32_t src_len, uint32_t tgt_len, uint32_t sequences);
-/// Says which device is being made ready: the first run on it compiles its kernels, which can take a minute.
-void report_ready(const struct sy_device *device);
 /// Opens DIR/metrics.jsonl for appending behind step `step` (later lines, of steps that are about to be repeated, are
 /// dropped) and prints the head line (device, parameters, memory).
 enum sy_status report_open(struct report *r, struct sy_ctx *ctx, const char *dir, const struct sy_session *s,

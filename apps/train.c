@@ -353,6 +353,7 @@ static enum sy_status open_sessions(struct run *r)
         .optimizer = {.kind = strcmp(o->optimizer, "adamw") == 0 ? SY_OPTIMIZER_ADAMW : SY_OPTIMIZER_ADAFACTOR,
                       .clip_norm = (float)o->clip,
                       .weight_decay = (float)o->decay}};
+    SY_TRY(cli_check_fits(r->ctx, sy_device_caps(r->device), &p, r->valid != NULL, r->sequences, "--micro-batch"));
     SY_TRY(sy_session_create(r->ctx, r->device, &p, &r->session));
     if (r->valid == NULL)
         return SY_OK;
@@ -496,8 +497,7 @@ static enum sy_status run(struct run *r)
     SY_TRY(resume_take_out(r->ctx, o->out, o->resume, &r->lock, r->from)); // before minutes of reading text
     SY_TRY(cli_model_open(r->ctx, o->model, weights_wanted(o), &r->model));
     SY_TRY(open_data(r));
-    SY_TRY(sy_device_open(r->ctx, o->device, &r->device));
-    report_ready(r->device);
+    SY_TRY(cli_device_open(r->ctx, o->device, false, &r->device));
     SY_TRY(open_sessions(r));
     SY_TRY(begin(r));
     enum sy_status status = loop(r);

@@ -17,11 +17,11 @@ static enum sy_status allocate(struct sy_runtime *rt)
     const struct sy_tensor *big = &rt->graph->tensors[rt->plan.largest];
     if (caps->memory_bytes != 0 && rt->plan.total_bytes > caps->memory_bytes)
         return sy_fail(ctx, SY_NOMEM,
-                       "%s: the plan needs %.1f MiB but the device has %.1f MiB of memory; the largest tensor is %s "
-                       "(%.1f MiB). Use a "
-                       "smaller --batch-tokens, --recompute, or another device (switchyard-plan shows the bytes)",
+                       "%s: the plan needs %.1f MiB but the device has %.1f MiB of memory (%s); the largest tensor is "
+                       "%s (%.1f MiB). Use a smaller --micro-batch, --recompute, or another device (switchyard-plan "
+                       "shows the bytes)",
                        caps->id, (double)rt->plan.total_bytes / 1048576.0, (double)caps->memory_bytes / 1048576.0,
-                       big->name, (double)bytes_of(big) / 1048576.0);
+                       caps->memory_from, big->name, (double)bytes_of(big) / 1048576.0);
     rt->buffers = calloc(rt->plan.block_count, sizeof(struct sy_buffer *));
     if (rt->buffers == NULL)
         return sy_fail(ctx, SY_NOMEM, "out of host memory");

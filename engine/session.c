@@ -52,7 +52,7 @@ enum sy_status sy_embed_index(struct sy_ctx *ctx, const int32_t *ids, uint32_t r
     return SY_OK;
 }
 
-static enum sy_status build(struct sy_session *s)
+static enum sy_status build(struct sy_session *s, enum sy_device_class device_class)
 {
     const struct sy_session_params *p = &s->params;
     static const enum sy_model_mode modes[] = {SY_MODEL_TRAIN, SY_MODEL_EVAL, SY_MODEL_EVAL, SY_MODEL_DECODE};
@@ -64,13 +64,13 @@ static enum sy_status build(struct sy_session *s)
                                 .capacity_train = p->capacity_train,
                                 .jitter_input = p->jitter_input,
                                 .keep_internals = p->keep_internals};
-    sy_graph_init(&s->graph, s->ctx, p->precision, sy_device_caps(s->device)->device_class);
+    sy_graph_init(&s->graph, s->ctx, p->precision, device_class);
     SY_TRY(sy_model_build(&s->graph, &m, &s->model));
     if (p->kind == SY_SESSION_TRAIN || p->kind == SY_SESSION_GRADIENTS)
         sy_backward(&s->graph, p->recompute);
     if (p->kind == SY_SESSION_TRAIN)
         sy_optimizer_emit(&s->graph, &p->optimizer, &s->outputs);
-    if (p->lender == NULL)
+    if (p->lender == NULL && !p->borrows)
         sy_graph_refresh(&s->graph);
     sy_lower(&s->graph, sy_device_caps(s->device));
     return sy_graph_status(&s->graph);
@@ -89,7 +89,7 @@ enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, c
     enum sy_status status = sy_config_copy(ctx, params->config, &s->config);
     s->params.config = &s->config; // the caller's may go
     if (status == SY_OK)
-        status = build(s); // it checks the sizes that `rows` is made of
+        status = build(s, sy_device_caps(device)->device_class); // it checks the sizes that `rows` is made of
     if (status == SY_OK) {
         s->scratch_count = 3 * rows + 2;
         s->scratch = malloc(s->scratch_count * sizeof *s->scratch);
@@ -105,6 +105,30 @@ enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, c
         sy_session_destroy(&s);
     else
         *out = s;
+    return status;
+}
+
+enum sy_status sy_session_bytes(struct sy_ctx *ctx, const struct sy_caps *caps, const struct sy_session_params *params,
+                                uint64_t *out_bytes)
+{
+    struct sy_session *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    const bool borrows = params->lender != NULL || params->borrows;
+    const struct sy_limits limits = sy_runtime_limits(caps, borrows);
+    struct sy_plan plan = {0};
+    s->ctx = ctx;
+    s->params = *params;
+    enum sy_status status = sy_config_copy(ctx, params->config, &s->config);
+    s->params.config = &s->config;
+    if (status == SY_OK)
+        status = build(s, caps->device_class);
+    if (status == SY_OK)
+        status = sy_plan_create(&s->graph, &limits, &plan);
+    if (status == SY_OK)
+        *out_bytes = plan.total_bytes;
+    sy_plan_finish(&plan);
+    sy_session_destroy(&s);
     return status;
 }
 

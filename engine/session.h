@@ -29,6 +29,7 @@ struct sy_session_params {
     bool jitter_input, keep_internals, recompute;
     struct sy_optimizer_params optimizer; ///< TRAIN.
     const struct sy_session *lender;      ///< Borrow its parameters, or NULL.
+    bool borrows;                         ///< sy_session_bytes(): there will be a lender.
 };
 
 /// One sparse layer over the whole step.
@@ -71,6 +72,10 @@ struct sy_session {
 /// Builds, plans and compiles. `*out` is malloc'ed. Errors: those of graph, plan and runtime.
 SY_MUST_CHECK enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device,
                                                const struct sy_session_params *params, struct sy_session **out);
+/// What sy_session_create() would allocate on a device with `caps`; nothing is allocated. Errors: those of graph and
+/// plan.
+SY_MUST_CHECK enum sy_status sy_session_bytes(struct sy_ctx *ctx, const struct sy_caps *caps,
+                                              const struct sy_session_params *params, uint64_t *out_bytes);
 void sy_session_destroy(struct sy_session **session);
 
 /// One optimizer step over `count` micro-batches of the session's shape. `t` = 1, 2, … The losses are those before the

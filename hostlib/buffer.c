@@ -25,8 +25,9 @@ enum sy_status sy_fail_nomem(struct sy_device *device, const char *name, uint64_
     const uint64_t total = device->caps.memory_bytes, used = device->allocated_bytes;
     return sy_fail(device->ctx, SY_NOMEM,
                    "out of device memory on %s (%s): buffer '%s' wants %" PRIu64 " bytes, %" PRIu64 " of %" PRIu64
-                   " were left; use a smaller model, batch or another device",
-                   device->caps.id, device->caps.name, name, bytes, total > used ? total - used : 0, total);
+                   " were left (%s); use a smaller model, batch or another device",
+                   device->caps.id, device->caps.name, name, bytes, total > used ? total - used : 0, total,
+                   device->caps.memory_from);
 }
 
 static void link_buffer(struct sy_device *device, struct sy_buffer *buffer)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const backend_names[SY_BACKEND_COUNT] = {"ref", "opencl", "vulkan"};
 
@@ -115,7 +116,10 @@ static bool disable(void *user, const char *name, size_t length)
 // The one place where the environment makes a device smaller than it is; nothing here can make it larger.
 static enum sy_status limit_caps(struct sy_ctx *ctx, struct sy_caps *caps)
 {
+    const uint64_t memory = caps->memory_bytes;
     SY_TRY(lower64(ctx, "SY_FORCE_MEMORY", &caps->memory_bytes));
+    if (caps->memory_bytes < memory)
+        snprintf(caps->memory_from, sizeof caps->memory_from, "SY_FORCE_MEMORY");
     SY_TRY(lower64(ctx, "SY_FORCE_MAX_ALLOC", &caps->max_alloc_bytes));
     SY_TRY(lower64(ctx, "SY_FORCE_MAX_BINDING", &caps->max_binding_bytes));
     SY_TRY(lower32(ctx, "SY_FORCE_MAX_BINDINGS", &caps->max_bindings));
@@ -214,6 +218,39 @@ static enum sy_status open_index(struct sy_ctx *ctx, enum sy_backend_id backend,
     return SY_OK;
 }
 
+// A GPU that is there and may not be opened looks like one that is not there: only its device file says so.
+static const char *closed_gpu(char path[32])
+{
+    for (int i = 128; i < 128 + 64; ++i) {
+        snprintf(path, 32, "/dev/dri/renderD%d", i);
+        if (access(path, F_OK) == 0 && access(path, R_OK | W_OK) != 0)
+            return path;
+    }
+    return NULL;
+}
+
+// Whoever says auto expects the best device of the machine; when it is a poor one, they want to know why.
+static void explain_choice(struct sy_ctx *ctx, const struct sy_caps *caps)
+{
+    char path[32], why[160] = "no driver of a GPU is installed here, and none that makes kernels for CPUs";
+    const char *closed = closed_gpu(path);
+    if (closed != NULL)
+        snprintf(why, sizeof why, "%s is a GPU, but this user may not open it (its group may: ls -l %s)", closed,
+                 closed);
+    if (caps->backend == SY_BACKEND_REF)
+        sy_log(ctx, SY_LOG_WARN,
+               "auto: ref:0 computes, plain C on one core, slow: %s. Install one (Debian, for CPUs: pocl-opencl-icd), "
+               "or say --device ref:0",
+               why);
+    else if (caps->software && caps->device_class == SY_CLASS_SIMT)
+        sy_log(ctx, SY_LOG_WARN,
+               "auto: %s (%s) computes, a GPU in software, slow: %s. Install one (Debian, for CPUs: pocl-opencl-icd), "
+               "or say --device %s",
+               caps->id, caps->name, why, caps->id);
+    else if (caps->software && closed != NULL)
+        sy_log(ctx, SY_LOG_WARN, "auto: %s (%s) computes, on the CPU: %s", caps->id, caps->name, why);
+}
+
 // Takes the best device. One that lacks a mandatory feature is passed over, with a warning.
 static enum sy_status open_auto(struct sy_ctx *ctx, struct sy_device **out)
 {
@@ -227,11 +264,8 @@ static enum sy_status open_auto(struct sy_ctx *ctx, struct sy_device **out)
                 continue;
             uint32_t index = (uint32_t)strtoul(strchr(list[i].id, ':') + 1, NULL, 10);
             status = open_index(ctx, list[i].backend, index, out);
-            if (status == SY_OK && list[i].backend == SY_BACKEND_REF)
-                sy_log(
-                    ctx, SY_LOG_WARN,
-                    "auto: no usable OpenCL or Vulkan device, so ref:0 computes: plain C on one core, slow. Install a "
-                    "driver (Debian, for CPUs: pocl-opencl-icd), or say --device ref:0");
+            if (status == SY_OK)
+                explain_choice(ctx, &list[i]);
             if (status == SY_UNSUPPORTED)
                 sy_log(ctx, SY_LOG_WARN, "auto: passing over %s (%s)", list[i].id, list[i].name);
         }

@@ -34,7 +34,8 @@ struct sy_caps {
     enum sy_device_class device_class;
     bool software;                       ///< Runs on the CPU.
     bool unified_memory;                 ///< Host and device share memory.
-    uint64_t memory_bytes;               ///< Largest device-usable heap.
+    uint64_t memory_bytes;               ///< What may be allocated in all.
+    char memory_from[128];               ///< What that number is made of, and what moves it, for people.
     uint64_t max_alloc_bytes;            ///< One allocation.
     uint64_t max_binding_bytes;          ///< One storage-buffer binding.
     uint32_t max_bindings;               ///< Storage buffers of one kernel.

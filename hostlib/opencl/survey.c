@@ -7,10 +7,29 @@
 #include <string.h>
 
 #include "hostlib/cache.h"
+#include "hostlib/memory.h"
 #include "hostlib/quirk.h"
 
 #define PLATFORM_NOT_FOUND (-1001) // CL_PLATFORM_NOT_FOUND_KHR: a loader without any driver
 #define MIN_OFFSET_ALIGN 256u      // one plan for all devices: the largest alignment Vulkan may ask for
+
+#define POCL "Portable Computing Language" // the platform's name
+
+static void get_platform_text(cl_platform_id platform, cl_platform_info what, char *out, size_t room);
+
+/// PoCL without a place for its kernels hides its devices and says nothing.
+static void explain_empty(struct sy_ctx *ctx, cl_platform_id platform)
+{
+    char name[256];
+    const char *folder = getenv("POCL_CACHE_DIR");
+    get_platform_text(platform, CL_PLATFORM_NAME, name, sizeof name);
+    if (strcmp(name, POCL) == 0)
+        sy_log(ctx, SY_LOG_WARN,
+               "PoCL offers no device: most likely it can write its kernels nowhere (%s%s). Set POCL_CACHE_DIR to a "
+               "folder that can be written",
+               folder != NULL ? "POCL_CACHE_DIR is " : "POCL_CACHE_DIR is not set",
+               folder != NULL ? folder : "; it then takes XDG_CACHE_HOME or HOME");
+}
 
 static enum sy_status add_platform(struct sy_ctx *ctx, cl_platform_id platform, struct sy_cl_found **found,
                                    size_t *count)
@@ -21,6 +40,8 @@ static enum sy_status add_platform(struct sy_ctx *ctx, cl_platform_id platform, 
     if (error != CL_SUCCESS && error != CL_DEVICE_NOT_FOUND)
         sy_log(ctx, SY_LOG_WARN, "an OpenCL platform is skipped: clGetDeviceIDs: %s (%d)", sy_cl_error_name(error),
                error);
+    if (error == CL_DEVICE_NOT_FOUND || (error == CL_SUCCESS && n == 0))
+        explain_empty(ctx, platform);
     if (error != CL_SUCCESS || n == 0)
         return SY_OK;
     n = n < SY_COUNT(ids) ? n : (cl_uint)SY_COUNT(ids);
@@ -156,7 +177,7 @@ static void classify(cl_device_id device, const struct texts *t, struct sy_caps 
 static uint32_t quirks_of(const struct texts *t, const struct sy_caps *caps)
 {
     uint32_t quirks = 0;
-    if (strcmp(t->platform, "Portable Computing Language") == 0)
+    if (strcmp(t->platform, POCL) == 0)
         quirks |= 1u << SY_QUIRK_OWN_CACHE | 1u << SY_QUIRK_DECLARE;
     if (strcmp(t->platform, "Intel(R) OpenCL") == 0 && caps->device_class == SY_CLASS_CPU)
         quirks |= 1u << SY_QUIRK_DRAIN_FILL;
@@ -205,6 +226,24 @@ static void fill_limits(cl_device_id device, struct sy_caps *caps)
     caps->native_vec = get_uint(device, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT);
 }
 
+/// A driver that computes on the CPU says what the machine has, not what is free. PoCL says less than that (hwloc's
+/// count of the machine, less 2 GiB) and holds nobody to it, but to its users' own limit.
+static void choose_memory(const struct texts *t, struct sy_caps *caps)
+{
+    const char *limit = getenv("POCL_MEMORY_LIMIT");
+    const bool pocl = strcmp(t->platform, POCL) == 0, limited = pocl && limit != NULL && limit[0] != '\0';
+    const struct sy_host_memory host = sy_host_memory("");
+    snprintf(caps->memory_from, sizeof caps->memory_from, "%s",
+             limited ? "the driver's; POCL_MEMORY_LIMIT is set" : "the driver's");
+    if (!caps->software || (host.bytes >= caps->memory_bytes && (!pocl || limited)))
+        return;
+    caps->memory_bytes = host.bytes;
+    snprintf(caps->memory_from, sizeof caps->memory_from, "%s%s", host.from,
+             pocl ? "; POCL_MEMORY_LIMIT=GiB lowers it" : "");
+    caps->max_alloc_bytes = caps->max_alloc_bytes < host.bytes ? caps->max_alloc_bytes : host.bytes;
+    caps->max_binding_bytes = caps->max_alloc_bytes;
+}
+
 void sy_cl_fill_caps(const struct sy_cl_found *found, struct sy_caps *caps)
 {
     struct texts t;
@@ -218,6 +257,7 @@ void sy_cl_fill_caps(const struct sy_cl_found *found, struct sy_caps *caps)
     snprintf(caps->api, sizeof caps->api, "%.*s", (int)length, t.device_version);
     classify(found->device, &t, caps);
     fill_limits(found->device, caps);
+    choose_memory(&t, caps);
     caps->bf16 = true; // as ushort: OpenCL C has had 16-bit pointers from the start
     caps->fp16 = has_extension(t.extensions, "cl_khr_fp16");
     caps->command_buffers = has_extension(t.extensions, "cl_khr_command_buffer");

@@ -1,45 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // ref/device.c: `ref:0`, the plain C device: the truth for every test, and what runs without any driver.
+#include "hostlib/memory.h"
 #include "hostlib/ref/ref.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-/// The first whole number behind `key` in a small file of the kernel, times `unit`; UINT64_MAX when there is none.
-static uint64_t number_in(const char *path, const char *key, uint64_t unit)
-{
-    char text[4096];
-    FILE *file = fopen(path, "re");
-    const size_t n = file != NULL ? fread(text, 1, sizeof text - 1, file) : 0;
-    if (file != NULL)
-        fclose(file);
-    text[n] = '\0';
-    const char *at = strstr(text, key);
-    unsigned long long value;
-    return at != NULL && sscanf(at + strlen(key), "%llu", &value) == 1 && value <= UINT64_MAX / unit ? value * unit
-                                                                                                     : UINT64_MAX;
-}
-
-/// What may be had without being killed for it: memory that is free or can be freed, at most what a container allows.
-static uint64_t usable_memory(void)
-{
-    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-    uint64_t bytes = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : UINT64_C(1) << 32;
-    const uint64_t available = number_in("/proc/meminfo", "MemAvailable:", 1024),
-                   swap = number_in("/proc/meminfo", "SwapFree:", 1024),
-                   container = number_in("/sys/fs/cgroup/memory.max", "", 1);
-    if (available != UINT64_MAX && available + (swap != UINT64_MAX ? swap : 0) < bytes)
-        bytes = available + (swap != UINT64_MAX ? swap : 0);
-    return container < bytes ? container : bytes;
-}
 
 // Limits are as large as the contract allows: this device refuses nothing that any other accepts. It runs in
 // the calling thread, so it counts as one compute unit.
 static void fill_caps(struct sy_caps *caps)
 {
-    const uint64_t memory = usable_memory();
+    const struct sy_host_memory host = sy_host_memory("");
+    const uint64_t memory = host.bytes;
     *caps = (struct sy_caps){
         .id = "ref:0",
         .name = "C reference",
@@ -63,6 +35,7 @@ static void fill_caps(struct sy_caps *caps)
         .compute_units = 1,
         .native_vec = 1,
     };
+    snprintf(caps->memory_from, sizeof caps->memory_from, "%s", host.from);
 }
 
 static enum sy_status list_devices(struct sy_ctx *ctx, struct sy_caps **list, size_t *count)

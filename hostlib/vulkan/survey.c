@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // survey.c: what a physical device can do, and every choice that follows from it, before it is opened.
+#include "hostlib/memory.h"
 #include "hostlib/vulkan/vulkan.h"
 
 #include <stdio.h>
@@ -154,7 +155,37 @@ static void order_types(const VkPhysicalDeviceMemoryProperties *memory, VkMemory
     }
 }
 
-static void choose_memory(VkPhysicalDevice physical, struct sy_vk_survey *out)
+/// A heap's size is what there is for all programs; its budget, where the driver tells, what is left for this one.
+static void set_memory(VkPhysicalDevice physical, bool budgets, struct sy_vk_survey *out)
+{
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+    VkPhysicalDeviceMemoryProperties2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
+                                             .pNext = &budget};
+    struct sy_caps *caps = &out->caps;
+    const char *from = "the driver's largest heap";
+    if (budgets)
+        vkGetPhysicalDeviceMemoryProperties2(physical, &all);
+    for (uint32_t i = 0; i < out->buffer_types.count; ++i) {
+        const uint32_t heap = out->memory.memoryTypes[out->buffer_types.index[i]].heapIndex;
+        uint64_t bytes = out->memory.memoryHeaps[heap].size;
+        const bool shared = budgets && budget.heapBudget[heap] != 0 && budget.heapBudget[heap] < bytes;
+        bytes = shared ? budget.heapBudget[heap] : bytes;
+        if (bytes <= caps->memory_bytes)
+            continue;
+        caps->memory_bytes = bytes;
+        from =
+            shared ? "what the driver's largest heap has left now (VK_EXT_memory_budget)" : "the driver's largest heap";
+    }
+    const struct sy_host_memory host = sy_host_memory("");
+    if (caps->software && host.bytes < caps->memory_bytes) {
+        caps->memory_bytes = host.bytes;
+        from = host.from;
+    }
+    snprintf(caps->memory_from, sizeof caps->memory_from, "%s", from);
+}
+
+static void choose_memory(VkPhysicalDevice physical, bool budgets, struct sy_vk_survey *out)
 {
     vkGetPhysicalDeviceMemoryProperties(physical, &out->memory);
     const VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
@@ -171,10 +202,7 @@ static void choose_memory(VkPhysicalDevice physical, struct sy_vk_survey *out)
     if (!out->mapped) // device memory only: moving to host memory in silence would cost a factor of ten
         order_types(&out->memory, local, 0, true, &out->buffer_types);
     order_types(&out->memory, visible, coherent | cached, false, &out->staging_types);
-    for (uint32_t i = 0; i < out->buffer_types.count; ++i) {
-        const uint32_t heap = out->memory.memoryTypes[out->buffer_types.index[i]].heapIndex;
-        out->caps.memory_bytes = MAX(out->caps.memory_bytes, out->memory.memoryHeaps[heap].size);
-    }
+    set_memory(physical, budgets, out);
 }
 
 static void fill_limits(const struct properties *p, struct sy_caps *caps)
@@ -255,13 +283,14 @@ void sy_vk_survey(VkPhysicalDevice physical, uint32_t index, struct sy_vk_survey
     read_properties(physical, &extensions, basic.apiVersion, &properties);
     out->portability_subset = has(&extensions, PORTABILITY_SUBSET);
     out->missing = read_features(physical, &extensions, out);
+    const bool budgets = has(&extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     free(extensions.list);
 
     fill_limits(&properties, caps);
     fill_identity(&properties, out);
     out->max_uniform_bytes = basic.limits.maxUniformBufferRange;
     out->flush_atom = basic.limits.nonCoherentAtomSize;
-    choose_memory(physical, out);
+    choose_memory(physical, budgets, out);
     if (!choose_queue(physical, basic.limits.timestampPeriod, out))
         out->missing = "a compute queue";
 }
