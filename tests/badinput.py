@@ -125,7 +125,7 @@ def check_configs(s):
 
 def check_limits(s):
     config(s.path('big.json'), d_model=2048, d_ff=8192, num_experts=128)
-    refuse(s, 'too little device memory', ['memory', 'MiB'], 'train', *train(s, 'x', model=s.path('big.json')))
+    refuse(s, 'too little device memory', ['memory', 'no --micro-batch fits'], 'train', *train(s, 'x', model=s.path('big.json')))
     refuse(s, 'vocabulary too small for bytes', ['vocab'], 'train', *train(s, 'x', '--tokenizer', 'bytes',
                                                                          model=config(s.path('v.json'), vocab_size=100)))
     refuse(s, 'a tokenizer that is none', ['a.txt'], 'train', *train(s, 'x', '--tokenizer', s.path('a.txt')))
