@@ -19,7 +19,8 @@ def check_names(s):
     """Every program says which device computes; where standard output is for results, on standard error."""
     model = ['--model', s.path('one', 'latest'), '--device', 'ref:0']
     line = re.compile(r'on ref:0: C reference, switchyard, [0-9.]+ GiB of memory')
-    rows = {'train': (['--model', s.path('switch.json'), '--data', s.path('a.txt'), '--out', s.path('one'), '--steps', 1, *SMALL], True),
+    rows = {'train': (['--model', s.path('switch.json'), '--data', s.path('a.txt'), '--out', s.path('one'), '--steps', 1, *SMALL],
+                      True),
             'eval': ([*model, '--data', s.path('a.txt'), '--src-len', 48, '--tgt-len', 20, '--batches', 1], False),
             'generate': ([*model, '--text', 'a', '--max-tokens', 2], False),
             'bench': (['matmul', '--size', 16, '--repeat', 1, '--device', 'ref:0'], True)}
@@ -75,7 +76,8 @@ def check_memory(s, devices):
     s.ok(bytes_ == 1 << 26 and said == 'SY_FORCE_MEMORY', 'SY_FORCE_MEMORY is named', said)
     for device in (d['id'] for d in devices if 'Portable Computing Language' in d['driver']):
         (ours, why), (host, _) = gib(s, device, {}), gib(s, 'ref:0', {})
-        s.ok(abs(ours - host) < host / 8 and 'POCL_MEMORY_LIMIT' in why, f'{device}: what is free here, {ours >> 20} of {host >> 20} MiB')
+        s.ok(abs(ours - host) < host / 8 and 'POCL_MEMORY_LIMIT' in why,
+             f'{device}: what is free here, {ours >> 20} of {host >> 20} MiB')
         ours, why = gib(s, device, {'POCL_MEMORY_LIMIT': '1'})
         s.ok(ours <= 1 << 30 and 'POCL_MEMORY_LIMIT is set' in why, f'{device}: POCL_MEMORY_LIMIT lowers it', f'{ours} {why}')
 
