@@ -52,7 +52,7 @@ enum sy_status sy_embed_index(struct sy_ctx *ctx, const int32_t *ids, uint32_t r
     return SY_OK;
 }
 
-static enum sy_status build(struct sy_session *s, enum sy_device_class device_class)
+static enum sy_status build(struct sy_session *s, const struct sy_caps *caps)
 {
     const struct sy_session_params *p = &s->params;
     static const enum sy_model_mode modes[] = {SY_MODEL_TRAIN, SY_MODEL_EVAL, SY_MODEL_EVAL, SY_MODEL_DECODE};
@@ -64,7 +64,7 @@ static enum sy_status build(struct sy_session *s, enum sy_device_class device_cl
                                 .capacity_train = p->capacity_train,
                                 .jitter_input = p->jitter_input,
                                 .keep_internals = p->keep_internals};
-    sy_graph_init(&s->graph, s->ctx, p->precision, device_class);
+    sy_graph_init(&s->graph, s->ctx, p->precision, caps->device_class);
     SY_TRY(sy_model_build(&s->graph, &m, &s->model));
     if (p->kind == SY_SESSION_TRAIN || p->kind == SY_SESSION_GRADIENTS)
         sy_backward(&s->graph, p->recompute);
@@ -72,7 +72,7 @@ static enum sy_status build(struct sy_session *s, enum sy_device_class device_cl
         sy_optimizer_emit(&s->graph, &p->optimizer, &s->outputs);
     if (p->lender == NULL && !p->borrows)
         sy_graph_refresh(&s->graph);
-    sy_lower(&s->graph, sy_device_caps(s->device));
+    sy_lower(&s->graph, caps);
     return sy_graph_status(&s->graph);
 }
 
@@ -89,7 +89,7 @@ enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, c
     enum sy_status status = sy_config_copy(ctx, params->config, &s->config);
     s->params.config = &s->config; // the caller's may go
     if (status == SY_OK)
-        status = build(s, sy_device_caps(device)->device_class); // it checks the sizes that `rows` is made of
+        status = build(s, sy_device_caps(device)); // it checks the sizes that `rows` is made of
     if (status == SY_OK) {
         s->scratch_count = 3 * rows + 2;
         s->scratch = malloc(s->scratch_count * sizeof *s->scratch);
@@ -122,7 +122,7 @@ enum sy_status sy_session_bytes(struct sy_ctx *ctx, const struct sy_caps *caps, 
     enum sy_status status = sy_config_copy(ctx, params->config, &s->config);
     s->params.config = &s->config;
     if (status == SY_OK)
-        status = build(s, caps->device_class);
+        status = build(s, caps);
     if (status == SY_OK)
         status = sy_plan_create(&s->graph, &limits, &plan);
     if (status == SY_OK)
