@@ -26,6 +26,13 @@ struct sy_knobs {
     uint32_t wg, vec;
 };
 
+/// Where the op can be computed: at the end of the kernel that makes its input, in registers, or only on its own.
+enum sy_epilogue {
+    SY_EPILOGUE_NONE,    ///< It looks at other elements (sums, gathers), or is such a kernel.
+    SY_EPILOGUE_ELEMENT, ///< Element i of the output depends on element i of each input alone (and on its place).
+    SY_EPILOGUE_GATED,   ///< A row has two halves: element i goes with element i of the other half (geglu).
+};
+
 /// What an op's C file provides.
 struct sy_op_impl {
     /// The reference: computes the whole dispatch with plain loops, sums in double.
@@ -42,6 +49,7 @@ struct sy_op_impl {
     double (*flops)(const void *args);
     /// Work-group size the kernel wants on SIMT devices (power of two); 0 = 64. CPU class always gets 1.
     uint32_t wg_simt;
+    enum sy_epilogue epilogue;
 };
 
 struct sy_op_info {

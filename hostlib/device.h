@@ -46,9 +46,8 @@ struct sy_caps {
     uint32_t offset_align;               ///< Of a binding inside a buffer, bytes.
     uint32_t subgroup_min, subgroup_max; ///< 0 when the device has no subgroups.
     uint32_t compute_units;
-    uint32_t native_vec; ///< Preferred float vector width.
     bool bf16;           ///< Buffers can hold 16-bit elements; without it there is only f32 (some Vulkan drivers).
-    bool fp16, coopmat, command_buffers; ///< Optional features, for variants.
+    bool fp16, coopmat, command_buffers; ///< Optional features, for the requirements of variants.
     uint32_t quirks;                     ///< Bit i: the driver needs work-around i of quirk.h.
 };
 

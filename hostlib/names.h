@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// names.h: lists of names ("fp16,coopmat") and switches in environment variables. Private to hostlib.
+// names.h: lists of names ("fp16,coopmat") and switches in environment variables. Layer: hostlib; not installed.
 #pragma once
 
 #include "hostlib/status.h"

@@ -52,7 +52,8 @@ def check_bench(s, ops, matmuls):
         done = s.run('bench', 'matmul', '--size', 40, '--repeat', 1, '--precision', 'f32', '--device', device, '--variant', 'base')
         s.ok('variant base: ' in done.stdout, f'{device}: bench matmul runs the one asked for', done.stdout + done.stderr)
         done = s.run('bench', *product, '--device', device, env={'SY_NO_VARIANT': 'matmul:packed'})
-        s.ok(re.findall(r'variant (\w+)', done.stdout) == [name for name in names if name != 'packed'], f'{device}: SY_NO_VARIANT', done.stdout + done.stderr)
+        s.ok(re.findall(r'variant (\w+)', done.stdout) == [name for name in names if name != 'packed'],
+             f'{device}: SY_NO_VARIANT', done.stdout + done.stderr)
     done = s.run('bench', 'step', '--model', s.path('tiny.json'), '--batch', 1, '--src-len', 8, '--tgt-len', 5, '--repeat', 1,
                  '--device', 'ref:0')
     phases = re.findall(r'^(\w.*): (\d+) dispatches in (\d+) waves, [\d.]+ ms to submit, [\d.]+ ms on the device$', done.stdout, re.M)
@@ -62,7 +63,8 @@ def check_bench(s, ops, matmuls):
     s.ok(sum(counts) == sum(int(p[1]) for p in phases) > 0, 'bench step: the variant of every dispatch', done.stdout)
 
     at = ['--device', 'ref:0']
-    refuse(s, 'a variant that is not', ['no variant "nope"', ', '.join(v.name for v in ops['matmul'])], 'bench', *product, *at, '--variant', 'nope')
+    refuse(s, 'a variant that is not', ['no variant "nope"', ', '.join(v.name for v in ops['matmul'])], 'bench', *product, *at,
+           '--variant', 'nope')
     refuse(s, 'a variant for other devices', ['packed', 'ref:0'], 'bench', 'matmul', *at, '--variant', 'packed')
     refuse(s, 'an op that is not', ['"nope"', 'switchyard-devices'], 'bench', 'op', '--op', 'nope', '--args', 1, *at)
     refuse(s, 'too few arguments', ['9 numbers', 'here are 2'], 'bench', 'op', '--op', 'matmul', '--args', '1,2', *at)

@@ -113,6 +113,18 @@ def check_paths(root, name, text, say):
             say(name, 0, f'names {path}, which does not exist')
 
 
+def check_installed(root, say):
+    """What an installed header includes is installed too."""
+    with open(os.path.join(root, 'meson.build'), encoding='utf-8') as file:
+        meson = file.read()
+    named = re.findall(r"'([\w/]+\.(?:h|def))'", meson)
+    for name in named:
+        with open(os.path.join(root, name), encoding='utf-8') as file:
+            for path in re.findall(r'^ *# *include "((?:engine|hostlib|kernels)/[^"]+)"', file.read(), re.M):
+                if path not in named:
+                    say(name, 0, f'is installed and includes {path}, which is not: meson.build, public_headers')
+
+
 def self_test(root, say):
     """Planted faults must be found, or the rules above say nothing."""
     contract, outside, sign, known = 'spec', 'SP' + 'EC', chr(167), {'4', '4.5', '7'}
@@ -160,6 +172,7 @@ def main():
         if name != 'CHANGELOG.md':
             check_paths(root, name, text, say)
     if names:
+        check_installed(root, say)
         self_test(root, say)
     print('\n'.join(findings))
     if not names:

@@ -185,8 +185,20 @@ static void run_everywhere(struct runner *runner, const struct ops_case *test, c
     ops_result_destroy(&want);
 }
 
+/// Counts as a failure of the first column, if it fails. Gives how many elements it saw change.
+static double check_epilogue(struct runner *runner, struct ops_case *test, const struct ops_kernel *reference)
+{
+    const struct ops_verdict verdict = ops_check_epilogue(test, reference);
+    if (!verdict.good) {
+        ++tally_of(&runner->columns[0], reference->variant)->failed;
+        report(&runner->columns[0], test, reference->variant, verdict.message);
+    }
+    return verdict.worst;
+}
+
 static bool run_types(struct runner *runner, const struct sy_variant *v, enum sy_op_types types)
 {
+    double changes = 0.0;
     const struct sy_op_cases *cases = all_cases[v->op];
     struct ops_kernel *kernels = calloc(runner->column_count + 1, sizeof *kernels), reference = {0};
     if (kernels == NULL)
@@ -202,7 +214,14 @@ static bool run_types(struct runner *runner, const struct sy_variant *v, enum sy
         ok = ops_case_create(cases, types, i, &test);
         if (ok)
             run_everywhere(runner, &test, &reference, kernels);
+        if (ok && types == SY_TYPES_F && v->impl == NULL && test.info->impl->epilogue != SY_EPILOGUE_NONE)
+            changes += check_epilogue(runner, &test, &reference);
         ops_case_destroy(&test);
+    }
+    if (types == SY_TYPES_F && any && v->impl == NULL && runner->only_case < 0 && changes == 0.0 &&
+        sy_op_info(v->op)->impl->epilogue != SY_EPILOGUE_NONE) {
+        ++tally_of(&runner->columns[0], v)->failed;
+        printf("# FAIL %s: no input changes an output, so its epilogue class is not tested\n", sy_op_info(v->op)->name);
     }
     for (size_t d = 0; d < runner->column_count; ++d)
         ops_kernel_destroy(&kernels[d]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ops_run.h: runs one case of one op on one device (ops_run.c) and judges the result (ops_judge.c), for ops_main.c.
+// ops_run.h: runs one case of one op on one device (ops_run.c) and judges the result (ops_judge.c, ops_epilogue.c), for
+// ops_main.c.
 //
 // Every tensor lies alone in a buffer between two guards of a known pattern; outputs start out poisoned, so
 // that a write outside, a changed input and an element never written all show.
@@ -87,6 +88,9 @@ struct ops_verdict ops_check_integrity(const struct ops_case *test, const struct
 /// errors of the variant.
 struct ops_verdict ops_compare(const struct ops_case *test, const struct ops_kernel *by, const struct ops_result *got,
                                enum sy_op_types want_types, const struct ops_result *want, double loosest);
+/// Changes inputs one element at a time on `ref` and looks whether the outputs change as little as the op's epilogue class
+/// says (ops_epilogue.c). `worst`: how many elements changed in all.
+struct ops_verdict ops_check_epilogue(struct ops_case *test, const struct ops_kernel *kernel);
 /// Two runs of one kernel must agree in every bit.
 struct ops_verdict ops_same_bits(const struct ops_case *test, const struct ops_result *a, const struct ops_result *b);
 /// Prints "#   args: …", every word as an integer and, where it looks like one, as a float.

@@ -34,4 +34,5 @@ const struct sy_op_impl sy_op_impl_add = {
     .groups = groups,
     .elements = elements,
     .flops = flops,
+    .epilogue = SY_EPILOGUE_ELEMENT,
 };

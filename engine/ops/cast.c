@@ -28,4 +28,5 @@ const struct sy_op_impl sy_op_impl_cast = {
     .groups = groups,
     .elements = elements,
     .flops = sy_no_flops,
+    .epilogue = SY_EPILOGUE_ELEMENT,
 };

@@ -44,4 +44,5 @@ const struct sy_op_impl sy_op_impl_geglu = {
     .groups = groups,
     .elements = elements,
     .flops = flops,
+    .epilogue = SY_EPILOGUE_GATED,
 };

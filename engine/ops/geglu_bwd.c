@@ -51,4 +51,5 @@ const struct sy_op_impl sy_op_impl_geglu_bwd = {
     .groups = groups,
     .elements = elements,
     .flops = flops,
+    .epilogue = SY_EPILOGUE_GATED,
 };

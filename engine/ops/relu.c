@@ -39,4 +39,5 @@ const struct sy_op_impl sy_op_impl_relu = {
     .groups = groups,
     .elements = elements,
     .flops = flops,
+    .epilogue = SY_EPILOGUE_ELEMENT,
 };

@@ -38,4 +38,5 @@ const struct sy_op_impl sy_op_impl_residual = {
     .groups = groups,
     .elements = elements,
     .flops = flops,
+    .epilogue = SY_EPILOGUE_ELEMENT,
 };

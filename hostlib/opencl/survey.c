@@ -223,7 +223,6 @@ static void fill_limits(cl_device_id device, struct sy_caps *caps)
         caps->max_groups[0] = UINT32_MAX / caps->max_wg;
     caps->offset_align = align > MIN_OFFSET_ALIGN ? align : MIN_OFFSET_ALIGN;
     caps->compute_units = get_uint(device, CL_DEVICE_MAX_COMPUTE_UNITS);
-    caps->native_vec = get_uint(device, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT);
 }
 
 /// A driver that computes on the CPU says what the machine has, not what is free. PoCL says less than that (hwloc's

@@ -33,7 +33,6 @@ static void fill_caps(struct sy_caps *caps)
         .max_groups = {UINT32_MAX, 1, 1},
         .offset_align = 256,
         .compute_units = 1,
-        .native_vec = 1,
     };
     snprintf(caps->memory_from, sizeof caps->memory_from, "%s", host.from);
 }

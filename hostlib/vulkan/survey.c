@@ -230,7 +230,6 @@ static void fill_limits(const struct properties *p, struct sy_caps *caps)
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
     if (caps->software && processors > 0)
         caps->compute_units = (uint32_t)processors; // otherwise 0: core Vulkan does not tell
-    caps->native_vec = 1;                           // SIMT: the compiler vectorises across invocations
 }
 
 static void fill_identity(const struct properties *p, struct sy_vk_survey *out)
@@ -282,6 +281,7 @@ void sy_vk_survey(VkPhysicalDevice physical, uint32_t index, struct sy_vk_survey
     struct properties properties;
     read_properties(physical, &extensions, basic.apiVersion, &properties);
     out->portability_subset = has(&extensions, PORTABILITY_SUBSET);
+    caps->coopmat = has(&extensions, "VK_KHR_cooperative_matrix"); // by name: older headers do not have it
     out->missing = read_features(physical, &extensions, out);
     const bool budgets = has(&extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     free(extensions.list);
