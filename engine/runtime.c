@@ -72,17 +72,41 @@ static enum sy_status place_tensors(struct sy_runtime *rt, const struct sy_runti
     return SY_OK;
 }
 
-static enum sy_status kernel_for(struct sy_runtime *rt, const struct sy_node *n, struct sy_kernel **out)
+static size_t kernel_slot(const struct sy_node *n)
 {
     assert(n->variant != NULL); // sy_lower() chose one
-    struct sy_kernel **slot = &rt->kernels[(size_t)sy_variant_index(n->variant) * 16 + n->types];
-    if (*slot == NULL) {
-        struct sy_kernel_params params;
-        sy_variant_kernel_params(n->variant, n->types, sy_device_caps(rt->device), &params);
-        SY_TRY(sy_kernel_create(rt->device, &params, slot));
+    return (size_t)sy_variant_index(n->variant) * 16 + n->types;
+}
+
+/// Every kernel that a node runs, once.
+static enum sy_status compile_kernels(struct sy_runtime *rt)
+{
+    const struct sy_graph *g = rt->graph;
+    const size_t slots = (size_t)SY_VARIANT_COUNT * 16;
+    struct sy_kernel_params *params = calloc(slots, sizeof *params);
+    struct sy_kernel **made = calloc(slots, sizeof(struct sy_kernel *));
+    size_t *slot_of = calloc(slots, sizeof *slot_of), count = 0;
+    bool *wanted = calloc(slots, sizeof *wanted);
+    enum sy_status status = SY_OK;
+    if (params == NULL || made == NULL || slot_of == NULL || wanted == NULL)
+        status = sy_fail(g->ctx, SY_NOMEM, "out of host memory");
+    for (size_t i = 0; status == SY_OK && i < g->node_count; ++i) {
+        const struct sy_node *n = &g->nodes[i];
+        if (wanted[kernel_slot(n)])
+            continue;
+        wanted[kernel_slot(n)] = true;
+        sy_variant_kernel_params(n->variant, n->types, sy_device_caps(rt->device), &params[count]);
+        slot_of[count++] = kernel_slot(n);
     }
-    *out = *slot;
-    return SY_OK;
+    if (status == SY_OK)
+        status = sy_kernels_create(rt->device, params, count, made);
+    for (size_t i = 0; status == SY_OK && i < count; ++i)
+        rt->kernels[slot_of[i]] = made[i];
+    free(wanted);
+    free(slot_of);
+    free(made);
+    free(params);
+    return status;
 }
 
 /// `accumulate` sits at a different place in each argument struct that has one.
@@ -97,11 +121,11 @@ static u32 *accumulate_field(struct sy_dispatch *d, const struct sy_node *n)
     }
 }
 
-static enum sy_status fill_dispatch(struct sy_runtime *rt, const struct sy_node *n, bool next, struct sy_dispatch *d)
+static void fill_dispatch(const struct sy_runtime *rt, const struct sy_node *n, bool next, struct sy_dispatch *d)
 {
     const struct sy_op_info *info = sy_op_info(n->op);
     memset(d, 0, sizeof *d);
-    SY_TRY(kernel_for(rt, n, &d->kernel));
+    d->kernel = rt->kernels[kernel_slot(n)];
     memcpy(d->args, n->args, info->args_bytes);
     if (next && n->first_write) {
         u32 *accumulate = accumulate_field(d, n);
@@ -114,7 +138,6 @@ static enum sy_status fill_dispatch(struct sy_runtime *rt, const struct sy_node 
     d->write_mask = info->write_mask;
     d->label = n->label;
     d->flops = info->impl->flops(n->args);
-    return SY_OK;
 }
 
 static enum sy_status record(struct sy_runtime *rt, enum sy_phase phase, bool next, struct sy_program **out)
@@ -125,16 +148,15 @@ static enum sy_status record(struct sy_runtime *rt, enum sy_phase phase, bool ne
     if (list == NULL)
         return sy_fail(g->ctx, SY_NOMEM, "out of host memory: recording %zu dispatches", g->node_count);
     size_t count = 0;
-    enum sy_status status = SY_OK;
-    for (size_t i = 0; i < g->node_count && status == SY_OK; ++i) {
+    for (size_t i = 0; i < g->node_count; ++i) {
         const struct sy_node *n = &g->nodes[i];
         if (n->phase != phase || (next && n->op == SY_OP_fill && n->first_write))
             continue;
-        status = fill_dispatch(rt, n, next, &list[count]);
-        if (status == SY_OK && list[count].groups != 0)
-            ++count;
+        fill_dispatch(rt, n, next, &list[count]);
+        count += list[count].groups != 0;
     }
-    if (status == SY_OK && count != 0)
+    enum sy_status status = SY_OK;
+    if (count != 0)
         status = sy_program_create(rt->device, names[phase], list, count, out);
     if (!next)
         rt->dispatch_count[phase] = count;
@@ -181,6 +203,8 @@ enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *grap
         status = allocate(out);
     if (status == SY_OK)
         status = place_tensors(out, lender);
+    if (status == SY_OK)
+        status = compile_kernels(out);
     bool accumulates = false;
     for (size_t i = 0; i < graph->node_count; ++i)
         accumulates |= graph->nodes[i].first_write;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // runtime.h: a planned graph on a device, ready to be replayed.
 //
-// Creating one allocates every block, compiles the kernels in use, uploads constants and records one program per phase
-// (phase MICRO twice: for the first micro-batch of a step, which overwrites gradients and sums, and for the others,
-// which add). Running a phase only submits.
+// Creating one allocates every block, compiles the kernels in use (several at once), uploads constants and records one
+// program per phase (phase MICRO twice: for the first micro-batch of a step, which overwrites gradients and sums, and for
+// the others, which add). Running a phase only submits.
 //
 // Ownership: the runtime owns buffers, kernels and programs; it borrows the graph and the device.
 #pragma once

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // backend.h: what a backend implements. Private to hostlib.
 //
-// Callers have validated every argument (device.c, buffer.c, kernel.c); a backend checks only what its driver
-// says. Each backend folder has device.c, buffer.c, kernel.c and program.c, and others where its API needs them; stub.c
-// takes their place when the backend is compiled out (`ref` never is).
+// Callers have validated every argument (device.c, buffer.c, kernel.c, program.c); a backend checks only what its
+// driver says. Each backend folder has device.c, buffer.c, kernel.c and program.c, and others where its API needs them;
+// stub.c takes their place when the backend is compiled out (`ref` never is).
 //
 // The generic objects below are embedded as the FIRST member of a backend's own structs.
 #pragma once
+
+#include <stdatomic.h>
 
 #include "hostlib/kernel.h"
 
@@ -25,6 +27,7 @@ struct sy_backend {
     enum sy_status (*buffer_read)(struct sy_buffer *buffer, uint64_t offset, void *destination, uint64_t bytes);
     enum sy_status (*buffer_zero)(struct sy_buffer *buffer, uint64_t offset, uint64_t bytes);
 
+    /// Called by several threads at once: it changes nothing of the device but `lost`.
     enum sy_status (*kernel_create)(struct sy_device *device, const struct sy_kernel_params *params,
                                     struct sy_kernel **out);
     void (*kernel_destroy)(struct sy_kernel *kernel);
@@ -50,7 +53,7 @@ struct sy_device {
     uint64_t allocated_bytes;
     struct sy_buffer *buffers; ///< Live children, newest first (linked through `next`).
     uint32_t kernel_count, program_count;
-    bool lost; ///< Sticky: set on the first driver failure.
+    atomic_bool lost; ///< Sticky: set on the first driver failure, on whichever thread.
 };
 
 struct sy_buffer {

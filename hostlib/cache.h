@@ -7,7 +7,7 @@
 // deleted. Without a writable folder everything works, only slower.
 //
 // Folder:  $SY_CACHE_DIR, else $XDG_CACHE_HOME/switchyard, else $HOME/.cache/switchyard. SY_NO_CACHE=1: none.
-// Threads: safe between processes; a context belongs to one thread at a time.
+// Threads: safe between threads and processes: entries never change, and appear whole.
 // Layer:   hostlib.
 #pragma once
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// check.h: checks and messages that device.c, buffer.c and kernel.c share. Private to hostlib.
+// check.h: checks and messages that device.c, buffer.c, kernel.c and program.c share. Private to hostlib.
 #pragma once
 
 #include "hostlib/backend.h"

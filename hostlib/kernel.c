@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// kernel.c: the validator: every kernel and every dispatch is checked here once, for all backends, before a
-// driver sees it. Backends and drivers then need not be trusted with wrong arguments.
+// kernel.c: kernels, checked for all backends before a driver sees them, and compiled one by one or many at once.
 #include "hostlib/check.h"
 #include "hostlib/hazards.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
-// ---- kernels ---------------------------------------------------------------------------------------------------
+#define MAX_THREADS 16
+#define PROGRESS_SECONDS 2.0
+
+// ---- what a kernel may ask for -----------------------------------------------------------------------------------
 
 static bool has_source(const struct sy_device *device, const struct sy_kernel_source *source)
 {
@@ -79,12 +83,17 @@ static enum sy_status check_kernel_limits(struct sy_device *device, const struct
     return SY_OK;
 }
 
-enum sy_status sy_kernel_create(struct sy_device *device, const struct sy_kernel_params *params,
-                                struct sy_kernel **out_kernel)
+static enum sy_status check_kernel(struct sy_device *device, const struct sy_kernel_params *params)
 {
-    SY_TRY(sy_device_usable(device));
     SY_TRY(check_kernel_shape(device, params));
-    SY_TRY(check_kernel_limits(device, params));
+    return check_kernel_limits(device, params);
+}
+
+// ---- compiling -----------------------------------------------------------------------------------------------------
+
+// One checked kernel. May run on several threads of one device: it does not touch the device's counts.
+static enum sy_status compile(struct sy_device *device, const struct sy_kernel_params *params, struct sy_kernel **out)
+{
     struct sy_kernel_params own = *params;
     char *defines = strdup(params->cl_defines != NULL ? params->cl_defines : "");
     if (defines == NULL)
@@ -98,9 +107,114 @@ enum sy_status sy_kernel_create(struct sy_device *device, const struct sy_kernel
     }
     kernel->device = device;
     kernel->params = own;
-    ++device->kernel_count;
-    *out_kernel = kernel;
+    *out = kernel;
     return SY_OK;
+}
+
+enum sy_status sy_kernel_create(struct sy_device *device, const struct sy_kernel_params *params,
+                                struct sy_kernel **out_kernel)
+{
+    SY_TRY(sy_device_usable(device));
+    SY_TRY(check_kernel(device, params));
+    SY_TRY(compile(device, params, out_kernel));
+    ++device->kernel_count;
+    return SY_OK;
+}
+
+/// Work that threads take one by one.
+struct crowd {
+    struct sy_device *device;
+    const struct sy_kernel_params *params;
+    struct sy_kernel **kernels;
+    size_t count;
+    atomic_size_t next, done;
+    atomic_int status; ///< The first failure; the others then stop.
+};
+
+static void *take_kernels(void *argument)
+{
+    struct crowd *c = argument;
+    while (atomic_load(&c->status) == SY_OK) {
+        const size_t i = atomic_fetch_add(&c->next, 1);
+        if (i >= c->count)
+            break;
+        const enum sy_status status = compile(c->device, &c->params[i], &c->kernels[i]);
+        int none = SY_OK;
+        if (status != SY_OK)
+            atomic_compare_exchange_strong(&c->status, &none, (int)status);
+        atomic_fetch_add(&c->done, 1);
+    }
+    return NULL;
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+// Waits for a thread, and says now and then how far all are: nothing when it is quick.
+static void join_telling(pthread_t thread, struct crowd *c, double *next_word)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    for (;;) {
+        until.tv_nsec += 250000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        if (pthread_timedjoin_np(thread, NULL, &until) == 0)
+            return;
+        if (seconds() >= *next_word) {
+            sy_log(c->device->ctx, SY_LOG_INFO, "compiling kernels for %s: %zu of %zu", c->device->caps.id,
+                   atomic_load(&c->done), c->count);
+            *next_word = seconds() + PROGRESS_SECONDS;
+        }
+    }
+}
+
+static size_t thread_count(size_t kernels)
+{
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    const size_t most = cores < 1 ? 1 : cores > MAX_THREADS ? MAX_THREADS : (size_t)cores;
+    return kernels < most ? kernels : most;
+}
+
+static void run_crowd(struct crowd *c)
+{
+    pthread_t threads[MAX_THREADS];
+    size_t started = 0;
+    double next_word = seconds() + PROGRESS_SECONDS;
+    while (started < thread_count(c->count) && pthread_create(&threads[started], NULL, take_kernels, c) == 0)
+        ++started;
+    if (started == 0)
+        take_kernels(c); // no thread to be had: alone
+    for (size_t i = 0; i < started; ++i)
+        join_telling(threads[i], c, &next_word);
+}
+
+enum sy_status sy_kernels_create(struct sy_device *device, const struct sy_kernel_params *params, size_t count,
+                                 struct sy_kernel **out_kernels)
+{
+    SY_TRY(sy_device_usable(device));
+    for (size_t i = 0; i < count; ++i)
+        SY_TRY(check_kernel(device, &params[i]));
+    struct sy_kernel **kernels = calloc(count + 1, sizeof *kernels);
+    if (kernels == NULL)
+        return sy_fail(device->ctx, SY_NOMEM, "out of host memory for %zu kernels", count);
+    struct crowd c = {.device = device, .params = params, .kernels = kernels, .count = count};
+    run_crowd(&c);
+    for (size_t i = 0; i < count; ++i)
+        device->kernel_count += kernels[i] != NULL;
+    const enum sy_status status = (enum sy_status)atomic_load(&c.status);
+    for (size_t i = 0; i < count; ++i) {
+        if (status == SY_OK)
+            out_kernels[i] = kernels[i];
+        else
+            sy_kernel_destroy(&kernels[i]);
+    }
+    free(kernels);
+    return status;
 }
 
 void sy_kernel_destroy(struct sy_kernel **kernel)
@@ -145,195 +259,4 @@ enum sy_status sy_kernel_assembly(const struct sy_kernel *kernel, char **out_tex
                        kernel->params.source.name, sy_backend_name(backend->id));
     *out_text = NULL;
     return backend->kernel_assembly(kernel, out_text);
-}
-
-// ---- dispatches ------------------------------------------------------------------------------------------------
-
-/// Where a fault is: which dispatch of which program.
-struct site {
-    struct sy_device *device;
-    const char *program;
-    size_t index;
-    const struct sy_dispatch *dispatch;
-};
-
-static const char *site_label(const struct site *at)
-{
-    if (at->dispatch->label != NULL)
-        return at->dispatch->label;
-    return at->dispatch->kernel != NULL ? at->dispatch->kernel->params.source.name : "(unnamed)";
-}
-
-SY_PRINTF(3, 4)
-static enum sy_status fail_at(const struct site *at, enum sy_status code, const char *format, ...)
-{
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    return sy_fail(at->device->ctx, code, "program '%s', dispatch %zu '%s' on %s: %s", at->program, at->index,
-                   site_label(at), at->device->caps.id, text);
-}
-
-static enum sy_status check_binding(const struct site *at, uint32_t i)
-{
-    const struct sy_caps *caps = &at->device->caps;
-    const struct sy_binding *b = &at->dispatch->bindings[i];
-    const uint64_t element = sy_dtype_bytes(at->dispatch->kernel->params.types[i]);
-    if (b->buffer == NULL)
-        return fail_at(at, SY_INVALID, "binding %u has no buffer", i);
-    const char *name = b->buffer->name;
-    if (b->buffer->device != at->device)
-        return fail_at(at, SY_INVALID, "binding %u: buffer '%s' belongs to %s", i, name, b->buffer->device->caps.id);
-    if (b->bytes == 0 || b->bytes % element != 0)
-        return fail_at(at, SY_INVALID,
-                       "binding %u ('%s') has %" PRIu64 " bytes; expected a multiple of %" PRIu64 " above 0", i, name,
-                       b->bytes, element);
-    if (b->offset_bytes % caps->offset_align != 0)
-        return fail_at(at, SY_INVALID, "binding %u ('%s') starts at byte %" PRIu64 ", not a multiple of %u", i, name,
-                       b->offset_bytes, caps->offset_align);
-    if (b->offset_bytes > b->buffer->bytes || b->bytes > b->buffer->bytes - b->offset_bytes)
-        return fail_at(at, SY_INVALID,
-                       "binding %u: %" PRIu64 " bytes at offset %" PRIu64 " end beyond the %" PRIu64 " bytes of '%s'",
-                       i, b->bytes, b->offset_bytes, b->buffer->bytes, name);
-    if (b->bytes > caps->max_binding_bytes)
-        return fail_at(at, SY_INVALID,
-                       "binding %u ('%s') has %" PRIu64 " bytes, the device binds at most %" PRIu64
-                       "; split the tensor",
-                       i, name, b->bytes, caps->max_binding_bytes);
-    return SY_OK;
-}
-
-// Work-groups are one number. Where a device's x is too short the grid is folded into x·y, whose rounded-up
-// product must still be a 32-bit index.
-static enum sy_status check_groups(const struct site *at)
-{
-    const uint64_t groups = at->dispatch->groups;
-    const uint64_t x = at->device->caps.max_groups[0], y = at->device->caps.max_groups[1];
-    if (groups == 0)
-        return fail_at(at, SY_INVALID, "0 work-groups; expected at least 1");
-    const uint64_t rows = groups / x + (groups % x != 0);
-    const uint64_t columns = groups / rows + (groups % rows != 0);
-    if (groups > UINT32_MAX || rows > y || rows * columns > UINT32_MAX)
-        return fail_at(at, SY_INVALID, "%" PRIu64 " work-groups do not fit the device's %" PRIu64 " by %" PRIu64,
-                       groups, x, y);
-    return SY_OK;
-}
-
-static enum sy_status check_dispatch(const struct site *at)
-{
-    const struct sy_kernel *kernel = at->dispatch->kernel;
-    if (kernel == NULL)
-        return fail_at(at, SY_INVALID, "has no kernel");
-    if (kernel->device != at->device)
-        return fail_at(at, SY_INVALID, "kernel %s belongs to %s", kernel->params.source.name, kernel->device->caps.id);
-    const uint32_t count = kernel->params.binding_count, mask = at->dispatch->write_mask;
-    if (mask >> count != 0)
-        return fail_at(at, SY_INVALID, "write mask 0x%x names bindings beyond the kernel's %u", mask, count);
-    if (kernel->params.const_binding != UINT32_MAX && (mask >> kernel->params.const_binding & 1) != 0)
-        return fail_at(at, SY_INVALID, "write mask 0x%x names the constants, binding %u", mask,
-                       kernel->params.const_binding);
-    SY_TRY(check_groups(at));
-    for (uint32_t i = 0; i < count; ++i)
-        SY_TRY(check_binding(at, i));
-    return SY_OK;
-}
-
-static enum sy_status check_program(struct sy_device *device, const char *name, const struct sy_dispatch *dispatches,
-                                    size_t count)
-{
-    if (name == NULL || name[0] == '\0')
-        return sy_fail(device->ctx, SY_INVALID, "a program of %zu dispatches on %s has no name; give it one", count,
-                       device->caps.id);
-    if (dispatches == NULL || count == 0)
-        return sy_fail(device->ctx, SY_INVALID, "program '%s' on %s has no dispatches", name, device->caps.id);
-    for (size_t i = 0; i < count; ++i)
-        SY_TRY(check_dispatch(&(struct site){device, name, i, &dispatches[i]}));
-    return SY_OK;
-}
-
-// ---- programs --------------------------------------------------------------------------------------------------
-
-// A copy in which every dispatch has a label.
-static struct sy_dispatch *label_dispatches(const struct sy_dispatch *dispatches, size_t count)
-{
-    struct sy_dispatch *copy = calloc(count, sizeof *copy);
-    if (copy == NULL)
-        return NULL;
-    memcpy(copy, dispatches, count * sizeof *copy);
-    for (size_t i = 0; i < count; ++i)
-        if (copy[i].label == NULL)
-            copy[i].label = copy[i].kernel->params.source.name;
-    return copy;
-}
-
-static enum sy_status count_waves(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,
-                                  size_t *out)
-{
-    struct sy_hazards *hazards = calloc(1, sizeof *hazards);
-    if (hazards == NULL)
-        return sy_fail(device->ctx, SY_NOMEM, "out of host memory for a program of %zu dispatches", count);
-    *out = 1;
-    for (size_t i = 0; i < count; ++i)
-        *out += sy_hazards_add(hazards, &dispatches[i]);
-    free(hazards);
-    return SY_OK;
-}
-
-size_t sy_program_waves(const struct sy_program *program) { return program->waves; }
-
-enum sy_status sy_program_create(struct sy_device *device, const char *name, const struct sy_dispatch *dispatches,
-                                 size_t count, struct sy_program **out_program)
-{
-    SY_TRY(sy_device_usable(device));
-    SY_TRY(check_program(device, name, dispatches, count));
-    size_t waves = 0;
-    SY_TRY(count_waves(device, dispatches, count, &waves));
-    struct sy_dispatch *labelled = label_dispatches(dispatches, count);
-    char *copy = strdup(name);
-    struct sy_program *program = NULL;
-    enum sy_status status = SY_NOMEM;
-    if (labelled == NULL || copy == NULL)
-        sy_fail(device->ctx, SY_NOMEM, "out of host memory for program '%s' of %zu dispatches", name, count);
-    else
-        status = device->backend->program_create(device, labelled, count, &program);
-    free(labelled);
-    if (status != SY_OK) {
-        free(copy);
-        return status;
-    }
-    program->device = device;
-    program->name = copy;
-    program->count = count;
-    program->waves = waves;
-    ++device->program_count;
-    *out_program = program;
-    return SY_OK;
-}
-
-void sy_program_destroy(struct sy_program **program)
-{
-    if (program == NULL || *program == NULL)
-        return;
-    struct sy_device *device = (*program)->device;
-    char *name = (*program)->name;
-    --device->program_count;
-    device->backend->program_destroy(*program);
-    free(name);
-    *program = NULL;
-}
-
-enum sy_status sy_program_submit(struct sy_program *program)
-{
-    SY_TRY(sy_device_usable(program->device));
-    return program->device->backend->program_submit(program);
-}
-
-enum sy_status sy_program_profile(struct sy_program *program, uint64_t *out_ns)
-{
-    SY_TRY(sy_device_usable(program->device));
-    if (out_ns == NULL)
-        return sy_fail(program->device->ctx, SY_INVALID, "profiling program '%s': out_ns is NULL", program->name);
-    return program->device->backend->program_profile(program, out_ns);
 }

@@ -54,6 +54,10 @@ struct sy_kernel;
 /// UNSUPPORTED limits exceeded (named) or no source for this backend.
 SY_MUST_CHECK enum sy_status sy_kernel_create(struct sy_device *device, const struct sy_kernel_params *params,
                                               struct sy_kernel **out_kernel);
+/// Compiles `count` kernels on as many threads as there are cores, 16 at most; `out_kernels` gets one for each `params`,
+/// or stays untouched when one of them fails. Logs how far it is (INFO) every two seconds. Errors: as above.
+SY_MUST_CHECK enum sy_status sy_kernels_create(struct sy_device *device, const struct sy_kernel_params *params,
+                                               size_t count, struct sy_kernel **out_kernels);
 void sy_kernel_destroy(struct sy_kernel **kernel);
 const struct sy_kernel_params *sy_kernel_params(const struct sy_kernel *kernel);
 

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hostlib/status.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct sy_ctx {
     sy_log_fn log;
     void *user;
     enum sy_log_level most_verbose;
     char error[1024];
+    pthread_mutex_t lock; ///< Over `error` and calls of `log`: kernels are compiled on several threads.
 };
 
 struct sy_ctx *sy_ctx_create(sy_log_fn log, void *user, enum sy_log_level most_verbose)
@@ -19,11 +22,14 @@ struct sy_ctx *sy_ctx_create(sy_log_fn log, void *user, enum sy_log_level most_v
     ctx->log = log;
     ctx->user = user;
     ctx->most_verbose = most_verbose;
+    pthread_mutex_init(&ctx->lock, NULL);
     return ctx;
 }
 
 void sy_ctx_destroy(struct sy_ctx **ctx)
 {
+    if (*ctx != NULL)
+        pthread_mutex_destroy(&(*ctx)->lock);
     free(*ctx);
     *ctx = NULL;
 }
@@ -45,13 +51,17 @@ static void one_line(char *text)
 
 enum sy_status sy_fail(struct sy_ctx *ctx, enum sy_status code, const char *format, ...)
 {
+    char text[sizeof ctx->error]; // arguments may be the message before
     va_list args;
     va_start(args, format);
-    vsnprintf(ctx->error, sizeof ctx->error, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    one_line(ctx->error);
+    one_line(text);
+    pthread_mutex_lock(&ctx->lock);
+    memcpy(ctx->error, text, sizeof text);
     if (ctx->log != NULL)
-        ctx->log(ctx->user, SY_LOG_ERROR, ctx->error);
+        ctx->log(ctx->user, SY_LOG_ERROR, text);
+    pthread_mutex_unlock(&ctx->lock);
     return code;
 }
 
@@ -65,7 +75,9 @@ void sy_log(struct sy_ctx *ctx, enum sy_log_level level, const char *format, ...
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     one_line(text);
+    pthread_mutex_lock(&ctx->lock);
     ctx->log(ctx->user, level, text);
+    pthread_mutex_unlock(&ctx->lock);
 }
 
 const char *sy_error(const struct sy_ctx *ctx) { return ctx->error; }

@@ -6,7 +6,8 @@
 // sy_fail(); callers only pass the code on (SY_TRY). Libraries never exit and never print by themselves.
 //
 // Layer:   hostlib (no dependencies).
-// Threads: one context belongs to one thread at a time.
+// Threads: one context belongs to one thread at a time; sy_kernels_create() has helpers of its own, whose messages are
+//          taken in turn.
 #pragma once
 
 #include <stdarg.h>

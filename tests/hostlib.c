@@ -385,6 +385,37 @@ static void test_chatter(struct test *t, struct sy_device *device)
     check_fails(t, sy_kernel_create(device, &p, &kernel), SY_DEVICE, "no_such_name", "the compiler's words");
 }
 
+// Many kernels at once: each is the one it was asked for, and one that fails takes none along.
+static void test_many_kernels(struct test *t, struct sy_device *device)
+{
+    enum { MANY = 12 };
+    const struct sy_caps *caps = sy_device_caps(device);
+    struct sy_kernel_params params[MANY];
+    struct sy_kernel *kernels[MANY] = {NULL};
+    char defines[MANY][16];
+    for (size_t i = 0; i < MANY; ++i) {
+        params[i] = axpb_params(caps);
+        snprintf(defines[i], sizeof defines[i], "-DNR=%zu", i);
+        params[i].cl_defines = defines[i];
+    }
+    bool good = sy_kernels_create(device, params, MANY, kernels) == SY_OK;
+    for (size_t i = 0; i < MANY && good; ++i)
+        good = strcmp(sy_kernel_params(kernels[i])->cl_defines, defines[i]) == 0;
+    check(t, good, "%s: %d kernels compiled at once, in their places", caps->id, MANY);
+    for (size_t i = 0; i < MANY; ++i)
+        sy_kernel_destroy(&kernels[i]);
+    params[MANY / 2].source = (struct sy_kernel_source){.name = "axpb"};
+    check_fails(t, sy_kernels_create(device, params, MANY, kernels), SY_UNSUPPORTED, "source", "one without source");
+    if (caps->backend == SY_BACKEND_OPENCL) {
+        params[MANY / 2].source.cl_text = "__kernel void axpb(__global float *x) { x[0] = no_such_name; }";
+        check_fails(t, sy_kernels_create(device, params, MANY, kernels), SY_DEVICE, "no_such_name", "one of many");
+    }
+    good = true;
+    for (size_t i = 0; i < MANY; ++i)
+        good = good && kernels[i] == NULL;
+    check(t, good, "%s: a failure among many leaves the output alone", caps->id);
+}
+
 /// What the tests of programs share.
 struct bench {
     struct sy_device *device;
@@ -621,6 +652,7 @@ static void test_device(struct test *t, const char *id)
     test_buffers(t, device);
     test_kernel_errors(t, device);
     test_chatter(t, device);
+    test_many_kernels(t, device);
     struct bench b;
     const bool ready = open_bench(&b, device);
     check(t, ready, "%s: the test kernel compiles", id);
