@@ -148,7 +148,7 @@ enum sy_status bench_variant(struct sy_ctx *ctx, enum sy_op_id op, enum sy_op_ty
 enum sy_status bench_run(struct sy_runtime *runtime, double *out)
 {
     const double from = cli_seconds();
-    SY_TRY(sy_runtime_run(runtime, SY_PHASE_MICRO, false));
+    SY_TRY(sy_runtime_run(runtime, SY_PHASE_MICRO));
     SY_TRY(sy_device_wait(runtime->device));
     *out = cli_seconds() - from;
     return SY_OK;

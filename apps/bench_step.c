@@ -57,7 +57,7 @@ static enum sy_status submit_time(struct sy_session *s, enum sy_phase phase, uin
     enum sy_status status = times == NULL ? sy_fail(s->ctx, SY_NOMEM, "out of host memory") : SY_OK;
     for (uint64_t i = 0; i < repeat && status == SY_OK; ++i) {
         const double from = cli_seconds();
-        status = sy_runtime_run(&s->runtime, phase, false);
+        status = sy_runtime_run(&s->runtime, phase);
         times[i] = 1e3 * (cli_seconds() - from);
         if (status == SY_OK)
             status = sy_device_wait(s->device);

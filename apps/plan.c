@@ -123,7 +123,7 @@ static void add_up(const struct sy_graph *g, const struct sy_plan *plan, uint64_
             t->arena[SY_ARENA_PARAMS] -= tensor_bytes(g, p->master) / p->parts * away;
             if (p->weight != p->master)
                 t->arena[SY_ARENA_WEIGHTS] -= tensor_bytes(g, p->weight) / p->parts * away;
-            t->arena[SY_ARENA_GRADS] -= tensor_bytes(g, p->grad) / p->parts * away;
+            t->arena[SY_ARENA_GRADS] -= tensor_bytes(g, p->grad.total) / p->parts * away;
             for (uint32_t s = 0; s < p->state_count; ++s)
                 t->arena[SY_ARENA_STATE] -= tensor_bytes(g, p->state[s]) / p->parts * away;
         }

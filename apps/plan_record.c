@@ -12,7 +12,7 @@ enum sy_status plan_record(struct sy_ctx *ctx, struct sy_device *device, const s
     SY_TRY(sy_session_create(ctx, device, params, &session));
     const struct sy_runtime *rt = &session->runtime;
     memset(out, 0, sizeof *out);
-    for (int p = 0; p < SY_PHASE_COUNT; ++p)
+    for (uint32_t p = 0; p < session->graph.phase_count; ++p)
         out->dispatches += rt->dispatch_count[p];
     for (size_t i = 0; i < (size_t)SY_VARIANT_COUNT * 16; ++i)
         out->kernels += rt->kernels[i] != NULL;

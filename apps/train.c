@@ -56,6 +56,7 @@ enum {
     OPT_STEPS,
     OPT_TOKENS,
     OPT_MICRO,
+    OPT_SLICES,
     OPT_BATCH,
     OPT_TOKENIZER,
     OPT_CLIP,
@@ -89,7 +90,13 @@ static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "Size of a step:", 2},
     {"steps", OPT_STEPS, "N", 0, "optimizer steps in all", 2},
     {"batch-tokens", OPT_TOKENS, "N", 0, "source tokens of one step (default 4096): sequences = N / src-len", 2},
-    {"micro-batch", OPT_MICRO, "N", 0, "sequences on the device at once; the rest accumulates (default: all)", 2},
+    {"micro-batch", OPT_MICRO, "N", 0,
+     "sequences on the device at once; the rest accumulates (default: all). A step is a power of two of micro-batches",
+     2},
+    {"slices", OPT_SLICES, "N", 0,
+     "sums over tokens are made in N slices of a step, a power of two: what has the same slices has the same bits, "
+     "however it is cut into micro-batches (default: one for each micro-batch)",
+     2},
     {"src-len", OPT_SRC, "N", 0, "source length in tokens (default 512)", 2},
     {"tgt-len", OPT_TGT, "N", 0, "target length in tokens (default 114)", 2},
     {"mix-exponent", OPT_MIX, "X", 0,
@@ -125,7 +132,7 @@ struct options {
     const char *model, *out, *batch_file, *tokenizer, *optimizer, *schedule, *precision, *device;
     struct cli_list data, valid, *current;
     struct texts texts;
-    uint64_t steps, batch_tokens, micro, src_len, tgt_len, seed, save_every, keep, valid_every, valid_batches,
+    uint64_t steps, batch_tokens, micro, slices, src_len, tgt_len, seed, save_every, keep, valid_every, valid_batches,
         valid_sequences, log_every, warmup;
     double lr, clip, decay, mix;
     bool resume, draw, recompute, have_lr, have_warmup, have_validation;
@@ -147,6 +154,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_STEPS: o->steps = cli_count(state, "--steps", arg, 1, big, false); break;
     case OPT_TOKENS: o->batch_tokens = cli_count(state, "--batch-tokens", arg, 1, big, false); break;
     case OPT_MICRO: o->micro = cli_count(state, "--micro-batch", arg, 1, big, false); break;
+    case OPT_SLICES: o->slices = cli_count(state, "--slices", arg, 1, 1u << 20, false); break;
     case OPT_SRC: o->src_len = cli_count(state, "--src-len", arg, 2, 1u << 20, false); break;
     case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 2, 1u << 20, false); break;
     case OPT_MIX: o->mix = cli_real(state, "--mix-exponent", arg, 0.0, 1.0); break;
@@ -249,8 +257,8 @@ struct run {
     enum sy_precision precision;
     bool jitter;                   ///< --batch brings the router's noise.
     struct sy_batch fixed, *micro; ///< --batch; micro-batches of one step
-    uint32_t sequences, micro_batch, micro_count;
-    struct sy_train_state state;
+    uint32_t sequences, micro_batch, micro_count, slices;
+    struct sy_train_state state, was; ///< was: of the checkpoint, with --resume
     struct report report;
     struct sy_lock lock;     ///< Held on --out.
     bool made_out;           ///< --out was not there before.
@@ -270,6 +278,16 @@ static enum sy_status open_dataset(struct run *r, const struct cli_list *files, 
     return texts_open(r->ctx, &r->o.texts, files, apart, p, out);
 }
 
+/// The largest micro-batch of at most `wanted` sequences of which a step is a power of two; the whole step when there
+/// is none.
+static uint32_t nearest_micro(uint32_t sequences, uint32_t wanted)
+{
+    uint32_t micro = sequences;
+    while (micro > wanted && micro % 2 == 0)
+        micro /= 2;
+    return micro;
+}
+
 /// Cuts the sequences of a step into micro-batches.
 static enum sy_status divide(struct run *r)
 {
@@ -279,6 +297,11 @@ static enum sy_status divide(struct run *r)
         return sy_fail(r->ctx, SY_INVALID, "--micro-batch %u does not divide the %u sequences of a step",
                        r->micro_batch, r->sequences);
     r->micro_count = r->sequences / r->micro_batch;
+    if ((r->micro_count & (r->micro_count - 1)) != 0)
+        return sy_fail(r->ctx, SY_INVALID,
+                       "--micro-batch %u cuts the %u sequences of a step into %u: a step is a power of two of "
+                       "micro-batches; take --micro-batch %u",
+                       r->micro_batch, r->sequences, r->micro_count, nearest_micro(r->sequences, r->micro_batch));
     r->micro = calloc(r->micro_count, sizeof *r->micro);
     return r->micro != NULL ? SY_OK : sy_fail(r->ctx, SY_NOMEM, "out of host memory");
 }
@@ -338,6 +361,23 @@ static enum sy_status choose(struct run *r)
     return SY_OK;
 }
 
+/// A run keeps the slices that it began with: its bits depend on them.
+static enum sy_status choose_slices(struct run *r)
+{
+    r->slices = r->o.slices != 0 ? (uint32_t)r->o.slices : r->o.resume ? r->was.slices : r->micro_count;
+    if (r->o.resume && r->slices != r->was.slices)
+        return sy_fail(r->ctx, SY_INVALID, "%s was trained with --slices %u, not %u: leave --slices away", r->from,
+                       r->was.slices, r->slices);
+    if ((r->slices & (r->slices - 1)) != 0 || r->sequences % r->slices != 0 || r->slices % r->micro_count != 0)
+        return sy_fail(
+            r->ctx, SY_INVALID,
+            "%u slices of a step of %u sequences in %u micro-batches: the slices must be a power of two, divide "
+            "the sequences, and be at least as many as the micro-batches: change --slices, --micro-batch or "
+            "--batch-tokens",
+            r->slices, r->sequences, r->micro_count);
+    return SY_OK;
+}
+
 static enum sy_status open_sessions(struct run *r)
 {
     const struct options *o = &r->o;
@@ -346,6 +386,8 @@ static enum sy_status open_sessions(struct run *r)
         .config = &r->model.config,
         .precision = r->precision,
         .batch = r->micro_batch,
+        .micro_count = r->micro_count,
+        .slices = r->slices,
         .src_len = (uint32_t)o->src_len,
         .tgt_len = (uint32_t)o->tgt_len,
         .jitter_input = r->jitter,
@@ -358,6 +400,7 @@ static enum sy_status open_sessions(struct run *r)
     if (r->valid == NULL)
         return SY_OK;
     p.kind = SY_SESSION_EVAL;
+    p.micro_count = p.slices = 1;
     p.jitter_input = false;
     p.lender = r->session;
     return sy_session_create(r->ctx, r->device, &p, &r->validation);
@@ -379,6 +422,7 @@ static enum sy_status start(struct run *r)
                                        .data_fingerprint = r->train != NULL ? sy_dataset_fingerprint(r->train) : 0,
                                        .batch_sequences = r->sequences,
                                        .micro_batch = r->micro_batch,
+                                       .slices = r->slices,
                                        .lr = r->schedule.peak,
                                        .warmup = r->schedule.warmup,
                                        .schedule_steps = r->schedule.steps};
@@ -387,13 +431,11 @@ static enum sy_status start(struct run *r)
     snprintf(r->state.precision, sizeof r->state.precision, "%s", o->precision);
     if (!o->resume)
         return first_weights(r);
-    struct sy_train_state was;
-    SY_TRY(sy_checkpoint_read_state(r->ctx, r->from, &was));
-    SY_TRY(resume_check_state(r->ctx, r->from, &was, &r->state, &r->model.config));
-    printf("weights: %s, step %llu\n", r->from, (unsigned long long)was.step);
+    SY_TRY(resume_check_state(r->ctx, r->from, &r->was, &r->state, &r->model.config));
+    printf("weights: %s, step %llu\n", r->from, (unsigned long long)r->was.step);
     SY_TRY(sy_checkpoint_load(r->session, r->from));
-    r->state.step = was.step;
-    r->state.next_example = was.next_example;
+    r->state.step = r->was.step;
+    r->state.next_example = r->was.next_example;
     return SY_OK;
 }
 
@@ -497,6 +539,9 @@ static enum sy_status run(struct run *r)
     SY_TRY(resume_take_out(r->ctx, o->out, o->resume, &r->lock, r->from)); // before minutes of reading text
     SY_TRY(cli_model_open(r->ctx, o->model, weights_wanted(o), &r->model));
     SY_TRY(open_data(r));
+    if (o->resume)
+        SY_TRY(sy_checkpoint_read_state(r->ctx, r->from, &r->was));
+    SY_TRY(choose_slices(r));
     SY_TRY(cli_device_open(r->ctx, o->device, false, &r->device));
     SY_TRY(open_sessions(r));
     SY_TRY(begin(r));

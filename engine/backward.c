@@ -43,6 +43,15 @@ void sy_grad_add(struct sy_graph *g, sy_tid t, sy_tid dt)
     sy_grad_set(g, t, sum);
 }
 
+static bool writes_activations(const struct sy_graph *g, const struct sy_node *n)
+{
+    const struct sy_op_info *info = sy_op_info(n->op);
+    for (uint32_t b = 0; b < info->binding_count; ++b)
+        if ((info->write_mask & (1u << b)) != 0 && sy_graph_tensor(g, n->bind[b])->kind == SY_KIND_ACTIVATION)
+            return true;
+    return false;
+}
+
 /// Repeats the forward nodes [from, to) of one segment with fresh activations. `map` (tensor → its repeated twin) is
 /// filled.
 static void repeat_segment(struct sy_graph *g, size_t from, size_t to, sy_tid *map, size_t map_count)
@@ -52,11 +61,7 @@ static void repeat_segment(struct sy_graph *g, size_t from, size_t to, sy_tid *m
         const struct sy_op_info *info = sy_op_info(n.op);
         if (n.phase != SY_PHASE_MICRO)
             continue;
-        bool accumulates = false; // sums of losses must not be added twice
-        for (uint32_t b = 0; b < info->binding_count; ++b)
-            accumulates |= (info->write_mask & info->read_mask & (1u << b)) != 0 &&
-                           sy_graph_tensor(g, n.bind[b])->kind == SY_KIND_KEEP;
-        if (accumulates || n.op == SY_OP_router_loss)
+        if (!writes_activations(g, &n)) // what it left lives on
             continue;
         sy_tid bind[SY_MAX_BINDINGS];
         for (uint32_t b = 0; b < info->binding_count; ++b) {

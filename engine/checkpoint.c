@@ -47,12 +47,12 @@ static enum sy_status write_state(struct sy_ctx *ctx, const char *dir, const str
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)st->seed); // 64 bits do not fit every JSON reader's numbers
     snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)st->data_fingerprint);
     if (status == SY_OK) {
-        root = json_pack("{s:i, s:I, s:I, s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:f, s:I, s:I, s:O}", "format",
+        root = json_pack("{s:i, s:I, s:I, s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:s, s:f, s:I, s:I, s:O}", "format",
                          FORMAT_VERSION, "step", (json_int_t)st->step, "next_example", (json_int_t)st->next_example,
                          "seed", seed, "data_fingerprint", fingerprint, "batch_sequences", (int)st->batch_sequences,
-                         "micro_batch", (int)st->micro_batch, "optimizer", st->optimizer, "schedule", st->schedule,
-                         "precision", st->precision, "lr", st->lr, "warmup", (json_int_t)st->warmup, "schedule_steps",
-                         (json_int_t)st->schedule_steps, "files", files);
+                         "micro_batch", (int)st->micro_batch, "slices", (int)st->slices, "optimizer", st->optimizer,
+                         "schedule", st->schedule, "precision", st->precision, "lr", st->lr, "warmup",
+                         (json_int_t)st->warmup, "schedule_steps", (json_int_t)st->schedule_steps, "files", files);
         status =
             root == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : sy_path_print(ctx, path, dir, "state.json");
     }
@@ -260,7 +260,7 @@ static enum sy_status parse_number(struct sy_ctx *ctx, const json_t *root, const
 
 static enum sy_status parse_root(struct sy_ctx *ctx, const json_t *root, const char *name, struct sy_train_state *st)
 {
-    uint64_t format, sequences, micro;
+    uint64_t format, sequences, micro, slices = 0;
     SY_TRY(parse_count(ctx, root, name, "format", 1000000, &format));
     if (format != FORMAT_VERSION)
         return sy_fail(ctx, SY_FORMAT, "%s: state format %llu, but this program reads %d", name,
@@ -271,6 +271,8 @@ static enum sy_status parse_root(struct sy_ctx *ctx, const json_t *root, const c
     SY_TRY(parse_number(ctx, root, name, "data_fingerprint", 16, &st->data_fingerprint));
     SY_TRY(parse_count(ctx, root, name, "batch_sequences", INT32_MAX, &sequences));
     SY_TRY(parse_count(ctx, root, name, "micro_batch", INT32_MAX, &micro));
+    if (json_object_get(root, "slices") != NULL)
+        SY_TRY(parse_count(ctx, root, name, "slices", INT32_MAX, &slices));
     SY_TRY(parse_text(ctx, root, name, "optimizer", st->optimizer, sizeof st->optimizer));
     SY_TRY(parse_text(ctx, root, name, "schedule", st->schedule, sizeof st->schedule));
     SY_TRY(parse_text(ctx, root, name, "precision", st->precision, sizeof st->precision));
@@ -282,6 +284,9 @@ static enum sy_status parse_root(struct sy_ctx *ctx, const json_t *root, const c
     st->lr = json_number_value(lr);
     st->batch_sequences = (uint32_t)sequences;
     st->micro_batch = (uint32_t)micro;
+    st->slices = slices != 0  ? (uint32_t)slices
+                 : micro != 0 ? (uint32_t)(sequences / micro)
+                              : 1; // before there were any
     return SY_OK;
 }
 

@@ -16,6 +16,7 @@ struct sy_train_state {
     uint64_t data_fingerprint; ///< Of the dataset; a resumed run must have the same.
     uint32_t batch_sequences;  ///< Sequences of one step.
     uint32_t micro_batch;      ///< Sequences of one micro-batch.
+    uint32_t slices;           ///< Of a step (spec §11); the bits of a run depend on them.
     char optimizer[16], schedule[16], precision[16];
     double lr;
     uint64_t warmup, schedule_steps;

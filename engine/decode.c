@@ -29,7 +29,7 @@ static enum sy_status encode(struct sy_session *s, const struct sy_decode_params
     if (status == SY_OK)
         status = sy_runtime_write(&s->runtime, s->graph.step, &step, sizeof step);
     if (status == SY_OK)
-        status = sy_runtime_run(&s->runtime, SY_PHASE_ENCODE, false);
+        status = sy_runtime_run(&s->runtime, SY_PHASE_ENCODE);
     free(ids);
     return status;
 }
@@ -100,7 +100,7 @@ enum sy_status sy_decode(struct sy_session *s, const struct sy_decode_params *p,
         if (status == SY_OK)
             status = sy_runtime_write(&s->runtime, s->graph.step, &step, sizeof step);
         if (status == SY_OK)
-            status = sy_runtime_run(&s->runtime, SY_PHASE_MICRO, false);
+            status = sy_runtime_run(&s->runtime, SY_PHASE_MICRO);
         if (status == SY_OK)
             status = sy_runtime_read_f32(&s->runtime, s->model.logits, 0, v, logits);
         if (status != SY_OK)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/slices.h"
 #include "kernels/tiles.h"
 
 void sy_graph_init(struct sy_graph *g, struct sy_ctx *ctx, enum sy_precision precision,
@@ -19,6 +20,8 @@ void sy_graph_init(struct sy_graph *g, struct sy_ctx *ctx, enum sy_precision pre
     g->t = precision == SY_PRECISION_F64 ? SY_F64 : precision == SY_PRECISION_F32 ? SY_F32 : SY_BF16;
     g->f = precision == SY_PRECISION_F64 ? SY_F64 : SY_F32;
     g->phase = SY_PHASE_MICRO;
+    g->phase_count = SY_PHASE_MERGE;
+    g->slices = g->micro_count = 1;
     sy_tensor_new(g, SY_KIND_KEEP, SY_F32, 16, 1, 1, "none");
     g->step = sy_tensor_new(g, SY_KIND_INPUT, SY_U32, sizeof(struct sy_step) / 4, 1, 1, "step");
 }
@@ -32,14 +35,16 @@ void sy_graph_finish(struct sy_graph *g)
     free(g->tensors);
     free(g->nodes);
     free(g->params);
+    free(g->packs);
+    free(g->sums);
+    free(g->merges);
     free(g->grads);
     memset(g, 0, sizeof *g);
 }
 
 enum sy_status sy_graph_status(const struct sy_graph *g) { return g->status; }
 
-/// The array with room for one more element, or NULL when out of memory: that sticks in `status`.
-static void *grow(struct sy_graph *g, void *array, size_t count, size_t *room, size_t element)
+void *sy_graph_grow(struct sy_graph *g, void *array, size_t count, size_t *room, size_t element)
 {
     if (count < *room)
         return array;
@@ -68,7 +73,7 @@ struct sy_tensor *sy_graph_tensor(const struct sy_graph *g, sy_tid t)
 sy_tid sy_tensor_new(struct sy_graph *g, enum sy_tensor_kind kind, enum sy_dtype dtype, uint64_t d0, uint64_t d1,
                      uint64_t d2, const char *name)
 {
-    struct sy_tensor *tensors = grow(g, g->tensors, g->tensor_count, &g->tensor_room, sizeof *tensors);
+    struct sy_tensor *tensors = sy_graph_grow(g, g->tensors, g->tensor_count, &g->tensor_room, sizeof *tensors);
     if (tensors == NULL)
         return SY_NONE;
     g->tensors = tensors;
@@ -87,6 +92,19 @@ sy_tid sy_tensor_new(struct sy_graph *g, enum sy_tensor_kind kind, enum sy_dtype
                             "or shorter sequences",
                             x->name, (unsigned long long)x->count);
     return (sy_tid)g->tensor_count++;
+}
+
+sy_tid sy_tensor_view(struct sy_graph *g, sy_tid parent, uint64_t at, uint64_t d0, uint64_t d1, uint64_t d2,
+                      const char *name)
+{
+    const struct sy_tensor whole = *sy_graph_tensor(g, parent);
+    const sy_tid t = sy_tensor_new(g, whole.kind, whole.dtype, d0, d1, d2, name);
+    if (t == SY_NONE)
+        return t;
+    assert(at % SY_PACK_ALIGN == 0 && whole.parent == SY_NONE);
+    g->tensors[t].parent = parent;
+    g->tensors[t].at = at;
+    return t;
 }
 
 sy_tid sy_tensor_const(struct sy_graph *g, enum sy_dtype dtype, uint64_t count, const void *data, const char *name)
@@ -162,7 +180,7 @@ static void check_sizes(struct sy_graph *g, const struct sy_op_info *info, const
 struct sy_node *sy_emit(struct sy_graph *g, enum sy_op_id op, const void *args, const sy_tid *bind)
 {
     const struct sy_op_info *info = sy_op_info(op);
-    struct sy_node *nodes = grow(g, g->nodes, g->node_count, &g->node_room, sizeof *nodes), *n = &g->spare;
+    struct sy_node *nodes = sy_graph_grow(g, g->nodes, g->node_count, &g->node_room, sizeof *nodes), *n = &g->spare;
     if (nodes != NULL) {
         g->nodes = nodes;
         n = &nodes[g->node_count++];
@@ -186,10 +204,52 @@ struct sy_node *sy_emit(struct sy_graph *g, enum sy_op_id op, const void *args, 
     return n;
 }
 
+/// A tensor that views are being added to.
+static void extend(struct sy_graph *g, sy_tid t, uint64_t count)
+{
+    if (t != SY_NONE)
+        g->tensors[t].count = g->tensors[t].shape[0] = count;
+}
+
+uint64_t sy_pack_reserve(struct sy_pack *pack, uint64_t count)
+{
+    const uint64_t at = pack->count;
+    pack->count += (count + SY_PACK_ALIGN - 1) / SY_PACK_ALIGN * SY_PACK_ALIGN;
+    return at;
+}
+
+uint32_t sy_pack_new(struct sy_graph *g, uint32_t flags)
+{
+    struct sy_pack *packs = sy_graph_grow(g, g->packs, g->pack_count, &g->pack_room, sizeof *packs);
+    if (packs == NULL)
+        return 0;
+    g->packs = packs;
+    packs[g->pack_count] = (struct sy_pack){.flags = flags};
+    return (uint32_t)g->pack_count++;
+}
+
+/// The pack with these flags that has room for `count` more elements: the newest one, or a new one, which gets the name
+/// of its first parameter.
+static uint32_t pack_for(struct sy_graph *g, uint32_t flags, uint64_t count, const char *name)
+{
+    const uint64_t bytes = g->max_binding_bytes != 0 ? g->max_binding_bytes : (uint64_t)1 << 30;
+    const uint64_t most = bytes / sy_dtype_bytes(g->f);
+    for (size_t i = g->pack_count; i-- > 0;)
+        if (g->packs[i].flags == flags) {
+            if (g->packs[i].count + count <= most)
+                return (uint32_t)i;
+            break;
+        }
+    const uint32_t pack = sy_pack_new(g, flags);
+    if (g->status == SY_OK)
+        g->packs[pack].master = sy_tensor_new(g, SY_KIND_PARAM, g->f, 0, 1, 1, name);
+    return pack;
+}
+
 sy_tid sy_param_new(struct sy_graph *g, uint32_t parts, uint32_t rows, uint32_t cols, const char (*names)[112],
                     enum sy_init init, float sigma, uint32_t flags)
 {
-    struct sy_param *params = grow(g, g->params, g->param_count, &g->param_room, sizeof *params);
+    struct sy_param *params = sy_graph_grow(g, g->params, g->param_count, &g->param_room, sizeof *params);
     if (params == NULL)
         return SY_NONE;
     g->params = params;
@@ -207,9 +267,25 @@ sy_tid sy_param_new(struct sy_graph *g, uint32_t parts, uint32_t rows, uint32_t 
         memcpy(p->names, names, (size_t)parts * sizeof *p->names);
     else
         sy_graph_no_memory(g);
-    p->master = sy_tensor_new(g, SY_KIND_PARAM, g->f, parts, rows, cols, names[0]);
+    const uint64_t count = (uint64_t)parts * rows * cols;
+    p->pack = pack_for(g, flags & SY_PARAM_EXPERT, count, names[0]);
+    if (g->status != SY_OK)
+        return SY_NONE;
+    struct sy_pack *pack = &g->packs[p->pack];
+    p->at = sy_pack_reserve(pack, count);
+    extend(g, pack->master, pack->count);
+    p->master = sy_tensor_view(g, pack->master, p->at, parts, rows, cols, names[0]);
     bool wide = (flags & SY_PARAM_WIDE) != 0, shared = g->t == g->f || (wide && g->precision != SY_PRECISION_BF16);
-    p->weight = shared ? p->master : sy_tensor_new(g, SY_KIND_WEIGHT, wide ? g->f : g->t, parts, rows, cols, names[0]);
+    if (shared) {
+        p->weight = p->master;
+    } else if (wide) {
+        p->weight = sy_tensor_new(g, SY_KIND_WEIGHT, g->f, parts, rows, cols, names[0]);
+    } else {
+        if (pack->weight == SY_NONE)
+            pack->weight = sy_tensor_new(g, SY_KIND_WEIGHT, g->t, 0, 1, 1, "weights");
+        extend(g, pack->weight, pack->count);
+        p->weight = sy_tensor_view(g, pack->weight, p->at, parts, rows, cols, names[0]);
+    }
     return p->weight;
 }
 
@@ -225,30 +301,33 @@ sy_tid sy_param_grad(struct sy_graph *g, sy_tid weight, bool *first)
 {
     struct sy_param *p = sy_graph_param(g, weight);
     assert(p != NULL);
-    if (p->grad == SY_NONE) {
+    *first = p->grad_writes++ == 0;
+    if (*first) {
         char name[112];
         snprintf(name, sizeof name, "grad.%.100s", p->names[0]);
-        p->grad = sy_tensor_new(g, SY_KIND_GRAD, g->f, p->parts, p->rows, p->cols, name);
+        p->grad = sy_sum_place(g, p->pack, p->at, SY_KIND_GRAD, p->parts, p->rows, p->cols, name);
     }
-    *first = p->grad_writes++ == 0;
-    return p->grad;
+    return p->grad.part;
 }
 
 void sy_graph_refresh(struct sy_graph *g)
 {
-    enum sy_phase before = g->phase;
+    const uint32_t before = g->phase;
     g->phase = SY_PHASE_REFRESH;
+    for (size_t i = 0; i < g->pack_count; ++i) {
+        const struct sy_cast_args args = {.n = (u32)g->packs[i].count};
+        if (g->packs[i].weight != SY_NONE)
+            SY_EMIT(g, cast, &args, g->packs[i].master, g->packs[i].weight);
+    }
     for (size_t i = 0; i < g->param_count; ++i) {
-        struct sy_param *p = &g->params[i];
-        if (p->weight == p->master)
-            continue;
-        struct sy_cast_args args = {.n = (u32)g->tensors[p->master].count};
-        bool wide = (p->flags & SY_PARAM_WIDE) != 0;
-        sy_tid narrow = wide ? sy_act_t(g, (uint64_t)p->parts * p->rows, p->cols, "rounded") : p->weight;
+        const struct sy_param *p = &g->params[i];
+        if (p->weight == p->master || (p->flags & SY_PARAM_WIDE) == 0)
+            continue; // rounded to bf16, read as f32
+        const struct sy_cast_args args = {.n = (u32)g->tensors[p->master].count};
+        const struct sy_router_input_args back = {.rows = p->parts * p->rows, .dim = p->cols, .scale = 1.0f};
+        sy_tid narrow = sy_act_t(g, (uint64_t)p->parts * p->rows, p->cols, "rounded");
         SY_EMIT(g, cast, &args, p->master, narrow);
-        struct sy_router_input_args back = {.rows = p->parts * p->rows, .dim = p->cols, .scale = 1.0f};
-        if (wide) // rounded to bf16, read as f32
-            SY_EMIT(g, router_input, &back, narrow, SY_NONE, SY_NONE, p->weight);
+        SY_EMIT(g, router_input, &back, narrow, SY_NONE, SY_NONE, p->weight);
     }
     g->phase = before;
 }

@@ -42,19 +42,21 @@ struct sy_tensor {
     uint64_t shape[3]; ///< Unused trailing dimensions are 1.
     uint64_t count;    ///< Elements.
     const void *data;  ///< SY_KIND_CONST: owned copy of the contents.
+    sy_tid parent;     ///< A view is a part of another tensor (SY_NONE: not a view) …
+    uint64_t at;       ///< … from this element of it on.
     // Written by plan.c:
     uint32_t block;      ///< Which memory block.
     uint64_t offset;     ///< Bytes into the block.
     int32_t first, last; ///< Node positions of the first writer and last user; −1 when unused.
 };
 
-/// When a node runs. One device program per phase.
+/// When a node runs: one device program per phase. Phases beyond these are the merges of slices.h.
 enum sy_phase {
     SY_PHASE_REFRESH, ///< Masters → bf16 weights; after loading and after each update.
     SY_PHASE_ENCODE,  ///< Decoding only: the encoder and the cross-attention keys and values.
     SY_PHASE_MICRO,   ///< Forward (and backward) of one micro-batch; decoding: one token.
     SY_PHASE_UPDATE,  ///< Once a step: norm, clip, optimizer.
-    SY_PHASE_COUNT
+    SY_PHASE_MERGE    ///< The first merge, where there are any.
 };
 
 #define SY_NODE_AUX 6
@@ -63,15 +65,12 @@ struct sy_node {
     enum sy_op_id op;
     enum sy_op_types types;
     const struct sy_variant *variant; ///< Which kernel runs it: chosen by lower.c, unless it was set before.
-    enum sy_phase phase;
+    uint32_t phase;                   ///< enum sy_phase, or a merge.
     uint32_t args[SY_MAX_ARGS_BYTES / 4];
     sy_tid bind[SY_MAX_BINDINGS];
     /// Tensors the gradient rule needs and the kernel does not (see rules.c).
     sy_tid aux[SY_NODE_AUX];
     uint32_t aux_args[SY_MAX_ARGS_BYTES / 4];
-    /// The first write of an accumulated tensor in a step: `accumulate` is 0 for the first micro-batch and 1 after it
-    /// (for fill: it runs only for the first).
-    bool first_write;
     bool backward;   ///< Emitted by backward.c.
     int32_t segment; ///< Recomputation unit (one block of a stack), or −1.
     char label[80];
@@ -86,10 +85,36 @@ enum sy_param_flags {
 /// How a parameter starts.
 enum sy_init { SY_INIT_NORMAL, SY_INIT_TRUNCATED, SY_INIT_ONES };
 
+/// Parameters of one kind, one after the other in a few large tensors, so that one dispatch can work on all of them.
+/// Each starts at a multiple of SY_PACK_ALIGN elements; the same place in every tensor of the pack. A pack is no larger
+/// than the device binds at once; a single parameter that is has a pack of its own.
+struct sy_pack {
+    uint32_t flags;    ///< Of its parameters: 0 or SY_PARAM_EXPERT; SY_PACK_SUMS.
+    uint64_t count;    ///< Elements.
+    sy_tid master;     ///< Views: the parameters' masters …
+    sy_tid weight;     ///< … and bf16 weights (SY_NONE where kernels read the masters).
+    sy_tid part;       ///< Sums of one micro-batch of one slice (slices.h); SY_NONE where it has several.
+    sy_tid levels[32]; ///< Partial sums of the tree over micro-batches; the last one in use is the step's sum.
+};
+
+#define SY_PACK_ALIGN 256u
+enum { SY_PACK_SUMS = 1 << 8 }; ///< Holds sums that are no gradients: losses, counts.
+
+/// Where the tokens of one slice are added up, and where the step's sum of all slices ends up (slices.h).
+struct sy_sum {
+    sy_tid part;  ///< [slices of a micro-batch, n]; the same as total when there is one micro-batch of one slice.
+    sy_tid total; ///< [n], after the merges.
+    uint32_t pack;
+    uint64_t at, count;
+};
+
 /// One trainable tensor: `parts` matrices [rows, cols] of one shape, stored one after the other (experts; q, k and v;
 /// the two halves of a gated wi). Each part has its own name on disk.
 struct sy_param {
-    sy_tid master, weight, grad;
+    sy_tid master, weight;
+    struct sy_sum grad; ///< Zeros (SY_NONE) before its first contribution.
+    uint32_t pack;
+    uint64_t at; ///< Elements into the pack.
     uint32_t parts, rows, cols;
     char (*names)[112]; ///< [parts], Hugging Face names.
     bool vector;        ///< Stored on disk as [cols] (norm weights).
@@ -115,8 +140,18 @@ struct sy_graph {
     size_t node_count, node_room;
     struct sy_param *params;
     size_t param_count, param_room;
+    struct sy_pack *packs;
+    size_t pack_count, pack_room;
+    struct sy_sum *sums; ///< All of them, gradients too.
+    size_t sum_count, sum_room;
 
-    enum sy_phase phase; ///< Given to new nodes.
+    uint32_t slices;            ///< Of one micro-batch; 1 unless set before building. A power of two.
+    uint32_t micro_count;       ///< Micro-batches of a step; likewise.
+    uint64_t max_binding_bytes; ///< What one binding may hold, for packs; 0: 1 GiB.
+    struct sy_merge *merges;    ///< slices.h
+    size_t merge_count, merge_room;
+
+    uint32_t phase, phase_count; ///< phase: given to new nodes.
     bool in_backward;
     int32_t segment;
     char scope[64]; ///< Prefix of new labels, e.g. "encoder.block.3".
@@ -131,6 +166,8 @@ void sy_graph_finish(struct sy_graph *g);
 /// The first error of building. Errors: NOMEM · INVALID (an op given the wrong tensors; names the op).
 SY_MUST_CHECK enum sy_status sy_graph_status(const struct sy_graph *g);
 
+/// The array with room for one more element, or NULL when out of memory: that sticks in `status`.
+void *sy_graph_grow(struct sy_graph *g, void *array, size_t count, size_t *room, size_t element);
 /// Makes "out of host memory" the graph's error, unless it has one.
 void sy_graph_no_memory(struct sy_graph *g);
 
@@ -140,6 +177,10 @@ struct sy_tensor *sy_graph_tensor(const struct sy_graph *g, sy_tid t);
 /// tensors may have the same name: it is for people. Only that of optimizer state is read (sy_optimizer_state_name).
 sy_tid sy_tensor_new(struct sy_graph *g, enum sy_tensor_kind kind, enum sy_dtype dtype, uint64_t d0, uint64_t d1,
                      uint64_t d2, const char *name);
+/// A part of `parent`: d0·d1·d2 of its elements from `at` on (a multiple of SY_PACK_ALIGN, so that devices can bind
+/// it).
+sy_tid sy_tensor_view(struct sy_graph *g, sy_tid parent, uint64_t at, uint64_t d0, uint64_t d1, uint64_t d2,
+                      const char *name);
 /// A host-initialised constant; `data` is copied.
 sy_tid sy_tensor_const(struct sy_graph *g, enum sy_dtype dtype, uint64_t count, const void *data, const char *name);
 /// Activations of type t / f32 / i32.
@@ -160,8 +201,13 @@ sy_tid sy_param_new(struct sy_graph *g, uint32_t parts, uint32_t rows, uint32_t 
                     enum sy_init init, float sigma, uint32_t flags);
 /// The parameter whose weight is `weight`, or NULL.
 struct sy_param *sy_graph_param(const struct sy_graph *g, sy_tid weight);
-/// Its gradient tensor for one more contribution; sets `*first` when this is the step's first.
+/// Where one more contribution to its gradient goes, [slices, parts, rows, cols]; sets `*first` when this is the first.
 sy_tid sy_param_grad(struct sy_graph *g, sy_tid weight, bool *first);
+
+/// A new, empty pack (0 and an error in `status` when out of memory), and room for `count` more elements in one: their
+/// place.
+uint32_t sy_pack_new(struct sy_graph *g, uint32_t flags);
+uint64_t sy_pack_reserve(struct sy_pack *pack, uint64_t count);
 
 /// Emits the casts master → weight (phase REFRESH).
 void sy_graph_refresh(struct sy_graph *g);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/layers/layers.h"
+#include "engine/slices.h"
 
 #define MAX_EXPERT_FFNS (1u << 20) // each has two names in host memory
 
@@ -85,20 +86,42 @@ static void head(struct sy_build *b, sy_tid h, sy_tid table)
         sy_keep(g, m->logits);
         return;
     }
-    m->ce_rows = sy_act_f(g, b->rows, 4, ".ce_rows");
+    const sy_tid rows = sy_act_f(g, b->rows, 4, ".ce_rows");
     struct sy_xent_args x = {
         .rows = b->rows, .vocab = c->vocab_size, .z_coef = (float)c->z_loss, .smoothing = (float)c->label_smoothing};
-    SY_EMIT(g, xent, &x, m->logits, m->labels, m->ce_rows);
-    if (m->params.mode == SY_MODEL_EVAL) // the host adds them up (metrics.h)
-        sy_keep(g, m->ce_rows);
-    m->ce = sy_tensor_new(g, SY_KIND_KEEP, g->f, 4, 1, 1, "ce");
-    struct sy_sum_rows_args s = {.parts = b->rows, .n = 4, .accumulate = 0, .scale = 1.0f};
-    SY_EMIT(g, sum_rows, &s, m->ce_rows, m->ce)->first_write = true;
+    SY_EMIT(g, xent, &x, m->logits, m->labels, rows);
+    m->ce = sy_sum_new(g, 4, "ce");
+    struct sy_sum_rows_args s = {.parts = b->rows / g->slices, .n = 4, .scale = 1.0f, .slices = g->slices};
+    SY_EMIT(g, sum_rows, &s, rows, m->ce.part);
 }
 
 static sy_tid input(struct sy_graph *g, uint64_t rows, const char *name)
 {
     return sy_tensor_new(g, SY_KIND_INPUT, SY_I32, rows, 1, 1, name);
+}
+
+/// A slice is a whole number of sequences and of routing groups (spec §11).
+static enum sy_status check_slices(struct sy_graph *g, const struct sy_model_params *p)
+{
+    const uint32_t group = p->config->group_tokens, n = g->slices, steps = g->slices * g->micro_count;
+    const bool tree = p->mode == SY_MODEL_TRAIN; // elsewhere the host adds the slices up
+    if ((tree && (steps & (steps - 1)) != 0) || p->batch % n != 0)
+        return sy_fail(
+            g->ctx, SY_INVALID,
+            "a step of %u slices in %u micro-batches of %u sequences: slices and micro-batches must be powers "
+            "of two, and a slice a whole number of sequences: change --slices, --micro-batch or "
+            "--batch-tokens",
+            steps, g->micro_count, p->batch);
+    const uint64_t each = p->batch / n, enc = each * p->src_len, dec = each * p->tgt_len;
+    bool sparse = false;
+    for (uint32_t i = 0; i < p->config->layers || i < p->config->decoder_layers; ++i)
+        sparse |= sy_config_sparse(p->config, false, i) || sy_config_sparse(p->config, true, i);
+    if (steps > 1 && group != 0 && sparse && (enc % group != 0 || dec % group != 0))
+        return sy_fail(g->ctx, SY_INVALID,
+                       "group_tokens %u does not divide a slice (%llu source and %llu target tokens): a routing group "
+                       "would be cut; change --slices, --micro-batch or group_tokens",
+                       group, (unsigned long long)enc, (unsigned long long)dec);
+    return SY_OK;
 }
 
 static enum sy_status check(struct sy_graph *g, const struct sy_model_params *p)
@@ -114,6 +137,7 @@ static enum sy_status check(struct sy_graph *g, const struct sy_model_params *p)
             "model: a micro-batch of %u sequences of %u and %u tokens has more than 2^31 / 3 rows: take fewer "
             "sequences at once",
             p->batch, p->src_len, p->tgt_len);
+    SY_TRY(check_slices(g, p));
     if (c->d_kv > SY_ATTENTION_MAX_DIM)
         return sy_fail(g->ctx, SY_UNSUPPORTED, "config: d_kv is %u; the attention kernels have room for %d", c->d_kv,
                        SY_ATTENTION_MAX_DIM);
@@ -161,8 +185,8 @@ enum sy_status sy_model_build(struct sy_graph *g, const struct sy_model_params *
     m->dec_mask = input(g, dec_rows, "decoder_mask");
     if (!decode) {
         m->labels = input(g, dec_rows, "labels");
-        m->enc_index = input(g, 3 * enc_rows + 2, "input_index");
-        m->dec_index = input(g, 3 * dec_rows + 2, "decoder_input_index");
+        m->enc_index = input(g, 3 * enc_rows + 2 * (uint64_t)g->slices, "input_index");
+        m->dec_index = input(g, 3 * dec_rows + 2 * (uint64_t)g->slices, "decoder_input_index");
     }
     static const char shared[1][112] = {"shared.weight"};
     sy_tid table =
@@ -183,10 +207,6 @@ enum sy_status sy_model_build(struct sy_graph *g, const struct sy_model_params *
     b.rows = (uint32_t)dec_rows;
     b.mask = m->dec_mask;
     head(&b, stack(&b, m->dec_ids, m->dec_index, table), table);
-    for (uint32_t i = 0; i < m->sparse_count && !decode; ++i) { // read for the metrics
-        sy_keep(g, m->sparse[i].gate);
-        sy_keep(g, m->sparse[i].slot);
-    }
     if (params->keep_internals)
         keep_internals(&b);
     g->segment = -1;

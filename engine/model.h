@@ -29,12 +29,12 @@ struct sy_model_sparse {
     char name[64]; ///< "encoder.block.1"
     bool decoder;
     uint32_t rows, seq, group, groups, experts, k, capacity;
-    sy_tid loss;       ///< f32 [2], summed over micro-batches: Σ_g aux_g (× inv_groups = the layer's aux), z.
-    sy_tid group_loss; ///< f32 [G,2] of the last micro-batch.
-    sy_tid load, kept; ///< i32 [G,E] of the last micro-batch.
-    sy_tid jitter;     ///< f32 input, when asked for.
-    sy_tid gate, slot; ///< [rows, k] of the last micro-batch.
-    sy_tid z, p, expert, pos, choice; ///< [rows, …]; readable with keep_internals. choice: candidates.
+    struct sy_sum loss;                           ///< f32 [2]: Σ_g aux_g (× inv_groups = the layer's aux), z.
+    struct sy_sum stats;                          ///< f32 [E + 4]: see sy_route_stats_args.
+    sy_tid group_loss;                            ///< f32 [G,2] of the last micro-batch.
+    sy_tid load, kept;                            ///< i32 [G,E] of the last micro-batch.
+    sy_tid jitter;                                ///< f32 input, when asked for.
+    sy_tid gate, slot, z, p, expert, pos, choice; ///< [rows, …]; readable with keep_internals. choice: candidates.
     uint32_t choice_cols;
 };
 
@@ -46,8 +46,7 @@ struct sy_model {
     sy_tid enc_ids, enc_mask, enc_index, dec_ids, dec_mask, dec_index, labels;
     // Results.
     sy_tid encoder_output, logits;
-    sy_tid ce_rows; ///< f32 [rows,4] of the last micro-batch, before they are summed; EVAL: readable.
-    sy_tid ce;      ///< f32 [4], summed over micro-batches: lse (meaningless), Σ ce, correct, Σ z.
+    struct sy_sum ce; ///< f32 [4]: lse (meaningless), Σ ce, correct, Σ z.
     uint32_t sparse_count;
     struct sy_model_sparse sparse[SY_MAX_SPARSE];
 };

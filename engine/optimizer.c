@@ -25,13 +25,13 @@ static void adafactor_factored(struct sy_graph *g, struct sy_param *p, sy_tid gs
     sy_tid wsq = sy_act_f(g, p->parts, p->rows, ".wsq"), usq = sy_act_f(g, p->parts, p->rows, ".usq");
     sy_tid part = sy_act_f(g, (uint64_t)p->parts * a.blocks, p->cols, ".col_parts");
     sy_tid mean = sy_act_f(g, p->parts, 1, ".mean"), scale = sy_act_f(g, p->parts, 1, ".scale");
-    SY_EMIT(g, af_row, &a, p->grad, p->master, gs, g->step, r, wsq);
-    SY_EMIT(g, af_col, &a, p->grad, gs, part);
+    SY_EMIT(g, af_row, &a, p->grad.total, p->master, gs, g->step, r, wsq);
+    SY_EMIT(g, af_col, &a, p->grad.total, gs, part);
     SY_EMIT(g, af_col_ema, &a, part, g->step, col);
     SY_EMIT(g, af_mean, &a, r, mean);
-    SY_EMIT(g, af_usq, &a, p->grad, r, mean, col, gs, usq);
+    SY_EMIT(g, af_usq, &a, p->grad.total, r, mean, col, gs, usq);
     SY_EMIT(g, af_scale, &a, wsq, usq, g->step, scale);
-    SY_EMIT(g, af_apply, &a, p->grad, r, mean, col, scale, gs, p->master);
+    SY_EMIT(g, af_apply, &a, p->grad.total, r, mean, col, scale, gs, p->master);
 }
 
 static void adafactor_full(struct sy_graph *g, struct sy_param *p, sy_tid gs)
@@ -40,9 +40,9 @@ static void adafactor_full(struct sy_graph *g, struct sy_param *p, sy_tid gs)
     sy_tid v = state_new(g, p, (uint64_t)p->parts * p->rows, p->cols, "v");
     sy_tid wsq = sy_act_f(g, p->parts, p->rows, ".wsq"), usq = sy_act_f(g, p->parts, p->rows, ".usq");
     sy_tid scale = sy_act_f(g, p->parts, 1, ".scale");
-    SY_EMIT(g, af_v, &a, p->grad, p->master, gs, g->step, v, wsq, usq);
+    SY_EMIT(g, af_v, &a, p->grad.total, p->master, gs, g->step, v, wsq, usq);
     SY_EMIT(g, af_scale, &a, wsq, usq, g->step, scale);
-    SY_EMIT(g, af_apply_v, &a, p->grad, v, scale, gs, p->master);
+    SY_EMIT(g, af_apply_v, &a, p->grad.total, v, scale, gs, p->master);
 }
 
 static void adamw(struct sy_graph *g, struct sy_param *p, const struct sy_optimizer_params *o, sy_tid gs)
@@ -54,7 +54,7 @@ static void adamw(struct sy_graph *g, struct sy_param *p, const struct sy_optimi
                               .eps = o->eps != 0.0f ? o->eps : 1e-8f,
                               .decay = o->weight_decay};
     sy_tid m = state_new(g, p, n, 1, "m"), v = state_new(g, p, n, 1, "v");
-    SY_EMIT(g, adamw, &a, p->grad, gs, g->step, p->master, m, v);
+    SY_EMIT(g, adamw, &a, p->grad.total, gs, g->step, p->master, m, v);
 }
 
 /// The global norm: block sums of squares of every gradient, added up parameter by parameter, then one factor.
@@ -63,11 +63,11 @@ static sy_tid global_norm(struct sy_graph *g, float max_norm)
     sy_tid sum = sy_act_f(g, 1, 1, "norm.sum");
     sy_tid gs = sy_tensor_new(g, SY_KIND_KEEP, g->f, 2, 1, 1, "clip");
     for (size_t i = 0; i < g->param_count; ++i) {
-        uint64_t n = sy_graph_tensor(g, g->params[i].grad)->count;
+        uint64_t n = sy_graph_tensor(g, g->params[i].grad.total)->count;
         struct sy_sumsq_args a = {.n = (u32)n, .parts = (u32)sy_ceil_div(n, NORM_PART)};
         sy_tid part = sy_act_f(g, a.parts, 1, "norm.parts");
-        SY_EMIT(g, sumsq, &a, g->params[i].grad, part);
-        struct sy_sum_rows_args s = {.parts = a.parts, .n = 1, .accumulate = i != 0, .scale = 1.0f};
+        SY_EMIT(g, sumsq, &a, g->params[i].grad.total, part);
+        struct sy_sum_rows_args s = {.parts = a.parts, .n = 1, .accumulate = i != 0, .scale = 1.0f, .slices = 1};
         SY_EMIT(g, sum_rows, &s, part, sum);
     }
     struct sy_clip_args c = {.n = 1, .max_norm = max_norm};
@@ -77,15 +77,16 @@ static sy_tid global_norm(struct sy_graph *g, float max_norm)
 
 void sy_optimizer_emit(struct sy_graph *g, const struct sy_optimizer_params *o, struct sy_optimizer_outputs *out)
 {
+    g->phase = SY_PHASE_UPDATE;
     for (size_t i = 0; i < g->param_count; ++i) { // parameters that took no part: zero gradient, exactly
-        if (g->params[i].grad != SY_NONE)
+        if (g->params[i].grad.total != SY_NONE)
             continue;
         bool first;
-        sy_tid grad = sy_param_grad(g, g->params[i].weight, &first);
-        struct sy_fill_args f = {.n = (u32)sy_graph_tensor(g, grad)->count, .value = 0.0f};
-        SY_EMIT(g, fill, &f, grad);
+        sy_param_grad(g, g->params[i].weight, &first);
+        const sy_tid total = g->params[i].grad.total;
+        struct sy_fill_args f = {.n = (u32)sy_graph_tensor(g, total)->count, .value = 0.0f};
+        SY_EMIT(g, fill, &f, total);
     }
-    g->phase = SY_PHASE_UPDATE;
     sy_tid gs = global_norm(g, o->clip_norm);
     for (size_t i = 0; i < g->param_count; ++i) {
         struct sy_param *p = &g->params[i];

@@ -31,16 +31,16 @@ static uint64_t tensor_bytes(const struct sy_tensor *x)
     return bytes < 64 ? 64 : align_up(bytes, 4);
 }
 
-static void lifetimes(struct sy_graph *g, struct sy_plan *plan)
+static void lifetimes(struct sy_graph *g)
 {
     for (size_t i = 0; i < g->tensor_count; ++i)
         g->tensors[i].first = g->tensors[i].last = -1;
     for (size_t i = 0; i < g->node_count; ++i) {
         const struct sy_node *n = &g->nodes[i];
         const struct sy_op_info *info = sy_op_info(n->op);
-        plan->flops[n->phase] += info->impl->flops(n->args);
         for (uint32_t b = 0; b < info->binding_count; ++b) {
-            struct sy_tensor *x = &g->tensors[n->bind[b]];
+            const sy_tid parent = g->tensors[n->bind[b]].parent; // a view lives with its whole
+            struct sy_tensor *x = &g->tensors[parent != SY_NONE ? parent : n->bind[b]];
             if (x->first < 0)
                 x->first = (int32_t)i;
             x->last = (int32_t)i;
@@ -65,7 +65,7 @@ static enum sy_status place_lasting(struct sy_graph *g, struct sy_plan *plan, en
     uint32_t block = UINT32_MAX;
     for (size_t i = 0; i < g->tensor_count; ++i) {
         struct sy_tensor *x = &g->tensors[i];
-        if (arena_of(x->kind) != arena)
+        if (arena_of(x->kind) != arena || x->parent != SY_NONE)
             continue;
         uint64_t bytes = tensor_bytes(x);
         if (block == UINT32_MAX || align_up(plan->blocks[block].bytes, l->align) + bytes > l->max_block_bytes)
@@ -125,7 +125,7 @@ static enum sy_status place_activations(struct sy_graph *g, struct sy_plan *plan
         goto out;
     }
     for (size_t i = 0; i < g->tensor_count; ++i)
-        if (g->tensors[i].kind == SY_KIND_ACTIVATION && g->tensors[i].first >= 0)
+        if (g->tensors[i].kind == SY_KIND_ACTIVATION && g->tensors[i].first >= 0 && g->tensors[i].parent == SY_NONE)
             order[count++] = &g->tensors[i];
     qsort(order, count, sizeof(struct sy_tensor *), by_size);
     // One block after the other takes whatever fits; most devices need a single one.
@@ -158,6 +158,17 @@ out:
     return status;
 }
 
+static void place_view(const struct sy_graph *g, struct sy_tensor *x)
+{
+    const struct sy_tensor *whole = &g->tensors[x->parent];
+    if (x->parent == SY_NONE)
+        return;
+    x->block = whole->block;
+    x->offset = whole->offset + x->at * sy_dtype_bytes(x->dtype);
+    x->first = whole->first;
+    x->last = whole->last;
+}
+
 enum sy_status sy_plan_create(struct sy_graph *g, const struct sy_limits *limits, struct sy_plan *out)
 {
     SY_TRY(sy_graph_status(g));
@@ -165,7 +176,7 @@ enum sy_status sy_plan_create(struct sy_graph *g, const struct sy_limits *limits
     struct sy_limits l = *limits;
     l.max_block_bytes = l.max_block_bytes != 0 ? l.max_block_bytes : (uint64_t)1 << 30;
     l.align = l.align != 0 ? l.align : 256;
-    lifetimes(g, out);
+    lifetimes(g);
     for (size_t i = 0; i < g->tensor_count; ++i) {
         struct sy_tensor *x = &g->tensors[i];
         if (tensor_bytes(x) > tensor_bytes(&g->tensors[out->largest]))
@@ -185,6 +196,8 @@ enum sy_status sy_plan_create(struct sy_graph *g, const struct sy_limits *limits
         sy_plan_finish(out);
         return status;
     }
+    for (size_t i = 0; i < g->tensor_count; ++i)
+        place_view(g, &g->tensors[i]);
     for (size_t i = 0; i < out->block_count; ++i) {
         out->arena_bytes[out->blocks[i].arena] += out->blocks[i].bytes;
         out->total_bytes += out->blocks[i].bytes;

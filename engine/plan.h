@@ -28,8 +28,7 @@ struct sy_plan {
     size_t block_count;
     uint64_t arena_bytes[SY_ARENA_COUNT];
     uint64_t total_bytes;
-    double flops[SY_PHASE_COUNT]; ///< Of one run of each phase.
-    sy_tid largest;               ///< Largest tensor, for error messages.
+    sy_tid largest; ///< Largest tensor, for error messages.
 };
 
 struct sy_limits {

@@ -15,13 +15,12 @@
 
 #define ARGS(type, n) struct type a = *(const struct type *)(const void *)(n)->args
 
-/// Emits `x` zero-filled when it is the step's first contribution to a gradient that the next op adds to.
+/// Emits `x` zero-filled when it is the first contribution to a gradient that the next op adds to.
 static void zero_first(struct sy_graph *g, sy_tid x, bool first)
 {
-    if (!first)
-        return;
     struct sy_fill_args args = {.n = (u32)sy_graph_tensor(g, x)->count, .value = 0.0f};
-    SY_EMIT(g, fill, &args, x)->first_write = true;
+    if (first)
+        SY_EMIT(g, fill, &args, x);
 }
 
 static void matmul_rule(struct sy_graph *g, const struct sy_node *n)
@@ -42,9 +41,15 @@ static void matmul_rule(struct sy_graph *g, const struct sy_node *n)
     sy_grad_add(g, x, dx);
     bool first;
     sy_tid dw = sy_param_grad(g, w, &first);
-    struct sy_matmul_dw_args wa = {
-        .rows = a.m, .m = a.n, .n = a.k, .experts = a.experts, .accumulate = !first, .alpha = a.alpha};
-    SY_EMIT(g, matmul_dw, &wa, dy, x, n->aux[0], dw)->first_write = first;
+    struct sy_matmul_dw_args wa = {.rows = a.m,
+                                   .m = a.n,
+                                   .n = a.k,
+                                   .experts = a.experts,
+                                   .accumulate = !first,
+                                   .alpha = a.alpha,
+                                   .slices = g->slices,
+                                   .ragged = n->aux[0] != SY_NONE};
+    SY_EMIT(g, matmul_dw, &wa, dy, x, n->aux[0], dw);
 }
 
 static void embed_rule(struct sy_graph *g, const struct sy_node *n)
@@ -56,7 +61,7 @@ static void embed_rule(struct sy_graph *g, const struct sy_node *n)
     bool first;
     sy_tid dw = sy_param_grad(g, n->bind[1], &first);
     zero_first(g, dw, first);
-    struct sy_embed_bwd_args b = {.rows = a.rows, .dim = a.dim, .vocab = a.vocab};
+    struct sy_embed_bwd_args b = {.rows = a.rows, .dim = a.dim, .vocab = a.vocab, .slices = g->slices};
     SY_EMIT(g, embed_bwd, &b, n->aux[0], dx, dw);
 }
 
@@ -71,15 +76,16 @@ static void rmsnorm_rule(struct sy_graph *g, const struct sy_node *n)
     sy_tid dx = sy_act_t(g, a.rows, a.dim, ".dx");
     SY_EMIT(g, rmsnorm_dx, &da, dy, x, w, rstd, res, dx);
     sy_grad_set(g, x, dx);
-    u32 parts = (u32)sy_ceil_div(a.rows, 64), least = (u32)sy_ceil_div(a.rows, SY_BLOCK_ROWS);
+    const u32 rows = a.rows / g->slices; // the parts of a slice depend on its own rows alone
+    u32 parts = (u32)sy_ceil_div(rows, 64), least = (u32)sy_ceil_div(rows, SY_BLOCK_ROWS);
     parts = parts < 256 ? parts : least > 256 ? least : 256;
-    struct sy_rmsnorm_dw_args wa = {.rows = a.rows, .dim = a.dim, .parts = parts};
-    sy_tid part = sy_act_f(g, wa.parts, a.dim, ".dw_parts");
+    struct sy_rmsnorm_dw_args wa = {.rows = a.rows, .dim = a.dim, .parts = parts, .slices = g->slices};
+    sy_tid part = sy_act_f(g, (uint64_t)g->slices * parts, a.dim, ".dw_parts");
     SY_EMIT(g, rmsnorm_dw, &wa, dy, x, rstd, part);
     bool first;
     sy_tid dw = sy_param_grad(g, w, &first);
-    struct sy_sum_rows_args sa = {.parts = wa.parts, .n = a.dim, .accumulate = !first, .scale = 1.0f};
-    SY_EMIT(g, sum_rows, &sa, part, dw)->first_write = first;
+    struct sy_sum_rows_args sa = {.parts = parts, .n = a.dim, .accumulate = !first, .scale = 1.0f, .slices = g->slices};
+    SY_EMIT(g, sum_rows, &sa, part, dw);
 }
 
 static void residual_rule(struct sy_graph *g, const struct sy_node *n)
@@ -131,7 +137,8 @@ static void bias_expand_rule(struct sy_graph *g, const struct sy_node *n)
     bool first;
     sy_tid dbias = sy_param_grad(g, n->bind[0], &first);
     a.accumulate = !first;
-    SY_EMIT(g, bias_bwd, &a, drel, n->bind[1], dbias)->first_write = first;
+    a.slices = g->slices;
+    SY_EMIT(g, bias_bwd, &a, drel, n->bind[1], dbias);
 }
 
 static void attention_rule(struct sy_graph *g, const struct sy_node *n)
@@ -154,8 +161,9 @@ static void attention_rule(struct sy_graph *g, const struct sy_node *n)
     if (q != kv)
         sy_grad_add(g, kv, dkv);
     if (a.has_bias) {
-        struct sy_sum_rows_args sa = {.parts = blocks, .n = a.heads * a.span, .accumulate = 0, .scale = 1.0f};
-        sy_tid sum = sy_act_f(g, a.heads, a.span, ".drel");
+        struct sy_sum_rows_args sa = {
+            .parts = blocks / g->slices, .n = a.heads * a.span, .scale = 1.0f, .slices = g->slices};
+        sy_tid sum = sy_act_f(g, (uint64_t)g->slices * a.heads, a.span, ".drel");
         SY_EMIT(g, sum_rows, &sa, drel, sum);
         sy_grad_add(g, rel, sum);
     }

@@ -109,29 +109,12 @@ static enum sy_status compile_kernels(struct sy_runtime *rt)
     return status;
 }
 
-/// `accumulate` sits at a different place in each argument struct that has one.
-static u32 *accumulate_field(struct sy_dispatch *d, const struct sy_node *n)
-{
-    void *args = d->args;
-    switch (n->op) {
-    case SY_OP_sum_rows: return &((struct sy_sum_rows_args *)args)->accumulate;
-    case SY_OP_matmul_dw: return &((struct sy_matmul_dw_args *)args)->accumulate;
-    case SY_OP_bias_bwd: return &((struct sy_bias_args *)args)->accumulate;
-    default: return NULL;
-    }
-}
-
-static void fill_dispatch(const struct sy_runtime *rt, const struct sy_node *n, bool next, struct sy_dispatch *d)
+static void fill_dispatch(const struct sy_runtime *rt, const struct sy_node *n, struct sy_dispatch *d)
 {
     const struct sy_op_info *info = sy_op_info(n->op);
     memset(d, 0, sizeof *d);
     d->kernel = rt->kernels[kernel_slot(n)];
     memcpy(d->args, n->args, info->args_bytes);
-    if (next && n->first_write) {
-        u32 *accumulate = accumulate_field(d, n);
-        if (accumulate != NULL)
-            *accumulate = 1;
-    }
     for (uint32_t b = 0; b < info->binding_count; ++b)
         d->bindings[b] = rt->places[n->bind[b]];
     d->groups = sy_variant_groups(n->variant, n->args, sy_device_caps(rt->device));
@@ -140,26 +123,25 @@ static void fill_dispatch(const struct sy_runtime *rt, const struct sy_node *n, 
     d->flops = info->impl->flops(n->args);
 }
 
-static enum sy_status record(struct sy_runtime *rt, enum sy_phase phase, bool next, struct sy_program **out)
+static enum sy_status record(struct sy_runtime *rt, uint32_t phase)
 {
-    static const char *const names[SY_PHASE_COUNT] = {"refresh", "encode", "micro-batch", "update"};
+    static const char *const names[] = {"refresh", "encode", "micro-batch", "update", "merge"};
     const struct sy_graph *g = rt->graph;
     struct sy_dispatch *list = calloc(g->node_count + 1, sizeof *list);
     if (list == NULL)
         return sy_fail(g->ctx, SY_NOMEM, "out of host memory: recording %zu dispatches", g->node_count);
     size_t count = 0;
     for (size_t i = 0; i < g->node_count; ++i) {
-        const struct sy_node *n = &g->nodes[i];
-        if (n->phase != phase || (next && n->op == SY_OP_fill && n->first_write))
+        if (g->nodes[i].phase != phase)
             continue;
-        fill_dispatch(rt, n, next, &list[count]);
+        fill_dispatch(rt, &g->nodes[i], &list[count]);
         count += list[count].groups != 0;
     }
     enum sy_status status = SY_OK;
     if (count != 0)
-        status = sy_program_create(rt->device, names[phase], list, count, out);
-    if (!next)
-        rt->dispatch_count[phase] = count;
+        status = sy_program_create(rt->device, names[phase < SY_PHASE_MERGE ? phase : SY_PHASE_MERGE], list, count,
+                                   &rt->programs[phase]);
+    rt->dispatch_count[phase] = count;
     free(list);
     return status;
 }
@@ -197,7 +179,9 @@ enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *grap
     if (status == SY_OK)
         status = sy_plan_create(graph, &limits, &out->plan);
     out->kernels = calloc((size_t)SY_VARIANT_COUNT * 16, sizeof(struct sy_kernel *));
-    if (status == SY_OK && out->kernels == NULL)
+    out->programs = calloc(graph->phase_count, sizeof(struct sy_program *));
+    out->dispatch_count = calloc(graph->phase_count, sizeof *out->dispatch_count);
+    if (status == SY_OK && (out->kernels == NULL || out->programs == NULL || out->dispatch_count == NULL))
         status = sy_fail(graph->ctx, SY_NOMEM, "out of host memory");
     if (status == SY_OK)
         status = allocate(out);
@@ -205,13 +189,8 @@ enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *grap
         status = place_tensors(out, lender);
     if (status == SY_OK)
         status = compile_kernels(out);
-    bool accumulates = false;
-    for (size_t i = 0; i < graph->node_count; ++i)
-        accumulates |= graph->nodes[i].first_write;
-    for (int p = 0; p < SY_PHASE_COUNT && status == SY_OK; ++p)
-        status = record(out, (enum sy_phase)p, false, &out->programs[p]);
-    if (status == SY_OK && accumulates)
-        status = record(out, SY_PHASE_MICRO, true, &out->micro_next);
+    for (uint32_t p = 0; p < graph->phase_count && status == SY_OK; ++p)
+        status = record(out, p);
     if (status != SY_OK)
         sy_runtime_finish(out);
     return status;
@@ -219,13 +198,14 @@ enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *grap
 
 void sy_runtime_finish(struct sy_runtime *rt)
 {
-    for (int p = 0; p < SY_PHASE_COUNT; ++p)
+    for (uint32_t p = 0; rt->programs != NULL && p < rt->graph->phase_count; ++p)
         sy_program_destroy(&rt->programs[p]);
-    sy_program_destroy(&rt->micro_next);
     for (size_t i = 0; rt->kernels != NULL && i < (size_t)SY_VARIANT_COUNT * 16; ++i)
         sy_kernel_destroy(&rt->kernels[i]);
     for (size_t i = 0; rt->buffers != NULL && i < rt->plan.block_count; ++i)
         sy_buffer_destroy(&rt->buffers[i]);
+    free(rt->programs);
+    free(rt->dispatch_count);
     free(rt->kernels);
     free(rt->buffers);
     free(rt->places);
@@ -233,10 +213,10 @@ void sy_runtime_finish(struct sy_runtime *rt)
     memset(rt, 0, sizeof *rt);
 }
 
-enum sy_status sy_runtime_run(struct sy_runtime *rt, enum sy_phase phase, bool accumulate)
+enum sy_status sy_runtime_run(struct sy_runtime *rt, uint32_t phase)
 {
-    struct sy_program *p = accumulate && phase == SY_PHASE_MICRO ? rt->micro_next : rt->programs[phase];
-    return p == NULL ? SY_OK : sy_program_submit(p);
+    assert(phase < rt->graph->phase_count);
+    return rt->programs[phase] == NULL ? SY_OK : sy_program_submit(rt->programs[phase]);
 }
 
 enum sy_status sy_runtime_write_part(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count,

@@ -2,8 +2,7 @@
 // runtime.h: a planned graph on a device, ready to be replayed.
 //
 // Creating one allocates every block, compiles the kernels in use (several at once), uploads constants and records one
-// program per phase (phase MICRO twice: for the first micro-batch of a step, which overwrites gradients and sums, and for
-// the others, which add). Running a phase only submits.
+// program per phase. Running a phase only submits.
 //
 // Ownership: the runtime owns buffers, kernels and programs; it borrows the graph and the device.
 #pragma once
@@ -14,11 +13,11 @@ struct sy_runtime {
     struct sy_device *device;
     struct sy_graph *graph;
     struct sy_plan plan;
-    struct sy_buffer **buffers; ///< One per block; owned.
-    struct sy_binding *places;  ///< [tensor_count] where each tensor lives, here or in the lender.
-    struct sy_kernel **kernels; ///< [SY_VARIANT_COUNT * 16], by variant and types; NULL when unused.
-    struct sy_program *programs[SY_PHASE_COUNT], *micro_next;
-    size_t dispatch_count[SY_PHASE_COUNT];
+    struct sy_buffer **buffers;   ///< One per block; owned.
+    struct sy_binding *places;    ///< [tensor_count] where each tensor lives, here or in the lender.
+    struct sy_kernel **kernels;   ///< [SY_VARIANT_COUNT * 16], by variant and types; NULL when unused.
+    struct sy_program **programs; ///< [phase_count]; NULL for a phase without dispatches.
+    size_t *dispatch_count;       ///< [phase_count]
 };
 
 /// `lender`: another runtime on the device, built from the same config, whose parameters this one reads (validation
@@ -32,8 +31,8 @@ SY_MUST_CHECK enum sy_status sy_runtime_create(struct sy_device *device, struct 
 struct sy_limits sy_runtime_limits(const struct sy_caps *caps, bool borrow_params);
 void sy_runtime_finish(struct sy_runtime *rt);
 
-/// Submits a phase; does not block. `accumulate`: phase MICRO adds to gradients and sums instead of overwriting them.
-SY_MUST_CHECK enum sy_status sy_runtime_run(struct sy_runtime *rt, enum sy_phase phase, bool accumulate);
+/// Submits a phase (enum sy_phase, or a merge); does not block.
+SY_MUST_CHECK enum sy_status sy_runtime_run(struct sy_runtime *rt, uint32_t phase);
 
 /// Whole-tensor copies in the tensor's own element type; `bytes` must be its size. read() blocks.
 SY_MUST_CHECK enum sy_status sy_runtime_write(struct sy_runtime *rt, sy_tid t, const void *source, size_t bytes);

@@ -9,6 +9,7 @@
 #include "engine/backward.h"
 #include "engine/lower.h"
 #include "engine/metrics.h"
+#include "engine/slices.h"
 
 void sy_shift_right(const int32_t *labels, uint32_t batch, uint32_t tgt_len, int32_t start, int32_t pad, int32_t *out)
 {
@@ -52,6 +53,33 @@ enum sy_status sy_embed_index(struct sy_ctx *ctx, const int32_t *ids, uint32_t r
     return SY_OK;
 }
 
+/// The least number of sequences that holds whole routing groups; the whole micro-batch when none does.
+static uint32_t whole_groups(const struct sy_session_params *p)
+{
+    const uint64_t group = p->config->group_tokens;
+    for (uint32_t n = 1; n < p->batch && group != 0; ++n)
+        if (p->batch % n == 0 && (uint64_t)n * p->src_len % group == 0 && (uint64_t)n * p->tgt_len % group == 0)
+            return n;
+    return group == 0 ? 1 : p->batch;
+}
+
+/// Slices and micro-batches (slices.h).
+static enum sy_status cut(struct sy_session *s)
+{
+    const struct sy_session_params *p = &s->params;
+    struct sy_graph *g = &s->graph;
+    g->micro_count = p->micro_count != 0 ? p->micro_count : 1;
+    if (p->kind == SY_SESSION_EVAL)
+        g->slices = p->batch / whole_groups(p);
+    else if (p->slices % g->micro_count == 0)
+        g->slices = p->slices != 0 ? p->slices / g->micro_count : 1;
+    else
+        return sy_fail(s->ctx, SY_INVALID,
+                       "%u slices do not divide into %u micro-batches: take --slices %u or a multiple", p->slices,
+                       g->micro_count, g->micro_count);
+    return SY_OK;
+}
+
 static enum sy_status build(struct sy_session *s, const struct sy_caps *caps)
 {
     const struct sy_session_params *p = &s->params;
@@ -65,9 +93,13 @@ static enum sy_status build(struct sy_session *s, const struct sy_caps *caps)
                                 .jitter_input = p->jitter_input,
                                 .keep_internals = p->keep_internals};
     sy_graph_init(&s->graph, s->ctx, p->precision, caps->device_class);
+    s->graph.max_binding_bytes = caps->max_binding_bytes;
+    SY_TRY(cut(s));
     SY_TRY(sy_model_build(&s->graph, &m, &s->model));
     if (p->kind == SY_SESSION_TRAIN || p->kind == SY_SESSION_GRADIENTS)
         sy_backward(&s->graph, p->recompute);
+    if (p->kind == SY_SESSION_TRAIN)
+        sy_slices_emit(&s->graph);
     if (p->kind == SY_SESSION_TRAIN)
         sy_optimizer_emit(&s->graph, &p->optimizer, &s->outputs);
     if (p->lender == NULL && !p->borrows)
@@ -91,13 +123,13 @@ enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, c
     if (status == SY_OK)
         status = build(s, sy_device_caps(device)); // it checks the sizes that `rows` is made of
     if (status == SY_OK) {
-        s->scratch_count = 3 * rows + 2;
+        s->scratch_count = 3 * rows + 2 * (uint64_t)s->graph.slices;
         s->scratch = malloc(s->scratch_count * sizeof *s->scratch);
         if (s->scratch == NULL)
             status = sy_fail(ctx, SY_NOMEM, "out of host memory for the token ids of a batch");
     }
     if (status == SY_OK)
-        status = sy_sums_create(ctx, &s->model, &s->sums);
+        status = sy_sums_create(ctx, &s->graph, &s->sums);
     if (status == SY_OK)
         status =
             sy_runtime_create(device, &s->graph, params->lender != NULL ? &params->lender->runtime : NULL, &s->runtime);
@@ -170,13 +202,16 @@ static float inverse(uint64_t n) { return n == 0 ? 0.0f : (float)(1.0 / (double)
 static enum sy_status check_batches(const struct sy_session *s, const struct sy_batch *batches, uint32_t count)
 {
     const struct sy_session_params *p = &s->params;
-    uint32_t group = s->config.group_tokens;
+    if (p->kind == SY_SESSION_TRAIN && count != s->graph.micro_count)
+        return sy_fail(s->ctx, SY_INVALID, "%u micro-batches but the session was built for steps of %u", count,
+                       s->graph.micro_count);
     for (uint32_t i = 0; i < count; ++i)
         if (batches[i].batch != p->batch || batches[i].src_len != p->src_len || batches[i].tgt_len != p->tgt_len)
             return sy_fail(s->ctx, SY_INVALID,
                            "micro-batch %u is [%u, %u → %u] but the session was built for [%u, %u → %u]", i,
                            batches[i].batch, batches[i].src_len, batches[i].tgt_len, p->batch, p->src_len, p->tgt_len);
-    uint64_t enc = (uint64_t)p->batch * p->src_len, dec = (uint64_t)p->batch * p->tgt_len;
+    const uint64_t enc = (uint64_t)p->batch * p->src_len, dec = (uint64_t)p->batch * p->tgt_len;
+    const uint32_t group = s->config.group_tokens; // of a training step the model has checked it (slices)
     if (count > 1 && group != 0 && s->model.sparse_count != 0 && (enc % group != 0 || dec % group != 0))
         return sy_fail(
             s->ctx, SY_INVALID,
@@ -228,11 +263,13 @@ static enum sy_status write_ids(struct sy_session *s, sy_tid ids, sy_tid index, 
             return sy_fail(s->ctx, SY_INVALID, "token id %d at position %u is outside the vocabulary of %u", values[r],
                            r, s->config.vocab_size);
     SY_TRY(sy_runtime_write_part(rt, ids, 0, rows, values));
-    int32_t *sorted = s->scratch;
     if (sy_graph_tensor(&s->graph, index)->first < 0)
         return SY_OK; // forward only: nobody reads it
-    SY_TRY(sy_embed_index(s->ctx, values, rows, s->config.vocab_size, sorted));
-    return sy_runtime_write_part(rt, index, 0, 3 * (uint64_t)rows + 2, sorted);
+    const uint32_t slices = s->graph.slices, each = rows / slices;
+    const uint64_t block = 3 * (uint64_t)each + 2; // one index a slice
+    for (uint32_t i = 0; i < slices; ++i)
+        SY_TRY(sy_embed_index(s->ctx, values + (size_t)i * each, each, s->config.vocab_size, s->scratch + i * block));
+    return sy_runtime_write_part(rt, index, 0, slices * block, s->scratch);
 }
 
 static enum sy_status write_inputs(struct sy_session *s, const struct sy_batch *b)
@@ -267,21 +304,19 @@ static enum sy_status write_inputs(struct sy_session *s, const struct sy_batch *
     return status;
 }
 
-/// Runs every micro-batch; the last one is left to be added to the sums, when its successors have been submitted.
-static enum sy_status run_micro(struct sy_session *s, const struct sy_batch *batches, uint32_t count,
-                                struct sy_step *step)
+/// Runs micro-batch `i` of a step and the merges that it completes.
+static enum sy_status run_micro(struct sy_session *s, const struct sy_batch *batch, uint32_t i, struct sy_step *step)
 {
-    sy_sums_clear(s);
-    for (uint32_t i = 0; i < count; ++i) {
-        if (i > 0)
-            SY_TRY(sy_sums_add(s, &batches[i - 1]));
-        SY_TRY(write_inputs(s, &batches[i]));
-        step->row_enc = i * s->params.batch * s->params.src_len;
-        step->row_dec = i * s->params.batch * s->params.tgt_len;
-        step->sequence = i * s->params.batch;
-        SY_TRY(sy_runtime_write(&s->runtime, s->graph.step, step, sizeof *step));
-        SY_TRY(sy_runtime_run(&s->runtime, SY_PHASE_MICRO, i != 0));
-    }
+    uint32_t merges[SY_MAX_MERGES];
+    SY_TRY(write_inputs(s, batch));
+    step->row_enc = i * s->params.batch * s->params.src_len;
+    step->row_dec = i * s->params.batch * s->params.tgt_len;
+    step->sequence = i * s->params.batch;
+    SY_TRY(sy_runtime_write(&s->runtime, s->graph.step, step, sizeof *step));
+    SY_TRY(sy_runtime_run(&s->runtime, SY_PHASE_MICRO));
+    const uint32_t count = s->params.kind == SY_SESSION_TRAIN ? sy_slices_phases(&s->graph, i, merges) : 0;
+    for (uint32_t k = 0; k < count; ++k)
+        SY_TRY(sy_runtime_run(&s->runtime, merges[k]));
     return SY_OK;
 }
 
@@ -295,11 +330,13 @@ enum sy_status sy_session_step(struct sy_session *s, const struct sy_batch *batc
     fill_step(s, batches, count, t, lr, seed, &step, out);
     if (out->labels == 0)
         return sy_fail(s->ctx, SY_INVALID, "step %llu: the batch has no target token", (unsigned long long)t);
-    SY_TRY(run_micro(s, batches, count, &step));
-    SY_TRY(sy_runtime_run(&s->runtime, SY_PHASE_UPDATE, false));
-    SY_TRY(sy_runtime_run(&s->runtime, SY_PHASE_REFRESH, false));
-    SY_TRY(sy_sums_add(s, &batches[count - 1]));
-    SY_TRY(sy_metrics_read(s, &step, out));
+    sy_sums_clear(s->sums);
+    for (uint32_t i = 0; i < count; ++i)
+        SY_TRY(run_micro(s, &batches[i], i, &step));
+    SY_TRY(sy_runtime_run(&s->runtime, SY_PHASE_UPDATE));
+    SY_TRY(sy_runtime_run(&s->runtime, SY_PHASE_REFRESH));
+    SY_TRY(sy_sums_add(s));
+    sy_metrics_fill(s, &step, out);
     float clip[2];
     SY_TRY(sy_runtime_read_f32(&s->runtime, s->outputs.clip, 0, 2, clip));
     out->grad_norm = clip[1];
@@ -319,7 +356,11 @@ enum sy_status sy_session_evaluate(struct sy_session *s, const struct sy_batch *
     memset(out, 0, sizeof *out);
     SY_TRY(check_batches(s, batches, count));
     fill_step(s, batches, count, 1, 0.0, 0, &step, out);
-    SY_TRY(run_micro(s, batches, count, &step));
-    SY_TRY(sy_sums_add(s, &batches[count - 1]));
-    return sy_metrics_read(s, &step, out);
+    sy_sums_clear(s->sums);
+    for (uint32_t i = 0; i < count; ++i) {
+        SY_TRY(run_micro(s, &batches[i], i, &step));
+        SY_TRY(sy_sums_add(s));
+    }
+    sy_metrics_fill(s, &step, out);
+    return SY_OK;
 }

@@ -25,7 +25,9 @@ struct sy_session_params {
     const struct sy_config *config; ///< Copied.
     enum sy_precision precision;
     uint32_t batch, src_len, tgt_len; ///< One micro-batch.
-    bool capacity_train;              ///< Evaluate with capacity_factor_train.
+    uint32_t micro_count;             ///< Micro-batches of a step, a power of two; 0: 1. Only TRAIN has several.
+    uint32_t slices;     ///< Of the whole step (spec §11), a power of two, at least micro_count; 0: micro_count.
+    bool capacity_train; ///< Evaluate with capacity_factor_train.
     bool jitter_input, keep_internals, recompute;
     struct sy_optimizer_params optimizer; ///< TRAIN.
     const struct sy_session *lender;      ///< Borrow its parameters, or NULL.
@@ -52,7 +54,7 @@ struct sy_metrics {
     struct sy_layer_metrics layers[SY_MAX_SPARSE];
 };
 
-struct sy_layer_sums;
+struct sy_sums;
 
 struct sy_session {
     struct sy_ctx *ctx;
@@ -63,9 +65,8 @@ struct sy_session {
     struct sy_model model;
     struct sy_runtime runtime;
     struct sy_optimizer_outputs outputs;
-    struct sy_layer_sums *sums; ///< [sparse layers] of the step under way (metrics.h).
-    double row_sums[3];         ///< EVAL, of the step under way: Σ ce, correct, Σ z.
-    int32_t *scratch;           ///< Token ids of one micro-batch, sorted (sy_embed_index).
+    struct sy_sums *sums; ///< Of the step under way (metrics.h).
+    int32_t *scratch;     ///< Token ids of one micro-batch, sorted (sy_embed_index).
     size_t scratch_count;
 };
 

@@ -8,7 +8,7 @@
 
 #include "engine/optimizer.h"
 
-static enum sy_status after_change(struct sy_runtime *rt) { return sy_runtime_run(rt, SY_PHASE_REFRESH, false); }
+static enum sy_status after_change(struct sy_runtime *rt) { return sy_runtime_run(rt, SY_PHASE_REFRESH); }
 
 enum sy_status sy_weights_init(struct sy_runtime *rt, uint64_t seed)
 {
@@ -133,7 +133,7 @@ enum sy_status sy_weights_list(struct sy_runtime *rt, bool gradients, struct sy_
                 return sy_fail(g->ctx, SY_NOMEM, "out of host memory: reading %s", p->names[e]);
             char name[128];
             snprintf(name, sizeof name, "%s%s", gradients ? "grad." : "", p->names[e]);
-            sy_tid source = gradients ? p->grad : p->master;
+            sy_tid source = gradients ? p->grad.total : p->master;
             enum sy_status status = source == SY_NONE ? SY_OK : sy_runtime_read_f32(rt, source, e * part, part, host);
             if (status != SY_OK) {
                 free(host);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// embed_bwd: table[id] += Σ dx[row] over the rows with that id.
-//   index [2 + 3·rows] i32 (U, the distinct ids, the start of each id's run, rows sorted by id: see op_args.h)
-//   dx [rows, dim] t · table [vocab, dim] f32, accumulated
-// Launch: one work-group does SY_COLS(WG) columns of SY_ROWS(WG) distinct ids; those beyond U do nothing.
+// embed_bwd: table[s][id] += Σ dx[row] over the rows of slice s with that id.
+//   index [slices, 2 + 3·rows/slices] i32 (U, the distinct ids, the start of each id's run, rows sorted by id: see op_args.h)
+//   dx [rows, dim] t · table [slices, vocab, dim] f32, accumulated
+// Launch: one work-group does SY_COLS(WG) columns of SY_ROWS(WG) distinct ids of a slice; those beyond U do nothing.
 // Determinism: the rows of an id are added in ascending order by one writer; bit-equal everywhere.
 #include "common.cl.h"
 #include "chunk.h"
@@ -33,18 +33,24 @@ static inline float run_sum(__global const T *dx, __global const int *list, uint
     return sum;
 }
 
-KERNEL void embed_bwd(__global const int *restrict index, __global const T *restrict dx, __global float *restrict table,
-                      const struct sy_embed_bwd_args p)
+KERNEL void embed_bwd(__global const int *restrict indices, __global const T *restrict dxs,
+                      __global float *restrict tables, const struct sy_embed_bwd_args p)
 {
-    const uint lid = LOCAL_ID, tiles = SY_PIECES(p.dim, SY_COLS(WG));
-    GROUP_GUARD(SY_PIECES(p.rows, SY_ROWS(WG)) * tiles);
+    const uint lid = LOCAL_ID, tiles = SY_PIECES(p.dim, SY_COLS(WG)), rows = p.rows / p.slices;
+    const uint pieces = SY_PIECES(rows, SY_ROWS(WG));
+    GROUP_GUARD(p.slices * pieces * tiles);
+    const uint slice = GROUP_ID / tiles / pieces;
+    __global const int *index = indices + slice * (2u + 3u * rows);
+    __global const T *dx = dxs + (size_t)slice * rows * p.dim;
+    __global float *table = tables + (size_t)slice * p.vocab * p.dim;
     const uint left = GROUP_ID % tiles * SY_COLS(WG), right = min(left + SY_COLS(WG), p.dim);
     const uint vectors = left + (right - left) / VEC * VEC;
-    const uint first = GROUP_ID / tiles * SY_ROWS(WG), last = min(first + SY_ROWS(WG), min((uint)index[0], p.rows));
-    __global const int *ids = index + 1, *starts = ids + p.rows, *list = starts + p.rows + 1u;
+    const uint first = GROUP_ID / tiles % pieces * SY_ROWS(WG);
+    const uint last = min(first + SY_ROWS(WG), min((uint)index[0], rows));
+    __global const int *ids = index + 1, *starts = ids + rows, *list = starts + rows + 1u;
     for (uint u = first; u < last; ++u) {
         __global float *to = table + min((uint)ids[u], p.vocab - 1u) * p.dim;
-        const uint begin = (uint)starts[u], end = min((uint)starts[u + 1u], p.rows);
+        const uint begin = (uint)starts[u], end = min((uint)starts[u + 1u], rows);
         for (uint i = left + lid * VEC; i < vectors; i += WG * VEC)
             V_STORE(V_LOAD(0, to + i) + run_sum_v(dx + i, list, begin, end, p.dim), 0, to + i);
         for (uint i = vectors + lid; i < right; i += WG)

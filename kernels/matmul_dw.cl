@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// matmul_dw: w[e][m][n] (+)= alpha · Σ_{r = off[e]}^{off[e+1]−1} y[r,m] · x[r,n], the gradient of a weight.
+// matmul_dw: w[s][e][m][n] (+)= alpha · Σ y[r,m] · x[r,n] over the rows r of expert e in slice s, the gradient of a weight.
 //   y    t [rows, M]
 //   x    t [rows, N]
-//   off  i [E + 1]  first row of each expert (read when experts > 1)
-//   w    f [E, M, N]
-// Launch: one work-group per (expert, TILE_ROWS rows, TILE_COLS columns of w) (tile.cl.h).
+//   off  i [E·S + 1]  first row of each expert in each slice (read when ragged)
+//   w    f [S, E, M, N]
+// Launch: one work-group per (slice, expert, TILE_ROWS rows, TILE_COLS columns of w) (tile.cl.h).
 // Determinism: each output is one chain of fma over ascending r.
 #undef O_BF16 // w is f32 whatever the activations are
 #include "common.cl.h"
@@ -15,11 +15,13 @@ KERNEL void matmul_dw(__global const T *restrict y, __global const T *restrict x
                       __global float *restrict w, const struct sy_matmul_dw_args p)
 {
     const uint across = (p.n + TILE_COLS - 1) / TILE_COLS, down = (p.m + TILE_ROWS - 1) / TILE_ROWS;
-    GROUP_GUARD(p.experts * down * across);
+    GROUP_GUARD(p.slices * p.experts * down * across);
     const uint lid = LOCAL_ID, ix = lid % ITEMS_X, iy = lid / ITEMS_X;
     const uint col0 = GROUP_ID % across * TILE_COLS, row0 = GROUP_ID / across % down * TILE_ROWS;
-    const uint expert = GROUP_ID / across / down;
-    const uint first = p.experts > 1 ? (uint)off[expert] : 0, end = p.experts > 1 ? (uint)off[expert + 1] : p.rows;
+    const uint plane = GROUP_ID / across / down, slice = plane / p.experts;
+    const uint place = plane % p.experts * p.slices + slice, each = p.rows / p.slices;
+    const uint first = p.ragged != 0 ? (uint)off[place] : slice * each;
+    const uint end = p.ragged != 0 ? (uint)off[place + 1] : first + each;
 
     __local float4 a_slice[A_SLICE / 4], b_slice[B_SLICE / 4];
     float sum[SY_ITEM * SY_ITEM];
@@ -34,6 +36,6 @@ KERNEL void matmul_dw(__global const T *restrict y, __global const T *restrict x
         BARRIER();
         r += depth;
     } while (r < end);
-    store_item(w + ((size_t)expert * p.m + row0) * p.n + col0, p.n, p.m - row0, p.n - col0, ix, iy, sum, p.alpha,
+    store_item(w + ((size_t)plane * p.m + row0) * p.n + col0, p.n, p.m - row0, p.n - col0, ix, iy, sum, p.alpha,
                p.accumulate);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// matmul_dw_packed: the variant `packed` of matmul_dw, w[e][m][n] (+)= alpha · Σ_{r = off[e]}^{off[e+1]−1} y[r,m] · x[r,n],
-// for CPUs (WG is 1), with x in the panels that pack_b writes.
+// matmul_dw_packed: the variant `packed` of matmul_dw, w[s][e][m][n] (+)= alpha · Σ y[r,m] · x[r,n] over the
+// rows r of expert e in slice s, for CPUs (WG is 1), with x in the panels that pack_b writes.
 //   y    t [rows, M]
 //   p    t [ceil(N/32)][rows][32]
-//   off  i [E + 1]  first row of each expert (read when experts > 1)
-//   w    f [E, M, N]
-// Launch: one work-group per (expert, 48 rows of w, SY_GROUP_PANELS panels): register block of float16 (panel.cl.h).
+//   off  i [E·S + 1]  first row of each expert in each slice (read when ragged)
+//   w    f [S, E, M, N]
+// Launch: one work-group per (slice, expert, 48 rows of w, SY_GROUP_PANELS panels): register block of float16 (panel.cl.h).
 // Determinism: each output is one chain of fma over ascending r, as in matmul_dw.
 #undef O_BF16 // w is f32 whatever the activations are
 #include "common.cl.h"
@@ -53,11 +53,13 @@ KERNEL void matmul_dw_packed(__global const T *restrict y, __global const T *res
                              const struct sy_matmul_dw_args p)
 {
     const uint count = (p.n + SY_PANEL - 1) / SY_PANEL, down = (p.m + SY_TILE_ROWS_CPU - 1) / SY_TILE_ROWS_CPU;
-    const uint each = SY_GROUP_PANELS(p.experts * down, count), across = (count + each - 1) / each;
-    GROUP_GUARD(p.experts * down * across);
+    const uint each = SY_GROUP_PANELS(p.slices * p.experts * down, count), across = (count + each - 1) / each;
+    GROUP_GUARD(p.slices * p.experts * down * across);
     const uint m0 = GROUP_ID % down * SY_TILE_ROWS_CPU, rows = min(p.m - m0, SY_TILE_ROWS_CPU);
-    const uint q0 = GROUP_ID / down % across * each, expert = GROUP_ID / down / across; // neighbours share panels
-    const uint first = p.experts > 1 ? (uint)off[expert] : 0, end = p.experts > 1 ? (uint)off[expert + 1] : p.rows;
-    __global float *own = w + (size_t)expert * p.m * p.n;
+    const uint q0 = GROUP_ID / down % across * each, plane = GROUP_ID / down / across; // neighbours share panels
+    const uint slice = plane / p.experts, place = plane % p.experts * p.slices + slice, length = p.rows / p.slices;
+    const uint first = p.ragged != 0 ? (uint)off[place] : slice * length;
+    const uint end = p.ragged != 0 ? (uint)off[place + 1] : first + length;
+    __global float *own = w + (size_t)plane * p.m * p.n;
     multiply(y, panels, own, first, end, m0, rows, q0, min(q0 + each, count), p);
 }

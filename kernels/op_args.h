@@ -46,18 +46,25 @@ SY_STRUCT(sy_add_args) { u32 n; };
 // threshold = round(rate · 2^32); 0 = nothing is dropped. stack: 0 encoder, 1 decoder (chooses row0 from sy_step).
 SY_STRUCT(sy_dropout_args) { u32 rows, cols, threshold; f32 scale; u32 stream, stack; };
 
-// y[j] (+)= scale · Σ_p part[p][j]
-SY_STRUCT(sy_sum_rows_args) { u32 parts, n, accumulate; f32 scale; };
+// Slices (spec §11): sums over tokens are made for each slice of a micro-batch's sequences by itself; outputs then have
+// a leading dimension [slices], and tree_sum adds the slices up. What is cut evenly has rows / slices rows in a slice.
+
+// y[s][j] (+)= scale · Σ_p part[s][p][j], parts of each slice
+SY_STRUCT(sy_sum_rows_args) { u32 parts, n, accumulate; f32 scale; u32 slices; };
+
+// y[o][i] (+)= tree over s of x[o][s][i]: ((0+1)+(2+3))+…; slices is 1, 2, 4 or 8.
+SY_STRUCT(sy_tree_sum_args) { u32 n, slices, outer, accumulate; };
 
 SY_STRUCT(sy_embed_args) { u32 rows, dim, vocab; };
 // index (I32): [0] U = distinct ids; [1 .. 1+rows) the ids, ascending; [1+rows .. 2+2·rows) start of each id's
-// run (U+1 entries used); [2+2·rows .. 2+3·rows) row numbers sorted by id, ascending within an id. Made on the host.
-SY_STRUCT(sy_embed_bwd_args) { u32 rows, dim, vocab; };
+// run (U+1 entries used); [2+2·rows .. 2+3·rows) row numbers sorted by id, ascending within an id. Made on the host,
+// one such block of its own rows (counted from its first) for each slice; table [slices, vocab, dim].
+SY_STRUCT(sy_embed_bwd_args) { u32 rows, dim, vocab, slices; };
 
 SY_STRUCT(sy_rmsnorm_args) { u32 rows, dim; f32 eps; };
 SY_STRUCT(sy_rmsnorm_dx_args) { u32 rows, dim; f32 eps; u32 has_res; };
-// Row block p of `parts` equal blocks of ceil(rows/parts) rows.
-SY_STRUCT(sy_rmsnorm_dw_args) { u32 rows, dim, parts; };
+// `parts` equal row blocks in each slice: block b of a slice of R rows starts at its row b · ceil(R / parts).
+SY_STRUCT(sy_rmsnorm_dw_args) { u32 rows, dim, parts, slices; };
 
 // c[m,n] = alpha · Σ_k a[m,k] · B_e[k,n] (+ c if accumulate).  a [M,K], c [M,N] row-major.
 // bt 1: b is [E][N][K] (a linear layer's weight, forward); bt 0: b is [E][K][N] (the same weight, for dX).
@@ -68,9 +75,10 @@ SY_STRUCT(sy_matmul_args) { u32 m, n, k, experts, bt, accumulate; f32 alpha; u32
 // Panels of SY_PANEL columns: p[batch][ceil(N/P)][K][P], zero-padded; b [N,K] if bt else [K,N].
 SY_STRUCT(sy_pack_b_args) { u32 batch, n, k, bt; };
 
-// w[e][m][n] (+)= alpha · Σ_{r = off[e]}^{off[e+1]−1} y[r,m] · x[r,n]. experts 1: all rows, `off` unused.
+// w[s][e][m][n] (+)= alpha · Σ_r y[r,m] · x[r,n] over the rows of expert e in slice s. ragged 1: those are
+// off[i] … off[i+1]−1 with i = e·slices + s; ragged 0 (one expert): rows / slices rows each, `off` unused.
 // An expert without rows gets zeros (or is left alone when accumulating).
-SY_STRUCT(sy_matmul_dw_args) { u32 rows, m, n, experts, accumulate; f32 alpha; };
+SY_STRUCT(sy_matmul_dw_args) { u32 rows, m, n, experts, accumulate; f32 alpha; u32 slices, ragged; };
 
 // relu: x, y [rows, cols]. geglu: x [rows, 2·cols] = wi_0 x | wi_1 x, y [rows, cols] = gelu_tanh(x0) · x1.
 // Then dropout as in sy_dropout_args. indexed 1: row i belongs to src[i] = token·k + choice (−1: unused slot, write zeros),
@@ -78,7 +86,8 @@ SY_STRUCT(sy_matmul_dw_args) { u32 rows, m, n, experts, accumulate; f32 alpha; }
 SY_STRUCT(sy_ffn_act_args) { u32 rows, cols, threshold; f32 scale; u32 stream, stack, indexed, k; };
 
 // rel[h][d] = bias[bucket[d]][h]; d = j − i − position + rel_origin as in sy_attention_args, span = rel_origin + tk.
-SY_STRUCT(sy_bias_args) { u32 heads, span, buckets, accumulate; };
+// Backward: drel [slices, heads, span], dbias [slices, buckets, heads].
+SY_STRUCT(sy_bias_args) { u32 heads, span, buckets, accumulate, slices; };
 
 // One attention. Row (b,i) of q starts at ((b·tq + i)·q_stride + q_offset); head h at + h·dim. Likewise k and v with
 // kv_stride, k_offset, v_offset and tk rows a sequence; o, do: [B·tq, H·dim] dense; lse [B,H,tq]; ld [B,H,tq,2] = (lse, delta).
@@ -120,15 +129,20 @@ SY_STRUCT(sy_route_place_args) { u32 rows, group, groups, experts, rounds, k, ki
 // ties). k = experts; expert[row][e] = e if taken else −1, pos[row][e] = its rank (0 best) or −1; load = kept = taken.
 SY_STRUCT(sy_route_take_args) { u32 rows, group, groups, experts, capacity; };
 
-// off[e] = Σ kept of experts before e (all groups); base[g][e] = off[e] + Σ_{g' < g} kept[g'][e].
-SY_STRUCT(sy_route_offsets_args) { u32 groups, experts; };
+// The expert side's rows lie by expert, then by group: base[g][e] is where group g's rows of expert e begin.
+// off[e·slices + s] = base of the first group of slice s (groups / slices groups each); off[experts·slices] = all rows.
+SY_STRUCT(sy_route_offsets_args) { u32 groups, experts, slices; };
 
 // slot[row][r] = base[g][expert] + pos if kept (expert ≥ 0 and 0 ≤ pos < capacity) else −1;
-// src[slot] = row·k + r for used slots, −1 for slots ≥ off[experts].
-SY_STRUCT(sy_route_slots_args) { u32 rows, k, group, experts, capacity, slots; };
+// src[slot] = row·k + r for used slots, −1 for slots ≥ off[experts·slices].
+SY_STRUCT(sy_route_slots_args) { u32 rows, k, group, experts, capacity, slots, slices; };
 
 // tiles[4t…] = expert, first row, end row, 0: ceil(n_e / tile_rows) tiles per expert in order; −1,0,0,0 beyond the last.
-SY_STRUCT(sy_route_tiles_args) { u32 experts, tile_rows, tiles; };
+SY_STRUCT(sy_route_tiles_args) { u32 experts, tile_rows, tiles, slices; };
+
+// What a log line says of one layer, for each slice: stats[s] = load of each expert, then unmasked rows, those of them
+// without any slot, Σ gate and how many gates are not 0, of every gate_step-th gate (top2: k, since its two add up to 1).
+SY_STRUCT(sy_route_stats_args) { u32 rows, k, groups, experts, gate_step, slices; };
 
 // kind 0: gate = p[expert]. kind 1 (top2): p1/(p1+p2), p2/(p1+p2). 0 where expert < 0.
 SY_STRUCT(sy_route_gate_args) { u32 rows, experts, k, kind; };

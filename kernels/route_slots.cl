@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // route_slots: slot[row, r] = base[g, expert] + pos for a kept choice (expert ≥ 0, 0 ≤ pos < capacity), else −1;
-// src[slot] = row·k + r, and −1 for every slot ≥ off[experts].
-//   expert, pos [rows, k] i32 · base [groups, experts] i32 · off [experts + 1] i32
+// src[slot] = row·k + r, and −1 for every slot ≥ off[experts·slices].
+//   expert, pos [rows, k] i32 · base [groups, experts] i32 · off [experts·slices + 1] i32
 //   slot [rows, k] i32 · src [slots] i32
 // Launch: one work-group does SY_CHUNK(WG) indices i of max(rows·k, slots): choice i and, when unused, slot i.
 // A used slot is written by its choice alone, an unused one by its index alone. Integers: equal everywhere.
@@ -15,7 +15,7 @@ KERNEL void route_slots(__global const int *restrict expert, __global const int 
     const uint choices = p.rows * p.k, all = max(choices, p.slots);
     GROUP_GUARD(SY_PIECES(all, SY_CHUNK(WG)));
     const uint lid = LOCAL_ID, first = GROUP_ID * SY_CHUNK(WG), count = min(SY_CHUNK(WG), all - first);
-    const uint used = (uint)off[p.experts];
+    const uint used = (uint)off[p.experts * p.slices];
     for (uint i = first + lid; i < first + count; i += WG) {
         if (i < choices) {
             const int e = expert[i], place = pos[i];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// route_tiles: cuts every expert's rows off[e] … off[e+1]−1 into ceil(n_e / tile_rows) tiles, experts in order:
+// route_tiles: cuts every expert's rows off[e·slices] … off[(e+1)·slices]−1 into ceil(n_e / tile_rows) tiles, experts in order:
 // tiles[4t …] = expert, first row, end row, 0; −1, 0, 0, 0 beyond the last.
-//   off [experts + 1] i32 · tiles [tiles, 4] i32
+//   off [experts·slices + 1] i32 · tiles [tiles, 4] i32
 // Launch: one work-group does everything; an item owns a run of neighbouring experts. Integers: equal everywhere.
 #include "common.cl.h"
 
@@ -16,7 +16,7 @@ KERNEL void route_tiles(__global const int *restrict off, __global int *restrict
     __local uint part[WG];
     uint own = 0u;
     for (uint e = first; e < end; ++e)
-        own += ((uint)(off[e + 1u] - off[e]) + p.tile_rows - 1u) / p.tile_rows;
+        own += ((uint)(off[(e + 1u) * p.slices] - off[e * p.slices]) + p.tile_rows - 1u) / p.tile_rows;
     part[lid] = own;
     BARRIER();
     uint total = 0u;
@@ -26,8 +26,8 @@ KERNEL void route_tiles(__global const int *restrict off, __global int *restrict
     }
 #endif
     for (uint e = first; e < end; ++e) {
-        const uint stop = (uint)off[e + 1u];
-        for (uint row = (uint)off[e]; row < stop; row += p.tile_rows, ++t)
+        const uint stop = (uint)off[(e + 1u) * p.slices];
+        for (uint row = (uint)off[e * p.slices]; row < stop; row += p.tile_rows, ++t)
             vstore4((int4)((int)e, (int)row, (int)min(row + p.tile_rows, stop), 0), t, tiles);
     }
 #if WG == 1

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// sum_rows: y[j] = scale · Σ_p part[p][j], added to y[j] when p.accumulate.
-//   part [parts, n] f32 · y [n] f32
-// Launch: n < SY_NARROW(WG): one work-group sums one column; else one work-group sums SY_COLS(WG) columns.
+// sum_rows: y[s][j] = scale · Σ_p part[s][p][j], added to y[s][j] when p.accumulate.
+//   part [slices, parts, n] f32 · y [slices, n] f32
+// Launch: n < SY_NARROW(WG): one work-group sums one column of a slice; else SY_COLS(WG) columns.
 // Determinism: a fixed order given n, parts and WG; wide sums run over p in ascending order.
 #include "common.cl.h"
 #include "chunk.h"
@@ -55,21 +55,24 @@ static inline void put(__global float *y, float sum, const struct sy_sum_rows_ar
     *y = p.accumulate != 0u ? *y + p.scale * sum : p.scale * sum;
 }
 
-KERNEL void sum_rows(__global const float *restrict part, __global float *restrict y, const struct sy_sum_rows_args p)
+KERNEL void sum_rows(__global const float *restrict parts, __global float *restrict out, const struct sy_sum_rows_args p)
 {
-    GROUP_GUARD(p.n < SY_NARROW(WG) ? p.n : SY_PIECES(p.n, SY_COLS(WG)));
-    const uint lid = LOCAL_ID;
     const bool narrow = p.n < SY_NARROW(WG);
+    const uint lid = LOCAL_ID, pieces = narrow ? p.n : SY_PIECES(p.n, SY_COLS(WG));
+    GROUP_GUARD(p.slices * pieces);
+    const uint slice = GROUP_ID / pieces, piece = GROUP_ID % pieces;
+    __global const float *part = parts + (size_t)slice * p.parts * p.n;
+    __global float *y = out + slice * p.n;
     LOCAL_SCRATCH(scratch);
 
     float sum = 0.0f;
     if (narrow)
-        sum = strided_sum(part + GROUP_ID, p.parts, p.n, lid, WG);
+        sum = strided_sum(part + piece, p.parts, p.n, lid, WG);
     GROUP_SUM(scratch, sum, total); // outside the branch: barriers stay at the top level
     if (narrow && lid == 0u)
-        put(y + GROUP_ID, total, p);
+        put(y + piece, total, p);
 
-    const uint first = narrow ? 0u : GROUP_ID * SY_COLS(WG), count = narrow ? 0u : min(SY_COLS(WG), p.n - first);
+    const uint first = narrow ? 0u : piece * SY_COLS(WG), count = narrow ? 0u : min(SY_COLS(WG), p.n - first);
     const uint blocks = WG == 1 ? count / (BLOCK * VEC) * (BLOCK * VEC) : 0u, vectors = count / VEC * VEC;
     for (uint j = 0u; j < blocks; j += BLOCK * VEC) {
         VF sums[BLOCK];

@@ -1,9 +1,9 @@
 #version 450
 // SPDX-License-Identifier: Apache-2.0
-// embed_bwd: table[id] += Σ dx[row] over the rows with that id.
-//   index [2 + 3·rows] i32 (U, the distinct ids, the start of each id's run, rows sorted by id: see op_args.h)
-//   dx [rows, dim] t · table [vocab, dim] f32, accumulated
-// Launch: one work-group does SY_COLS(WG) columns of SY_ROWS(WG) distinct ids; those beyond U do nothing.
+// embed_bwd: table[s][id] += Σ dx[row] over the rows of slice s with that id.
+//   index [slices, 2 + 3·rows/slices] i32 (U, the distinct ids, the start of each id's run, rows sorted by id: see op_args.h)
+//   dx [rows, dim] t · table [slices, vocab, dim] f32, accumulated
+// Launch: one work-group does SY_COLS(WG) columns of SY_ROWS(WG) distinct ids of a slice; those beyond U do nothing.
 // Determinism: the rows of an id are added in ascending order by one writer; bit-equal everywhere.
 #include "common.glsl"
 #include "chunk.h"
@@ -13,9 +13,9 @@ IN(1, T, dx);
 INOUT(2, float, table);
 ARGS(sy_embed_bwd_args);
 
-float run_sum(uint column, uint begin, uint end)
+// `list` is where a slice's row numbers begin, `column` counts from its first element of dx.
+float run_sum(uint list, uint column, uint begin, uint end)
 {
-    const uint list = 2u + 2u * p.rows; // row numbers sorted by id
     float sum = 0.0;
     uint i = begin;
     for (; i + SY_UNROLL <= end; i += SY_UNROLL) {
@@ -29,15 +29,18 @@ float run_sum(uint column, uint begin, uint end)
 
 void main()
 {
-    const uint lid = LOCAL_ID, tiles = SY_PIECES(p.dim, SY_COLS(WG));
-    GROUP_GUARD(SY_PIECES(p.rows, SY_ROWS(WG)) * tiles);
+    const uint lid = LOCAL_ID, tiles = SY_PIECES(p.dim, SY_COLS(WG)), rows = p.rows / p.slices;
+    const uint pieces = SY_PIECES(rows, SY_ROWS(WG));
+    GROUP_GUARD(p.slices * pieces * tiles);
+    const uint slice = GROUP_ID / tiles / pieces, block = slice * (2u + 3u * rows);
     const uint left = GROUP_ID % tiles * SY_COLS(WG), right = min(left + SY_COLS(WG), p.dim);
-    const uint starts = 1u + p.rows; // where the run starts begin; the ids are before them
-    const uint first = GROUP_ID / tiles * SY_ROWS(WG), last = min(first + SY_ROWS(WG), min(uint(index[0]), p.rows));
+    const uint starts = block + 1u + rows; // where the run starts begin; the ids are before them
+    const uint first = GROUP_ID / tiles % pieces * SY_ROWS(WG);
+    const uint last = min(first + SY_ROWS(WG), min(uint(index[block]), rows));
     for (uint u = first; u < last; ++u) {
-        const uint to = min(uint(index[1u + u]), p.vocab - 1u) * p.dim;
-        const uint begin = uint(index[starts + u]), end = min(uint(index[starts + u + 1u]), p.rows);
+        const uint to = (slice * p.vocab + min(uint(index[block + 1u + u]), p.vocab - 1u)) * p.dim;
+        const uint begin = uint(index[starts + u]), end = min(uint(index[starts + u + 1u]), rows);
         for (uint i = left + lid; i < right; i += WG)
-            table[to + i] += run_sum(i, begin, end);
+            table[to + i] += run_sum(starts + 1u + rows, slice * rows * p.dim + i, begin, end);
     }
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// matmul_dw: w[e][m][n] (+)= alpha · Σ_{r = off[e]}^{off[e+1]−1} y[r,m] · x[r,n], the gradient of a weight.
+// matmul_dw: w[s][e][m][n] (+)= alpha · Σ y[r,m] · x[r,n] over the rows r of expert e in slice s, the gradient of a weight.
 //   y    t [rows, M]
 //   x    t [rows, N]
-//   off  i [E + 1]  first row of each expert (read when experts > 1)
-//   w    f [E, M, N]
-// Launch: one work-group per (expert, TILE_ROWS rows, TILE_COLS columns of w) (tile.glsl).
+//   off  i [E·S + 1]  first row of each expert in each slice (read when ragged)
+//   w    f [S, E, M, N]
+// Launch: one work-group per (slice, expert, TILE_ROWS rows, TILE_COLS columns of w) (tile.glsl).
 // Determinism: each output is one chain of fma over ascending r.
 #version 450
 #undef O_BF16 // w is f32 whatever the activations are
@@ -20,14 +20,15 @@ ARGS(sy_matmul_dw_args);
 void main()
 {
     const uint across = (p.n + TILE_COLS - 1u) / TILE_COLS, down = (p.m + TILE_ROWS - 1u) / TILE_ROWS;
-    GROUP_GUARD(p.experts * down * across);
+    GROUP_GUARD(p.slices * p.experts * down * across);
     const uint lid = LOCAL_ID, ix = lid % ITEMS_X, iy = lid / ITEMS_X;
     const uint col0 = GROUP_ID % across * TILE_COLS, row0 = GROUP_ID / across % down * TILE_ROWS;
-    const uint expert = GROUP_ID / across / down;
-    uint first = 0u, end = p.rows;
-    if (p.experts > 1u) {
-        first = uint(off[expert]);
-        end = uint(off[expert + 1u]);
+    const uint plane = GROUP_ID / across / down, slice = plane / p.experts;
+    uint first = slice * (p.rows / p.slices), end = first + p.rows / p.slices;
+    if (p.ragged != 0u) {
+        const uint place = plane % p.experts * p.slices + slice;
+        first = uint(off[place]);
+        end = uint(off[place + 1u]);
     }
     clear_item();
     for (uint r = first; r < end; r += SLICE) {
@@ -37,5 +38,5 @@ void main()
         multiply_slice(ix, iy);
         BARRIER();
     }
-    STORE_ITEM(w, (expert * p.m + row0) * p.n + col0, p.n, p.m - row0, p.n - col0, O_LD, O_ST)
+    STORE_ITEM(w, (plane * p.m + row0) * p.n + col0, p.n, p.m - row0, p.n - col0, O_LD, O_ST)
 }

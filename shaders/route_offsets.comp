@@ -1,8 +1,9 @@
 #version 450
 // SPDX-License-Identifier: Apache-2.0
 // route_offsets: where each expert's rows, and in them each group's, begin:
-// off[e] = Σ kept of experts before e over all groups; base[g, e] = off[e] + Σ_{g' < g} kept[g', e].
-//   kept [groups, experts] i32 · base [groups, experts] i32 · off [experts + 1] i32
+// base[g, e] = Σ kept of experts before e over all groups + Σ_{g' < g} kept[g', e]; off[e·slices + s] = base of the first
+// group of slice s, off[experts·slices] = all rows.
+//   kept [groups, experts] i32 · base [groups, experts] i32 · off [experts·slices + 1] i32
 // Launch: one work-group does everything; an item owns a run of neighbouring experts. Integers: equal everywhere.
 #include "common.glsl"
 
@@ -17,6 +18,7 @@ void main()
     GROUP_GUARD(1u);
     const uint lid = LOCAL_ID, run = (p.experts + WG - 1u) / WG;
     const uint first = min(lid * run, p.experts), end = min(first + run, p.experts);
+    const uint of_slice = p.groups / p.slices;
     int own = 0;
     for (uint e = first; e < end; ++e)
         for (uint g = 0u; g < p.groups; ++g)
@@ -27,12 +29,13 @@ void main()
     for (uint i = 0u; i < lid; ++i)
         start += part[i];
     for (uint e = first; e < end; ++e) {
-        off[e] = start;
         for (uint g = 0u; g < p.groups; ++g) {
+            if (g % of_slice == 0u)
+                off[e * p.slices + g / of_slice] = start;
             base[g * p.experts + e] = start;
             start += kept[g * p.experts + e];
         }
     }
     if (lid == WG - 1u)
-        off[p.experts] = start;
+        off[p.experts * p.slices] = start;
 }

@@ -1,8 +1,8 @@
 #version 450
 // SPDX-License-Identifier: Apache-2.0
-// route_tiles: cuts every expert's rows off[e] … off[e+1]−1 into ceil(n_e / tile_rows) tiles, experts in order:
+// route_tiles: cuts every expert's rows off[e·slices] … off[(e+1)·slices]−1 into ceil(n_e / tile_rows) tiles, experts in order:
 // tiles[4t …] = expert, first row, end row, 0; −1, 0, 0, 0 beyond the last.
-//   off [experts + 1] i32 · tiles [tiles, 4] i32
+//   off [experts·slices + 1] i32 · tiles [tiles, 4] i32
 // Launch: one work-group does everything; an item owns a run of neighbouring experts. Integers: equal everywhere.
 #include "common.glsl"
 
@@ -26,7 +26,7 @@ void main()
     const uint first = min(lid * run, p.experts), end = min(first + run, p.experts);
     uint own = 0u;
     for (uint e = first; e < end; ++e)
-        own += (uint(off[e + 1u] - off[e]) + p.tile_rows - 1u) / p.tile_rows;
+        own += (uint(off[(e + 1u) * p.slices] - off[e * p.slices]) + p.tile_rows - 1u) / p.tile_rows;
     part[lid] = own;
     barrier();
     uint t = 0u, total = 0u;
@@ -35,8 +35,8 @@ void main()
         total += part[i];
     }
     for (uint e = first; e < end; ++e) {
-        const uint stop = uint(off[e + 1u]);
-        for (uint row = uint(off[e]); row < stop; row += p.tile_rows, ++t)
+        const uint stop = uint(off[(e + 1u) * p.slices]);
+        for (uint row = uint(off[e * p.slices]); row < stop; row += p.tile_rows, ++t)
             put(t, int(e), row, min(row + p.tile_rows, stop));
     }
     for (uint i = total + lid; i < p.tiles; i += WG)

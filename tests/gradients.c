@@ -54,7 +54,7 @@ static void matmul_shared_input(struct gradcheck *c)
 static void matmul_ragged(struct gradcheck *c)
 {
     static const int32_t rows[] = {0, 3, 3, 8, 9};
-    const struct sy_route_tiles_args t = {.experts = 4, .tile_rows = 4, .tiles = 7};
+    const struct sy_route_tiles_args t = {.experts = 4, .tile_rows = 4, .tiles = 7, .slices = 1};
     struct sy_matmul_args a = {
         .m = 11, .n = 5, .k = 3, .experts = 4, .bt = 1, .alpha = 1.3f, .tile_rows = 4, .tiles = 7};
     sy_tid off = gc_ints(c, 5, rows, "off"), tiles = sy_act_i(&c->g, 7, 4, "tiles");

@@ -74,7 +74,7 @@ static enum sy_status loss_of(const struct probe *p, double *out, uint64_t *dige
     double ce[4], loss[2];
     SY_TRY(p->train ? sy_session_step(s, p->batch, 1, 1, 0.0, 5, &m) : sy_session_evaluate(s, p->batch, 1, &m));
     SY_TRY(sy_runtime_read(&s->runtime, s->graph.step, &step, sizeof step));
-    SY_TRY(sy_runtime_read(&s->runtime, s->model.ce, ce, sizeof ce));
+    SY_TRY(sy_runtime_read(&s->runtime, s->model.ce.total, ce, sizeof ce));
     *out = (ce[1] + ce[3]) * (double)step.inv_labels;
     *digest = 14695981039346656037u;
     for (uint32_t i = 0; i < s->model.sparse_count; ++i) {
@@ -82,7 +82,7 @@ static enum sy_status loss_of(const struct probe *p, double *out, uint64_t *dige
         int32_t place[2][256];
         uint64_t places = (uint64_t)l->rows * l->k;
         assert(places <= SY_COUNT(place[0]));
-        SY_TRY(sy_runtime_read(&s->runtime, l->loss, loss, sizeof loss));
+        SY_TRY(sy_runtime_read(&s->runtime, l->loss.total, loss, sizeof loss));
         *out += loss[0] * (double)(l->decoder ? step.inv_groups_dec : step.inv_groups_enc) + loss[1];
         SY_TRY(sy_runtime_read_part(&s->runtime, l->expert, 0, places, place[0]));
         SY_TRY(sy_runtime_read_part(&s->runtime, l->pos, 0, places, place[1]));
@@ -152,7 +152,7 @@ static enum sy_status read_gradients(struct sy_session *s, double **out, double 
     uint64_t at = 0;
     for (size_t i = 0; i < g->param_count; ++i) {
         uint64_t n = sy_graph_tensor(g, g->params[i].master)->count;
-        SY_TRY(sy_runtime_read_part(&s->runtime, g->params[i].grad, 0, n, *out + at));
+        SY_TRY(sy_runtime_read_part(&s->runtime, g->params[i].grad.total, 0, n, *out + at));
         for (uint64_t k = 0; k < n; ++k)
             *largest = fmax(*largest, fabs((*out)[at + k]));
         at += n;

@@ -121,7 +121,7 @@ static enum sy_status rename_experts(struct sy_session *s, const uint32_t *order
         if ((p->flags & SY_PARAM_EXPERT) != 0 || strstr(p->names[0], "router.classifier") != NULL)
             SY_TRY(shuffle(s, p->master, s->config.experts, order));
     }
-    return sy_runtime_run(&s->runtime, SY_PHASE_REFRESH, false);
+    return sy_runtime_run(&s->runtime, SY_PHASE_REFRESH);
 }
 
 static void renamed_experts(const struct subject *x, const float *want, const struct sy_metrics *m)
@@ -193,7 +193,7 @@ static enum sy_status scale_param(struct sy_session *s, const char *part, float 
     if (status == SY_OK)
         status = sy_runtime_write_f32(&s->runtime, p->master, 0, n, w);
     free(w);
-    return status == SY_OK ? sy_runtime_run(&s->runtime, SY_PHASE_REFRESH, false) : status;
+    return status == SY_OK ? sy_runtime_run(&s->runtime, SY_PHASE_REFRESH) : status;
 }
 
 /// Gives one expert of a layer other weights.
@@ -208,7 +208,7 @@ static enum sy_status change_expert(struct sy_session *s, const char *part, uint
         abort();
     enum sy_status status = sy_runtime_write_f32(&s->runtime, p->master, expert * n, n, w);
     free(w);
-    return status == SY_OK ? sy_runtime_run(&s->runtime, SY_PHASE_REFRESH, false) : status;
+    return status == SY_OK ? sy_runtime_run(&s->runtime, SY_PHASE_REFRESH) : status;
 }
 
 /// A switch model that reads its jitter from a tensor, with fresh weights and jitter 1.

@@ -211,9 +211,9 @@ static enum sy_status gradient_distance(struct sy_session *got, struct sy_sessio
         for (size_t i = 0; i < want->graph.param_count; ++i) {
             float *a = NULL, *b = NULL;
             uint64_t n;
-            enum sy_status status = tiny_read(got, got->graph.params[i].grad, &a, &n);
+            enum sy_status status = tiny_read(got, got->graph.params[i].grad.total, &a, &n);
             if (status == SY_OK)
-                status = tiny_read(want, want->graph.params[i].grad, &b, &n);
+                status = tiny_read(want, want->graph.params[i].grad.total, &b, &n);
             double worst = 0.0, scale = 0.0;
             for (uint64_t k = 0; status == SY_OK && k < n; ++k) {
                 double d = fabs((double)a[k] - (double)b[k]);
@@ -303,6 +303,7 @@ static void run_accumulation(struct suite *x, struct sy_device *device, enum sy_
     p.optimizer = (struct sy_optimizer_params){.kind = SY_OPTIMIZER_ADAMW, .eps = 0.01f};
     struct sy_session *whole = tiny_session(&x->t, device, &p);
     p.batch = BATCH / 2;
+    p.micro_count = 2;
     struct sy_session *halves = tiny_session(&x->t, device, &p);
     if (whole != NULL && halves != NULL)
         tiny_try(&x->t, accumulate(x, whole, halves), "micro-batches", device);

@@ -138,7 +138,7 @@ sy_tid sy_cross_attention(struct sy_build *b, sy_tid x, uint32_t block)
     char names[1][112], out[1][112];
     projection_names(b, block, "EncDecAttention", "q", names);
     projection_names(b, block, "EncDecAttention", "o", out);
-    enum sy_phase phase = b->g->phase;
+    const uint32_t phase = b->g->phase;
     b->g->phase = b->decode ? SY_PHASE_ENCODE : phase;
     sy_tid kv = sy_cross_keys(b, block); // [B·S, k|v]
     b->g->phase = phase;

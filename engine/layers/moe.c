@@ -4,6 +4,7 @@
 // One mechanism for all routers: each leaves `expert` and `pos` [rows, k]; from there on they are the same. The expert
 // side is a ragged buffer of `slots` rows sorted by expert, then by group, then by place.
 #include "engine/layers/layers.h"
+#include "engine/slices.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -138,20 +139,22 @@ static struct places arrange(struct sy_build *b, const struct moe *s)
     struct sy_graph *g = b->g;
     struct places r = {.tile_count = (u32)sy_ceil_div(s->slots, g->tile_rows) + s->experts};
     sy_tid base = sy_act_i(g, s->groups, s->experts, ".base");
-    r.off = sy_act_i(g, s->experts + 1, 1, ".offsets");
+    r.off = sy_act_i(g, (uint64_t)s->experts * g->slices + 1, 1, ".offsets");
     r.slot = sy_act_i(g, s->rows, s->k, ".slot");
     r.src = sy_act_i(g, s->slots, 1, ".source");
     r.tiles = sy_act_i(g, r.tile_count, 4, ".tiles");
-    struct sy_route_offsets_args o = {.groups = s->groups, .experts = s->experts};
+    struct sy_route_offsets_args o = {.groups = s->groups, .experts = s->experts, .slices = g->slices};
     SY_EMIT(g, route_offsets, &o, s->info->kept, base, r.off);
     struct sy_route_slots_args l = {.rows = s->rows,
                                     .k = s->k,
                                     .group = s->group,
                                     .experts = s->experts,
                                     .capacity = s->capacity,
-                                    .slots = s->slots};
+                                    .slots = s->slots,
+                                    .slices = g->slices};
     SY_EMIT(g, route_slots, &l, s->info->expert, s->info->pos, base, r.off, r.slot, r.src);
-    struct sy_route_tiles_args t = {.experts = s->experts, .tile_rows = g->tile_rows, .tiles = r.tile_count};
+    struct sy_route_tiles_args t = {
+        .experts = s->experts, .tile_rows = g->tile_rows, .tiles = r.tile_count, .slices = g->slices};
     SY_EMIT(g, route_tiles, &t, r.off, r.tiles);
     s->info->slot = r.slot;
     return r;
@@ -184,10 +187,18 @@ static sy_tid gates_and_losses(struct sy_build *b, const struct moe *s, sy_tid z
     if (b->decode)
         return gate;
     i->group_loss = sy_tensor_new(g, SY_KIND_KEEP, g->f, s->groups, 2, 1, ".group_loss");
-    i->loss = sy_tensor_new(g, SY_KIND_KEEP, g->f, 2, 1, 1, ".loss");
+    struct sy_route_stats_args st = {.rows = s->rows,
+                                     .k = s->k,
+                                     .groups = s->groups,
+                                     .experts = s->experts,
+                                     .gate_step = ga.kind == 1 ? s->k : 1,
+                                     .slices = g->slices};
+    i->stats = sy_sum_new(g, (uint64_t)s->experts + 4, ".stats");
+    SY_EMIT(g, route_stats, &st, i->load, i->slot, gate, b->mask, i->stats.part);
+    i->loss = sy_sum_new(g, 2, ".loss");
     SY_EMIT(g, router_loss, &loss, p, lse, i->load, b->mask, SY_NONE, i->group_loss);
-    struct sy_sum_rows_args sum = {.parts = s->groups, .n = 2, .accumulate = 0, .scale = 1.0f};
-    SY_EMIT(g, sum_rows, &sum, i->group_loss, i->loss)->first_write = true;
+    struct sy_sum_rows_args sum = {.parts = s->groups / g->slices, .n = 2, .scale = 1.0f, .slices = g->slices};
+    SY_EMIT(g, sum_rows, &sum, i->group_loss, i->loss.part);
     return gate;
 }
 

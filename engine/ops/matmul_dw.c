@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// matmul_dw.c: w[e][m][n] (+)= alpha · Σ_r y[r,m] · x[r,n] over each expert's rows: the gradient of a weight.
+// matmul_dw.c: w[s][e][m][n] (+)= alpha · Σ_r y[r,m] · x[r,n] over each expert's rows in each slice: the gradient of a
+// weight.
 #include "engine/ops/matmul_ref.h"
 
 static void ref(const void *args, const struct sy_ref_tensor *x) { sy_matmul_dw_ref(args, x); }
@@ -7,7 +8,8 @@ static void ref(const void *args, const struct sy_ref_tensor *x) { sy_matmul_dw_
 static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 {
     const struct sy_matmul_dw_args *p = args;
-    return p->experts * sy_ceil_div(p->m, SY_ITEM * SY_ITEMS_Y(knobs->wg)) *
+    assert(p->slices != 0);
+    return (uint64_t)p->slices * p->experts * sy_ceil_div(p->m, SY_ITEM * SY_ITEMS_Y(knobs->wg)) *
            sy_ceil_div(p->n, SY_ITEM * SY_ITEMS_X(knobs->wg));
 }
 
@@ -17,8 +19,8 @@ static uint64_t elements(const void *args, uint32_t i)
     switch (i) {
     case 0: return (uint64_t)p->rows * p->m;
     case 1: return (uint64_t)p->rows * p->n;
-    case 2: return p->experts > 1 ? (uint64_t)p->experts + 1 : 0;
-    default: return (uint64_t)p->experts * p->m * p->n;
+    case 2: return p->ragged ? (uint64_t)p->experts * p->slices + 1 : 0;
+    default: return (uint64_t)p->slices * p->experts * p->m * p->n;
     }
 }
 

@@ -6,7 +6,8 @@
 static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 {
     const struct sy_matmul_dw_args *p = args;
-    const uint32_t tiles = p->experts * (uint32_t)sy_ceil_div(p->m, SY_TILE_ROWS_CPU);
+    assert(p->slices != 0);
+    const uint32_t tiles = p->slices * p->experts * (uint32_t)sy_ceil_div(p->m, SY_TILE_ROWS_CPU);
     const uint32_t panels = (uint32_t)sy_ceil_div(p->n, SY_PANEL);
     (void)knobs;
     return (uint64_t)tiles * sy_ceil_div(panels, SY_GROUP_PANELS(tiles, panels));

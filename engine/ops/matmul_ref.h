@@ -98,16 +98,18 @@ static inline void sy_matmul_ref(const struct sy_matmul_args *p, const struct sy
 static inline void sy_matmul_dw_ref(const struct sy_matmul_dw_args *p, const struct sy_ref_tensor *x)
 {
     struct sy_ref_block block;
-    for (uint64_t e = 0; e < p->experts; ++e) {
-        const uint32_t first = p->experts > 1 ? (uint32_t)sy_ldi(&x[2], e) : 0;
-        const uint32_t end = p->experts > 1 ? (uint32_t)sy_ldi(&x[2], e + 1) : p->rows;
+    const uint32_t each = p->rows / p->slices;
+    for (uint64_t plane = 0; plane < (uint64_t)p->slices * p->experts; ++plane) {
+        const uint64_t slice = plane / p->experts, place = plane % p->experts * p->slices + slice;
+        const uint32_t first = p->ragged ? (uint32_t)sy_ldi(&x[2], place) : (uint32_t)slice * each;
+        const uint32_t end = p->ragged ? (uint32_t)sy_ldi(&x[2], place + 1) : first + each;
         for (uint32_t m = 0; m < p->m; m += SY_REF_ROWS)
             for (uint32_t n = 0; n < p->n; n += SY_REF_COLS) {
                 const uint32_t rows = sy_ref_min(p->m - m, SY_REF_ROWS), cols = sy_ref_min(p->n - n, SY_REF_COLS);
                 const struct sy_ref_matrix a = {&x[0], (uint64_t)first * p->m + m, 1, p->m}; // y transposed
                 const struct sy_ref_matrix b = {&x[1], (uint64_t)first * p->n + n, p->n, 1};
                 sy_ref_product(&block, &a, &b, rows, cols, end - first);
-                sy_ref_store(&block, &x[3], (e * p->m + m) * p->n + n, p->n, rows, cols, (double)p->alpha,
+                sy_ref_store(&block, &x[3], (plane * p->m + m) * p->n + n, p->n, rows, cols, (double)p->alpha,
                              p->accumulate != 0);
             }
     }

@@ -6,7 +6,7 @@
 static void ref(const void *args, const struct sy_ref_tensor *b)
 {
     const struct sy_route_slots_args *p = args;
-    for (uint64_t s = (uint64_t)sy_ldi(&b[3], p->experts); s < p->slots; ++s)
+    for (uint64_t s = (uint64_t)sy_ldi(&b[3], (uint64_t)p->experts * p->slices); s < p->slots; ++s)
         sy_sti(&b[5], s, -1);
     for (uint64_t i = 0; i < (uint64_t)p->rows * p->k; ++i) {
         const int32_t expert = sy_ldi(&b[0], i), pos = sy_ldi(&b[1], i);
@@ -30,7 +30,7 @@ static uint64_t elements(const void *args, uint32_t i)
 {
     const struct sy_route_slots_args *p = args;
     const uint64_t choices = (uint64_t)p->rows * p->k, cells = sy_ceil_div(p->rows, p->group) * p->experts;
-    const uint64_t counts[] = {choices, choices, cells, (uint64_t)p->experts + 1, choices, p->slots};
+    const uint64_t counts[] = {choices, choices, cells, (uint64_t)p->experts * p->slices + 1, choices, p->slots};
     return counts[i];
 }
 

@@ -14,9 +14,9 @@ static void ref(const void *args, const struct sy_ref_tensor *b)
 {
     const struct sy_route_tiles_args *p = args;
     uint64_t t = 0;
-    for (uint32_t e = 0; e < p->experts; ++e) {
-        const int64_t stop = sy_ldi(&b[0], e + 1);
-        for (int64_t row = sy_ldi(&b[0], e); row < stop; row += p->tile_rows) {
+    for (uint64_t e = 0; e < p->experts; ++e) {
+        const int64_t stop = sy_ldi(&b[0], (e + 1) * p->slices);
+        for (int64_t row = sy_ldi(&b[0], e * p->slices); row < stop; row += p->tile_rows) {
             const int64_t end = row + p->tile_rows < stop ? row + p->tile_rows : stop;
             put(&b[1], t++, (int32_t)e, (int32_t)row, (int32_t)end);
         }
@@ -34,7 +34,7 @@ static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 static uint64_t elements(const void *args, uint32_t i)
 {
     const struct sy_route_tiles_args *p = args;
-    return i == 0 ? (uint64_t)p->experts + 1 : 4 * (uint64_t)p->tiles;
+    return i == 0 ? (uint64_t)p->experts * p->slices + 1 : 4 * (uint64_t)p->tiles;
 }
 
 const struct sy_op_impl sy_op_impl_route_tiles = {

@@ -3,12 +3,13 @@
 #include "tests/ops.h"
 
 static const struct sy_bias_args cases[] = {
-    {.heads = 1, .span = 1, .buckets = 1, .accumulate = 0},
-    {.heads = 3, .span = 13, .buckets = 4, .accumulate = 1},
-    {.heads = 4, .span = 31, .buckets = 32, .accumulate = 0},
-    {.heads = 12, .span = 65, .buckets = 32, .accumulate = 1},
-    {.heads = 5, .span = 129, .buckets = 32, .accumulate = 0},
-    {.heads = 2, .span = 1023, .buckets = 32, .accumulate = 1},
+    {.heads = 1, .span = 1, .buckets = 1, .accumulate = 0, .slices = 1},
+    {.heads = 3, .span = 13, .buckets = 4, .accumulate = 1, .slices = 1},
+    {.heads = 4, .span = 31, .buckets = 32, .accumulate = 0, .slices = 1},
+    {.heads = 12, .span = 65, .buckets = 32, .accumulate = 1, .slices = 1},
+    {.heads = 5, .span = 129, .buckets = 32, .accumulate = 0, .slices = 1},
+    {.heads = 2, .span = 1023, .buckets = 32, .accumulate = 1, .slices = 1},
+    {.heads = 3, .span = 63, .buckets = 8, .accumulate = 1, .slices = 4},
 };
 
 // Runs of one bucket, as relative positions give them; bucket 1 stays empty.

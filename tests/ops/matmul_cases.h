@@ -56,11 +56,17 @@ static inline void sy_case_fill_offsets(const void *args, double *const *values,
     (void)counts, (void)step;
     const struct sy_matmul_dw_args *p = args;
     uint32_t off[SY_CASE_EXPERTS + 1];
-    if (p->experts == 1)
+    if (!p->ragged)
         return;
     sy_case_offsets(p->rows, p->experts, rng, off);
-    for (uint32_t e = 0; e <= p->experts; ++e)
-        values[2][e] = off[e];
+    for (uint32_t e = 0; e < p->experts; ++e) { // an expert's rows in unequal pieces, some of them empty
+        uint32_t at = off[e];
+        for (uint32_t s = 0; s < p->slices; ++s) {
+            values[2][e * p->slices + s] = at;
+            at += sy_rng_u32(rng) % (off[e + 1] - at + 1);
+        }
+    }
+    values[2][p->experts * p->slices] = off[p->experts];
 }
 
 /// Enough tiles for any spread of m rows over `experts`.

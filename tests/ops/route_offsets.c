@@ -3,9 +3,11 @@
 #include "tests/ops.h"
 
 static const struct sy_route_offsets_args cases[] = {
-    {.groups = 1, .experts = 1},    {.groups = 3, .experts = 4},   {.groups = 13, .experts = 17},
-    {.groups = 1, .experts = 65},   {.groups = 7, .experts = 300}, {.groups = 40, .experts = 8},
-    {.groups = 2, .experts = 2049}, {.groups = 5, .experts = 6},
+    {.groups = 1, .experts = 1, .slices = 1},    {.groups = 3, .experts = 4, .slices = 1},
+    {.groups = 13, .experts = 17, .slices = 1},  {.groups = 1, .experts = 65, .slices = 1},
+    {.groups = 7, .experts = 300, .slices = 1},  {.groups = 40, .experts = 8, .slices = 1},
+    {.groups = 2, .experts = 2049, .slices = 1}, {.groups = 12, .experts = 5, .slices = 4},
+    {.groups = 8, .experts = 300, .slices = 8},  {.groups = 5, .experts = 6, .slices = 1},
 };
 
 static void fill(const void *args, double *const *values, const uint64_t *counts, struct sy_step *step,

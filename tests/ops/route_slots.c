@@ -2,9 +2,9 @@
 // route_slots: dropped choices, padding, more slots than choices and fewer, no used slot at all.
 #include "tests/ops/route.h"
 
-#define ROW(r, k_, g, e, c, s)                                                  \
-    {                                                                           \
-        .rows = r, .k = k_, .group = g, .experts = e, .capacity = c, .slots = s \
+#define ROW(r, k_, g, e, c, s)                                                               \
+    {                                                                                        \
+        .rows = r, .k = k_, .group = g, .experts = e, .capacity = c, .slots = s, .slices = 1 \
     }
 
 static const struct sy_route_slots_args cases[] = {

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/slices.h"
+
+#include <stdio.h>
+
+enum { TREE = 8 }; ///< Slices that one tree_sum adds up.
+
+bool sy_slices_merge(const struct sy_graph *g) { return g->slices > 1 || g->micro_count > 1; }
+
+static uint32_t trailing_zeros(uint32_t n) { return (uint32_t)__builtin_ctz(n); }
+
+/// The level that the step's sum ends up in.
+static uint32_t top(const struct sy_graph *g) { return trailing_zeros(g->micro_count); }
+
+/// Where the block that starts at micro-batch `first` is kept: large enough for every block that starts there.
+static uint32_t level_of(const struct sy_graph *g, uint32_t first)
+{
+    return first == 0 ? top(g) : trailing_zeros(first);
+}
+
+/// The tensor of a level of a pack, made when first asked for.
+static sy_tid level_tensor(struct sy_graph *g, uint32_t pack, uint32_t level, enum sy_tensor_kind kind)
+{
+    struct sy_pack *p = &g->packs[pack];
+    if (p->levels[level] == SY_NONE) {
+        char name[32];
+        snprintf(name, sizeof name, "%s.%u", (p->flags & SY_PACK_SUMS) != 0 ? "sums" : "gradients", level);
+        p->levels[level] = sy_tensor_new(g, kind, g->f, p->count, 1, 1, name);
+    }
+    return p->levels[level];
+}
+
+/// Where a pack's sums of one micro-batch lie, [slices, n] of each sum; made when first asked for.
+static sy_tid part_tensor(struct sy_graph *g, uint32_t pack, enum sy_tensor_kind kind)
+{
+    struct sy_pack *p = &g->packs[pack];
+    if (p->part == SY_NONE)
+        p->part = sy_tensor_new(g, kind, g->f, g->slices * p->count, 1, 1, "micro-batch");
+    return p->part;
+}
+
+struct sy_sum sy_sum_place(struct sy_graph *g, uint32_t pack, uint64_t at, enum sy_tensor_kind kind, uint64_t d0,
+                           uint64_t d1, uint64_t d2, const char *name)
+{
+    struct sy_sum s = {.pack = pack, .at = at, .count = d0 * d1 * d2};
+    s.total = sy_tensor_view(g, level_tensor(g, pack, top(g), kind), at, d0, d1, d2, name);
+    const bool small = (g->packs[pack].flags & SY_PACK_SUMS) != 0;
+    if (!sy_slices_merge(g))
+        s.part = s.total;
+    else if (g->slices > 1 && !small) // all of a model's gradients, several times over, may be more than one allocation
+        s.part = sy_tensor_new(g, kind, g->f, g->slices * d0, d1, d2, name);
+    else
+        s.part = sy_tensor_view(g, part_tensor(g, pack, kind), g->slices * at, g->slices * d0, d1, d2, name);
+    struct sy_sum *sums = sy_graph_grow(g, g->sums, g->sum_count, &g->sum_room, sizeof *sums);
+    if (sums != NULL) {
+        g->sums = sums;
+        sums[g->sum_count++] = s;
+    }
+    return s;
+}
+
+static void extend(struct sy_graph *g, sy_tid t, uint64_t count)
+{
+    if (t != SY_NONE)
+        g->tensors[t].count = g->tensors[t].shape[0] = count;
+}
+
+struct sy_sum sy_sum_new(struct sy_graph *g, uint64_t n, const char *name)
+{
+    uint32_t pack = sy_sum_pack(g);
+    if (pack == g->pack_count)
+        pack = sy_pack_new(g, SY_PACK_SUMS);
+    if (g->status != SY_OK)
+        return (struct sy_sum){0};
+    const uint64_t at = sy_pack_reserve(&g->packs[pack], n);
+    const struct sy_sum s = sy_sum_place(g, pack, at, SY_KIND_KEEP, n, 1, 1, name);
+    extend(g, g->packs[pack].levels[top(g)], g->packs[pack].count);
+    extend(g, g->packs[pack].part, g->slices * g->packs[pack].count);
+    return s;
+}
+
+uint32_t sy_sum_pack(const struct sy_graph *g)
+{
+    uint32_t pack = 0;
+    while (pack < g->pack_count && (g->packs[pack].flags & SY_PACK_SUMS) == 0)
+        ++pack;
+    return pack;
+}
+
+sy_tid sy_sum_total(const struct sy_graph *g, uint32_t pack) { return g->packs[pack].levels[top(g)]; }
+
+/// The merges after micro-batch `micro`; `phase` is not filled.
+static uint32_t merges_after(const struct sy_graph *g, uint32_t micro, struct sy_merge out[SY_MAX_MERGES])
+{
+    if (!sy_slices_merge(g))
+        return 0;
+    uint32_t count = 0, first = micro & ~1u; // where the block that just grew starts
+    out[count++] = (struct sy_merge){.from = 0, .to = level_of(g, first), .add = (micro & 1u) != 0};
+    for (uint32_t size = 2; (micro & (2 * size - 1)) == 2 * size - 1 && 2 * size <= g->micro_count; size *= 2) {
+        const uint32_t left = micro + 1 - 2 * size, right = micro + 1 - size;
+        out[count++] = (struct sy_merge){.from = level_of(g, right), .to = level_of(g, left), .add = true};
+    }
+    return count;
+}
+
+static const struct sy_merge *find(const struct sy_graph *g, const struct sy_merge *m)
+{
+    for (size_t i = 0; i < g->merge_count; ++i)
+        if (g->merges[i].from == m->from && g->merges[i].to == m->to && g->merges[i].add == m->add)
+            return &g->merges[i];
+    return NULL;
+}
+
+/// One sum of several slices: passes of at most eight until one is left.
+static void add_slices(struct sy_graph *g, const struct sy_sum *s, sy_tid to, bool add)
+{
+    sy_tid from = s->part;
+    for (uint32_t left = g->slices; left > 0;) {
+        const uint32_t each = left < TREE ? left : TREE, outer = left / each;
+        const struct sy_tree_sum_args a = {
+            .n = (u32)s->count, .slices = each, .outer = outer, .accumulate = outer == 1 && add};
+        const sy_tid out = outer == 1 ? to : sy_act_f(g, outer, s->count, ".slices");
+        SY_EMIT(g, tree_sum, &a, from, out);
+        from = out;
+        left = outer == 1 ? 0 : outer;
+    }
+}
+
+static void emit(struct sy_graph *g, const struct sy_merge *m)
+{
+    for (size_t i = 0; i < g->sum_count && m->from == 0 && g->slices > 1; ++i) {
+        const struct sy_sum s = g->sums[i];
+        const enum sy_tensor_kind kind = sy_graph_tensor(g, s.total)->kind;
+        const sy_tid whole = level_tensor(g, s.pack, m->to, kind);
+        add_slices(g, &s, m->to == top(g) ? s.total : sy_tensor_view(g, whole, s.at, s.count, 1, 1, ".partial"),
+                   m->add);
+    }
+    for (uint32_t i = 0; i < g->pack_count && (m->from != 0 || g->slices == 1); ++i) {
+        const struct sy_pack *p = &g->packs[i];
+        if (p->levels[top(g)] == SY_NONE)
+            continue; // nothing is summed in this pack
+        const enum sy_tensor_kind kind = sy_graph_tensor(g, p->levels[top(g)])->kind;
+        const struct sy_tree_sum_args a = {.n = (u32)p->count, .slices = 1, .outer = 1, .accumulate = m->add};
+        const sy_tid from = m->from == 0 ? p->part : level_tensor(g, i, m->from, kind);
+        SY_EMIT(g, tree_sum, &a, from, level_tensor(g, i, m->to, kind));
+    }
+}
+
+void sy_slices_emit(struct sy_graph *g)
+{
+    const uint32_t before = g->phase;
+    for (uint32_t micro = 0; micro < g->micro_count && g->status == SY_OK; ++micro) {
+        struct sy_merge list[SY_MAX_MERGES];
+        const uint32_t count = merges_after(g, micro, list);
+        for (uint32_t i = 0; i < count; ++i) {
+            if (find(g, &list[i]) != NULL)
+                continue;
+            struct sy_merge *merges = sy_graph_grow(g, g->merges, g->merge_count, &g->merge_room, sizeof *merges);
+            if (merges == NULL)
+                return;
+            g->merges = merges;
+            g->phase = list[i].phase = g->phase_count++;
+            merges[g->merge_count++] = list[i];
+            emit(g, &list[i]);
+        }
+    }
+    g->phase = before;
+}
+
+uint32_t sy_slices_phases(const struct sy_graph *g, uint32_t micro, uint32_t out[SY_MAX_MERGES])
+{
+    struct sy_merge list[SY_MAX_MERGES];
+    const uint32_t count = merges_after(g, micro, list);
+    for (uint32_t i = 0; i < count; ++i) {
+        const struct sy_merge *m = find(g, &list[i]);
+        assert(m != NULL);
+        out[i] = m->phase;
+    }
+    return count;
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// route_stats: what a log line says of a Switch layer, for each slice: each expert's load, then the rows that are no
+// padding, those of them that no expert processed, the sum of the gates and how many are not 0.
+//   load [groups, experts] i32 · slot [rows, k] i32 · gate [rows, k] f32 · mask [rows] i32
+//   stats [slices, experts + 4] f32
+// Launch: one work-group does one slice. Determinism: one writer; the order of the gates' sum depends on the slice's rows,
+//   k and WG.
+#include "common.cl.h"
+
+KERNEL void route_stats(__global const int *restrict load, __global const int *restrict slot,
+                        __global const float *restrict gate, __global const int *restrict mask,
+                        __global float *restrict stats, const struct sy_route_stats_args p)
+{
+    GROUP_GUARD(p.slices);
+    const uint lid = LOCAL_ID, slice = GROUP_ID, rows = p.rows / p.slices, groups = p.groups / p.slices;
+    __global float *out = stats + slice * (p.experts + 4u);
+    LOCAL_SCRATCH(scratch);
+    for (uint e = lid; e < p.experts; e += WG) {
+        int sum = 0;
+        for (uint g = slice * groups; g < (slice + 1u) * groups; ++g)
+            sum += load[g * p.experts + e];
+        out[e] = (float)sum;
+    }
+    uint real = 0u, lost = 0u, counted = 0u;
+    float gates = 0.0f;
+    for (uint row = slice * rows + lid; row < (slice + 1u) * rows; row += WG) {
+        bool placed = false;
+        for (uint i = row * p.k; i < (row + 1u) * p.k; ++i) {
+            const float value = (i - row * p.k) % p.gate_step == 0u ? gate[i] : 0.0f;
+            placed = placed || slot[i] >= 0;
+            gates += value;
+            counted += value != 0.0f ? 1u : 0u;
+        }
+        real += mask[row] != 0 ? 1u : 0u;
+        lost += mask[row] != 0 && !placed ? 1u : 0u;
+    }
+    GROUP_SUM(scratch, (float)real, all_real);
+    GROUP_SUM(scratch, (float)lost, all_lost);
+    GROUP_SUM(scratch, gates, all_gates);
+    GROUP_SUM(scratch, (float)counted, all_counted);
+    if (lid == 0u)
+        vstore4((float4)(all_real, all_lost, all_gates, all_counted), 0, out + p.experts);
+}
