@@ -10,26 +10,11 @@ import shutil
 import subprocess
 import sys
 
-from apps import Suite, text
+from apps import Suite, copy_tree, text
 
 STEPS = 40
 ROWS = ('parameters', 'FLOPs per token, forward', 'steps', 'tokens/s', 'negative log perplexity', 'tokens dropped, each layer',
         'fullest expert / mean')
-
-
-def copy_tree(source, work):
-    """What git tracks and what is new, without builds and runs; times are kept for ninja."""
-    listed = subprocess.run(['git', '-C', source, 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
-                            capture_output=True, check=False)
-    if listed.returncode == 0:
-        names = [name.decode() for name in listed.stdout.split(b'\0') if name]
-    else: # an unpacked archive
-        names = [os.path.relpath(os.path.join(folder, name), source) for folder, _, files in os.walk(source)
-                 for name in files if not os.path.relpath(folder, source).startswith(('build', 'runs'))]
-    for name in names:
-        if os.path.isfile(os.path.join(source, name)):
-            os.makedirs(os.path.dirname(os.path.join(work, name)), exist_ok=True)
-            shutil.copy2(os.path.join(source, name), os.path.join(work, name))
 
 
 def main():

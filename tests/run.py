@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""run.py BUILD_DIR [NAME…]: runs the tests that Meson knows (or those whose name contains NAME), two at a time.
+"""run.py BUILD_DIR [--list] [NAME…]: runs the tests that Meson knows (or those whose name contains NAME), two at a time, or
+lists them.
 
 Every test ends with `N passed, N failed, N skipped`; a test that exits without such a line, or passes nothing and skips
 nothing, has failed. The output of failing tests is printed whole, the op coverage table always. The last line sums up.
@@ -53,7 +54,14 @@ def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     build, wanted = os.path.abspath(sys.argv[1]), sys.argv[2:]
-    tests = tests_of(build, wanted)
+    listing = '--list' in wanted
+    tests = tests_of(build, [name for name in wanted if name != '--list'])
+    if not tests:
+        sys.exit('run.py: ' + (f"no test's name contains {' or '.join(wanted)}; --list shows them" if wanted else
+                               f'{build} is configured without tests: meson configure -Dtests=true {sys.argv[1]}'))
+    if listing:
+        print(''.join(f"{t['name']}\n" for t in tests), end='')
+        return
     totals = [0, 0, 0]
     started = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
