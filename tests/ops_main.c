@@ -35,6 +35,7 @@ struct column {
 struct runner {
     const char *only_device, *only_op, *only_variant;
     long only_case;
+    double most_work; ///< Of a case, where kernels are interpreted; each then runs once. 0: any.
     struct sy_ctx *ctx;
     struct sy_device *reference;
     struct column *columns;
@@ -89,14 +90,15 @@ static struct ops_verdict compare_with_f32(const struct runner *runner, const st
     return verdict;
 }
 
-/// Runs the case twice on the column's device and judges. False when it failed (and said so).
+/// Runs the case twice on the column's device (an interpreter gives the same bits by its nature: once) and judges.
+/// False when it failed (and said so).
 static bool run_case(const struct runner *runner, struct column *column, const struct ops_case *test,
                      const struct ops_kernel *kernel, const struct ops_result *want)
 {
     struct tally *tally = tally_of(column, kernel->variant);
     struct ops_result first = {0}, second = {0};
     struct ops_verdict verdict = {.good = false};
-    if (ops_run(test, kernel, &first) != SY_OK || ops_run(test, kernel, &second) != SY_OK) {
+    if (ops_run(test, kernel, &first) != SY_OK || (runner->most_work == 0 && ops_run(test, kernel, &second) != SY_OK)) {
         snprintf(verdict.message, sizeof verdict.message, "%s", sy_error(column->ctx));
         goto out;
     }
@@ -105,7 +107,7 @@ static bool run_case(const struct runner *runner, struct column *column, const s
         verdict = ops_compare(test, kernel, &first, test->types, want, 0.0);
         tally->worst = verdict.worst > tally->worst ? verdict.worst : tally->worst;
     }
-    if (verdict.good)
+    if (verdict.good && runner->most_work == 0)
         verdict = ops_same_bits(test, &first, &second);
     if (verdict.good && column->caps.backend == SY_BACKEND_REF && test->types != SY_TYPES_F &&
         (test->info->types & SY_TYPES_F))
@@ -120,16 +122,29 @@ out:
 
 // ---- one variant × element types -----------------------------------------------------------------------------------
 
-static bool wanted_case(const struct runner *runner, size_t index)
+/// What a case computes and touches, in operations and elements.
+static double work_of(const struct sy_op_cases *cases, size_t index)
 {
-    return runner->only_case < 0 || (size_t)runner->only_case == index;
+    const struct sy_op_info *info = sy_op_info(cases->op);
+    const void *args = (const char *)cases->args + index * cases->args_bytes;
+    double work = info->impl->flops(args);
+    for (uint32_t i = 0; i < info->binding_count; ++i)
+        work += i != info->const_binding ? (double)info->impl->elements(args, i) : 0;
+    return work;
+}
+
+static bool wanted_case(const struct runner *runner, const struct sy_op_cases *cases, size_t index)
+{
+    if (runner->only_case >= 0)
+        return (size_t)runner->only_case == index;
+    return runner->most_work == 0 || work_of(cases, index) <= runner->most_work;
 }
 
 static unsigned wanted_count(const struct runner *runner, const struct sy_op_cases *cases)
 {
     unsigned count = 0;
     for (size_t i = 0; i < cases->count; ++i)
-        count += wanted_case(runner, i);
+        count += wanted_case(runner, cases, i);
     return count;
 }
 
@@ -209,7 +224,7 @@ static bool run_types(struct runner *runner, const struct sy_variant *v, enum sy
     bool ok = !any || ops_kernel_create(runner->reference, sy_variant_find(v->op, "base"), types, &reference) == SY_OK;
     for (size_t i = 0; i < cases->count && any && ok; ++i) {
         struct ops_case test;
-        if (!wanted_case(runner, i))
+        if (!wanted_case(runner, cases, i))
             continue;
         ok = ops_case_create(cases, types, i, &test);
         if (ok)
@@ -349,10 +364,13 @@ static int list_cases(void)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"device", required_argument, NULL, 'd'},  {"op", required_argument, NULL, 'o'},
-        {"variant", required_argument, NULL, 'v'}, {"case", required_argument, NULL, 'c'},
-        {"list", no_argument, NULL, 'l'},          {0}};
+    static const struct option options[] = {{"device", required_argument, NULL, 'd'},
+                                            {"op", required_argument, NULL, 'o'},
+                                            {"variant", required_argument, NULL, 'v'},
+                                            {"case", required_argument, NULL, 'c'},
+                                            {"work", required_argument, NULL, 'w'},
+                                            {"list", no_argument, NULL, 'l'},
+                                            {0}};
     struct runner runner = {.only_case = -1};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (option) {
@@ -360,9 +378,11 @@ int main(int argc, char **argv)
         case 'o': runner.only_op = optarg; break;
         case 'v': runner.only_variant = optarg; break;
         case 'c': runner.only_case = strtol(optarg, NULL, 10); break;
+        case 'w': runner.most_work = strtod(optarg, NULL); break;
         case 'l': return list_cases();
         default:
-            fprintf(stderr, "usage: test_ops [--device ID] [--op NAME] [--variant NAME] [--case N] [--list]\n");
+            fprintf(stderr,
+                    "usage: test_ops [--device ID] [--op NAME [--variant NAME]] [--case N | --work MOST] [--list]\n");
             return 2;
         }
     }
