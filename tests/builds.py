@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """builds.py SOURCE_DIR WORK_DIR: the project builds without warnings with gcc and clang, and works with parts compiled out.
 
-Each row is a Meson configuration in its own folder of WORK_DIR (kept, so that a second run is quick) and the quick tests it
-must pass. ccache, when installed, shares what is equal between them.
+Each row is a Meson configuration in its own folder beside a copy of the sources in WORK_DIR (kept, so that a second run is
+quick) and the quick tests it must pass. Little is compiled twice: a row may start from a copy of the first one's folder, so
+that Ninja builds only what its options change; and the copy of the sources lies as far from its builds as the real ones from
+build/, so that ccache, when installed, knows the objects of the main build (CCACHE_NOHASHDIR, as in ./dev test).
 """
 import os
 import re
@@ -11,35 +13,40 @@ import shutil
 import subprocess
 import sys
 
-# name, compiler, options, tests to run there (test program, arguments)
+from apps import copy_tree
+
+# name, compiler, options, tests to run there (test program, arguments), what is built
 GOLDEN = ('test_golden', ['{source}/tests/golden', '--device', 'ref:0'])
 SMALL = ('test_golden', ['{source}/tests/golden', '--case', 'switch_dims_odd'])
 OPS_REF = ('test_ops', ['--device', 'ref:0'])
 EVERYTHING = ['-D%s=enabled' % name for name in (
     'opencl', 'vulkan', 'sentencepiece', 'zlib', 'mpi', 'clblast', 'openblas')]
+# All there is · all there is, starting from the first row's folder · only what the row's tests need, at -O1: what is compiled
+# under a sanitiser is there to be run, and gcc's and clang's other rows have looked for warnings.
+ALL, CHANGED, TESTS = 'all', 'changed', 'tests'
 ROWS = [
-    ('gcc, with everything', 'gcc', EVERYTHING, [SMALL]),
-    ('gcc, without MPI and CLBlast', 'gcc', ['-Dmpi=disabled', '-Dclblast=disabled', '-Dopenblas=disabled'], [SMALL]),
-    ('gcc, without OpenCL', 'gcc', ['-Dopencl=disabled'], [SMALL]),
-    ('gcc, without Vulkan', 'gcc', ['-Dvulkan=disabled'], [SMALL]),
+    ('gcc, with everything', 'gcc', EVERYTHING, [SMALL], ALL),
+    ('gcc, without MPI and CLBlast', 'gcc', ['-Dmpi=disabled', '-Dclblast=disabled', '-Dopenblas=disabled'], [SMALL], CHANGED),
+    ('gcc, without OpenCL', 'gcc', ['-Dopencl=disabled'], [SMALL], CHANGED),
+    ('gcc, without Vulkan', 'gcc', ['-Dvulkan=disabled'], [SMALL], CHANGED),
     ('gcc, without SentencePiece and zlib', 'gcc', ['-Dsentencepiece=disabled', '-Dzlib=disabled'],
-     [SMALL, ('test_data', ['{source}/tests/data']), ('test_datasets', ['{source}/tests/data'])]),
+     [SMALL, ('test_data', ['{source}/tests/data']), ('test_datasets', ['{source}/tests/data'])], CHANGED),
     ('clang, nothing optional', 'clang',
      ['-Dopencl=disabled', '-Dvulkan=disabled', '-Dsentencepiece=disabled', '-Dzlib=disabled', '-Dmpi=disabled',
-      '-Dclblast=disabled', '-Dopenblas=disabled'], [GOLDEN]),
+      '-Dclblast=disabled', '-Dopenblas=disabled', '-Doptimization=1'], [GOLDEN], ALL),
     ('gcc, ASan and UBSan', 'gcc',
-     ['-Dopencl=disabled', '-Dvulkan=disabled', '-Db_sanitize=address,undefined', '-Dbuildtype=debugoptimized'],
+     ['-Dopencl=disabled', '-Dvulkan=disabled', '-Db_sanitize=address,undefined', '-Doptimization=1'],
      [GOLDEN, OPS_REF, ('switchyard-bench', ['step', '--model', 'nowhere', '--device', 'ref:0']),
-      *(('test_' + name, ['{source}/tests/data']) for name in ('data', 'datasets', 'texts', 'safetensors', 'config'))]),
+      *(('test_' + name, ['{source}/tests/data']) for name in ('data', 'datasets', 'texts', 'safetensors', 'config'))], TESTS),
     ('clang, libFuzzer with ASan', 'clang',
      ['-Dopencl=disabled', '-Dvulkan=disabled', '-Dsentencepiece=disabled', '-Dfuzz=true',
-      '-Db_sanitize=address,undefined', '-Db_lundef=false'],
+      '-Db_sanitize=address,undefined', '-Db_lundef=false', '-Doptimization=1'],
      [('fuzz_' + name, ['-max_total_time=5', '-verbosity=0', '-seed_inputs=' + ','.join('{source}/tests/' + s for s in seeds)])
       for name, seeds in (
           ('safetensors', ['golden/switch_dims_odd/batch.safetensors', 'golden/top2/batch.safetensors']),
           ('config', ['golden/top2/config.json', 'golden/t5_gated_untied/config.json']),
           ('tokenizer', ['data/tokenizer/seqio_test.model']),
-          ('state', ['fuzz/seed_state.json']), ('texts', ['fuzz/seed_texts.jsonl']))]),
+          ('state', ['fuzz/seed_state.json']), ('texts', ['fuzz/seed_texts.jsonl']))], TESTS),
 ]
 SUMMARY = re.compile(r'^(\d+) passed, (\d+) failed, (\d+) skipped$', re.M)
 
@@ -54,21 +61,45 @@ def tail(log):
         print('\n'.join('# ' + line for line in file.read().rstrip().split('\n')[-40:]))
 
 
-def build(source, folder, compiler, options, log):
-    env = dict(os.environ, CC=compiler, CXX={'gcc': 'g++', 'clang': 'clang++'}[compiler])
-    if shutil.which('ccache'):
-        env['CC'], env['CXX'] = 'ccache ' + env['CC'], 'ccache ' + env['CXX']
+def named(compiler):
+    """(C, C++) as Meson itself would name them: ccache tells compilers apart by name."""
+    if compiler == 'gcc' and os.path.realpath(shutil.which('cc') or '') == os.path.realpath(shutil.which('gcc')):
+        return 'cc', 'c++'
+    return compiler, {'gcc': 'g++', 'clang': 'clang++'}[compiler]
+
+
+def build(source, folder, first, row, log):
+    """Whether the row builds without a warning. Warnings are looked for in what was said instead of making them errors:
+    with -Werror no object would be that of the main build."""
+    _, compiler, options, tests, what = row
+    ccache = 'ccache ' if shutil.which('ccache') else ''
+    env = dict(os.environ, CCACHE_NOHASHDIR='1')
+    env['CC'], env['CXX'] = (ccache + name for name in named(compiler))
+    setup = ['meson', 'setup', folder, source, *options]
     if not os.path.exists(os.path.join(folder, 'build.ninja')):
         shutil.rmtree(folder, ignore_errors=True)
-        if not call(['meson', 'setup', folder, source, '-Dwerror=true', *options], log, env):
+        if what == CHANGED and os.path.exists(os.path.join(first, 'build.ninja')):
+            shutil.copytree(first, folder, symlinks=True)
+            setup[2:2] = ['--reconfigure']
+        if not call(setup, log, env):
+            shutil.rmtree(folder, ignore_errors=True)
             return False
-    return call(['ninja', '-C', folder], log, env)
+    targets = [target(program) for program, _ in tests] if what == TESTS else []
+    good = call(['ninja', '-C', folder, *targets], log, env)
+    with open(log, encoding='utf-8', errors='replace') as file:
+        warned = re.search(r'\bwarning: ', file.read())
+    if warned:
+        shutil.rmtree(folder, ignore_errors=True) # else a second run would compile nothing and see nothing
+    return good and not warned
+
+
+def target(program):
+    return ('apps/' if program.startswith('switchyard-') else 'tests/') + program
 
 
 def run_test(source, folder, program, arguments):
     app = program.startswith('switchyard-')  # one that refuses its arguments: an error, and nothing for a sanitizer to say
-    path = os.path.join(folder, 'apps' if app else 'tests', program)
-    done = subprocess.run([path] + [a.format(source=source) for a in arguments], capture_output=True, text=True,
+    done = subprocess.run([os.path.join(folder, target(program))] + [a.format(source=source) for a in arguments], capture_output=True, text=True,
                           errors='replace', cwd=folder)
     found = SUMMARY.findall(done.stdout)
     good = done.returncode == 0 and (program.startswith('fuzz_') or found and int(found[-1][0]) > 0)
@@ -83,10 +114,13 @@ def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     source, work = map(os.path.abspath, sys.argv[1:])
+    copy_tree(source, work)
+    source = work
+    first = os.path.join(work, 'build-' + re.sub(r'\W+', '-', ROWS[0][0]))
     passed = failed = skipped = number = 0
-    os.makedirs(work, exist_ok=True)
-    for name, compiler, options, tests in ROWS:
-        folder = os.path.join(work, re.sub(r'\W+', '-', name))
+    for row in ROWS:
+        name, compiler, _, tests, _ = row
+        folder = os.path.join(work, 'build-' + re.sub(r'\W+', '-', name))
         log = folder + '.log'
         number += 1
         if not shutil.which(compiler):
@@ -94,7 +128,7 @@ def main():
             print(f'ok {number} # SKIP {name}: no {compiler} here')
             continue
         open(log, 'w', encoding='utf-8').close()
-        good = build(source, folder, compiler, options, log)
+        good = build(source, folder, first, row, log)
         if not good:
             tail(log)
         passed, failed = passed + good, failed + (not good)
