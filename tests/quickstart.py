@@ -27,8 +27,8 @@ def main():
         s.done()
     copy_tree(source, work)
     env = dict(s.env, SY_QUICKSTART_STEPS=str(STEPS), SY_BUILD_DIR='build')
-    if shutil.which('ccache'):
-        env.update(CC='ccache gcc', CXX='ccache g++')
+    for name in ('CC', 'CXX'): # Meson takes ccache by itself, which knows the objects of the main build
+        env.pop(name, None)
 
     def dev(*arguments):
         return subprocess.run([os.path.join(work, 'dev'), 'quickstart', *arguments], cwd=work, env=env, capture_output=True, text=True,
