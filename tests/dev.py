@@ -23,7 +23,8 @@ if name == 'switchyard-train':
     os.makedirs(os.path.join(out, 'latest'))
     with open(os.path.join(out, 'metrics.jsonl'), 'w') as file:
         for i in range(steps): # the first step compiles kernels
-            file.write(json.dumps({'kind': 'train', 'tokens': 1000, 'tokens_per_second': 1, 'seconds': 60 + i * float(os.environ['STEP'])}) + '\\n')
+            seconds = 60 + i * float(os.environ['STEP'])
+            file.write(json.dumps({'kind': 'train', 'tokens': 1000, 'tokens_per_second': 1, 'seconds': seconds}) + '\\n')
 elif name == 'switchyard-eval':
     print(json.dumps({'layers': [], 'nlp': -1.0, 'accuracy': 0.5, 'labels': 7}))
 elif name == 'switchyard-plan':
@@ -65,7 +66,8 @@ class Clone:
         with open(os.path.join(stubs, 'absent'), 'w', encoding='utf-8') as file:
             file.write('libopenmpi-dev\n')
         open(os.path.join(stubs, 'installed'), 'w', encoding='utf-8').close()
-        places = subprocess.run(['pkg-config', '--variable', 'pc_path', 'pkg-config'], capture_output=True, text=True, check=True).stdout
+        places = subprocess.run(['pkg-config', '--variable', 'pc_path', 'pkg-config'], capture_output=True, text=True,
+                                check=True).stdout
         for folder in places.strip().split(':'):
             for pc in glob.glob(os.path.join(folder, '*.pc')):
                 link = os.path.join(stubs, 'pkgconfig', os.path.basename(pc))
@@ -119,7 +121,7 @@ def test_first(s, source):
     code, out = clone.dev('quickstart', book)
     s.ok(code == 0 and 'took ' in out, 'then quickstart', out)
     code, out = clone.dev('build', '-Dmpi=disabled', '-Dtests=false')
-    s.ok(code == 0 and clone.option('mpi') == 'disabled' and not clone.has_mpi(), 'build with an option: a build that exists takes it', out)
+    s.ok(code == 0 and clone.option('mpi') == 'disabled' and not clone.has_mpi(), 'build -D…: a build that exists takes it', out)
     code, out = clone.dev('test', '--list')
     s.ok(code == 0 and lists_tests(out) and clone.option('mpi') == 'disabled', 'then test: has tests again, and keeps the option', out)
     code, out = clone.dev('build', '-Dmpi=nonsense')
@@ -132,7 +134,8 @@ def remedies(s, clone):
     with open(os.path.join(clone.tree, 'build', 'meson-private', 'coredata.dat'), 'wb') as file:
         file.write(b'of another Meson')
     code, out = clone.dev('build', '-Dwerror=true')
-    s.ok(code == 0 and clone.option('werror') or code != 0 and 'rm -rf build' in out, "another Meson's build: works, or says what to do", out)
+    s.ok(code == 0 and clone.option('werror') or code != 0 and 'rm -rf build' in out,
+         "another Meson's build: works, or says what to do", out)
     os.remove(os.path.join(clone.tree, 'build', 'build.ninja'))
     code, out = clone.dev('build')
     s.ok(code != 0 and 'rm -rf build' in out, 'a setup that was interrupted: says what to do', out)
