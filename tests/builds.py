@@ -99,8 +99,8 @@ def target(program):
 
 def run_test(source, folder, program, arguments):
     app = program.startswith('switchyard-')  # one that refuses its arguments: an error, and nothing for a sanitizer to say
-    done = subprocess.run([os.path.join(folder, target(program))] + [a.format(source=source) for a in arguments], capture_output=True, text=True,
-                          errors='replace', cwd=folder)
+    done = subprocess.run([os.path.join(folder, target(program))] + [a.format(source=source) for a in arguments],
+                          capture_output=True, text=True, errors='replace', cwd=folder)
     found = SUMMARY.findall(done.stdout)
     good = done.returncode == 0 and (program.startswith('fuzz_') or found and int(found[-1][0]) > 0)
     if app:
