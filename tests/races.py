@@ -16,8 +16,7 @@ import sys
 SUMMARY = re.compile(r'^(\d+) passed, (\d+) failed, (\d+) skipped$', re.M)
 # The matmul ops get more, because a multiply-add takes the interpreter least; attention less, because a whole group takes part
 # in every dot product. What takes longest begins first.
-SHARE = {'attention_dkv': 0.5, 'attention_dq': 0.5, 'attention': 0.5, 'matmul': 4, 'matmul_dw': 4, 'matmul_packed': 4,
-         'matmul_dw_packed': 4}
+SHARE = {'attention_dkv': 0.5, 'attention_dq': 0.5, 'attention': 0.5, 'matmul': 4, 'matmul_dw': 4}
 TIMEOUT = 600
 
 
