@@ -1,24 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 // generate.c: fills in masked text: greedy or sampled decoding.
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "apps/cli.h"
+#include "apps/prompts.h"
 #include "engine/decode.h"
 
 static const char doc[] =
     "Generate text: the model writes what belongs at each <extra_id_N> of a sentence.\v"
-    "The model's output is printed; where the prompt has marks, first the sentence with the gaps filled in "
-    "brackets ([?]: the model wrote nothing for that mark).\n\n"
+    "The model's output is printed, for one prompt after the other; before it, where the prompt has marks, the "
+    "sentence with the gaps filled in brackets ([?]: the model wrote nothing for that mark). Prompts are decoded "
+    "several at a time; what a prompt yields depends neither on --batch nor on the other prompts, samples on its "
+    "number among them.\n\n"
     "Examples:\n"
     "  switchyard-generate --model runs/a/latest \\\n"
     "      --text 'The <extra_id_0> sat on the <extra_id_1>.'\n"
-    "  the same with --temperature 0.8 --top-k 40 --seed 1 samples\n";
+    "  the same with --temperature 0.8 --top-k 40 --seed 1 samples\n"
+    "  switchyard-generate --model runs/a/latest --file prompts.txt --json\n"
+    "  a line of JSON for each line of prompts.txt\n";
 
 enum {
     OPT_MODEL = 256,
     OPT_TEXT,
+    OPT_FILE,
+    OPT_BATCH,
     OPT_TOKENIZER,
     OPT_MAX,
     OPT_TEMPERATURE,
@@ -26,12 +34,15 @@ enum {
     OPT_SEED,
     OPT_PRECISION,
     OPT_DEVICE,
-    OPT_RAW
+    OPT_RAW,
+    OPT_JSON
 };
 
 static const struct argp_option options[] = {
     {"model", OPT_MODEL, "DIR", 0, "Hugging Face directory", 0},
-    {"text", OPT_TEXT, "TEXT", 0, "the prompt", 0},
+    {"text", OPT_TEXT, "TEXT", 0, "a prompt; may be repeated", 0},
+    {"file", OPT_FILE, "FILE", 0, "instead of --text: one prompt a line; - reads standard input", 0},
+    {"batch", OPT_BATCH, "N", 0, "prompts decoded at a time (default 8; one under expert choice)", 0},
     {"tokenizer", OPT_TOKENIZER, "FILE", 0,
      "SentencePiece model, its directory, or 'bytes' (default: the model's own, else bytes)", 0},
     {"max-tokens", OPT_MAX, "N", 0, "longest output (default 64)", 0},
@@ -39,38 +50,51 @@ static const struct argp_option options[] = {
     {"top-k", OPT_TOP_K, "N", 0, "sample among the N most probable tokens", 0},
     {"seed", OPT_SEED, "N", 0, "of the sampling (default 0)", 0},
     {"raw", OPT_RAW, NULL, 0, "print only the model's output", 0},
+    {"json", OPT_JSON, NULL, 0, "print a JSON object a line: prompt, output, tokens, and filled where there are marks",
+     0},
     {"precision", OPT_PRECISION, "NAME", 0, "selective (default), f32 or bf16", 0},
     {"device", OPT_DEVICE, "ID", 0, "auto (default), opencl:0, vulkan:0, ref:0, …", 0},
     {0}};
 
 struct options {
-    const char *model, *text, *tokenizer, *precision, *device;
-    uint64_t max_tokens, top_k, seed;
+    const char *model, *file, *tokenizer, *precision, *device;
+    struct cli_list texts;
+    uint64_t batch, max_tokens, top_k, seed;
     double temperature;
-    bool raw;
+    bool raw, json;
 };
+
+static void check_options(struct argp_state *state, const struct options *o)
+{
+    if (o->model == NULL || (o->texts.count == 0 && o->file == NULL))
+        argp_error(state, "--model and --text (or --file) are needed");
+    if (o->texts.count != 0 && o->file != NULL)
+        argp_error(state, "--text and --file both give prompts: choose one");
+    if (o->raw && o->json)
+        argp_error(state, "--raw and --json both say what is printed: choose one");
+    if (o->top_k != 0 && o->temperature == 0.0)
+        argp_error(state, "--top-k chooses among samples: it needs a --temperature above 0");
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
     switch (key) {
     case OPT_MODEL: cli_once(state, "--model", arg, &o->model); break;
-    case OPT_TEXT: cli_once(state, "--text", arg, &o->text); break;
+    case OPT_TEXT: cli_list_add(&o->texts, cli_text(state, "--text", arg)); break;
+    case OPT_FILE: cli_once(state, "--file", arg, &o->file); break;
+    case OPT_BATCH: o->batch = cli_count(state, "--batch", arg, 1, 1u << 16, false); break;
     case OPT_TOKENIZER: cli_once(state, "--tokenizer", arg, &o->tokenizer); break;
     case OPT_MAX: o->max_tokens = cli_count(state, "--max-tokens", arg, 1, 1u << 16, false); break;
     case OPT_TEMPERATURE: o->temperature = cli_real(state, "--temperature", arg, 0.0, 100.0); break;
     case OPT_TOP_K: o->top_k = cli_count(state, "--top-k", arg, 1, 1u << 24, false); break;
     case OPT_SEED: o->seed = cli_count(state, "--seed", arg, 0, ((uint64_t)1 << 53) - 1, false); break;
     case OPT_RAW: o->raw = true; break;
+    case OPT_JSON: o->json = true; break;
     case OPT_PRECISION: o->precision = cli_text(state, "--precision", arg); break;
     case OPT_DEVICE: o->device = cli_text(state, "--device", arg); break;
     case ARGP_KEY_ARG: argp_error(state, "what is '%s'? Quote the text after --text", arg); break;
-    case ARGP_KEY_END:
-        if (o->model == NULL || o->text == NULL)
-            argp_error(state, "--model and --text are needed");
-        if (o->top_k != 0 && o->temperature == 0.0)
-            argp_error(state, "--top-k chooses among samples: it needs a --temperature above 0");
-        break;
+    case ARGP_KEY_END: check_options(state, o); break;
     default: return ARGP_ERR_UNKNOWN;
     }
     return 0;
@@ -81,110 +105,150 @@ struct run {
     struct sy_ctx *ctx;
     struct sy_device *device;
     struct cli_model model;
-    struct sy_session *session;
-    int32_t *prompt, *output;
-    char *text;
+    struct sy_session *owner, *session; ///< Of the weights; of the prompts at hand, which may be the same.
+    struct prompts prompts;
+    struct sy_prompt *batch;
+    int32_t *output;
+    uint32_t *counts;
 };
 
-/// The piece of `output` that belongs to <extra_id_n>: from behind that mark to the next one.
-static const char *piece(const char *output, unsigned n, size_t *length)
+static enum sy_status read_prompts(struct run *r)
 {
-    char mark[32];
-    snprintf(mark, sizeof mark, "<extra_id_%u>", n);
-    const char *from = strstr(output, mark);
-    if (from == NULL)
-        return NULL;
-    from += strlen(mark);
-    const char *to = strstr(from, "<extra_id_");
-    *length = to != NULL ? (size_t)(to - from) : strlen(from);
-    return from;
+    for (size_t i = 0; i < r->o.texts.count; ++i)
+        SY_TRY(prompts_add(r->ctx, r->o.texts.items[i], &r->prompts));
+    if (r->o.file != NULL)
+        SY_TRY(prompts_read(r->ctx, r->o.file, &r->prompts));
+    for (size_t i = 0; r->o.json && i < r->prompts.count; ++i) {
+        json_t *text = json_string(r->prompts.items[i].text);
+        if (text == NULL)
+            return sy_fail(r->ctx, SY_INVALID, "prompt %zu is not UTF-8, so --json cannot repeat it", i + 1);
+        json_decref(text);
+    }
+    return SY_OK;
 }
 
-/// Prints the prompt with every mark replaced by the model's words for it, in brackets.
-static void print_filled(const char *prompt, const char *output)
+static enum sy_status print_json(struct run *r, const struct prompt *prompt, const char *text, const char *filled,
+                                 uint32_t tokens)
 {
-    for (const char *at = prompt; *at != '\0';) {
-        unsigned n;
-        int used = 0;
-        size_t length = 0;
-        if (sscanf(at, "<extra_id_%u>%n", &n, &used) == 1 && used > 0) {
-            const char *words = piece(output, n, &length);
-            printf("[%.*s]", words != NULL ? (int)length : 1, words != NULL ? words : "?");
-            at += used;
-        } else {
-            putchar(*at++);
-        }
-    }
-    putchar('\n');
+    json_t *j = json_pack("{s:s, s:s, s:I}", "prompt", prompt->text, "output", text, "tokens", (json_int_t)tokens);
+    if (j != NULL && filled != NULL)
+        json_object_set_new(j, "filled", json_string(filled));
+    char *line = j != NULL ? json_dumps(j, JSON_COMPACT) : NULL;
+    json_decref(j);
+    if (line == NULL)
+        return sy_fail(r->ctx, SY_NOMEM, "out of host memory: result");
+    printf("%s\n", line);
+    free(line);
+    return SY_OK;
 }
 
-/// A mark that the vocabulary lacks is read as plain text, and its gap stays empty.
-static void warn_unknown_marks(struct run *r)
+static enum sy_status print_result(struct run *r, const struct prompt *prompt, const int32_t *ids, uint32_t count)
 {
-    const uint32_t known = sy_tokenizer_sentinels(r->model.tokenizer);
-    for (const char *at = strstr(r->o.text, "<extra_id_"); at != NULL; at = strstr(at + 1, "<extra_id_")) {
-        char *end;
-        const unsigned long n = strtoul(at + strlen("<extra_id_"), &end, 10);
-        if (n >= known && *end == '>')
-            sy_log(r->ctx, SY_LOG_WARN, "<extra_id_%lu> is read as plain text: the vocabulary has %u of them, from 0",
-                   n, known);
-    }
+    char *text, *filled = NULL;
+    const bool marks = !r->o.raw && strstr(prompt->text, "<extra_id_") != NULL;
+    enum sy_status status = sy_tokenizer_decode(r->ctx, r->model.tokenizer, ids, count, &text);
+    if (status != SY_OK)
+        return status;
+    if (marks && (filled = prompts_fill(prompt->text, text)) == NULL)
+        status = sy_fail(r->ctx, SY_NOMEM, "out of host memory: result");
+    else if (r->o.json)
+        status = print_json(r, prompt, text, filled, count);
+    else
+        printf("%s%s%s\n", filled != NULL ? filled : "", filled != NULL ? "\n" : "", text);
+    free(filled);
+    free(text);
+    return status;
+}
+
+/// A session for prompts of `src_len` tokens: another one than before borrows its weights.
+static enum sy_status take_session(struct run *r, struct sy_session_params p, uint32_t src_len)
+{
+    p.src_len = src_len;
+    p.lender = r->owner;
+    if (r->session != NULL && r->session->params.src_len == src_len)
+        return SY_OK;
+    if (r->session != r->owner)
+        sy_session_destroy(&r->session);
+    SY_TRY(cli_check_fits(r->ctx, sy_device_caps(r->device), &p, false, 0, "--batch"));
+    r->session = NULL;
+    SY_TRY(sy_session_create(r->ctx, r->device, &p, &r->session));
+    if (r->owner != NULL)
+        return SY_OK;
+    r->owner = r->session;
+    char origin[512];
+    cli_model_origin(&r->model, r->o.model, 0, origin, sizeof origin);
+    sy_log(r->ctx, SY_LOG_INFO, "%s", origin);
+    return sy_weights_load(&r->session->runtime, r->model.tensors);
+}
+
+/// Decodes and prints `count` prompts from `first`.
+static enum sy_status generate(struct run *r, size_t first, uint32_t count)
+{
+    const struct options *o = &r->o;
+    const uint32_t most = (uint32_t)o->max_tokens;
+    for (uint32_t i = 0; i < count; ++i)
+        r->batch[i] = (struct sy_prompt){r->prompts.items[first + i].ids, r->prompts.items[first + i].count};
+    const struct sy_decode_params d = {.prompts = r->batch,
+                                       .count = count,
+                                       .max_tokens = most,
+                                       .temperature = o->temperature,
+                                       .top_k = (uint32_t)o->top_k,
+                                       .seed = o->seed,
+                                       .first = (uint32_t)first};
+    SY_TRY(sy_decode(r->session, &d, r->output, r->counts));
+    for (uint32_t i = 0; i < count; ++i)
+        SY_TRY(print_result(r, &r->prompts.items[first + i], r->output + (size_t)i * most, r->counts[i]));
+    fflush(stdout);
+    return SY_OK;
 }
 
 static enum sy_status run(struct run *r)
 {
     const struct options *o = &r->o;
-    struct sy_session_params p = {.kind = SY_SESSION_DECODE, .config = &r->model.config, .batch = 1};
-    size_t count;
+    struct sy_session_params p = {
+        .kind = SY_SESSION_DECODE, .config = &r->model.config, .tgt_len = (uint32_t)o->max_tokens};
     SY_TRY(cli_precision(r->ctx, o->precision, &p.precision));
     SY_TRY(cli_model_open(r->ctx, o->model, CLI_WEIGHTS_NEEDED, &r->model));
     SY_TRY(cli_model_tokenizer(r->ctx, o->model, o->tokenizer, &r->model));
-    warn_unknown_marks(r);
-    SY_TRY(sy_tokenizer_encode(r->ctx, r->model.tokenizer, o->text, strlen(o->text),
-                               SY_ENCODE_SENTINELS | SY_ENCODE_EOS, &r->prompt, &count));
-    if (count > 1u << 16)
-        return sy_fail(r->ctx, SY_INVALID, "the prompt has %zu tokens; at most 65536 are possible", count);
-    p.src_len = (uint32_t)count;
-    p.tgt_len = (uint32_t)o->max_tokens;
-    SY_TRY(cli_device_open(r->ctx, o->device, true, &r->device));
-    SY_TRY(sy_session_create(r->ctx, r->device, &p, &r->session));
-    char origin[512];
-    cli_model_origin(&r->model, o->model, 0, origin, sizeof origin);
-    sy_log(r->ctx, SY_LOG_INFO, "%s", origin);
-    SY_TRY(sy_weights_load(&r->session->runtime, r->model.tensors));
-    r->output = malloc(o->max_tokens * sizeof *r->output);
-    if (r->output == NULL)
+    SY_TRY(read_prompts(r));
+    SY_TRY(prompts_encode(r->ctx, r->model.tokenizer, &r->prompts));
+    const struct sy_config *c = &r->model.config;
+    // Experts that choose among the tokens of the source would take others beside padding or another prompt.
+    const bool apart = c->is_switch && c->router == SY_ROUTER_EXPERT_CHOICE;
+    const size_t all = r->prompts.count;
+    p.batch = apart ? 1 : (uint32_t)(all < o->batch ? all : o->batch);
+    r->batch = calloc(p.batch, sizeof *r->batch);
+    r->counts = calloc(p.batch, sizeof *r->counts);
+    r->output = malloc(p.batch * o->max_tokens * sizeof *r->output);
+    if (r->batch == NULL || r->counts == NULL || r->output == NULL)
         return sy_fail(r->ctx, SY_NOMEM, "out of host memory");
-    struct sy_decode_params d = {.ids = r->prompt,
-                                 .count = (uint32_t)count,
-                                 .max_tokens = (uint32_t)o->max_tokens,
-                                 .temperature = o->temperature,
-                                 .top_k = (uint32_t)o->top_k,
-                                 .seed = o->seed};
-    uint32_t written;
-    SY_TRY(sy_decode(r->session, &d, r->output, &written));
-    SY_TRY(sy_tokenizer_decode(r->ctx, r->model.tokenizer, r->output, written, &r->text));
-    if (!o->raw && strstr(o->text, "<extra_id_") != NULL)
-        print_filled(o->text, r->text);
-    printf("%s\n", r->text);
+    SY_TRY(cli_device_open(r->ctx, o->device, true, &r->device));
+    for (size_t i = 0; i < all; i += p.batch) {
+        SY_TRY(take_session(r, p, apart ? r->prompts.items[i].count : prompts_longest(&r->prompts)));
+        SY_TRY(generate(r, i, (uint32_t)(all - i < p.batch ? all - i : p.batch)));
+    }
     return SY_OK;
 }
 
 int main(int argc, char **argv)
 {
     cli_start();
-    struct run r = {.o = {.precision = "selective", .device = "auto", .max_tokens = 64}};
+    struct run r = {.o = {.precision = "selective", .device = "auto", .max_tokens = 64, .batch = 8}};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};
     argp_parse(&argp, argc, argv, 0, NULL, &r.o);
     r.ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-generate", SY_LOG_INFO);
     enum sy_status status = r.ctx != NULL ? run(&r) : SY_NOMEM;
-    sy_session_destroy(&r.session);
+    if (r.session != r.owner)
+        sy_session_destroy(&r.session);
+    sy_session_destroy(&r.owner);
     cli_model_close(&r.model);
     sy_device_close(&r.device);
-    free(r.prompt);
+    prompts_finish(&r.prompts);
+    free(r.o.texts.items);
+    free(r.batch);
+    free(r.counts);
     free(r.output);
-    free(r.text);
     sy_ctx_destroy(&r.ctx);
     return status == SY_OK ? 0 : 1;
 }

@@ -28,6 +28,9 @@ def check_flags(s):
         refuse(s, f"{option} ''", [option, 'empty'], 'train', *train(s, 'x', option, ''), usage=True)
     refuse(s, '--top-k without a temperature', ['--top-k', '--temperature'], 'generate', '--model', 'x', '--text', 'x', '--top-k', 3,
            usage=True)
+    prompts = ('generate', '--model', 'x', '--text', 'x', '--text', 'y')
+    refuse(s, '--text and --file', ['--text', '--file'], *prompts, '--file', 'x', usage=True)
+    refuse(s, '--raw and --json', ['--raw', '--json'], *prompts, '--raw', '--json', usage=True)
     refuse(s, 'a batch beyond 2^31', ['2^31', 'sequences'], 'bench', 'step', '--model', s.path('switch.json'), '--batch', 2**20,
            '--src-len', 2**20, '--device', 'ref:0')
     refuse(s, 'lengths too short for spans', ['target length 2', '3'], 'train', *train(s, 'x', '--tgt-len', 2))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // decode.c: decoding with a key/value cache gives what the whole decoder gives on the same prefix, on every device, for
-// every router that does not look ahead (expert choice does), and sampling keeps its promises.
+// every router that does not look ahead (expert choice does), a prompt says the same alone and among others, to the
+// bit, and sampling keeps its promises.
 //
 // usage: test_decode [--device ID]. Weights are drawn, f32, no capacity: with one, a token's place would depend on how
 // many tokens are decoded together.
@@ -14,18 +15,20 @@
 #define SRC 9
 #define REAL 7 // of the source; the rest is padding
 #define TGT 8
+#define MANY 5         // prompts at once
 #define TOLERANCE 2e-6 // of the largest logit
 
 struct subject {
     struct tiny *t;
     struct sy_session *whole, *cached;
     int32_t ids[REAL];
+    struct sy_prompt prompt;
     char name[64];
 };
 
 static struct sy_decode_params greedy(const struct subject *x, uint32_t max_tokens)
 {
-    return (struct sy_decode_params){.ids = x->ids, .count = REAL, .max_tokens = max_tokens};
+    return (struct sy_decode_params){.prompts = &x->prompt, .count = 1, .max_tokens = max_tokens};
 }
 
 /// Logits [TGT, V] of the whole decoder that is fed `out` behind the start token; `*logits` is malloc'ed.
@@ -165,7 +168,8 @@ static void outside(struct subject *x)
         char word[32];
         memcpy(source, x->ids, sizeof source);
         source[1] = ids[i];
-        p.ids = source;
+        const struct sy_prompt prompt = {source, REAL};
+        p.prompts = &prompt;
         snprintf(word, sizeof word, "%d", ids[i]);
         bool good =
             sy_decode(x->cached, &p, out, &n) == SY_INVALID && n == 0 && strstr(sy_error(x->t->ctx), word) != NULL;
@@ -173,6 +177,88 @@ static void outside(struct subject *x)
                strstr(sy_error(x->t->ctx), word) != NULL;
         tap_ok(&x->t->tap, good, "%s: id %d is refused: %s", x->name, ids[i], sy_error(x->t->ctx));
     }
+}
+
+/// What prompts made together: ids, and the logits of the last position.
+struct made {
+    int32_t out[MANY * TGT];
+    uint32_t counts[MANY];
+    float *logits;
+};
+
+static enum sy_status make(struct sy_session *s, const struct sy_decode_params *p, struct made *m)
+{
+    uint64_t n;
+    memset(m, 0, sizeof *m);
+    SY_TRY(sy_decode(s, p, m->out, m->counts));
+    return tiny_read(s, s->model.logits, &m->logits, &n);
+}
+
+/// Whether sequence `i` of `together` is sequence `k` of `other`, to the bit: its tokens, and where it went on to the
+/// end its logits.
+static bool same(const struct made *together, uint32_t i, const struct made *other, uint32_t k, uint32_t vocab)
+{
+    const uint32_t n = together->counts[i];
+    return n == other->counts[k] &&
+           memcmp(together->out + (size_t)i * TGT, other->out + (size_t)k * TGT, n * sizeof *other->out) == 0 &&
+           (n < TGT || memcmp(together->logits + (size_t)i * vocab, other->logits + (size_t)k * vocab,
+                              vocab * sizeof *other->logits) == 0);
+}
+
+/// Prompts of different lengths together, one after the other in a session of one sequence, and in another order.
+static void alone_equals_together(struct subject *x, struct sy_session *many)
+{
+    static const uint32_t lengths[MANY] = {REAL, 2, 5, 1, SRC}, order[MANY] = {3, 0, 4, 2, 1};
+    const uint32_t v = x->whole->config.vocab_size;
+    int32_t ids[MANY][SRC];
+    struct sy_prompt prompts[MANY], turned[MANY];
+    struct made all[2] = {0}, other = {0};
+    uint32_t equal[3] = {0}, tokens = 0, full = 0;
+    enum sy_status status = SY_OK;
+    for (uint32_t i = 0; i < MANY; ++i) {
+        for (uint32_t k = 0; k < SRC; ++k)
+            ids[i][k] = (int32_t)(2 + (7 * i + 5 * k + i * k) % (v - 2));
+        ids[i][lengths[i] - 1] = (int32_t)x->whole->config.eos_id;
+        prompts[i] = (struct sy_prompt){ids[i], lengths[i]};
+    }
+    for (uint32_t i = 0; i < MANY; ++i)
+        turned[i] = prompts[order[i]];
+    struct sy_decode_params p = {.count = MANY, .max_tokens = TGT, .seed = 3};
+    for (int sampled = 0; sampled < 2 && status == SY_OK; ++sampled) {
+        p.prompts = prompts;
+        p.count = MANY;
+        p.first = 0;
+        p.temperature = sampled;
+        status = make(many, &p, &all[sampled]);
+        for (uint32_t i = 0; i < MANY && status == SY_OK; ++i) {
+            p.prompts = &prompts[i];
+            p.count = 1;
+            p.first = i;
+            status = make(x->cached, &p, &other);
+            if (status == SY_OK)
+                equal[sampled] += same(&all[sampled], i, &other, 0, v);
+            free(other.logits);
+            tokens += other.counts[0];
+            full += other.counts[0] == TGT;
+        }
+    }
+    p = (struct sy_decode_params){.prompts = turned, .count = MANY, .max_tokens = TGT};
+    if (status == SY_OK)
+        status = make(many, &p, &other);
+    if (tiny_try(x->t, status, "decoding together", x->whole->device)) {
+        for (uint32_t i = 0; i < MANY; ++i)
+            equal[2] += same(&other, i, &all[0], order[i], v);
+        tap_ok(&x->t->tap, equal[0] == MANY && equal[1] == MANY && tokens > 2 * MANY && full != 0,
+               "%s: %d prompts together are the same alone: %u greedy, %u sampled", x->name, MANY, equal[0], equal[1]);
+        tap_ok(&x->t->tap, equal[2] == MANY, "%s: and in another order: %u", x->name, equal[2]);
+        free(other.logits);
+    }
+    free(all[0].logits);
+    free(all[1].logits);
+    p.count = MANY + 1;
+    uint32_t counts[MANY + 1];
+    tap_ok(&x->t->tap, sy_decode(many, &p, other.out, counts) == SY_INVALID && strstr(sy_error(x->t->ctx), "6 prompts"),
+           "%s: more prompts than the session has room for: %s", x->name, sy_error(x->t->ctx));
 }
 
 static void run(struct tiny *t, struct sy_device *device, const char *name, const struct sy_config *config)
@@ -194,6 +280,7 @@ static void run(struct tiny *t, struct sy_device *device, const char *name, cons
     snprintf(x.name, sizeof x.name, "%s, %s", sy_device_caps(device)->id, name);
     tiny_batch(t, config, 1, SRC, TGT, 17, &b);
     memcpy(x.ids, b.input_ids, sizeof x.ids);
+    x.prompt = (struct sy_prompt){x.ids, REAL};
     sy_batch_finish(&b);
     if (x.cached != NULL) {
         if (config->is_switch && config->router == SY_ROUTER_EXPERT_CHOICE)
@@ -203,6 +290,11 @@ static void run(struct tiny *t, struct sy_device *device, const char *name, cons
         sampling(&x);
         too_long(&x);
         outside(&x);
+        p.batch = MANY;
+        struct sy_session *many = tiny_session(t, device, &p);
+        if (many != NULL)
+            alone_equals_together(&x, many);
+        sy_session_destroy(&many);
     }
     sy_session_destroy(&x.cached);
     sy_session_destroy(&x.whole);

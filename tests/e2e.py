@@ -242,6 +242,40 @@ def check_one_expert(s):
     s.ok(done.returncode == 0, 'one expert: loaded again', done.stderr)
 
 
+def check_prompts(s, latest):
+    """Several prompts: results in their order, the same whatever shares the batch; an empty line is a prompt."""
+    lines = ['The <extra_id_0> stops.', 'a', '', 'A <extra_id_0> signal <extra_id_1> over the yard', 'Zug']
+    with open(s.path('prompts.txt'), 'w', encoding='utf-8') as file:
+        file.write('\n'.join(lines))
+    common = ('generate', '--model', latest, '--max-tokens', 6, '--device', 'ref:0', '--temperature', 1, '--json')
+    found = []
+    for batch in (1, 2, 5):
+        done = s.run(*common, '--file', s.path('prompts.txt'), '--batch', batch)
+        found.append([json.loads(line) for line in done.stdout.splitlines()] if done.returncode == 0 else done.stderr)
+    s.ok(found[0] == found[1] == found[2] and [x['prompt'] for x in found[0]] == lines and
+         [x.get('filled', '').count('[') for x in found[0]] == [1, 0, 0, 2, 0] and len({x['output'] for x in found[0]}) > 2 and
+         all(x['tokens'] <= 6 for x in found[0]), 'five prompts, a sample each, whatever --batch', found)
+    with open(s.path('prompts.txt'), encoding='utf-8') as file:
+        done = s.run(*common, '--file', '-', stdin=file)
+    s.ok([json.loads(line) for line in done.stdout.splitlines()] == found[0], 'prompts from standard input', done.stderr)
+    raw = [s.run(*common[:-3], '--raw', *[a for line in group for a in ('--text', line)]).stdout
+           for group in (lines[:2], lines[:1], lines[1:2])]
+    s.ok(raw[0] == raw[1] + raw[2] and raw[1] != '', 'two --text are one after the other', raw)
+    config(s.path('choice.json'), tie_word_embeddings=False,  # tied, a drawn model only repeats itself
+           switchyard={'router': 'expert_choice', 'capacity_factor_eval': 0.5, 'min_expert_capacity': 1})
+    done = train(s, 'choice', 1, model=s.path('choice.json'))
+    common = (*common[:1], '--model', s.path('choice', 'latest'), '--max-tokens', 200, '--device', 'ref:0', '--raw')
+    two = ['ab cd', 'The <extra_id_0> stops at the red light of the yard.']
+    said = [s.run(*common, '--text', line).stdout for line in two]
+    done = s.run(*common, *[a for line in two for a in ('--text', line)])
+    s.ok(done.returncode == 0 and done.stdout == ''.join(said), 'expert choice: a prompt has its own length', said + [done.stdout])
+    for name, content, word in (('nul', b'a\nb\0c\n', 'line 2'), ('empty', b'', 'is empty'), ('bytes', b'\xff\n', 'UTF-8')):
+        with open(s.path('odd.txt'), 'wb') as file:
+            file.write(content)
+        done = s.run(*common[:-1], '--json', '--file', s.path('odd.txt'))
+        s.ok(done.returncode == 1 and word in done.stderr and done.stdout == '', f'prompts with {name}', done.stdout + done.stderr)
+
+
 def check_eval_and_generate(s, devices):
     latest = s.path('one', 'latest')
     values = []
@@ -260,6 +294,7 @@ def check_eval_and_generate(s, devices):
         s.ok(done.returncode == 0 and done.stdout.startswith('The ['), f'generate on {device}', done.stdout + done.stderr)
         outputs.add(done.stdout)
     s.ok(len(outputs) == 1, 'greedy decoding says the same on every device', outputs)
+    check_prompts(s, latest)
 
 
 def check_devices(s, devices):
