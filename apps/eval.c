@@ -224,14 +224,14 @@ static enum sy_status run(struct run *r)
     sy_log(r->ctx, SY_LOG_INFO, "%s", origin);
     SY_TRY(sy_weights_load(&r->session->runtime, r->model.tensors));
     if (o->batch == NULL) {
-        SY_TRY(report_evaluate(r->ctx, r->session, r->data, p.batch, o->most * p.batch, &m));
+        SY_TRY(report_evaluate(r->session, r->data, p.batch, o->most * p.batch, &m));
         SY_TRY(print_result(r, &m));
         return check_finite(r, &m);
     }
     if (p.jitter_input)
         SY_TRY(sy_dump_load_jitter(r->session, o->batch));
     SY_TRY(sy_session_evaluate(r->session, &r->batch, 1, &m));
-    SY_TRY(report_check_labels(r->ctx, o->batch, &m));
+    SY_TRY(sy_evaluate_check(r->ctx, o->batch, &m));
     if (o->dump != NULL)
         SY_TRY(sy_dump_save(r->session, &r->batch, &m, o->gradients, o->dump));
     SY_TRY(print_result(r, &m));

@@ -4,6 +4,7 @@
 
 #include "engine/file.h"
 #include "engine/session.h"
+#include "engine/task/evaluate.h"
 
 struct report {
     struct sy_ctx *ctx;
@@ -28,15 +29,9 @@ enum sy_status report_step(struct report *r, uint64_t step, double lr, const str
 enum sy_status report_validation(struct report *r, uint64_t step, const struct sy_metrics *m);
 void report_close(struct report *r);
 
-/// Evaluates the first `most` sequences of a held-out dataset (0: all of it) in batches of `batch`, each as one step of
-/// as many micro-batches as the session's shape makes of it: the result does not depend on that shape. Losses are
-/// weighted by target tokens, routing by the layer's own tokens; load entropy and fullest expert are means over the
-/// batches, and routing groups (group_tokens) never cross a batch. Says how far it is on standard error: often on a
-/// terminal, else once a minute. Errors: INVALID there is no target token.
-enum sy_status report_evaluate(struct sy_ctx *ctx, struct sy_session *s, const struct sy_dataset *data, uint32_t batch,
-                               uint64_t most, struct sy_metrics *out);
-/// A score over no target token would look like a perfect one. Errors: INVALID, naming `what`.
-enum sy_status report_check_labels(struct sy_ctx *ctx, const char *what, const struct sy_metrics *m);
+/// sy_evaluate(), saying how far it is on standard error: often on a terminal, else once a minute.
+enum sy_status report_evaluate(struct sy_session *s, const struct sy_dataset *data, uint32_t batch, uint64_t most,
+                               struct sy_metrics *out);
 
 /// The metrics as a JSON object (a json_t; the caller releases it): kind "train", "valid" or "eval". JSON has no
 /// infinity and no NaN: they become null.

@@ -449,7 +449,7 @@ static enum sy_status validate(struct run *r)
     const uint64_t batches = r->o.valid_batches != 0 ? r->o.valid_batches : 16;
     const uint64_t most = r->o.valid_sequences != 0 ? r->o.valid_sequences : batches * r->sequences;
     struct sy_metrics m;
-    SY_TRY(report_evaluate(r->ctx, r->validation, r->valid, r->sequences, most, &m));
+    SY_TRY(report_evaluate(r->validation, r->valid, r->sequences, most, &m));
     return report_validation(&r->report, r->state.step, &m);
 }
 
