@@ -13,6 +13,8 @@
 
 #include <xxhash.h>
 
+#include "hostlib/names.h"
+
 #define CACHE_VERSION 1
 #define CACHE_MAX_PAYLOAD (UINT64_C(1) << 30)
 
@@ -73,8 +75,7 @@ static const char *env_path(const char *name)
 
 static bool cache_dir(char out[PATH_MAX])
 {
-    const char *off = getenv("SY_NO_CACHE");
-    if (off != NULL && off[0] != '\0' && strcmp(off, "0") != 0)
+    if (sy_env_switch("SY_NO_CACHE", false))
         return false;
     int n = -1;
     if (env_path("SY_CACHE_DIR") != NULL)

@@ -23,13 +23,16 @@ enum sy_status sy_names_each(struct sy_ctx *ctx, const char *variable, const cha
     return SY_OK;
 }
 
-enum sy_status sy_env_switch(struct sy_ctx *ctx, const char *variable, bool *on)
+bool sy_env_switch(const char *variable, bool otherwise)
 {
     const char *text = getenv(variable);
-    if (text == NULL || *text == '\0')
+    return text == NULL || *text == '\0' ? otherwise : strcmp(text, "1") == 0;
+}
+
+enum sy_status sy_env_check(struct sy_ctx *ctx, const char *variable)
+{
+    const char *text = getenv(variable);
+    if (text == NULL || *text == '\0' || strcmp(text, "0") == 0 || strcmp(text, "1") == 0)
         return SY_OK;
-    if (strcmp(text, "0") != 0 && strcmp(text, "1") != 0)
-        return sy_fail(ctx, SY_INVALID, "%s=\"%s\": expected 0 or 1", variable, text);
-    *on = *text == '1';
-    return SY_OK;
+    return sy_fail(ctx, SY_INVALID, "%s=\"%s\": expected 0 or 1", variable, text);
 }

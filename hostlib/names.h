@@ -14,5 +14,8 @@ bool sy_name_is(const char *name, size_t length, const char *want);
 SY_MUST_CHECK enum sy_status sy_names_each(struct sy_ctx *ctx, const char *variable, const char *what,
                                            const char *known, sy_name_fn take, void *user);
 
-/// Reads 0 or 1 from an environment variable; unset or empty leaves `*on` alone. Errors: INVALID anything else.
-SY_MUST_CHECK enum sy_status sy_env_switch(struct sy_ctx *ctx, const char *variable, bool *on);
+/// A switch, 0 or 1, in an environment variable; `otherwise` where it is unset or empty. What it says is read where it
+/// is needed, and checked with sy_env_check() where somebody can be told: when a device is opened.
+bool sy_env_switch(const char *variable, bool otherwise);
+/// Errors: INVALID the variable is neither empty nor 0 nor 1.
+SY_MUST_CHECK enum sy_status sy_env_check(struct sy_ctx *ctx, const char *variable);

@@ -143,6 +143,8 @@ def check_devices(s):
     arguments[arguments.index('--device') + 1] = 'auto'
     done = s.run('train', *arguments, env=none)
     s.ok(done.returncode == 0 and 'ref:0' in done.stderr, 'auto without a driver takes ref:0 and says so', done.stderr)
+    refuse(s, 'a switch that is neither 0 nor 1, on any device', ['SY_NO_CACHE="yes"', '0 or 1'], 'train',
+           *train(s, 'x', '--device', 'ref:0'), env={'SY_NO_CACHE': 'yes'})
     refuse(s, 'a device that no driver offers', ['opencl:0', 'ref:0'], 'train', *train(s, 'x', '--device', 'opencl:0'), env=none)
     listed = s.run('devices', '--json')
     if 'vulkan:0' in [d['id'] for d in json.loads(listed.stdout)]:

@@ -148,12 +148,10 @@ static enum sy_status list(struct sy_ctx *ctx, struct sy_caps **out_list, size_t
     return status;
 }
 
-/// The survey reads the switches where it has nobody to tell; here they are checked.
 static enum sy_status read_environment(struct sy_vk_device *device)
 {
-    bool on;
-    SY_TRY(sy_env_switch(device->base.ctx, "SY_VULKAN_TIMESTAMPS", &on));
-    SY_TRY(sy_env_switch(device->base.ctx, "SY_VULKAN_HOST_VISIBLE", &on));
+    SY_TRY(sy_env_check(device->base.ctx, "SY_VULKAN_TIMESTAMPS"));
+    SY_TRY(sy_env_check(device->base.ctx, "SY_VULKAN_HOST_VISIBLE"));
     device->segment_flops = DEFAULT_SEGMENT_FLOPS;
     const char *wish = getenv("SY_VULKAN_SUBMIT_FLOPS");
     if (wish == NULL || wish[0] == '\0')

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // survey.c: what a physical device can do, and every choice that follows from it, before it is opened.
 #include "hostlib/memory.h"
+#include "hostlib/names.h"
 #include "hostlib/vulkan/vulkan.h"
 
 #include <stdio.h>
@@ -121,8 +122,7 @@ static bool choose_queue(VkPhysicalDevice physical, double period, struct sy_vk_
     }
     if (best == UINT32_MAX)
         return false;
-    const char *wish = getenv("SY_VULKAN_TIMESTAMPS");
-    const uint32_t bits = wish != NULL && strcmp(wish, "0") == 0 ? 0 : families[best].timestampValidBits;
+    const uint32_t bits = sy_env_switch("SY_VULKAN_TIMESTAMPS", true) ? families[best].timestampValidBits : 0;
     out->queue_family = best;
     out->timestamp_mask = bits == 0 ? 0 : bits >= 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1;
     out->timestamp_ns = period;
@@ -192,8 +192,7 @@ static void choose_memory(VkPhysicalDevice physical, bool budgets, struct sy_vk_
     const VkMemoryPropertyFlags visible = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT;
     const VkMemoryPropertyFlags coherent = VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     const VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
-    const char *wish = getenv("SY_VULKAN_HOST_VISIBLE");
-    const bool may_map = wish == NULL || strcmp(wish, "0") != 0;
+    const bool may_map = sy_env_switch("SY_VULKAN_HOST_VISIBLE", true);
 
     out->buffer_types.count = 0;
     if (out->caps.unified_memory && may_map)
