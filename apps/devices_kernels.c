@@ -2,11 +2,11 @@
 // devices_kernels.c: compiles every variant of every op that a device can run; shows what its compiler says about it.
 #include "apps/devices_kernels.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/file.h"
 #include "engine/variant.h"
 
 /// One kernel and what became of it.
@@ -22,16 +22,13 @@ struct subject {
 static enum sy_status write_assembly(const struct subject *s, const struct sy_kernel *kernel, const char *folder)
 {
     struct sy_ctx *ctx = sy_device_ctx(s->device);
-    char *text = NULL, path[4096];
-    enum sy_status status = sy_kernel_assembly(kernel, &text);
-    if (status != SY_OK)
-        return status;
-    const int n = snprintf(path, sizeof path, "%s/%s.%c.txt", folder, s->params.source.name, s->types);
-    FILE *file = n > 0 && n < (int)sizeof path ? fopen(path, "w") : NULL;
-    bool good = file != NULL && fputs(text, file) >= 0;
-    good = (file == NULL || fclose(file) == 0) && good;
+    char *text = NULL, name[96], path[SY_PATH_ROOM];
+    snprintf(name, sizeof name, "%s.%c.txt", s->params.source.name, s->types);
+    SY_TRY(sy_path_print(ctx, path, folder, name));
+    SY_TRY(sy_kernel_assembly(kernel, &text));
+    const enum sy_status status = sy_file_write(ctx, path, text, strlen(text));
     free(text);
-    return good ? SY_OK : sy_fail(ctx, SY_IO, "%s: cannot write the assembly: %s", path, strerror(errno));
+    return status;
 }
 
 /// Compiles, asks and forgets the kernel. A compiler that tells nothing is no error, unless assembly was asked for.
