@@ -15,8 +15,14 @@
 
 #define FORMAT_VERSION 1
 
-/// Adds {"name", "bytes", "xxh3_128"} of every regular file in `dir`.
-static enum sy_status list_files(struct sy_ctx *ctx, const char *dir, json_t *files)
+static int put_sum(json_t *files, const char *name, const char *hex, uint64_t bytes)
+{
+    return json_object_set_new(files, name, json_pack("{s:I, s:s}", "bytes", (json_int_t)bytes, "xxh3_128", hex));
+}
+
+/// Adds {"name", "bytes", "xxh3_128"} of every regular file in `dir`: those with tensors from `sums`, made while they
+/// were written; what is left is small, and read back.
+static enum sy_status list_files(struct sy_ctx *ctx, const char *dir, const struct sy_file_sums *sums, json_t *files)
 {
     DIR *d = opendir(dir);
     if (d == NULL)
@@ -27,22 +33,25 @@ static enum sy_status list_files(struct sy_ctx *ctx, const char *dir, json_t *fi
         uint64_t bytes;
         if (e->d_name[0] == '.')
             continue;
-        status = sy_path_print(ctx, path, dir, e->d_name);
-        if (status == SY_OK)
+        const struct sy_file_sum *sum = sy_file_sums_find(sums, e->d_name);
+        if (sum == NULL)
+            status = sy_path_print(ctx, path, dir, e->d_name);
+        if (sum == NULL && status == SY_OK)
             status = sy_file_hash(ctx, path, hex, &bytes);
         if (status == SY_OK &&
-            json_object_set_new(files, e->d_name,
-                                json_pack("{s:I, s:s}", "bytes", (json_int_t)bytes, "xxh3_128", hex)) != 0)
+            put_sum(files, e->d_name, sum != NULL ? sum->hex : hex, sum != NULL ? sum->bytes : bytes) != 0)
             status = sy_fail(ctx, SY_NOMEM, "out of host memory");
     }
     closedir(d);
     return status;
 }
 
-static enum sy_status write_state(struct sy_ctx *ctx, const char *dir, const struct sy_train_state *st)
+static enum sy_status write_state(struct sy_ctx *ctx, const char *dir, const struct sy_train_state *st,
+                                  const struct sy_file_sums *sums)
 {
     json_t *files = json_object(), *root = NULL;
-    enum sy_status status = files == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : list_files(ctx, dir, files);
+    enum sy_status status =
+        files == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : list_files(ctx, dir, sums, files);
     char seed[24], fingerprint[24], path[SY_PATH_ROOM];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)st->seed); // 64 bits do not fit every JSON reader's numbers
     snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)st->data_fingerprint);
@@ -64,20 +73,20 @@ static enum sy_status write_state(struct sy_ctx *ctx, const char *dir, const str
 }
 
 static enum sy_status write_all(struct sy_session *s, const char *dir, const struct sy_train_state *state,
-                                const struct sy_tokenizer *tokenizer)
+                                const struct sy_tokenizer *tokenizer, struct sy_file_sums *sums)
 {
     char path[SY_PATH_ROOM];
     SY_TRY(sy_dir_create(s->ctx, dir));
     SY_TRY(sy_path_print(s->ctx, path, dir, "config.json"));
     SY_TRY(sy_config_save(s->ctx, &s->config, path));
-    SY_TRY(sy_weights_save(&s->runtime, &s->config, dir));
+    SY_TRY(sy_weights_save(&s->runtime, &s->config, dir, sums));
     SY_TRY(sy_path_print(s->ctx, path, dir, "generation_config.json"));
     SY_TRY(sy_config_save_generation(s->ctx, &s->config, path));
     if (tokenizer != NULL)
         SY_TRY(sy_tokenizer_save(s->ctx, tokenizer, dir));
     SY_TRY(sy_path_print(s->ctx, path, dir, "optimizer-00001.safetensors"));
-    SY_TRY(sy_state_save(&s->runtime, path));
-    return write_state(s->ctx, dir, state);
+    SY_TRY(sy_state_save(&s->runtime, path, sums));
+    return write_state(s->ctx, dir, state, sums);
 }
 
 /// Removes OUT/step-N so that nobody sees half of it under that name: it is renamed first.
@@ -204,7 +213,9 @@ enum sy_status sy_checkpoint_save(struct sy_session *s, const char *out_dir, con
     snprintf(name, sizeof name, "step-%llu", (unsigned long long)state->step);
     SY_TRY(sy_path_print(s->ctx, target, out_dir, name));
     SY_TRY(sy_dir_remove(s->ctx, temporary));
-    enum sy_status status = write_all(s, temporary, state, tokenizer);
+    struct sy_file_sums sums = {0};
+    enum sy_status status = write_all(s, temporary, state, tokenizer, &sums);
+    sy_file_sums_finish(&sums);
     // The same step may have been saved before, and `latest` may point at it: the new one takes its place at once.
     if (status == SY_OK)
         status = sy_dir_exists(target) ? sy_path_exchange(s->ctx, temporary, target)

@@ -200,7 +200,7 @@ enum sy_status sy_dump_save(struct sy_session *s, const struct sy_batch *batch, 
         d.status = sy_weights_list(&s->runtime, true, &d.list);
     if (d.status == SY_OK) {
         sy_spec_list_seal(&d.list);
-        d.status = sy_tensors_save(s->ctx, path, d.list.specs, d.list.count);
+        d.status = sy_tensors_save(s->ctx, path, d.list.specs, d.list.count, NULL);
     }
     sy_spec_list_finish(&d.list);
     return d.status;

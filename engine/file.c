@@ -153,6 +153,14 @@ static enum sy_status hash_rest(struct sy_ctx *ctx, const char *path, int fd, ui
     return status;
 }
 
+static void print_hash(const XXH3_state_t *state, char out_hex[33])
+{
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
+    for (size_t i = 0; i < sizeof canonical.digest; ++i)
+        snprintf(out_hex + 2 * i, 3, "%02x", canonical.digest[i]);
+}
+
 enum sy_status sy_file_hash(struct sy_ctx *ctx, const char *path, char out_hex[33], uint64_t *out_bytes)
 {
     int fd;
@@ -166,10 +174,7 @@ enum sy_status sy_file_hash(struct sy_ctx *ctx, const char *path, char out_hex[3
         status = hash_rest(ctx, path, fd, bytes, state);
     close(fd);
     if (status == SY_OK) {
-        XXH128_canonical_t canonical;
-        XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
-        for (size_t i = 0; i < sizeof canonical.digest; ++i)
-            snprintf(out_hex + 2 * i, 3, "%02x", canonical.digest[i]);
+        print_hash(state, out_hex);
         *out_bytes = bytes;
     }
     XXH3_freeState(state);
@@ -182,7 +187,18 @@ struct sy_file {
     struct sy_ctx *ctx;
     char *path, *temporary;
     int fd;
+    XXH3_state_t *hash; ///< Of what was appended.
+    uint64_t bytes;
 };
+
+static void file_free(struct sy_file **file)
+{
+    XXH3_freeState((*file)->hash);
+    free((*file)->path);
+    free((*file)->temporary);
+    free(*file);
+    *file = NULL;
+}
 
 // A rename would put a file in the place of /dev/null or a named pipe.
 static enum sy_status check_target(struct sy_ctx *ctx, const char *path)
@@ -199,10 +215,10 @@ enum sy_status sy_file_create(struct sy_ctx *ctx, const char *path, struct sy_fi
     SY_TRY(check_target(ctx, path));
     struct sy_file *file = calloc(1, sizeof *file);
     size_t room = strlen(path) + 32;
-    if (file == NULL || (file->path = strdup(path)) == NULL || (file->temporary = malloc(room)) == NULL) {
+    if (file == NULL || (file->path = strdup(path)) == NULL || (file->temporary = malloc(room)) == NULL ||
+        (file->hash = XXH3_createState()) == NULL || XXH3_128bits_reset(file->hash) != XXH_OK) {
         if (file != NULL)
-            free(file->path);
-        free(file);
+            file_free(&file);
         return no_memory(ctx, path);
     }
     snprintf(file->temporary, room, "%s.tmp-%ld", path, (long)getpid());
@@ -210,9 +226,7 @@ enum sy_status sy_file_create(struct sy_ctx *ctx, const char *path, struct sy_fi
     file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (file->fd < 0) {
         enum sy_status status = sy_fail(ctx, SY_IO, "cannot create %s: %s", path, strerror(errno));
-        free(file->path);
-        free(file->temporary);
-        free(file);
+        file_free(&file);
         return status;
     }
     *out_file = file;
@@ -222,26 +236,27 @@ enum sy_status sy_file_create(struct sy_ctx *ctx, const char *path, struct sy_fi
 enum sy_status sy_file_append(struct sy_file *file, const void *data, uint64_t bytes)
 {
     const char *from = data;
-    for (uint64_t done = 0; done < bytes;) {
+    for (uint64_t done = 0; done < bytes;) { // in blocks, which are still in the cache when they are hashed
         uint64_t rest = bytes - done;
-        ssize_t put = write(file->fd, from + done, rest < (1u << 30) ? (size_t)rest : 1u << 30);
+        ssize_t put = write(file->fd, from + done, rest < BLOCK_BYTES ? (size_t)rest : BLOCK_BYTES);
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0)
             return sy_fail(file->ctx, SY_IO, "cannot write %s: %s; an older file of that name is unchanged%s",
                            file->path, strerror(errno),
                            errno == ENOSPC || errno == EDQUOT ? ", free some space and repeat" : "");
+        if (XXH3_128bits_update(file->hash, from + done, (size_t)put) != XXH_OK)
+            return sy_fail(file->ctx, SY_INTERNAL, "%s: hashing failed", file->path);
         done += (uint64_t)put;
+        file->bytes += (uint64_t)put;
     }
     return SY_OK;
 }
 
-static void file_free(struct sy_file **file)
+void sy_file_written(const struct sy_file *file, char out_hex[33], uint64_t *out_bytes)
 {
-    free((*file)->path);
-    free((*file)->temporary);
-    free(*file);
-    *file = NULL;
+    print_hash(file->hash, out_hex);
+    *out_bytes = file->bytes;
 }
 
 enum sy_status sy_file_commit(struct sy_file **file)
@@ -279,4 +294,37 @@ enum sy_status sy_file_write(struct sy_ctx *ctx, const char *path, const void *d
         return sy_file_commit(&file);
     sy_file_abort(&file);
     return status;
+}
+
+// ---- sums -----------------------------------------------------------------------------------------------------------
+
+enum sy_status sy_file_sums_add(const struct sy_file *file, struct sy_file_sums *sums)
+{
+    if (sums == NULL)
+        return SY_OK;
+    const char *slash = strrchr(file->path, '/'), *name = slash != NULL ? slash + 1 : file->path;
+    if (strlen(name) >= sizeof sums->items->name)
+        return sy_fail(file->ctx, SY_INVALID, "%s: a name too long for a list of files", file->path);
+    struct sy_file_sum *bigger = realloc(sums->items, (sums->count + 1) * sizeof *bigger);
+    if (bigger == NULL)
+        return no_memory(file->ctx, file->path);
+    sums->items = bigger;
+    struct sy_file_sum *sum = &bigger[sums->count++];
+    snprintf(sum->name, sizeof sum->name, "%s", name);
+    sy_file_written(file, sum->hex, &sum->bytes);
+    return SY_OK;
+}
+
+const struct sy_file_sum *sy_file_sums_find(const struct sy_file_sums *sums, const char *name)
+{
+    for (size_t i = 0; i < sums->count; ++i)
+        if (strcmp(sums->items[i].name, name) == 0)
+            return &sums->items[i];
+    return NULL;
+}
+
+void sy_file_sums_finish(struct sy_file_sums *sums)
+{
+    free(sums->items);
+    *sums = (struct sy_file_sums){0};
 }

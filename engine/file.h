@@ -67,10 +67,27 @@ SY_MUST_CHECK enum sy_status sy_file_hash(struct sy_ctx *ctx, const char *path, 
 struct sy_file;
 SY_MUST_CHECK enum sy_status sy_file_create(struct sy_ctx *ctx, const char *path, struct sy_file **out_file);
 SY_MUST_CHECK enum sy_status sy_file_append(struct sy_file *file, const void *data, uint64_t bytes);
+/// What sy_file_hash() will say of it if nothing more is appended: computed while writing, nothing is read back.
+void sy_file_written(const struct sy_file *file, char out_hex[33], uint64_t *out_bytes);
 /// Flushes, renames and closes. `*file` becomes NULL in any case.
 SY_MUST_CHECK enum sy_status sy_file_commit(struct sy_file **file);
 /// Discards the temporary file; a NULL file is fine.
 void sy_file_abort(struct sy_file **file);
+
+/// Sums of files that were written into one directory, for a list of what it holds. Release with sy_file_sums_finish().
+struct sy_file_sums {
+    struct sy_file_sum {
+        char name[64]; ///< Within the directory.
+        char hex[33];  ///< XXH3-128.
+        uint64_t bytes;
+    } * items;
+    size_t count;
+};
+/// Notes a file that is about to be committed; `sums` NULL: nobody asked. Errors: NOMEM · INVALID a name too long.
+SY_MUST_CHECK enum sy_status sy_file_sums_add(const struct sy_file *file, struct sy_file_sums *sums);
+/// NULL when there is none of that name.
+const struct sy_file_sum *sy_file_sums_find(const struct sy_file_sums *sums, const char *name);
+void sy_file_sums_finish(struct sy_file_sums *sums);
 
 /// All of the above for data in memory.
 SY_MUST_CHECK enum sy_status sy_file_write(struct sy_ctx *ctx, const char *path, const void *data, uint64_t bytes);

@@ -97,17 +97,18 @@ struct sy_tensor_spec {
     void *user;
 };
 
-/// Writes one file atomically (file.h), tensors ordered as Hugging Face orders them.
+struct sy_file_sums;
+/// Writes one file atomically (file.h), tensors ordered as Hugging Face orders them; notes its sum in `sums` (or NULL).
 /// Errors: INVALID bad or repeated name · IO (the old file stays) · whatever `produce` returns.
 SY_MUST_CHECK enum sy_status sy_tensors_save(struct sy_ctx *ctx, const char *path, const struct sy_tensor_spec *specs,
-                                             size_t count);
+                                             size_t count, struct sy_file_sums *sums);
 
 #define SY_SHARD_BYTES 5000000000u ///< Hugging Face's usual limit.
 
 /// Writes DIRECTORY/STEM.safetensors, or shards STEM-00001-of-0000N.safetensors and STEM.safetensors.index.json when
 /// the tensors exceed `max_shard_bytes` (0: SY_SHARD_BYTES). Files are replaced one by one: for an all-or-nothing
 /// checkpoint write into a new directory and sy_path_commit() it. An older save's index (or single file), which readers
-/// would take instead, is removed at the end; its shards stay.
+/// would take instead, is removed at the end; its shards stay. `sums`, or NULL, gets those of the tensors' files.
 SY_MUST_CHECK enum sy_status sy_tensors_save_dir(struct sy_ctx *ctx, const char *directory, const char *stem,
                                                  const struct sy_tensor_spec *specs, size_t count,
-                                                 uint64_t max_shard_bytes);
+                                                 uint64_t max_shard_bytes, struct sy_file_sums *sums);

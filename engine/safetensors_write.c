@@ -112,7 +112,7 @@ static enum sy_status write_tensor(struct sy_ctx *ctx, struct sy_file *file, con
 }
 
 static enum sy_status write_ordered(struct sy_ctx *ctx, const char *path, const struct sy_tensor_spec *const *order,
-                                    size_t count)
+                                    size_t count, struct sy_file_sums *sums)
 {
     char *header = make_header(order, count);
     if (header == NULL)
@@ -128,6 +128,8 @@ static enum sy_status write_ordered(struct sy_ctx *ctx, const char *path, const 
     for (size_t i = 0; i < count && status == SY_OK; ++i)
         status = write_tensor(ctx, file, path, order[i]);
     free(header);
+    if (status == SY_OK)
+        status = sy_file_sums_add(file, sums);
     if (status == SY_OK)
         return sy_file_commit(&file);
     sy_file_abort(&file);
@@ -154,12 +156,13 @@ static enum sy_status make_order(struct sy_ctx *ctx, const char *path, const str
     return SY_OK;
 }
 
-enum sy_status sy_tensors_save(struct sy_ctx *ctx, const char *path, const struct sy_tensor_spec *specs, size_t count)
+enum sy_status sy_tensors_save(struct sy_ctx *ctx, const char *path, const struct sy_tensor_spec *specs, size_t count,
+                               struct sy_file_sums *sums)
 {
     const struct sy_tensor_spec **order;
     SY_TRY(make_order(ctx, path, specs, count, &order));
     qsort(order, count, sizeof *order, by_dtype_and_name);
-    enum sy_status status = write_ordered(ctx, path, order, count);
+    enum sy_status status = write_ordered(ctx, path, order, count, sums);
     free(order);
     return status;
 }
@@ -187,7 +190,8 @@ static char *shard_name(const char *stem, size_t shard, size_t shards)
 }
 
 static enum sy_status write_shard(struct sy_ctx *ctx, const char *directory, const char *name,
-                                  const struct sy_tensor_spec **order, size_t count, json_t *map, uint64_t *total)
+                                  const struct sy_tensor_spec **order, size_t count, json_t *map, uint64_t *total,
+                                  struct sy_file_sums *sums)
 {
     char *path = sy_path_join(directory, name);
     int bad = path == NULL;
@@ -200,7 +204,7 @@ static enum sy_status write_shard(struct sy_ctx *ctx, const char *directory, con
         status = sy_fail(ctx, SY_NOMEM, "%s/%s: out of memory for the shard's index", directory, name);
     } else {
         qsort(order, count, sizeof *order, by_dtype_and_name);
-        status = write_ordered(ctx, path, order, count);
+        status = write_ordered(ctx, path, order, count, sums);
     }
     free(path);
     return status;
@@ -217,7 +221,8 @@ static enum sy_status write_index(struct sy_ctx *ctx, const char *path, json_t *
 }
 
 static enum sy_status write_shards(struct sy_ctx *ctx, const char *directory, const char *stem, const char *index_path,
-                                   const struct sy_tensor_spec **order, size_t count, size_t shards, uint64_t max_bytes)
+                                   const struct sy_tensor_spec **order, size_t count, size_t shards, uint64_t max_bytes,
+                                   struct sy_file_sums *sums)
 {
     json_t *map = json_object();
     if (map == NULL)
@@ -228,7 +233,7 @@ static enum sy_status write_shards(struct sy_ctx *ctx, const char *directory, co
         size_t end = shard_end(order, count, first, max_bytes);
         char *name = shard_name(stem, i, shards);
         status = name == NULL ? sy_fail(ctx, SY_NOMEM, "%s: out of memory", index_path)
-                              : write_shard(ctx, directory, name, order + first, end - first, map, &total);
+                              : write_shard(ctx, directory, name, order + first, end - first, map, &total, sums);
         free(name);
         first = end;
     }
@@ -239,7 +244,8 @@ static enum sy_status write_shards(struct sy_ctx *ctx, const char *directory, co
 }
 
 enum sy_status sy_tensors_save_dir(struct sy_ctx *ctx, const char *directory, const char *stem,
-                                   const struct sy_tensor_spec *specs, size_t count, uint64_t max_shard_bytes)
+                                   const struct sy_tensor_spec *specs, size_t count, uint64_t max_shard_bytes,
+                                   struct sy_file_sums *sums)
 {
     uint64_t max_bytes = max_shard_bytes != 0 ? max_shard_bytes : SY_SHARD_BYTES;
     size_t room = strlen(stem) + 64, shards = 0;
@@ -259,11 +265,11 @@ enum sy_status sy_tensors_save_dir(struct sy_ctx *ctx, const char *directory, co
     for (size_t first = 0; status == SY_OK && first < count; ++shards)
         first = shard_end(order, count, first, max_bytes);
     if (status == SY_OK && shards <= 1) {
-        status = sy_tensors_save(ctx, single, specs, count);
+        status = sy_tensors_save(ctx, single, specs, count, sums);
         if (status == SY_OK)
             status = sy_dir_remove(ctx, index); // of an older, sharded save
     } else if (status == SY_OK) {
-        status = write_shards(ctx, directory, stem, index, order, count, shards, max_bytes);
+        status = write_shards(ctx, directory, stem, index, order, count, shards, max_bytes, sums);
         if (status == SY_OK)
             status = sy_dir_remove(ctx, single);
     }

@@ -160,7 +160,8 @@ static enum sy_status produce(void *user, const struct sy_tensor_spec *spec, voi
 }
 
 /// Specs of all parameters (parts × names), written piecewise. `extra` names copies of shared.weight.
-enum sy_status sy_weights_save(struct sy_runtime *rt, const struct sy_config *config, const char *directory)
+enum sy_status sy_weights_save(struct sy_runtime *rt, const struct sy_config *config, const char *directory,
+                               struct sy_file_sums *sums)
 {
     struct sy_graph *g = rt->graph;
     static const char *const copies[] = {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"};
@@ -189,7 +190,7 @@ enum sy_status sy_weights_save(struct sy_runtime *rt, const struct sy_config *co
         }
     }
     if (status == SY_OK)
-        status = sy_tensors_save_dir(g->ctx, directory, "model", specs, n, 0);
+        status = sy_tensors_save_dir(g->ctx, directory, "model", specs, n, 0, sums);
     free(specs);
     free(pieces);
     return status;
@@ -204,7 +205,7 @@ static void state_piece(const struct sy_graph *g, const struct sy_param *p, uint
     out->count = per_part;
 }
 
-enum sy_status sy_state_save(struct sy_runtime *rt, const char *path)
+enum sy_status sy_state_save(struct sy_runtime *rt, const char *path, struct sy_file_sums *sums)
 {
     struct sy_graph *g = rt->graph;
     size_t total = 0, n = 0;
@@ -233,7 +234,7 @@ enum sy_status sy_state_save(struct sy_runtime *rt, const char *path)
         }
     }
     if (status == SY_OK)
-        status = sy_tensors_save(g->ctx, path, specs, n);
+        status = sy_tensors_save(g->ctx, path, specs, n, sums);
     free(specs);
     free(pieces);
     free(names);

@@ -6,6 +6,8 @@
 #include "engine/runtime.h"
 #include "engine/safetensors.h"
 
+struct sy_file_sums;
+
 /// Draws every parameter from Philox by (seed, name, element): the same on any device, layout and rank count.
 SY_MUST_CHECK enum sy_status sy_weights_init(struct sy_runtime *rt, uint64_t seed);
 /// The same, but leaves copies in other types (bf16) to the caller. On all the processors there are, with the same
@@ -20,9 +22,9 @@ void sy_weights_adapt_config(struct sy_ctx *ctx, const struct sy_tensors *tensor
 const char *sy_weights_stored_name(const struct sy_tensors *tensors, const char *name);
 /// Warns when the file has tensors that are no part of the model. Errors: NOMEM.
 SY_MUST_CHECK enum sy_status sy_weights_check_unused(const struct sy_graph *g, const struct sy_tensors *tensors);
-/// Writes DIRECTORY/model.safetensors (or shards), F32, Hugging Face names.
+/// Writes DIRECTORY/model.safetensors (or shards), F32, Hugging Face names; notes their sums in `sums` (or NULL).
 SY_MUST_CHECK enum sy_status sy_weights_save(struct sy_runtime *rt, const struct sy_config *config,
-                                             const char *directory);
+                                             const char *directory, struct sy_file_sums *sums);
 /// Tensors to be written to one file (dump.c).
 struct sy_spec_list {
     struct sy_tensor_spec *specs;
@@ -38,5 +40,5 @@ void sy_spec_list_finish(struct sy_spec_list *list);
 /// Adds one f32 tensor per parameter part: the parameter itself, or its gradient as "grad." + name.
 SY_MUST_CHECK enum sy_status sy_weights_list(struct sy_runtime *rt, bool gradients, struct sy_spec_list *list);
 /// Optimizer state in and out: "NAME/r", … for parts × state (spec §12).
-SY_MUST_CHECK enum sy_status sy_state_save(struct sy_runtime *rt, const char *path);
+SY_MUST_CHECK enum sy_status sy_state_save(struct sy_runtime *rt, const char *path, struct sy_file_sums *sums);
 SY_MUST_CHECK enum sy_status sy_state_load(struct sy_runtime *rt, const char *path);

@@ -12,6 +12,30 @@
 
 // ---- files ----------------------------------------------------------------------------------------------------------
 
+/// A file written in odd pieces, some longer than a block of the writer's.
+static void test_sums(struct env *e)
+{
+    enum { LONGEST = 3000001 };
+    char hex[33], *path = in(e->scratch, "pieces"), *data = malloc(LONGEST);
+    uint64_t bytes = 0, all = 0;
+    struct sy_file *file = NULL;
+    struct sy_file_sums sums = {0};
+    bool good = path != NULL && data != NULL && sy_file_create(e->io.ctx, path, &file) == SY_OK;
+    for (size_t i = 0; good && i < LONGEST; ++i)
+        data[i] = (char)(i * 2654435761u >> 24);
+    for (size_t n = LONGEST; good && n > 0; all += n, n /= 7)
+        good = sy_file_append(file, data, n) == SY_OK;
+    good = good && sy_file_sums_add(file, NULL) == SY_OK && sy_file_sums_add(file, &sums) == SY_OK;
+    good = good && sy_file_commit(&file) == SY_OK && sy_file_hash(e->io.ctx, path, hex, &bytes) == SY_OK;
+    const struct sy_file_sum *sum = sy_file_sums_find(&sums, "pieces");
+    good = good && sum != NULL && bytes == all && sum->bytes == bytes && strcmp(sum->hex, hex) == 0;
+    io_check(&e->io, good && sy_file_sums_find(&sums, "piece") == NULL, "the sum made while writing is the file's");
+    sy_file_sums_finish(&sums);
+    sy_file_abort(&file);
+    free(data);
+    free(path);
+}
+
 static void test_files(struct env *e)
 {
     char hex[33], *path = make_file(e, "hash", "", 0), *deep = in(e->scratch, "a/b/c"), *top = in(e->scratch, "a");
@@ -23,6 +47,7 @@ static void test_files(struct env *e)
     good = sy_file_hash(e->io.ctx, path, hex, &bytes) == SY_OK && bytes == 3;
     io_check(&e->io, good && strcmp(hex, "06b05ab6733a618578af5f94892f3950") == 0,
              "XXH3-128 of abc, as xxhsum prints it");
+    test_sums(e);
     good = sy_dir_create(e->io.ctx, deep) == SY_OK && sy_dir_create(e->io.ctx, deep) == SY_OK && sy_dir_exists(deep);
     io_check(&e->io, good, "nested directories, made twice");
     char *under = in(path, "x");

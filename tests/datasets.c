@@ -446,9 +446,9 @@ static void test_batch_files(struct env *e)
     };
     char *path = in(e->scratch, "batch.safetensors");
     struct sy_batch b = {0};
-    bool good = sy_tensors_save(e->io.ctx, path, specs, 3) == SY_OK && sy_batch_load(e->io.ctx, path, 9, &b) == SY_OK &&
-                b.batch == 2 && b.src_len == 3 && b.tgt_len == 2 && memcmp(b.input_ids, ids, sizeof ids) == 0 &&
-                b.labels[3] == SY_IGNORE && b.labels[0] == 8;
+    bool good = sy_tensors_save(e->io.ctx, path, specs, 3, NULL) == SY_OK &&
+                sy_batch_load(e->io.ctx, path, 9, &b) == SY_OK && b.batch == 2 && b.src_len == 3 && b.tgt_len == 2 &&
+                memcmp(b.input_ids, ids, sizeof ids) == 0 && b.labels[3] == SY_IGNORE && b.labels[0] == 8;
     io_check(&e->io, good, "a batch from a file");
     io_fails(&e->io, sy_batch_load(e->io.ctx, path, 8, &b), SY_FORMAT, "labels[0, 0] is 8, expected 0 … 7 or -100",
              "a label outside");
@@ -463,29 +463,30 @@ static void test_batch_files(struct env *e)
         specs[0].dtype = SY_ST_U16;
         specs[0].data = small_ids;
         memset(b.attention_mask, 0, sizeof mask);
-        good = sy_tensors_save(e->io.ctx, path, specs, 3) == SY_OK && sy_batch_load(e->io.ctx, path, 9, &b) == SY_OK &&
-               memcmp(b.attention_mask, mask, sizeof mask) == 0 && memcmp(b.input_ids, ids, sizeof ids) == 0;
+        good = sy_tensors_save(e->io.ctx, path, specs, 3, NULL) == SY_OK &&
+               sy_batch_load(e->io.ctx, path, 9, &b) == SY_OK && memcmp(b.attention_mask, mask, sizeof mask) == 0 &&
+               memcmp(b.input_ids, ids, sizeof ids) == 0;
         io_check(&e->io, good, "a mask of %s, ids of U16", sy_st_dtype_name(kinds[i]));
     }
     bits[4] = 2;
-    good = sy_tensors_save(e->io.ctx, path, specs, 3) == SY_OK;
+    good = sy_tensors_save(e->io.ctx, path, specs, 3, NULL) == SY_OK;
     io_fails(&e->io, sy_batch_load(e->io.ctx, path, 9, &b), SY_FORMAT, "attention_mask[1, 1] is 2", "a byte mask of 2");
     specs[0] = ids_spec;
     specs[1] = mask_spec;
     specs[2].dtype = SY_ST_BOOL;
     specs[2].data = bits;
-    good = good && sy_tensors_save(e->io.ctx, path, specs, 3) == SY_OK;
+    good = good && sy_tensors_save(e->io.ctx, path, specs, 3, NULL) == SY_OK;
     io_fails(&e->io, sy_batch_load(e->io.ctx, path, 9, &b), SY_FORMAT, "labels has element type BOOL",
              "boolean labels");
     specs[2] = labels_spec;
     mask[4] = 2;
-    good = sy_tensors_save(e->io.ctx, path, specs, 3) == SY_OK;
+    good = sy_tensors_save(e->io.ctx, path, specs, 3, NULL) == SY_OK;
     io_fails(&e->io, sy_batch_load(e->io.ctx, path, 9, &b), SY_FORMAT, "attention_mask[1, 1] is 2", "a mask of 2");
     specs[1].shape[1] = 2;
-    good = good && sy_tensors_save(e->io.ctx, path, specs, 3) == SY_OK;
+    good = good && sy_tensors_save(e->io.ctx, path, specs, 3, NULL) == SY_OK;
     io_fails(&e->io, sy_batch_load(e->io.ctx, path, 9, &b), SY_FORMAT, "attention_mask has shape [2, 2]",
              "a mask of another shape");
-    good = good && sy_tensors_save(e->io.ctx, path, specs + 1, 2) == SY_OK;
+    good = good && sy_tensors_save(e->io.ctx, path, specs + 1, 2, NULL) == SY_OK;
     io_fails(&e->io, sy_batch_load(e->io.ctx, path, 9, &b), SY_FORMAT, "input_ids is missing", "no ids");
     io_check(&e->io, good && b.batch == 2 && b.input_ids[0] == 5, "a failed load leaves the batch alone");
     sy_batch_finish(&b);

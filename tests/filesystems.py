@@ -14,7 +14,7 @@ import time
 
 from apps import SMALL, Suite, config, refuse, tensors_bytes, text
 
-POOR = ('links', 'flock', 'swap', 'over', 'sync')
+POOR = ('links', 'flock', 'swap', 'over', 'sync', 'burst')
 
 
 def arguments(s, out, steps, *more):
@@ -59,6 +59,24 @@ def check_poor(s):
     done = s.run('train', *arguments(s, '-'.join(POOR), 6, '--resume'), env=env)
     s.ok(done.returncode == 0 and weights(s, '-'.join(POOR)) == weights(s, 'whole') and not hidden(s, '-'.join(POOR)),
          'without anything: a step that is there already is replaced', done.stderr)
+
+
+def check_sums(s):
+    """The sums in state.json are made while writing: what was written is not read again. A save that fails leaves the last."""
+    def train(name, steps, *more, **env):
+        return s.run('train', *arguments(s, name, steps, *more), env={'LD_PRELOAD': s.shim, **env})
+
+    first = train('sums', 4, POORFS_UNREADABLE='.safetensors')
+    again = s.run('train', *arguments(s, 'sums', 6, '--resume'))  # which reads every file and compares its sum
+    s.ok(first.returncode == 0 and again.returncode == 0 and weights(s, 'sums') == weights(s, 'whole'),
+         'a save does not read the tensors back, and the sums are right', first.stderr + again.stderr)
+    for name, said, env in (('no room in a file', 'free some space', {'POORFS': 'room'}),
+                            ('a small file that cannot be read', '.tmp/config.json', {'POORFS_UNREADABLE': '.tmp/config.json'})):
+        done = train(fresh(s, 'c'), 6, '--resume', **env)
+        good = done.returncode == 1 and said in done.stderr and 'error' in done.stderr and not hidden(s, 'c')
+        s.ok(good and not os.path.exists(s.path('c', 'step-6')), f'{name}: the save fails', f'{done.returncode} {done.stderr}')
+        done = s.run('train', *arguments(s, 'c', 6, '--resume'))
+        s.ok(done.returncode == 0 and weights(s, 'c') == weights(s, 'whole'), f'{name}: the run goes on', done.stderr)
 
 
 def check_lock_file(s):
@@ -177,7 +195,7 @@ def main():
     s.run('train', *arguments(s, 'whole', 6))
     done = s.run('train', *arguments(s, 'four', 4))
     s.ok(done.returncode == 0, 'a run to copy', done.stderr)
-    for check in (check_poor, check_lock_file, check_copies, check_start):
+    for check in (check_poor, check_sums, check_lock_file, check_copies, check_start):
         check(s)
     s.done()
 

@@ -212,7 +212,7 @@ static enum sy_status check_final(struct suite *s, const struct golden *g, struc
     enum sy_status status = sy_weights_list(&session->runtime, false, &list);
     sy_spec_list_seal(&list);
     if (status == SY_OK)
-        status = sy_tensors_save(s->ctx, s->dump, list.specs, list.count);
+        status = sy_tensors_save(s->ctx, s->dump, list.specs, list.count, NULL);
     sy_spec_list_finish(&list);
     if (status == SY_OK)
         status = sy_tensors_open(s->ctx, s->dump, &got);

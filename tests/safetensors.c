@@ -148,7 +148,7 @@ static void test_round_trip(struct env *e)
     char *path = in(e->scratch, "one.safetensors"), *data = NULL;
     struct sy_tensors *t = NULL;
     size_t bytes = 0;
-    bool good = sy_tensors_save(e->io.ctx, path, specs, count) == SY_OK &&
+    bool good = sy_tensors_save(e->io.ctx, path, specs, count, NULL) == SY_OK &&
                 sy_file_read(e->io.ctx, path, 1 << 20, &data, &bytes) == SY_OK;
     if (good)
         memcpy(&header, data, 8);
@@ -198,7 +198,7 @@ static void test_shards(struct env *e)
     char *single = in(directory, "model.safetensors"), *index = in(directory, "model.safetensors.index.json");
     struct sy_tensors *t = NULL;
     bool good = sy_dir_create(e->io.ctx, directory) == SY_OK &&
-                sy_tensors_save_dir(e->io.ctx, directory, "model", specs, count, 30) == SY_OK &&
+                sy_tensors_save_dir(e->io.ctx, directory, "model", specs, count, 30, NULL) == SY_OK &&
                 sy_file_exists(index) && !sy_file_exists(single) &&
                 sy_tensors_open(e->io.ctx, directory, &t) == SY_OK && sy_tensors_count(t) == count && floats_back(e, t);
     io_check(&e->io, good, "a model in shards");
@@ -208,8 +208,8 @@ static void test_shards(struct env *e)
     io_check(&e->io, good, "a model opened by its index");
     if (t != NULL)
         sy_tensors_close(&t);
-    good = sy_tensors_save_dir(e->io.ctx, directory, "model", specs, count, 0) == SY_OK && !sy_file_exists(index) &&
-           sy_tensors_open(e->io.ctx, directory, &t) == SY_OK && sy_tensors_count(t) == count;
+    good = sy_tensors_save_dir(e->io.ctx, directory, "model", specs, count, 0, NULL) == SY_OK &&
+           !sy_file_exists(index) && sy_tensors_open(e->io.ctx, directory, &t) == SY_OK && sy_tensors_count(t) == count;
     io_check(&e->io, good, "the same in one file: the old index is gone");
     if (t != NULL)
         sy_tensors_close(&t);
@@ -223,7 +223,7 @@ static void test_shards(struct env *e)
     io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_IO, "none.safetensors", "a missing shard");
     free(single);
     single = in(directory, "s.safetensors");
-    if (sy_tensors_save(e->io.ctx, single, specs, 1) != SY_OK)
+    if (sy_tensors_save(e->io.ctx, single, specs, 1, NULL) != SY_OK)
         abort();
     write_text(e, directory, "model.safetensors.index.json", "{\"weight_map\":{\"a\":\"s.safetensors\"}}");
     io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_FORMAT, "tensor a should be in s.safetensors",
@@ -328,22 +328,23 @@ static void test_write_failures(struct env *e)
     signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &small); // as a full disk: write() fails half-way
     fflush(stdout);
-    enum sy_status status = sy_tensors_save(e->io.ctx, path, specs, count);
+    enum sy_status status = sy_tensors_save(e->io.ctx, path, specs, count, NULL);
     setrlimit(RLIMIT_FSIZE, &before);
     io_fails(&e->io, status, SY_IO, "unchanged", "no room for the file");
     specs[1].produce = produce_nothing;
     specs[1].user = e->io.ctx;
-    io_fails(&e->io, sy_tensors_save(e->io.ctx, path, specs, count), SY_DEVICE, "gone", "a tensor that cannot be made");
+    io_fails(&e->io, sy_tensors_save(e->io.ctx, path, specs, count, NULL), SY_DEVICE, "gone",
+             "a tensor that cannot be made");
     char *data = NULL;
     size_t bytes = 0;
     bool good = sy_file_read(e->io.ctx, path, 100, &data, &bytes) == SY_OK && bytes == 3 && memcmp(data, "old", 3) == 0;
     io_check(&e->io, good && remove(path) == 0 && remove(directory) == 0, "the old file stays, and no temporary one");
     free(data);
     specs[1] = specs[0];
-    io_fails(&e->io, sy_tensors_save(e->io.ctx, path, specs, 2), SY_INVALID, "two tensors are called floats",
+    io_fails(&e->io, sy_tensors_save(e->io.ctx, path, specs, 2, NULL), SY_INVALID, "two tensors are called floats",
              "the same name twice");
     specs[0].shape[0] = specs[0].shape[1] = UINT64_C(1) << 40;
-    io_fails(&e->io, sy_tensors_save(e->io.ctx, path, specs, 1), SY_INVALID, "larger than any file",
+    io_fails(&e->io, sy_tensors_save(e->io.ctx, path, specs, 1, NULL), SY_INVALID, "larger than any file",
              "an impossible size");
     free(directory);
     free(path);

@@ -172,7 +172,7 @@ static struct sy_tensors *store(struct suite *x, const struct sy_spec_list *list
     for (size_t i = 0; kept != NULL && i < list->count; ++i)
         if (*list->specs[i].name != '\0')
             kept[n++] = list->specs[i];
-    if (kept == NULL || path == NULL || sy_tensors_save(x->io.ctx, path, kept, n) != SY_OK ||
+    if (kept == NULL || path == NULL || sy_tensors_save(x->io.ctx, path, kept, n, NULL) != SY_OK ||
         sy_tensors_open(x->io.ctx, x->scratch, &t) != SY_OK)
         abort();
     free(kept);
@@ -290,7 +290,7 @@ static void narrow_shards(struct suite *x)
             to[k] = sy_f32_to_bf16(from[k]);
         list.specs[i].dtype = SY_ST_BF16;
     }
-    good = good && sy_tensors_save_dir(x->io.ctx, x->scratch, "model", list.specs, list.count, 4096) == SY_OK &&
+    good = good && sy_tensors_save_dir(x->io.ctx, x->scratch, "model", list.specs, list.count, 4096, NULL) == SY_OK &&
            !sy_file_exists(path) && sy_tensors_open(x->io.ctx, x->scratch, &t) == SY_OK;
     struct sy_session *s = session_of(x, &c);
     struct sy_spec_list back = {0};
