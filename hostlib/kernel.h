@@ -40,7 +40,7 @@ struct sy_kernel_params {
     struct sy_kernel_source source;
     const char *cl_defines; ///< e.g. "-DT_BF16 -DO_BF16"; WG and VEC are added by the backend.
     uint32_t wg;            ///< Work-group size: -DWG= / spec constant 0. The kernel uses reqd_work_group_size.
-    uint32_t vec;           ///< -DVEC= / spec constant 1, which none of our shaders reads.
+    uint32_t vec;           ///< -DVEC=; shaders have no such constant.
     uint32_t binding_count; ///< ≤ SY_MAX_BINDINGS
     uint32_t const_binding; ///< Which binding is the step-constants block (a UBO in Vulkan), or UINT32_MAX.
     uint32_t args_bytes;    ///< Multiple of 4, 4 … SY_MAX_ARGS_BYTES.

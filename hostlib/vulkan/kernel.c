@@ -119,17 +119,12 @@ static VkResult create_pipeline(struct sy_vk_device *device, const struct sy_ker
     VkResult result = vkCreateShaderModule(device->handle, &module_info, NULL, &module);
     if (result != VK_SUCCESS)
         return result;
-    // A shader without constant 1 ignores its entry.
-    const uint32_t constants[] = {params->wg, params->vec};
-    const VkSpecializationMapEntry entries[] = {
-        {.constantID = 0, .offset = 0, .size = sizeof constants[0]},
-        {.constantID = 1, .offset = sizeof constants[0], .size = sizeof constants[1]},
-    };
+    const VkSpecializationMapEntry wg = {.constantID = 0, .size = sizeof params->wg};
     const VkSpecializationInfo special = {
-        .mapEntryCount = SY_COUNT(entries),
-        .pMapEntries = entries,
-        .dataSize = sizeof constants,
-        .pData = constants,
+        .mapEntryCount = 1,
+        .pMapEntries = &wg,
+        .dataSize = sizeof params->wg,
+        .pData = &params->wg,
     };
     const VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
