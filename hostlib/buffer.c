@@ -96,8 +96,6 @@ void sy_buffer_destroy(struct sy_buffer **buffer)
 
 uint64_t sy_buffer_bytes(const struct sy_buffer *buffer) { return buffer->bytes; }
 
-const char *sy_buffer_name(const struct sy_buffer *buffer) { return buffer->name; }
-
 static enum sy_status check_range(const struct sy_buffer *buffer, const char *verb, uint64_t offset, uint64_t bytes)
 {
     SY_TRY(sy_device_usable(buffer->device));

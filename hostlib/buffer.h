@@ -2,6 +2,11 @@
 // buffer.h: device memory: allocate, fill, read back.
 //
 // A buffer is a byte range on one device; it has no shape; those are the business of the layer above.
+//
+// A device does its work (programs, writes, reads, zeroing) as if in the order of the calls. Calls that only hand it
+// work do not wait for what was handed over before: a program that is queued or running still sees the bytes from
+// before a write, and the next one sees the new ones. Sources are copied into a ring of host memory that the device
+// owns; the host waits only when that ring is full, for its oldest piece.
 // Lifetime: owned by its device. Destroy only when no submitted program still uses it (sy_device_wait).
 // Layer:    hostlib. Implemented by opencl/, vulkan/, ref/.
 #pragma once
@@ -16,9 +21,9 @@ SY_MUST_CHECK enum sy_status sy_buffer_create(struct sy_device *device, const ch
                                               struct sy_buffer **out_buffer);
 void sy_buffer_destroy(struct sy_buffer **buffer);
 uint64_t sy_buffer_bytes(const struct sy_buffer *buffer);
-const char *sy_buffer_name(const struct sy_buffer *buffer);
 
-/// Copies host → device. Ordered after everything submitted before; `source` may be reused on return.
+/// Copies host → device, in the device's order; `source` may be reused on return. Does not wait for queued work, unless
+/// the ring of 16 MiB is full of writes that the device has not come to, or OpenCL is given more than 16 MiB at once.
 SY_MUST_CHECK enum sy_status sy_buffer_write(struct sy_buffer *buffer, uint64_t offset_bytes, const void *source,
                                              uint64_t bytes);
 /// Copies device → host; blocks until earlier submissions finish.

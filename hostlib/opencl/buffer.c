@@ -3,7 +3,6 @@
 #include "hostlib/opencl/opencl.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "hostlib/quirk.h"
 
@@ -66,35 +65,16 @@ void sy_cl_buffer_destroy(struct sy_buffer *buffer)
     free(buffer);
 }
 
-// A blocking write would first wait for everything queued, and the step constants are written before each step:
-// small sources are copied to the staging area instead, which is reused once the queue was seen empty.
-static enum sy_status write_staged(struct sy_buffer *buffer, uint64_t offset, const void *source, size_t bytes)
-{
-    struct sy_cl_device *device = device_of(buffer);
-    if (bytes > SY_CL_STAGING_BYTES - device->staging_used)
-        SY_TRY(sy_cl_finish(device, "waiting for earlier writes"));
-    unsigned char *copy = device->staging + device->staging_used;
-    memcpy(copy, source, bytes);
-    device->staging_used += (bytes + 63) & ~(size_t)63;
-    if (device->staging_used > SY_CL_STAGING_BYTES)
-        device->staging_used = SY_CL_STAGING_BYTES;
-    cl_int error =
-        clEnqueueWriteBuffer(device->queue, memory_of(buffer), CL_FALSE, (size_t)offset, bytes, copy, 0, NULL, NULL);
-    if (error != CL_SUCCESS)
-        return sy_cl_lost(device, error, "writing buffer '%s'", buffer->name);
-    return SY_OK;
-}
-
+// What is longer than the ring would wait for it in any case: then it is copied once only.
 enum sy_status sy_cl_buffer_write(struct sy_buffer *buffer, uint64_t offset, const void *source, uint64_t bytes)
 {
+    if (bytes <= SY_RING_BYTES)
+        return sy_cl_staging_write(buffer, offset, source, bytes);
     struct sy_cl_device *device = device_of(buffer);
-    if (bytes <= SY_CL_STAGING_BYTES / 4)
-        return write_staged(buffer, offset, source, (size_t)bytes);
     cl_int error = clEnqueueWriteBuffer(device->queue, memory_of(buffer), CL_TRUE, (size_t)offset, (size_t)bytes,
                                         source, 0, NULL, NULL);
     if (error != CL_SUCCESS)
         return sy_cl_lost(device, error, "writing buffer '%s'", buffer->name);
-    device->staging_used = 0; // the queue is in order: all earlier writes are done
     return SY_OK;
 }
 
@@ -105,7 +85,6 @@ enum sy_status sy_cl_buffer_read(struct sy_buffer *buffer, uint64_t offset, void
                                        destination, 0, NULL, NULL);
     if (error != CL_SUCCESS)
         return sy_cl_lost(device, error, "reading buffer '%s'", buffer->name);
-    device->staging_used = 0;
     return SY_OK;
 }
 

@@ -28,11 +28,12 @@ static void close_device(struct sy_device *base)
     struct sy_cl_device *device = (struct sy_cl_device *)base;
     if (device->profiling != NULL)
         clReleaseCommandQueue(device->profiling);
-    if (device->queue != NULL)
+    if (device->queue != NULL) {
+        sy_cl_staging_destroy(device);
         clReleaseCommandQueue(device->queue);
+    }
     if (device->context != NULL)
         clReleaseContext(device->context);
-    free(device->staging);
     free(device);
 }
 
@@ -49,7 +50,7 @@ static enum sy_status open_queue(struct sy_ctx *ctx, struct sy_cl_device *device
     if (error != CL_SUCCESS)
         return sy_fail(ctx, SY_DEVICE, "opening the OpenCL device \"%s\": %s: %s (%d); check its driver",
                        device->base.caps.name, step, sy_cl_error_name(error), error);
-    return SY_OK;
+    return sy_cl_staging_create(device);
 }
 
 static enum sy_status open_found(struct sy_ctx *ctx, const struct sy_cl_found *found, struct sy_device **out)
@@ -57,16 +58,14 @@ static enum sy_status open_found(struct sy_ctx *ctx, const struct sy_cl_found *f
     struct sy_cl_device *device = calloc(1, sizeof *device);
     if (device == NULL)
         return sy_fail(ctx, SY_NOMEM, "out of host memory opening an OpenCL device");
+    device->base.ctx = ctx;
     device->platform = found->platform;
     device->id = found->device;
     device->no_fma = !sy_cl_has_fma(found);
-    device->staging = malloc(SY_CL_STAGING_BYTES);
     sy_cl_fill_caps(found, &device->base.caps);
     const char *missing = sy_cl_missing(found);
     enum sy_status status = SY_OK;
-    if (device->staging == NULL)
-        status = sy_fail(ctx, SY_NOMEM, "out of host memory opening an OpenCL device");
-    else if (missing != NULL)
+    if (missing != NULL)
         status = sy_fail(ctx, SY_UNSUPPORTED, "the OpenCL device \"%s\" lacks %s; choose another device",
                          device->base.caps.name, missing);
     else
@@ -98,7 +97,6 @@ enum sy_status sy_cl_finish(struct sy_cl_device *device, const char *what)
     cl_int error = clFinish(device->queue);
     if (error != CL_SUCCESS)
         return sy_cl_lost(device, error, "%s", what);
-    device->staging_used = 0;
     return SY_OK;
 }
 

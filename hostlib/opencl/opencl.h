@@ -8,9 +8,14 @@
 #include <CL/cl.h>
 
 #include "hostlib/backend.h"
+#include "hostlib/ring.h"
 
-/// Small writes are copied here and queued, instead of draining the queue; see buffer.c.
-#define SY_CL_STAGING_BYTES (256u * 1024u)
+struct sy_cl_staging {
+    struct sy_ring ring;
+    cl_mem memory;
+    unsigned char *map;
+    cl_event written[SY_RING_PIECES]; ///< Of the write that reads a piece.
+};
 
 struct sy_cl_device {
     struct sy_device base;
@@ -20,8 +25,7 @@ struct sy_cl_device {
     cl_command_queue queue;
     cl_command_queue profiling; ///< Made on the first sy_program_profile(); NULL until then.
     bool no_fma;                ///< No fma() in hardware: kernels are compiled with NO_FMA (kernels/common.cl.h).
-    unsigned char *staging;
-    size_t staging_used;
+    struct sy_cl_staging staging;
 };
 
 struct sy_cl_buffer {
@@ -44,8 +48,15 @@ SY_PRINTF(3, 4) enum sy_status sy_cl_lost(struct sy_cl_device *device, cl_int er
 /// Whether `error` says that memory is short.
 bool sy_cl_is_nomem(cl_int error);
 
-/// Blocks until the queue is empty, and frees the staging area for reuse.
+/// Blocks until the queue is empty.
 SY_MUST_CHECK enum sy_status sy_cl_finish(struct sy_cl_device *device, const char *what);
+
+SY_MUST_CHECK enum sy_status sy_cl_staging_create(struct sy_cl_device *device);
+/// Of a device whose opening failed half-way, too.
+void sy_cl_staging_destroy(struct sy_cl_device *device);
+/// Queues a write of a copy of `source`; waits only when the ring is full.
+SY_MUST_CHECK enum sy_status sy_cl_staging_write(struct sy_buffer *buffer, uint64_t offset, const unsigned char *source,
+                                                 uint64_t bytes);
 
 enum sy_status sy_cl_buffer_create(struct sy_device *device, uint64_t bytes, struct sy_buffer **out);
 void sy_cl_buffer_destroy(struct sy_buffer *buffer);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// device.c: open a Vulkan device, hand it work, wait for it, and say what it was doing when it failed.
+// device.c: lists, opens and closes Vulkan devices.
 #include "hostlib/names.h"
 #include "hostlib/vulkan/vulkan.h"
 
@@ -9,120 +9,6 @@
 #include <string.h>
 
 #define DEFAULT_SEGMENT_FLOPS 2e10
-
-// ---- work and failure ----------------------------------------------------------------------------------------------
-
-enum sy_status sy_vk_fail(struct sy_vk_device *device, VkResult result, const char *format, ...)
-{
-    char what[512], where[512] = "";
-    va_list args;
-    va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
-    va_end(args);
-    const bool memory = result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
-    if (!memory)
-        device->base.lost = true;
-    if (result == VK_ERROR_DEVICE_LOST && device->latest != NULL) {
-        uint64_t finished = device->finished;
-        if (vkGetSemaphoreCounterValue(device->handle, device->timeline, &finished) != VK_SUCCESS)
-            finished = device->finished;
-        sy_vk_program_where(device->latest, finished, where, sizeof where);
-    }
-    return sy_fail(device->base.ctx, memory ? SY_NOMEM : SY_DEVICE, "%s: %s: %s%s%s", device->base.caps.id, what,
-                   sy_vk_result_name(result), where, device->base.lost ? "; close and reopen the device" : "");
-}
-
-void sy_vk_submit_prepare(struct sy_vk_device *device, const VkCommandBuffer *commands, VkSubmitInfo *info,
-                          VkTimelineSemaphoreSubmitInfo *timeline, uint64_t *value)
-{
-    *timeline = (VkTimelineSemaphoreSubmitInfo){
-        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
-        .signalSemaphoreValueCount = 1,
-        .pSignalSemaphoreValues = value,
-    };
-    *info = (VkSubmitInfo){
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-        .pNext = timeline,
-        .commandBufferCount = 1,
-        .pCommandBuffers = commands,
-        .signalSemaphoreCount = 1,
-        .pSignalSemaphores = &device->timeline,
-    };
-}
-
-enum sy_status sy_vk_submit(struct sy_vk_device *device, const VkSubmitInfo *infos, uint64_t *values, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; ++i)
-        values[i] = device->submitted + i + 1;
-    const VkResult result = vkQueueSubmit(device->queue, count, infos, VK_NULL_HANDLE);
-    if (result != VK_SUCCESS) {
-        device->base.lost = true; // part of the batch may be running: what follows could not be ordered after it
-        return sy_vk_fail(device, result, "work cannot be submitted");
-    }
-    device->submitted += count;
-    return SY_OK;
-}
-
-enum sy_status sy_vk_validated(const struct sy_vk_device *device)
-{
-    const struct sy_vk_validation *v = &device->validation;
-    if (v->errors == 0)
-        return SY_OK;
-    return sy_fail(device->base.ctx, SY_DEVICE, "%s: validation: %u error%s, the first: %.800s", device->base.caps.id,
-                   v->errors, v->errors == 1 ? "" : "s", v->first);
-}
-
-enum sy_status sy_vk_wait(struct sy_vk_device *device, uint64_t value)
-{
-    if (value <= device->finished)
-        return sy_vk_validated(device);
-    if (device->base.lost)
-        return sy_fail(device->base.ctx, SY_DEVICE, "%s: the device failed earlier; close and reopen it",
-                       device->base.caps.id);
-    const VkSemaphoreWaitInfo info = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
-        .semaphoreCount = 1,
-        .pSemaphores = &device->timeline,
-        .pValues = &value,
-    };
-    const VkResult result = vkWaitSemaphores(device->handle, &info, UINT64_MAX);
-    if (result != VK_SUCCESS)
-        return sy_vk_fail(device, result, "waiting for submitted work");
-    device->finished = value;
-    return sy_vk_validated(device); // GPU-assisted checks speak up when the work is done
-}
-
-void sy_vk_drain(struct sy_vk_device *device, uint64_t value)
-{
-    if (value <= device->finished || (!device->base.lost && sy_vk_wait(device, value) == SY_OK))
-        return;
-    vkDeviceWaitIdle(device->handle); // a truly lost device returns at once; after other failures work may still run
-}
-
-void sy_vk_barrier(VkCommandBuffer commands, VkPipelineStageFlags from, VkAccessFlags wrote, VkPipelineStageFlags to,
-                   VkAccessFlags will)
-{
-    const VkMemoryBarrier barrier = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = wrote, .dstAccessMask = will};
-    vkCmdPipelineBarrier(commands, from, to, 0, 1, &barrier, 0, NULL, 0, NULL);
-}
-
-void sy_vk_barrier_begin(VkCommandBuffer commands)
-{
-    const VkPipelineStageFlags both = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
-    sy_vk_barrier(commands, both, VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, both,
-                  VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_UNIFORM_READ_BIT |
-                      VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
-}
-
-void sy_vk_barrier_end(VkCommandBuffer commands)
-{
-    sy_vk_barrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
-                  VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT,
-                  VK_ACCESS_HOST_READ_BIT);
-}
-
-// ---- the vtable's part ---------------------------------------------------------------------------------------------
 
 static enum sy_status list(struct sy_ctx *ctx, struct sy_caps **out_list, size_t *out_count)
 {

@@ -11,7 +11,6 @@
 #include "hostlib/vulkan/vulkan.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,23 +146,6 @@ static VkResult record_segment(const struct sy_vk_program *program, uint32_t s, 
     if (s + 1 == program->segment_count)
         sy_vk_barrier_end(commands);
     return vkEndCommandBuffer(commands);
-}
-
-VkResult sy_vk_commands_create(struct sy_vk_device *device, VkCommandPool *pool, VkCommandBuffer *commands,
-                               uint32_t count)
-{
-    const VkCommandPoolCreateInfo pool_info = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-                                               .queueFamilyIndex = device->survey.queue_family};
-    const VkResult result = vkCreateCommandPool(device->handle, &pool_info, NULL, pool);
-    if (result != VK_SUCCESS)
-        return result;
-    const VkCommandBufferAllocateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-        .commandPool = *pool,
-        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-        .commandBufferCount = count,
-    };
-    return vkAllocateCommandBuffers(device->handle, &info, commands);
 }
 
 static VkResult record(struct sy_vk_program *program)
@@ -316,24 +298,4 @@ enum sy_status sy_vk_program_submit(struct sy_program *base)
             buffer->last_write = device->submitted;
     }
     return sy_vk_validated(device);
-}
-
-void sy_vk_program_where(const struct sy_vk_program *program, uint64_t finished, char *text, size_t size)
-{
-    const char *name = program->base.name != NULL ? program->base.name : "?";
-    if (finished + 1 < program->values[0]) { // an earlier replay, another program, or a copy
-        snprintf(text, size, " (in work queued before the latest replay of program '%s')", name);
-        return;
-    }
-    uint32_t s = 0;
-    while (s < program->segment_count && program->values[s] <= finished)
-        ++s;
-    if (s == program->segment_count) {
-        snprintf(text, size, " (after program '%s', which was done)", name);
-        return;
-    }
-    const struct sy_vk_segment *segment = &program->segments[s];
-    const size_t last = segment->first + segment->count - 1;
-    snprintf(text, size, " (program '%s', between dispatch %zu '%s' and %zu '%s')", name, segment->first,
-             program->dispatches[segment->first].label, last, program->dispatches[last].label);
 }

@@ -8,9 +8,8 @@
 #include <vulkan/vulkan.h>
 
 #include "hostlib/backend.h"
+#include "hostlib/ring.h"
 
-#define SY_VK_RING_SLOTS 4u
-#define SY_VK_SLOT_BYTES ((uint64_t)4 << 20)
 #define SY_VK_SEGMENT_DISPATCHES 256u // no more than SY_WAVE_DISPATCHES, so that a full wave ends with its segment
 
 // ---- instance.c ----------------------------------------------------------------------------------------------------
@@ -75,16 +74,21 @@ struct sy_vk_memory {
     bool coherent;
 };
 
-/// Command buffers for fills and copies, with a piece of mapped staging memory each (none on mapped devices).
+/// What the ring's memory, if any of it, and a command buffer are used for now.
+struct sy_vk_piece {
+    VkCommandBuffer commands;
+    uint64_t value;       ///< Timeline value of its submission.
+    uint8_t *destination; ///< Of a read: the piece is copied there before it is given back. NULL otherwise.
+    uint64_t bytes;
+};
+
+/// Mapped memory and command buffers for copies and fills, in the order of the queue; see ring.c.
 struct sy_vk_ring {
+    struct sy_ring places;
+    struct sy_vk_piece pieces[SY_RING_PIECES];
     VkCommandPool pool;
     VkBuffer buffer;
     struct sy_vk_memory memory;
-    struct {
-        VkCommandBuffer commands;
-        uint64_t value; ///< Timeline value of its latest submission.
-    } slots[SY_VK_RING_SLOTS];
-    uint32_t next;
 };
 
 struct sy_vk_program; // below
@@ -106,6 +110,8 @@ struct sy_vk_device {
     struct sy_vk_program *latest; ///< Latest program submitted, for reports.
 };
 
+// ---- queue.c -------------------------------------------------------------------------------------------------------
+
 /// Turns a driver's refusal into a status and a message "vulkan:0: <what>: VK_ERROR_…". Anything but an out-of-memory
 /// marks the device as lost.
 SY_PRINTF(3, 4)
@@ -118,6 +124,8 @@ void sy_vk_submit_prepare(struct sy_vk_device *device, const VkCommandBuffer *co
                           VkTimelineSemaphoreSubmitInfo *timeline, uint64_t *value);
 /// Blocks until `value` is reached.
 SY_MUST_CHECK enum sy_status sy_vk_wait(struct sy_vk_device *device, uint64_t value);
+/// Whether `value` is reached, without waiting.
+SY_MUST_CHECK enum sy_status sy_vk_reached(struct sy_vk_device *device, uint64_t value, bool *out);
 /// DEVICE when the validation layer has found something so far: every call that records, submits or waits asks this, so
 /// that what it found fails the work it belongs to.
 enum sy_status sy_vk_validated(const struct sy_vk_device *device);
@@ -130,6 +138,20 @@ void sy_vk_barrier(VkCommandBuffer commands, VkPipelineStageFlags from, VkAccess
 void sy_vk_barrier_begin(VkCommandBuffer commands);
 /// Last command of whatever the host may read after waiting.
 void sy_vk_barrier_end(VkCommandBuffer commands);
+/// A pool with `count` command buffers; on failure `*pool` may be left for the caller to destroy.
+VkResult sy_vk_commands_create(struct sy_vk_device *device, VkCommandPool *pool, VkCommandBuffer *commands,
+                               uint32_t count);
+
+// ---- memory.c ------------------------------------------------------------------------------------------------------
+
+VkResult sy_vk_memory_create(struct sy_vk_device *device, VkDeviceSize bytes, VkBufferUsageFlags usage,
+                             const struct sy_vk_types *types, bool map, VkBuffer *buffer, struct sy_vk_memory *memory);
+void sy_vk_memory_destroy(struct sy_vk_device *device, VkBuffer *buffer, struct sy_vk_memory *memory);
+/// After host writes and before host reads of mapped memory.
+SY_MUST_CHECK enum sy_status sy_vk_memory_flush(struct sy_vk_device *device, const struct sy_vk_memory *memory,
+                                                uint64_t offset, uint64_t bytes);
+SY_MUST_CHECK enum sy_status sy_vk_memory_invalidate(struct sy_vk_device *device, const struct sy_vk_memory *memory,
+                                                     uint64_t offset, uint64_t bytes);
 
 // ---- buffer.c ------------------------------------------------------------------------------------------------------
 
@@ -140,13 +162,28 @@ struct sy_vk_buffer {
     uint64_t last_use, last_write; ///< Timeline values: host writes wait for the one, host reads for the other.
 };
 
-SY_MUST_CHECK enum sy_status sy_vk_ring_create(struct sy_vk_device *device);
-void sy_vk_ring_destroy(struct sy_vk_device *device);
 enum sy_status sy_vk_buffer_create(struct sy_device *device, uint64_t bytes, struct sy_buffer **out);
 void sy_vk_buffer_destroy(struct sy_buffer *buffer);
 enum sy_status sy_vk_buffer_write(struct sy_buffer *buffer, uint64_t offset, const void *source, uint64_t bytes);
 enum sy_status sy_vk_buffer_read(struct sy_buffer *buffer, uint64_t offset, void *destination, uint64_t bytes);
 enum sy_status sy_vk_buffer_zero(struct sy_buffer *buffer, uint64_t offset, uint64_t bytes);
+
+// ---- ring.c --------------------------------------------------------------------------------------------------------
+
+SY_MUST_CHECK enum sy_status sy_vk_ring_create(struct sy_vk_device *device);
+void sy_vk_ring_destroy(struct sy_vk_device *device);
+/// Takes a piece of `bytes` (0: a command buffer alone), waiting for the oldest while there is none, and starts
+/// recording.
+SY_MUST_CHECK enum sy_status sy_vk_ring_begin(struct sy_vk_device *device, uint64_t bytes, uint32_t *out_slot);
+SY_MUST_CHECK enum sy_status sy_vk_ring_end(struct sy_vk_device *device, uint32_t slot);
+/// Queues a write of a copy of `source`.
+SY_MUST_CHECK enum sy_status sy_vk_ring_write(struct sy_vk_buffer *buffer, uint64_t offset, const uint8_t *source,
+                                              uint64_t bytes);
+/// Queues a read. `destination` has the bytes when sy_vk_ring_wait() has been asked for this or a later submission.
+SY_MUST_CHECK enum sy_status sy_vk_ring_read(struct sy_vk_buffer *buffer, uint64_t offset, uint8_t *destination,
+                                             uint64_t bytes);
+/// Blocks until `value` is reached, hands over what was read until then and gives those pieces back.
+SY_MUST_CHECK enum sy_status sy_vk_ring_wait(struct sy_vk_device *device, uint64_t value);
 
 // ---- kernel.c ------------------------------------------------------------------------------------------------------
 
@@ -205,15 +242,10 @@ enum sy_status sy_vk_program_create(struct sy_device *device, const struct sy_di
                                     struct sy_program **out);
 void sy_vk_program_destroy(struct sy_program *program);
 enum sy_status sy_vk_program_submit(struct sy_program *program);
-/// Writes which program and dispatches were running when the timeline stood at `finished`.
-void sy_vk_program_where(const struct sy_vk_program *program, uint64_t finished, char *text, size_t size);
 /// Binds and launches dispatch `index`.
 void sy_vk_record_dispatch(const struct sy_vk_program *program, size_t index, VkCommandBuffer commands);
 /// Makes what earlier dispatches of a command buffer wrote visible to later ones.
 void sy_vk_barrier_between(VkCommandBuffer commands);
-/// A pool with `count` command buffers; on failure `*pool` may be left for the caller to destroy.
-VkResult sy_vk_commands_create(struct sy_vk_device *device, VkCommandPool *pool, VkCommandBuffer *commands,
-                               uint32_t count);
 
 // ---- profile.c -----------------------------------------------------------------------------------------------------
 
