@@ -14,7 +14,7 @@
 #include "engine/checkpoint.h"
 #include "engine/dump.h"
 #include "engine/file.h"
-#include "engine/schedule.h"
+#include "engine/rate.h"
 #include "hostlib/group.h"
 
 static const char doc[] = "Train a Switch Transformer (or a dense T5) by span corruption.\v"
@@ -253,7 +253,7 @@ struct run {
     struct cli_model model;
     struct sy_dataset *train, *valid;
     struct sy_session *session, *validation;
-    struct sy_schedule schedule;
+    struct sy_rate rate;
     enum sy_precision precision;
     bool jitter;                   ///< --batch brings the router's noise.
     struct sy_batch fixed, *micro; ///< --batch; micro-batches of one step
@@ -351,11 +351,11 @@ static enum sy_status choose(struct run *r)
 {
     struct options *o = &r->o;
     SY_TRY(cli_precision(r->ctx, o->precision, &r->precision));
-    SY_TRY(sy_schedule_parse(r->ctx, o->schedule, &r->schedule.kind));
-    bool rsqrt_kind = r->schedule.kind == SY_SCHEDULE_RSQRT;
-    r->schedule.peak = o->have_lr ? o->lr : rsqrt_kind ? 1.0 : 1e-3;
-    r->schedule.warmup = o->have_warmup ? o->warmup : rsqrt_kind ? 10000 : 0;
-    r->schedule.steps = o->steps;
+    SY_TRY(sy_rate_parse(r->ctx, o->schedule, &r->rate.kind));
+    bool rsqrt_kind = r->rate.kind == SY_RATE_RSQRT;
+    r->rate.peak = o->have_lr ? o->lr : rsqrt_kind ? 1.0 : 1e-3;
+    r->rate.warmup = o->have_warmup ? o->warmup : rsqrt_kind ? 10000 : 0;
+    r->rate.steps = o->steps;
     if (strcmp(o->optimizer, "adafactor") != 0 && strcmp(o->optimizer, "adamw") != 0)
         return sy_fail(r->ctx, SY_INVALID, "unknown optimizer '%s': choose adafactor or adamw", o->optimizer);
     return SY_OK;
@@ -423,9 +423,9 @@ static enum sy_status start(struct run *r)
                                        .batch_sequences = r->sequences,
                                        .micro_batch = r->micro_batch,
                                        .slices = r->slices,
-                                       .lr = r->schedule.peak,
-                                       .warmup = r->schedule.warmup,
-                                       .schedule_steps = r->schedule.steps};
+                                       .lr = r->rate.peak,
+                                       .warmup = r->rate.warmup,
+                                       .schedule_steps = r->rate.steps};
     snprintf(r->state.optimizer, sizeof r->state.optimizer, "%s", o->optimizer);
     snprintf(r->state.schedule, sizeof r->state.schedule, "%s", o->schedule);
     snprintf(r->state.precision, sizeof r->state.precision, "%s", o->precision);
@@ -460,7 +460,7 @@ static enum sy_status one_step(struct run *r)
                                 &r->micro[i]));
     struct sy_metrics m;
     uint64_t t = r->state.step + 1;
-    double lr = sy_schedule_lr(&r->schedule, t);
+    double lr = sy_rate_at(&r->rate, t);
     SY_TRY(sy_session_step(r->session, r->micro, r->micro_count, t, lr, r->o.seed, &m));
     r->state.step = t;
     r->state.next_example += r->sequences;

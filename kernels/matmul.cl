@@ -27,19 +27,19 @@ KERNEL void matmul(__global const T *restrict a, __global const T *restrict b, _
     const uint stride = p.bt != 0 ? p.k : p.n, col_step = p.bt != 0 ? p.k : 1, k_step = p.bt != 0 ? 1 : p.n;
     __global const T *own = b + (size_t)max(expert, 0) * p.n * p.k + (size_t)col0 * col_step;
 
-    __local float4 a_slice[A_SLICE / 4], b_slice[B_SLICE / 4];
+    __local float4 a_slab[A_SLAB / 4], b_slab[B_SLAB / 4];
     float sum[SY_ITEM * SY_ITEM];
     // One loop over (rows, k) rather than two: PoCL 3.1 cannot compile barriers in some nested loops (WG 2).
-    const uint depth = slice_depth(p.k), slices = (p.k + SLICE - 1) / SLICE;
-    const uint steps = (end - first + TILE_ROWS - 1) / TILE_ROWS * slices;
+    const uint depth = slab_depth(p.k), slabs = (p.k + SLAB - 1) / SLAB;
+    const uint steps = (end - first + TILE_ROWS - 1) / TILE_ROWS * slabs;
     for (uint step = 0; step < steps; ++step) {
-        const uint row0 = first + step / slices * TILE_ROWS, k = step % slices * depth;
+        const uint row0 = first + step / slabs * TILE_ROWS, k = step % slabs * depth;
         if (k == 0)
             clear_item(sum);
-        load_slice(a_slice, A_LD, TILE_ROWS, a + (size_t)row0 * p.k + k, p.k, true, end - row0, p.k - k, lid);
-        load_slice(b_slice, B_LD, TILE_COLS, own + (size_t)k * k_step, stride, p.bt != 0, p.n - col0, p.k - k, lid);
+        load_slab(a_slab, A_LD, TILE_ROWS, a + (size_t)row0 * p.k + k, p.k, true, end - row0, p.k - k, lid);
+        load_slab(b_slab, B_LD, TILE_COLS, own + (size_t)k * k_step, stride, p.bt != 0, p.n - col0, p.k - k, lid);
         BARRIER();
-        multiply_slice(a_slice, b_slice, ix, iy, min(depth, p.k - k), sum);
+        multiply_slab(a_slab, b_slab, ix, iy, min(depth, p.k - k), sum);
         BARRIER();
         if (k + depth >= p.k)
             store_item(c + (size_t)row0 * p.n + col0, p.n, end - row0, p.n - col0, ix, iy, sum, p.alpha, p.accumulate);

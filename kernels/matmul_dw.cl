@@ -23,16 +23,16 @@ KERNEL void matmul_dw(__global const T *restrict y, __global const T *restrict x
     const uint first = p.ragged != 0 ? (uint)off[place] : slice * each;
     const uint end = p.ragged != 0 ? (uint)off[place + 1] : first + each;
 
-    __local float4 a_slice[A_SLICE / 4], b_slice[B_SLICE / 4];
+    __local float4 a_slab[A_SLAB / 4], b_slab[B_SLAB / 4];
     float sum[SY_ITEM * SY_ITEM];
     clear_item(sum);
-    const uint depth = slice_depth(end - first);
+    const uint depth = slab_depth(end - first);
     uint r = first;
     do { // at least once, with zeros: a way around the loop would need its own 64 sums on GPUs without branches
-        load_slice(a_slice, A_LD, TILE_ROWS, y + (size_t)r * p.m + row0, p.m, false, p.m - row0, end - r, lid);
-        load_slice(b_slice, B_LD, TILE_COLS, x + (size_t)r * p.n + col0, p.n, false, p.n - col0, end - r, lid);
+        load_slab(a_slab, A_LD, TILE_ROWS, y + (size_t)r * p.m + row0, p.m, false, p.m - row0, end - r, lid);
+        load_slab(b_slab, B_LD, TILE_COLS, x + (size_t)r * p.n + col0, p.n, false, p.n - col0, end - r, lid);
         BARRIER();
-        multiply_slice(a_slice, b_slice, ix, iy, min(depth, end - r), sum);
+        multiply_slab(a_slab, b_slab, ix, iy, min(depth, end - r), sum);
         BARRIER();
         r += depth;
     } while (r < end);

@@ -77,10 +77,10 @@ KERNEL void pack_b(__global const T *restrict b, __global T *restrict panels, co
 {
     const uint rows = SY_PACK_ROWS(WG, p.bt), each = SY_PACK_PANELS(WG, p.bt);
     const uint count = (p.n + SY_PANEL - 1) / SY_PANEL, across = (count + each - 1) / each;
-    const uint slices = (p.k + rows - 1) / rows;
-    GROUP_GUARD(p.batch * across * slices);
-    const uint k0 = GROUP_ID % slices * rows, k1 = min(k0 + rows, p.k);
-    const uint q0 = GROUP_ID / slices % across * each, e = GROUP_ID / slices / across;
+    const uint slabs = (p.k + rows - 1) / rows;
+    GROUP_GUARD(p.batch * across * slabs);
+    const uint k0 = GROUP_ID % slabs * rows, k1 = min(k0 + rows, p.k);
+    const uint q0 = GROUP_ID / slabs % across * each, e = GROUP_ID / slabs / across;
     const uint cols = p.n - q0 * SY_PANEL;                                   // real columns from here on
     const uint col_step = p.bt != 0 ? p.k : 1, k_step = p.bt != 0 ? 1 : p.n; // element (k, col) of one matrix
     __global const T *from = b + (size_t)e * p.n * p.k + (size_t)q0 * SY_PANEL * col_step;

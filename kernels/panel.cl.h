@@ -2,7 +2,7 @@
 // panel.cl.h: the register block of matmul_packed and matmul_dw_packed for a work-group of one item.
 //
 // A tile of A is copied, PANEL_K deep, into private memory as f32: rows of a large matrix lie a power of two apart and
-// would share cache sets, and bf16 is converted once for all panels. Partial sums wait in private memory between slices
+// would share cache sets, and bf16 is converted once for all panels. Partial sums wait in private memory between slabs
 // of k, so that every output stays one chain of fma over ascending k.
 //
 // The includer defines PANEL_A_ROW and PANEL_A_K: element (row, k) of the copy is a[row·PANEL_A_ROW + k·PANEL_A_K].

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // tile.cl.h: the local-memory tile of matmul and matmul_dw.
 //
-// A work-group computes TILE_ROWS × TILE_COLS outputs, SLICE values of k at a time: it copies the slice of A and of B
+// A work-group computes TILE_ROWS × TILE_COLS outputs, SLAB values of k at a time: it copies the slab of A and of B
 // to local memory as f32, k by k, then every item multiplies 8 rows with 8 columns in registers. An item owns two quads
 // of rows and two of columns, half a tile apart, so that neighbouring items read neighbouring quads: no bank conflicts.
 // The sums are scalars at constant places, spelled out: what a loop indexes goes to memory where the compiler leaves the
@@ -15,11 +15,11 @@
 #define ITEMS_Y SY_ITEMS_Y(WG)
 #define TILE_ROWS (SY_ITEM * ITEMS_Y)
 #define TILE_COLS (SY_ITEM * ITEMS_X)
-#define SLICE (WG > 64 ? 8u : 16u) // keeps both slices below 16 KiB for every WG
+#define SLAB (WG > 64 ? 8u : 16u) // keeps both slabs below 16 KiB for every WG
 #define A_LD (TILE_ROWS + 4)       // the padding spreads transposed writes over the banks
 #define B_LD (TILE_COLS + 4)
-#define A_SLICE (SLICE * A_LD)
-#define B_SLICE (SLICE * B_LD)
+#define A_SLAB (SLAB * A_LD)
+#define B_SLAB (SLAB * B_LD)
 
 // p[0 … 3], of which only the first `count` exist; zeros for the others.
 static inline float4 load_quad(__global const T *p, uint count)
@@ -39,25 +39,25 @@ static inline float4 load_quad(__global const T *p, uint count)
 
 static inline uint left_of(uint limit, uint at) { return limit > at ? limit - at : 0; }
 
-// slice[k][line] of a matrix stored [line][k] if by_line, else [k][line], its rows `stride` apart; x is line 0, k 0 of
-// this tile and slice. Not unrolled: the addresses of several rounds at once are more than registers hold beside the sums.
-static inline void load_slice(__local float4 *quads, uint ld, uint lines, __global const T *restrict x, uint stride,
-                              bool by_line, uint lines_left, uint k_left, uint lid)
+// slab[k][line] of a matrix stored [line][k] if by_line, else [k][line], its rows `stride` apart; x is line 0, k 0 of
+// this tile and slab. Not unrolled: the addresses of several rounds at once are more than registers hold beside the sums.
+static inline void load_slab(__local float4 *quads, uint ld, uint lines, __global const T *restrict x, uint stride,
+                             bool by_line, uint lines_left, uint k_left, uint lid)
 {
-    __local float *slice = (__local float *)quads;
+    __local float *slab = (__local float *)quads;
 #pragma unroll 1
-    for (uint i = lid; i < lines * (SLICE / 4); i += WG) {
+    for (uint i = lid; i < lines * (SLAB / 4); i += WG) {
         if (by_line) {
-            const uint line = i / (SLICE / 4), k = i % (SLICE / 4) * 4;
+            const uint line = i / (SLAB / 4), k = i % (SLAB / 4) * 4;
             const float4 v = load_quad(x + (size_t)line * stride + k, line < lines_left ? left_of(k_left, k) : 0);
-            slice[k * ld + line] = v.x;
-            slice[(k + 1) * ld + line] = v.y;
-            slice[(k + 2) * ld + line] = v.z;
-            slice[(k + 3) * ld + line] = v.w;
+            slab[k * ld + line] = v.x;
+            slab[(k + 1) * ld + line] = v.y;
+            slab[(k + 2) * ld + line] = v.z;
+            slab[(k + 3) * ld + line] = v.w;
         } else {
             const uint line = i % (lines / 4) * 4, k = i / (lines / 4);
             const float4 v = load_quad(x + (size_t)k * stride + line, k < k_left ? left_of(lines_left, line) : 0);
-            vstore4(v, 0, slice + k * ld + line);
+            vstore4(v, 0, slab + k * ld + line);
         }
     }
 }
@@ -70,15 +70,15 @@ static inline void load_slice(__local float4 *quads, uint ld, uint lines, __glob
 #define SUM(r, j) sum[SY_ITEM * (r) + (j)]
 #define EACH_ROW(f) f(0) f(1) f(2) f(3) f(4) f(5) f(6) f(7)
 
-// Values of k in every slice but the last of n: equal shares of at most SLICE. The share is no constant, which keeps
-// compilers from spelling out all steps of a slice: that would be more code than an instruction cache holds.
-static inline uint slice_depth(uint n)
+// Values of k in every slab but the last of n: equal shares of at most SLAB. The share is no constant, which keeps
+// compilers from spelling out all steps of a slab: that would be more code than an instruction cache holds.
+static inline uint slab_depth(uint n)
 {
-    const uint slices = max((n + SLICE - 1) / SLICE, 1u);
-    return (n + slices - 1) / slices;
+    const uint slabs = max((n + SLAB - 1) / SLAB, 1u);
+    return (n + slabs - 1) / slabs;
 }
 
-// sum[row][column] += the products of the first `depth` k of the slices for item (ix, iy).
+// sum[row][column] += the products of the first `depth` k of the slabs for item (ix, iy).
 #define MULTIPLY_ROW(r, factor)                    \
     SUM(r, 0) = fma((factor), b_lo.x, SUM(r, 0));  \
     SUM(r, 1) = fma((factor), b_lo.y, SUM(r, 1));  \
@@ -88,8 +88,8 @@ static inline uint slice_depth(uint n)
     SUM(r, 5) = fma((factor), b_hi.y, SUM(r, 5));  \
     SUM(r, 6) = fma((factor), b_hi.z, SUM(r, 6));  \
     SUM(r, 7) = fma((factor), b_hi.w, SUM(r, 7));
-ITEM_INLINE void multiply_slice(__local const float4 *a, __local const float4 *b, uint ix, uint iy, uint depth,
-                                float *sum)
+ITEM_INLINE void multiply_slab(__local const float4 *a, __local const float4 *b, uint ix, uint iy, uint depth,
+                               float *sum)
 {
     for (uint k = 0; k < depth; ++k) {
         const float4 a_lo = a[k * (A_LD / 4) + iy], a_hi = a[k * (A_LD / 4) + ITEMS_Y + iy];

@@ -34,14 +34,14 @@ void main()
 
     for (uint row0 = first; row0 < end; row0 += TILE_ROWS) {
         clear_item();
-        for (uint k0 = 0u; k0 < p.k; k0 += SLICE) {
-            LOAD_LINES(a_slice, A_LD, TILE_ROWS, a, row0 * p.k + k0, p.k, end - row0, p.k - k0)
+        for (uint k0 = 0u; k0 < p.k; k0 += SLAB) {
+            LOAD_LINES(a_slab, A_LD, TILE_ROWS, a, row0 * p.k + k0, p.k, end - row0, p.k - k0)
             if (p.bt != 0u)
-                LOAD_LINES(b_slice, B_LD, TILE_COLS, b, own + k0, stride, p.n - col0, p.k - k0)
+                LOAD_LINES(b_slab, B_LD, TILE_COLS, b, own + k0, stride, p.n - col0, p.k - k0)
             else
-                LOAD_DEPTH(b_slice, B_LD, TILE_COLS, b, own + k0 * stride, stride, p.n - col0, p.k - k0)
+                LOAD_DEPTH(b_slab, B_LD, TILE_COLS, b, own + k0 * stride, stride, p.n - col0, p.k - k0)
             BARRIER();
-            multiply_slice(ix, iy);
+            multiply_slab(ix, iy);
             BARRIER();
         }
         STORE_ITEM(c, row0 * p.n + col0, p.n, end - row0, p.n - col0, O_LD, O_ST)

@@ -31,11 +31,11 @@ void main()
         end = uint(off[place + 1u]);
     }
     clear_item();
-    for (uint r = first; r < end; r += SLICE) {
-        LOAD_DEPTH(a_slice, A_LD, TILE_ROWS, y, r * p.m + row0, p.m, p.m - row0, end - r)
-        LOAD_DEPTH(b_slice, B_LD, TILE_COLS, x, r * p.n + col0, p.n, p.n - col0, end - r)
+    for (uint r = first; r < end; r += SLAB) {
+        LOAD_DEPTH(a_slab, A_LD, TILE_ROWS, y, r * p.m + row0, p.m, p.m - row0, end - r)
+        LOAD_DEPTH(b_slab, B_LD, TILE_COLS, x, r * p.n + col0, p.n, p.n - col0, end - r)
         BARRIER();
-        multiply_slice(ix, iy);
+        multiply_slab(ix, iy);
         BARRIER();
     }
     STORE_ITEM(w, (plane * p.m + row0) * p.n + col0, p.n, p.m - row0, p.n - col0, O_LD, O_ST)

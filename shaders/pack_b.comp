@@ -27,10 +27,10 @@ void main()
 {
     const uint depth = SY_PACK_ROWS(WG, p.bt), each = SY_PACK_PANELS(WG, p.bt);
     const uint count = (p.n + SY_PANEL - 1u) / SY_PANEL, across = (count + each - 1u) / each;
-    const uint slices = (p.k + depth - 1u) / depth;
-    GROUP_GUARD(p.batch * across * slices);
-    const uint lid = LOCAL_ID, k0 = GROUP_ID % slices * depth, k1 = min(k0 + depth, p.k);
-    const uint q0 = GROUP_ID / slices % across * each, e = GROUP_ID / slices / across;
+    const uint slabs = (p.k + depth - 1u) / depth;
+    GROUP_GUARD(p.batch * across * slabs);
+    const uint lid = LOCAL_ID, k0 = GROUP_ID % slabs * depth, k1 = min(k0 + depth, p.k);
+    const uint q0 = GROUP_ID / slabs % across * each, e = GROUP_ID / slabs / across;
     const uint col_step = p.bt != 0u ? p.k : 1u, k_step = p.bt != 0u ? 1u : p.n; // element (k, col) of one matrix
 
     for (uint q = q0; q < min(q0 + each, count); ++q)

@@ -7,12 +7,12 @@ const uint ITEMS_X = SY_ITEMS_X(WG);
 const uint ITEMS_Y = SY_ITEMS_Y(WG);
 const uint TILE_ROWS = SY_ITEM * ITEMS_Y;
 const uint TILE_COLS = SY_ITEM * ITEMS_X;
-const uint SLICE = WG > 64u ? 8u : 16u;
+const uint SLAB = WG > 64u ? 8u : 16u;
 const uint A_LD = TILE_ROWS + 4u;
 const uint B_LD = TILE_COLS + 4u;
 
-shared float a_slice[SLICE * A_LD];
-shared float b_slice[SLICE * B_LD];
+shared float a_slab[SLAB * A_LD];
+shared float b_slab[SLAB * B_LD];
 vec4 sum[2u * SY_ITEM];
 
 uint left_of(uint limit, uint at) { return limit > at ? limit - at : 0u; }
@@ -30,37 +30,37 @@ uint left_of(uint limit, uint at) { return limit > at ? limit - at : 0u; }
             v.z = T_LD(src, (at) + 2u);                                                                         \
     }
 
-// slice[k][line] of a matrix stored [line][k], `stride` apart; src[base] is its line 0, k 0 of this tile and slice.
-#define LOAD_LINES(slice, ld, lines, src, base, stride, lines_left, k_left)                                     \
-    for (uint i = lid; i < (lines) * (SLICE / 4u); i += WG) {                                                   \
-        const uint line = i / (SLICE / 4u), k = i % (SLICE / 4u) * 4u;                                          \
+// slab[k][line] of a matrix stored [line][k], `stride` apart; src[base] is its line 0, k 0 of this tile and slab.
+#define LOAD_LINES(slab, ld, lines, src, base, stride, lines_left, k_left)                                      \
+    for (uint i = lid; i < (lines) * (SLAB / 4u); i += WG) {                                                    \
+        const uint line = i / (SLAB / 4u), k = i % (SLAB / 4u) * 4u;                                            \
         const uint count = line < (lines_left) ? left_of(k_left, k) : 0u;                                       \
         LOAD_QUAD(v, src, (base) + line * (stride) + k, count)                                                  \
-        slice[k * ld + line] = v.x;                                                                             \
-        slice[(k + 1u) * ld + line] = v.y;                                                                      \
-        slice[(k + 2u) * ld + line] = v.z;                                                                      \
-        slice[(k + 3u) * ld + line] = v.w;                                                                      \
+        slab[k * ld + line] = v.x;                                                                              \
+        slab[(k + 1u) * ld + line] = v.y;                                                                       \
+        slab[(k + 2u) * ld + line] = v.z;                                                                       \
+        slab[(k + 3u) * ld + line] = v.w;                                                                       \
     }
 
 // The same of a matrix stored [k][line].
-#define LOAD_DEPTH(slice, ld, lines, src, base, stride, lines_left, k_left)                                     \
-    for (uint i = lid; i < (lines) / 4u * SLICE; i += WG) {                                                     \
+#define LOAD_DEPTH(slab, ld, lines, src, base, stride, lines_left, k_left)                                      \
+    for (uint i = lid; i < (lines) / 4u * SLAB; i += WG) {                                                      \
         const uint line = i % ((lines) / 4u) * 4u, k = i / ((lines) / 4u);                                      \
         const uint count = k < (k_left) ? left_of(lines_left, line) : 0u;                                       \
         LOAD_QUAD(v, src, (base) + k * (stride) + line, count)                                                  \
-        slice[k * ld + line] = v.x;                                                                             \
-        slice[k * ld + line + 1u] = v.y;                                                                        \
-        slice[k * ld + line + 2u] = v.z;                                                                        \
-        slice[k * ld + line + 3u] = v.w;                                                                        \
+        slab[k * ld + line] = v.x;                                                                              \
+        slab[k * ld + line + 1u] = v.y;                                                                         \
+        slab[k * ld + line + 2u] = v.z;                                                                         \
+        slab[k * ld + line + 3u] = v.w;                                                                         \
     }
 
-vec4 a_quad(uint i) { return vec4(a_slice[i], a_slice[i + 1u], a_slice[i + 2u], a_slice[i + 3u]); }
-vec4 b_quad(uint i) { return vec4(b_slice[i], b_slice[i + 1u], b_slice[i + 2u], b_slice[i + 3u]); }
+vec4 a_quad(uint i) { return vec4(a_slab[i], a_slab[i + 1u], a_slab[i + 2u], a_slab[i + 3u]); }
+vec4 b_quad(uint i) { return vec4(b_slab[i], b_slab[i + 1u], b_slab[i + 2u], b_slab[i + 3u]); }
 
-void multiply_slice(uint ix, uint iy)
+void multiply_slab(uint ix, uint iy)
 {
     // Steps of 4: enough for the compiler to read ahead, and a loop that stays in an instruction cache.
-    [[dont_unroll]] for (uint k_first = 0u; k_first < SLICE; k_first += 4u)
+    [[dont_unroll]] for (uint k_first = 0u; k_first < SLAB; k_first += 4u)
         [[unroll]] for (uint step = 0u; step < 4u; ++step) {
             const uint k = k_first + step;
             const vec4 a_lo = a_quad(k * A_LD + 4u * iy), a_hi = a_quad(k * A_LD + 4u * (ITEMS_Y + iy));

@@ -12,7 +12,7 @@
 #include "engine/lower.h"
 #include "engine/optimizer.h"
 #include "engine/runtime.h"
-#include "engine/schedule.h"
+#include "engine/rate.h"
 #include "tests/io.h"
 #include "tests/tiny.h"
 
@@ -77,36 +77,36 @@ static void test_buckets(struct suite *x)
     free(text);
 }
 
-static void test_schedules(struct suite *x)
+static void test_rates(struct suite *x)
 {
     static const struct {
-        struct sy_schedule s;
+        struct sy_rate s;
         uint64_t t;
         double want;
     } cases[] = {
-        {{SY_SCHEDULE_RSQRT, 1.0, 10000, 0}, 1, 0.01},
-        {{SY_SCHEDULE_RSQRT, 1.0, 10000, 0}, 10000, 0.01},
-        {{SY_SCHEDULE_RSQRT, 1.0, 10000, 0}, 40000, 0.005},
-        {{SY_SCHEDULE_RSQRT, 2.0, 0, 0}, 1, 2.0},
-        {{SY_SCHEDULE_RSQRT, 2.0, 0, 0}, 4, 1.0},
-        {{SY_SCHEDULE_CONSTANT, 1e-3, 0, 0}, 77, 1e-3},
-        {{SY_SCHEDULE_CONSTANT, 1e-3, 100, 0}, 50, 5e-4},
-        {{SY_SCHEDULE_CONSTANT, 1e-3, 100, 0}, 100, 1e-3},
-        {{SY_SCHEDULE_LINEAR, 1.0, 10, 110}, 5, 0.5},
-        {{SY_SCHEDULE_LINEAR, 1.0, 10, 110}, 10, 1.0},
-        {{SY_SCHEDULE_LINEAR, 1.0, 10, 110}, 60, 0.5},
-        {{SY_SCHEDULE_LINEAR, 1.0, 10, 110}, 110, 0.0},
-        {{SY_SCHEDULE_LINEAR, 1.0, 10, 110}, 200, 0.0},
-        {{SY_SCHEDULE_LINEAR, 1.0, 0, 100}, 25, 0.75},
-        {{SY_SCHEDULE_COSINE, 1.0, 10, 110}, 60, 0.5},
-        {{SY_SCHEDULE_COSINE, 1.0, 10, 110}, 110, 0.0},
-        {{SY_SCHEDULE_COSINE, 1.0, 10, 110}, 35, 0.8535534},
-        {{SY_SCHEDULE_COSINE, 1.0, 10, 10}, 11, 0.0},
+        {{SY_RATE_RSQRT, 1.0, 10000, 0}, 1, 0.01},
+        {{SY_RATE_RSQRT, 1.0, 10000, 0}, 10000, 0.01},
+        {{SY_RATE_RSQRT, 1.0, 10000, 0}, 40000, 0.005},
+        {{SY_RATE_RSQRT, 2.0, 0, 0}, 1, 2.0},
+        {{SY_RATE_RSQRT, 2.0, 0, 0}, 4, 1.0},
+        {{SY_RATE_CONSTANT, 1e-3, 0, 0}, 77, 1e-3},
+        {{SY_RATE_CONSTANT, 1e-3, 100, 0}, 50, 5e-4},
+        {{SY_RATE_CONSTANT, 1e-3, 100, 0}, 100, 1e-3},
+        {{SY_RATE_LINEAR, 1.0, 10, 110}, 5, 0.5},
+        {{SY_RATE_LINEAR, 1.0, 10, 110}, 10, 1.0},
+        {{SY_RATE_LINEAR, 1.0, 10, 110}, 60, 0.5},
+        {{SY_RATE_LINEAR, 1.0, 10, 110}, 110, 0.0},
+        {{SY_RATE_LINEAR, 1.0, 10, 110}, 200, 0.0},
+        {{SY_RATE_LINEAR, 1.0, 0, 100}, 25, 0.75},
+        {{SY_RATE_COSINE, 1.0, 10, 110}, 60, 0.5},
+        {{SY_RATE_COSINE, 1.0, 10, 110}, 110, 0.0},
+        {{SY_RATE_COSINE, 1.0, 10, 110}, 35, 0.8535534},
+        {{SY_RATE_COSINE, 1.0, 10, 10}, 11, 0.0},
     };
     unsigned right = 0;
     for (size_t i = 0; i < SY_COUNT(cases); ++i)
-        right += fabs(sy_schedule_lr(&cases[i].s, cases[i].t) - cases[i].want) < 1e-7;
-    io_check(&x->io, right == SY_COUNT(cases), "schedules: %u of %zu rates", right, SY_COUNT(cases));
+        right += fabs(sy_rate_at(&cases[i].s, cases[i].t) - cases[i].want) < 1e-7;
+    io_check(&x->io, right == SY_COUNT(cases), "learning rates: %u of %zu", right, SY_COUNT(cases));
 }
 
 // ---- plans ----------------------------------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ int main(int argc, char **argv)
         return 2;
     test_bf16(&x);
     test_buckets(&x);
-    test_schedules(&x);
+    test_rates(&x);
     for (int recompute = 0; recompute < 2; ++recompute) {
         plan(&x, SY_CLASS_SIMT, recompute, 0);
         plan(&x, SY_CLASS_CPU, recompute, 0);

@@ -17,7 +17,7 @@ struct sy_ref_matrix {
     uint64_t base, row_step, col_step;
 };
 
-/// One block of outputs and the operands of the slice of k at hand.
+/// One block of outputs and the operands of the slab of k at hand.
 struct sy_ref_block {
     double a[SY_REF_ROWS][SY_REF_DEPTH], b[SY_REF_DEPTH][SY_REF_COLS], c[SY_REF_ROWS][SY_REF_COLS];
 };
