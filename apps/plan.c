@@ -7,8 +7,8 @@
 
 #include "apps/cli.h"
 #include "apps/plan_record.h"
-#include "engine/backward.h"
-#include "engine/lower.h"
+#include "apps/plan_show.h"
+#include "engine/assemble.h"
 #include "engine/runtime.h"
 
 static const char doc[] = "Plan a training step without a device: exact parameters, bytes per arena and FLOPs.\v"
@@ -17,7 +17,9 @@ static const char doc[] = "Plan a training step without a device: exact paramete
                           "kernels compiled, every dispatch checked and recorded, and none submitted.\n\n"
                           "Examples:\n"
                           "  switchyard-plan --model configs/switch-base-128.json --device-memory 24G\n"
-                          "  switchyard-plan --model configs/switch-c-2048.json --ranks 2048\n";
+                          "  switchyard-plan --model configs/switch-c-2048.json --ranks 2048\n"
+                          "  switchyard-plan --model configs/t5-base.json --micro-batches 4 --schedule\n"
+                          "  switchyard-plan --model configs/quickstart-switch.json --trace shared.weight\n";
 
 enum {
     OPT_MODEL = 256,
@@ -31,7 +33,11 @@ enum {
     OPT_CLASS,
     OPT_DEVICE,
     OPT_JSON,
-    OPT_RECOMPUTE
+    OPT_RECOMPUTE,
+    OPT_MICRO,
+    OPT_SLICES,
+    OPT_SCHEDULE,
+    OPT_TRACE
 };
 
 static const struct argp_option options[] = {
@@ -39,6 +45,8 @@ static const struct argp_option options[] = {
     {"batch", OPT_BATCH, "N", 0, "sequences of one micro-batch (default 8)", 0},
     {"src-len", OPT_SRC, "N", 0, "source length in tokens (default 512)", 0},
     {"tgt-len", OPT_TGT, "N", 0, "target length in tokens (default 114)", 0},
+    {"micro-batches", OPT_MICRO, "N", 0, "micro-batches of a step, a power of two (default 1)", 0},
+    {"slices", OPT_SLICES, "N", 0, "slices of a step (default: one for each micro-batch)", 0},
     {"precision", OPT_PRECISION, "NAME", 0, "selective (default), f32 or bf16", 0},
     {"optimizer", OPT_OPTIMIZER, "NAME", 0, "adafactor (default) or adamw", 0},
     {"recompute", OPT_RECOMPUTE, NULL, 0, "recompute each block's activations in the backward pass", 0},
@@ -46,13 +54,17 @@ static const struct argp_option options[] = {
     {"device", OPT_DEVICE, "ID", 0, "plan for this device's kernels and limits, and record the step there", 0},
     {"device-memory", OPT_MEMORY, "BYTES", 0, "say whether it fits (suffixes k, M, G)", 0},
     {"ranks", OPT_RANKS, "N", 0, "experts spread evenly over N ranks, the rest on every rank (default 1)", 0},
+    {"schedule", OPT_SCHEDULE, NULL, 0, "print the step from top to bottom: its segments and what each waits for", 0},
+    {"trace", OPT_TRACE, "TENSOR", 0,
+     "print which ops, kernel files, programs and bytes a tensor passes, and its gradient; a name, or a part of names",
+     0},
     {"json", OPT_JSON, NULL, 0, "print JSON", 0},
     {0}};
 
 struct options {
-    const char *model, *precision, *optimizer, *device_class, *device;
-    uint64_t batch, src_len, tgt_len, memory, ranks;
-    bool json, recompute;
+    const char *model, *precision, *optimizer, *device_class, *device, *trace;
+    uint64_t batch, src_len, tgt_len, memory, ranks, micro, slices;
+    bool json, recompute, schedule;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -78,11 +90,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         break;
     case OPT_DEVICE: o->device = cli_text(state, "--device", arg); break;
     case OPT_RECOMPUTE: o->recompute = true; break;
+    case OPT_MICRO: o->micro = cli_count(state, "--micro-batches", arg, 1, 1u << 20, false); break;
+    case OPT_SLICES: o->slices = cli_count(state, "--slices", arg, 1, 1u << 20, false); break;
+    case OPT_SCHEDULE: o->schedule = true; break;
+    case OPT_TRACE: cli_once(state, "--trace", arg, &o->trace); break;
     case OPT_JSON: o->json = true; break;
     case ARGP_KEY_ARG: argp_error(state, "unexpected argument '%s'", arg); break;
     case ARGP_KEY_END:
         if (o->model == NULL)
             argp_error(state, "--model is needed");
+        if (o->json && (o->schedule || o->trace != NULL))
+            argp_error(state, "--json prints the totals; --schedule and --trace are text");
         if (o->device != NULL && o->device_class != NULL)
             argp_error(state, "--class is the device's own where there is a --device");
         break;
@@ -202,22 +220,6 @@ static enum sy_status print_json(struct sy_ctx *ctx, const struct options *o, co
     return SY_OK;
 }
 
-static enum sy_status record(struct sy_ctx *ctx, const struct options *o, const struct cli_model *model,
-                             enum sy_precision precision, const struct sy_optimizer_params *optimizer,
-                             struct sy_device *device, struct totals *t)
-{
-    const struct sy_session_params p = {.kind = SY_SESSION_TRAIN,
-                                        .config = &model->config,
-                                        .precision = precision,
-                                        .batch = (uint32_t)o->batch,
-                                        .src_len = (uint32_t)o->src_len,
-                                        .tgt_len = (uint32_t)o->tgt_len,
-                                        .recompute = o->recompute,
-                                        .optimizer = *optimizer};
-    t->device = sy_device_caps(device);
-    return plan_record(ctx, device, &p, &t->recorded);
-}
-
 static struct sy_caps caps_of(const struct options *o, const struct sy_device *device)
 {
     if (device != NULL)
@@ -226,47 +228,51 @@ static struct sy_caps caps_of(const struct options *o, const struct sy_device *d
                                                                                            : SY_CLASS_SIMT);
 }
 
+/// What was asked for: the step, one tensor, or the totals.
+static enum sy_status show(struct sy_ctx *ctx, const struct options *o, const struct sy_config *config,
+                           const struct sy_graph *g, const struct sy_model *m, const struct totals *t)
+{
+    if (o->trace != NULL)
+        return plan_show_trace(ctx, g, o->trace);
+    if (o->schedule)
+        return plan_show_schedule(g, m);
+    if (o->json)
+        return print_json(ctx, o, t);
+    print_text(o, config, t);
+    return SY_OK;
+}
+
 /// `device` is NULL without --device.
 static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct sy_device *device,
-                           struct cli_model *model, struct sy_graph *g)
+                           struct cli_model *model, struct sy_graph *g, struct sy_model *m)
 {
-    enum sy_precision precision;
-    SY_TRY(cli_precision(ctx, o->precision, &precision));
+    struct sy_session_params p = {.kind = SY_SESSION_TRAIN,
+                                  .config = &model->config,
+                                  .batch = (uint32_t)o->batch,
+                                  .src_len = (uint32_t)o->src_len,
+                                  .tgt_len = (uint32_t)o->tgt_len,
+                                  .micro_count = (uint32_t)o->micro,
+                                  .slices = (uint32_t)o->slices,
+                                  .recompute = o->recompute};
+    p.optimizer.kind = strcmp(o->optimizer, "adamw") == 0 ? SY_OPTIMIZER_ADAMW : SY_OPTIMIZER_ADAFACTOR;
+    SY_TRY(cli_precision(ctx, o->precision, &p.precision));
     SY_TRY(cli_model_open(ctx, o->model, CLI_WEIGHTS_IF_ANY, model));
     const struct sy_caps caps = caps_of(o, device);
-    sy_graph_init(g, ctx, precision, caps.device_class);
-    struct sy_model_params p = {.config = &model->config,
-                                .mode = SY_MODEL_TRAIN,
-                                .batch = (uint32_t)o->batch,
-                                .src_len = (uint32_t)o->src_len,
-                                .tgt_len = (uint32_t)o->tgt_len};
-    struct sy_model *m = calloc(1, sizeof *m);
-    if (m == NULL)
-        return sy_fail(ctx, SY_NOMEM, "out of host memory");
-    enum sy_status status = sy_model_build(g, &p, m);
-    free(m);
-    SY_TRY(status);
-    sy_backward(g, o->recompute);
-    struct sy_optimizer_params op = {.kind = strcmp(o->optimizer, "adamw") == 0 ? SY_OPTIMIZER_ADAMW
-                                                                                : SY_OPTIMIZER_ADAFACTOR};
     struct sy_optimizer_outputs out;
-    sy_optimizer_emit(g, &op, &out);
-    sy_graph_refresh(g);
-    sy_lower(g, &caps);
+    SY_TRY(sy_assemble(ctx, &caps, &p, g, m, &out));
     struct sy_plan made;
     struct sy_limits limits = {0};
     if (device != NULL)
-        limits = sy_runtime_limits(sy_device_caps(device), false);
+        limits = sy_runtime_limits(&caps, false);
     SY_TRY(sy_plan_create(g, &limits, &made));
     struct totals t;
     add_up(g, &made, o->ranks, &t);
     sy_plan_finish(&made);
-    if (device != NULL)
-        SY_TRY(record(ctx, o, model, precision, &op, device, &t));
-    if (o->json)
-        return print_json(ctx, o, &t);
-    print_text(o, &model->config, &t);
-    return SY_OK;
+    if (device != NULL) {
+        t.device = sy_device_caps(device);
+        SY_TRY(plan_record(ctx, device, &p, &t.recorded));
+    }
+    return show(ctx, o, &model->config, g, m, &t);
 }
 
 int main(int argc, char **argv)
@@ -281,13 +287,15 @@ int main(int argc, char **argv)
     struct cli_model model = {0};
     struct sy_graph g = {0};
     struct sy_device *device = NULL;
-    enum sy_status status = ctx != NULL ? SY_OK : SY_NOMEM;
+    struct sy_model *m = calloc(1, sizeof *m);
+    enum sy_status status = ctx != NULL && m != NULL ? SY_OK : SY_NOMEM;
     if (status == SY_OK && o.device != NULL) {
         cli_drivers_prepare(ctx);
         status = sy_device_open(ctx, o.device, &device);
     }
     if (status == SY_OK)
-        status = plan(ctx, &o, device, &model, &g);
+        status = plan(ctx, &o, device, &model, &g, m);
+    free(m);
     sy_graph_finish(&g);
     cli_model_close(&model);
     if (device != NULL)

@@ -257,6 +257,7 @@ struct run {
     enum sy_precision precision;
     bool jitter;                   ///< --batch brings the router's noise.
     struct sy_batch fixed, *micro; ///< --batch; micro-batches of one step
+    bool drawn;                    ///< They are those of the next step.
     uint32_t sequences, micro_batch, micro_count, slices;
     struct sy_train_state state, was; ///< was: of the checkpoint, with --resume
     struct report report;
@@ -453,18 +454,29 @@ static enum sy_status validate(struct run *r)
     return report_validation(&r->report, r->state.step, &m);
 }
 
-static enum sy_status one_step(struct run *r)
+/// Makes the batches of the step whose first example is `first`.
+static enum sy_status draw_step(struct run *r, uint64_t first)
 {
     for (uint32_t i = 0; r->train != NULL && i < r->micro_count; ++i)
-        SY_TRY(sy_dataset_batch(r->ctx, r->train, r->state.next_example + (uint64_t)i * r->micro_batch, r->micro_batch,
-                                &r->micro[i]));
+        SY_TRY(sy_dataset_batch(r->ctx, r->train, first + (uint64_t)i * r->micro_batch, r->micro_batch, &r->micro[i]));
+    r->drawn = true;
+    return SY_OK;
+}
+
+static enum sy_status one_step(struct run *r)
+{
     struct sy_metrics m;
-    uint64_t t = r->state.step + 1;
-    double lr = sy_rate_at(&r->rate, t);
-    SY_TRY(sy_session_step(r->session, r->micro, r->micro_count, t, lr, r->o.seed, &m));
-    r->state.step = t;
+    const uint64_t t = r->state.step + 1;
+    const double lr = sy_rate_at(&r->rate, t);
+    if (!r->drawn)
+        SY_TRY(draw_step(r, r->state.next_example));
+    SY_TRY(sy_session_begin(r->session, r->micro, r->micro_count, t, lr, r->o.seed));
     r->state.next_example += r->sequences;
-    return report_step(&r->report, t, lr, &m);
+    const enum sy_status next = t < r->o.steps ? draw_step(r, r->state.next_example) : SY_OK; // while the device works
+    SY_TRY(sy_session_end(r->session, &m));
+    r->state.step = t;
+    SY_TRY(report_step(&r->report, t, lr, &m));
+    return next;
 }
 
 static enum sy_status loop(struct run *r)

@@ -11,7 +11,7 @@ const char *sy_arena_name(enum sy_arena arena)
     return names[arena];
 }
 
-static enum sy_arena arena_of(enum sy_tensor_kind kind)
+enum sy_arena sy_arena_of(enum sy_tensor_kind kind)
 {
     switch (kind) {
     case SY_KIND_PARAM: return SY_ARENA_PARAMS;
@@ -65,7 +65,7 @@ static enum sy_status place_lasting(struct sy_graph *g, struct sy_plan *plan, en
     uint32_t block = UINT32_MAX;
     for (size_t i = 0; i < g->tensor_count; ++i) {
         struct sy_tensor *x = &g->tensors[i];
-        if (arena_of(x->kind) != arena || x->parent != SY_NONE)
+        if (sy_arena_of(x->kind) != arena || x->parent != SY_NONE)
             continue;
         uint64_t bytes = tensor_bytes(x);
         if (block == UINT32_MAX || align_up(plan->blocks[block].bytes, l->align) + bytes > l->max_block_bytes)

@@ -43,3 +43,5 @@ struct sy_limits {
 SY_MUST_CHECK enum sy_status sy_plan_create(struct sy_graph *g, const struct sy_limits *limits, struct sy_plan *out);
 void sy_plan_finish(struct sy_plan *plan);
 const char *sy_arena_name(enum sy_arena arena);
+/// Where tensors of a kind lie.
+enum sy_arena sy_arena_of(enum sy_tensor_kind kind);

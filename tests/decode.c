@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/inputs.h"
 #include "engine/decode.h"
 #include "tests/tiny.h"
 

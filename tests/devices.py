@@ -63,7 +63,8 @@ def check_home(s, devices):
              'POCL_CACHE_DIR' in done.stderr, f'{name} that cannot be written: PoCL is there', done.stdout + done.stderr)
         done = s.run('bench', 'matmul', '--size', 16, '--repeat', 1, '--device', pocl[0], env=env)
         s.ok(done.returncode == 0 and os.listdir(temporary), f'{name} that cannot be written: PoCL computes', done.stderr)
-        s.ok(len(done.stderr.strip().split('\n')) == 1, 'one line says where its kernels are', done.stderr)
+        own = [line for line in done.stderr.strip().split('\n') if 'compiling kernels' not in line] # on a slow machine
+        s.ok(len(own) == 1, 'one line says where its kernels are', done.stderr)
     done = s.run('devices', env={'POCL_CACHE_DIR': '/dev/null/x'})
     s.ok(pocl[0] not in done.stdout and 'POCL_CACHE_DIR' in done.stderr and '/dev/null/x' in done.stderr,
          'POCL_CACHE_DIR that cannot be written: said', done.stderr)

@@ -5,6 +5,7 @@
 // gradients_model.c holds the whole models.
 #include <string.h>
 
+#include "engine/inputs.h"
 #include "engine/session.h"
 #include "tests/gradcheck.h"
 #include "tests/gradients.h"

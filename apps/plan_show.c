@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/plan_show.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "apps/cli.h"
+#include "engine/backward.h"
+#include "engine/inputs.h"
+#include "engine/plan.h"
+#include "engine/segments.h"
+#include "engine/variant.h"
+
+// ---- the step ------------------------------------------------------------------------------------------------------
+
+static void print_program(const struct sy_graph *g, uint32_t phase)
+{
+    size_t count = 0;
+    double flops = 0.0, bytes = 0.0;
+    char a[16], b[16];
+    for (size_t i = 0; i < g->node_count; ++i) {
+        const struct sy_node *n = &g->nodes[i];
+        if (n->phase != phase)
+            continue;
+        ++count;
+        flops += sy_op_info(n->op)->impl->flops(n->args);
+        bytes += sy_op_bytes(sy_op_info(n->op), n->types, n->args);
+    }
+    cli_human(flops, a);
+    cli_human(bytes, b);
+    printf("%zu ops, %s FLOPs, %sB of memory", count, a, b);
+}
+
+/// Bytes of the sums that the host reads, and of the gradient norm.
+static uint64_t download_bytes(const struct sy_graph *g)
+{
+    const uint32_t pack = sy_sum_pack(g);
+    return (pack < g->pack_count ? g->packs[pack].count * sy_dtype_bytes(g->f) : 0) + 2 * sizeof(float);
+}
+
+static void print_segment(const struct sy_graph *g, const struct sy_model *m, const struct sy_segment *x)
+{
+    switch (x->kind) {
+    case SY_SEGMENT_HOST: printf("ids checked, labels shifted, ids sorted for the embedding's gradient"); break;
+    case SY_SEGMENT_UPLOAD: printf("%llu bytes", (unsigned long long)sy_inputs_bytes(g, m)); break;
+    case SY_SEGMENT_PROGRAM: print_program(g, x->phase); break;
+    case SY_SEGMENT_DOWNLOAD: printf("%llu bytes; the host waits", (unsigned long long)download_bytes(g)); break;
+    }
+}
+
+enum sy_status plan_show_schedule(const struct sy_graph *g, const struct sy_model *m)
+{
+    struct sy_segments s;
+    SY_TRY(sy_segments_create(g, true, &s));
+    printf("one step: %u micro-batch%s of %u slice%s; programs and uploads are queued, the host goes on\n",
+           g->micro_count, g->micro_count == 1 ? "" : "es", g->slices, g->slices == 1 ? "" : "s");
+    printf("%4s  %-8s  %-24s  %5s  %-8s  %s\n", "#", "kind", "segment", "micro", "after", "work");
+    for (size_t i = 0; i < s.count; ++i) {
+        const struct sy_segment *x = &s.list[i];
+        char after[32] = "-";
+        for (uint32_t k = 0, at = 0; k < x->after_count && at < sizeof after; ++k)
+            at += (uint32_t)snprintf(after + at, sizeof after - at, "%s%u", k == 0 ? "" : " ", x->after[k]);
+        printf("%4zu  %-8s  %-24s  %5u  %-8s  ", i, sy_segment_kind_name(x->kind), x->name, x->micro, after);
+        print_segment(g, m, x);
+        putchar('\n');
+    }
+    sy_segments_finish(&s);
+    return SY_OK;
+}
+
+// ---- a tensor ------------------------------------------------------------------------------------------------------
+
+static const char *phase_name(uint32_t phase)
+{
+    static const char *const names[] = {"refresh", "encode", "micro-batch", "update", "merge"};
+    return names[phase < SY_PHASE_MERGE ? phase : SY_PHASE_MERGE];
+}
+
+static const char *dtype_name(enum sy_dtype dtype)
+{
+    return dtype == SY_F32    ? "f32"
+           : dtype == SY_BF16 ? "bf16"
+           : dtype == SY_I32  ? "i32"
+           : dtype == SY_U32  ? "u32"
+                              : "f64";
+}
+
+static void print_tensor(const struct sy_graph *g, sy_tid t, const char *indent)
+{
+    const struct sy_tensor *x = sy_graph_tensor(g, t);
+    const uint64_t bytes = x->count * sy_dtype_bytes(x->dtype);
+    printf("%s%s: %s [%llu", indent, x->name, dtype_name(x->dtype), (unsigned long long)x->shape[0]);
+    for (int d = 1; d < 3; ++d)
+        if (x->shape[d] != 1 || (d == 1 && x->shape[2] != 1))
+            printf(", %llu", (unsigned long long)x->shape[d]);
+    if (x->first < 0 && x->kind == SY_KIND_ACTIVATION)
+        printf("], not used");
+    else
+        printf("], %s, block %u, bytes %llu to %llu", sy_arena_name(sy_arena_of(x->kind)), x->block,
+               (unsigned long long)x->offset, (unsigned long long)(x->offset + bytes));
+    if (x->parent != SY_NONE)
+        printf(", a part of %s", sy_graph_tensor(g, x->parent)->name);
+    putchar('\n');
+}
+
+/// How node `n` uses tensor `t`, or something that is a part of it or that it is a part of.
+static void print_use(const struct sy_graph *g, size_t index, sy_tid t)
+{
+    const struct sy_node *n = &g->nodes[index];
+    const struct sy_op_info *info = sy_op_info(n->op);
+    for (uint32_t b = 0; b < info->binding_count; ++b) {
+        const bool same = n->bind[b] == t, whole = n->bind[b] == sy_graph_tensor(g, t)->parent && n->bind[b] != SY_NONE;
+        if (!same && !whole)
+            continue;
+        const bool writes = (info->write_mask >> b & 1u) != 0, reads = (info->read_mask >> b & 1u) != 0;
+        printf("    %5zu  %-11s  %-8s  %-7s  %s.%s%s: %s", index, phase_name(n->phase),
+               n->phase != SY_PHASE_MICRO ? ""
+               : n->backward              ? "backward"
+                                          : "forward",
+               writes && reads ? "updates"
+               : writes        ? "writes"
+                               : "reads",
+               n->label, info->binding_names[b], whole ? " (the whole of it)" : "", n->variant->name);
+        if ((n->variant->languages & SY_LANGUAGE_cl) != 0)
+            printf(", kernels/%s.cl", n->variant->source);
+        if ((n->variant->languages & SY_LANGUAGE_comp) != 0)
+            printf(", shaders/%s.comp", n->variant->source);
+        putchar('\n');
+    }
+}
+
+static void print_way(const struct sy_graph *g, sy_tid t, const char *what)
+{
+    printf("%s\n", what);
+    print_tensor(g, t, "  ");
+    for (size_t i = 0; i < g->node_count; ++i)
+        print_use(g, i, t);
+}
+
+static void print_parameter(const struct sy_graph *g, const struct sy_param *p)
+{
+    if (p->weight != p->master)
+        print_way(g, p->weight, "the copy that kernels read");
+    if (p->grad.part != SY_NONE && p->grad.part != p->grad.total)
+        print_way(g, p->grad.part, "its gradient, of one micro-batch");
+    if (p->grad.total != SY_NONE)
+        print_way(g, p->grad.total, "its gradient");
+    for (uint32_t k = 0; k < p->state_count; ++k)
+        print_way(g, p->state[k], "optimizer state");
+}
+
+/// Whether a tensor is meant: by its name, or by one of the parameters stacked in it.
+static bool meant(const struct sy_graph *g, sy_tid t, const char *name, bool exactly)
+{
+    const struct sy_tensor *x = sy_graph_tensor(g, t);
+    const struct sy_param *p = x->kind == SY_KIND_PARAM ? sy_graph_param(g, t) : NULL;
+    for (uint32_t k = 0; p != NULL && k < p->parts; ++k)
+        if (exactly ? strcmp(p->names[k], name) == 0 : strstr(p->names[k], name) != NULL)
+            return true;
+    if (x->kind != SY_KIND_ACTIVATION && x->kind != SY_KIND_INPUT && x->kind != SY_KIND_KEEP &&
+        x->kind != SY_KIND_CONST)
+        return false; // copies, gradients and state are shown with their parameter
+    return exactly ? strcmp(x->name, name) == 0 : strstr(x->name, name) != NULL;
+}
+
+enum sy_status plan_show_trace(struct sy_ctx *ctx, const struct sy_graph *g, const char *name)
+{
+    size_t found = 0;
+    for (int pass = 0; pass < 2 && found == 0; ++pass)
+        for (sy_tid t = 1; t < g->tensor_count; ++t) {
+            if (!meant(g, t, name, pass == 0))
+                continue;
+            const struct sy_param *p = sy_graph_tensor(g, t)->kind == SY_KIND_PARAM ? sy_graph_param(g, t) : NULL;
+            const sy_tid gradient = p == NULL ? sy_grad_get(g, t) : SY_NONE;
+            printf("%s%s\n", found++ == 0 ? "" : "\n", sy_graph_tensor(g, t)->name);
+            print_way(g, t, p != NULL ? "the parameter" : "forward");
+            if (p != NULL)
+                print_parameter(g, p);
+            if (gradient != SY_NONE)
+                print_way(g, gradient, "its gradient");
+        }
+    return found != 0
+               ? SY_OK
+               : sy_fail(ctx, SY_INVALID,
+                         "--trace: no tensor is called %s or has it in its name; parameters have their names on disk, "
+                         "activations are like encoder.block.0.qkv",
+                         name);
+}

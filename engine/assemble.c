@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/assemble.h"
+
+#include <stdlib.h>
+
+#include "engine/backward.h"
+#include "engine/lower.h"
+#include "engine/runtime.h"
+#include "engine/slices.h"
+
+/// The least number of sequences that holds whole routing groups; the whole micro-batch when none does.
+static uint32_t whole_groups(const struct sy_session_params *p)
+{
+    const uint64_t group = p->config->group_tokens;
+    for (uint32_t n = 1; n < p->batch && group != 0; ++n)
+        if (p->batch % n == 0 && (uint64_t)n * p->src_len % group == 0 && (uint64_t)n * p->tgt_len % group == 0)
+            return n;
+    return group == 0 ? 1 : p->batch;
+}
+
+/// Slices and micro-batches (slices.h).
+static enum sy_status cut(struct sy_graph *g, const struct sy_session_params *p)
+{
+    g->micro_count = p->micro_count != 0 ? p->micro_count : 1;
+    if (p->kind == SY_SESSION_EVAL)
+        g->slices = p->batch / whole_groups(p);
+    else if (p->slices % g->micro_count == 0)
+        g->slices = p->slices != 0 ? p->slices / g->micro_count : 1;
+    else
+        return sy_fail(g->ctx, SY_INVALID,
+                       "%u slices do not divide into %u micro-batches: take --slices %u or a multiple", p->slices,
+                       g->micro_count, g->micro_count);
+    return SY_OK;
+}
+
+enum sy_status sy_assemble(struct sy_ctx *ctx, const struct sy_caps *caps, const struct sy_session_params *p,
+                           struct sy_graph *g, struct sy_model *model, struct sy_optimizer_outputs *outputs)
+{
+    static const enum sy_model_mode modes[] = {SY_MODEL_TRAIN, SY_MODEL_EVAL, SY_MODEL_EVAL, SY_MODEL_DECODE};
+    const struct sy_model_params m = {.config = p->config,
+                                      .mode = modes[p->kind],
+                                      .batch = p->batch,
+                                      .src_len = p->src_len,
+                                      .tgt_len = p->tgt_len,
+                                      .capacity_train = p->capacity_train,
+                                      .jitter_input = p->jitter_input,
+                                      .keep_internals = p->keep_internals};
+    sy_graph_init(g, ctx, p->precision, caps->device_class);
+    g->max_binding_bytes = caps->max_binding_bytes;
+    SY_TRY(cut(g, p));
+    SY_TRY(sy_model_build(g, &m, model));
+    if (p->kind == SY_SESSION_TRAIN || p->kind == SY_SESSION_GRADIENTS)
+        sy_backward(g, p->recompute);
+    if (p->kind == SY_SESSION_TRAIN) {
+        sy_slices_emit(g);
+        sy_optimizer_emit(g, &p->optimizer, outputs);
+    }
+    if (p->lender == NULL && !p->borrows)
+        sy_graph_refresh(g);
+    sy_lower(g, caps);
+    return sy_graph_status(g);
+}
+
+enum sy_status sy_session_bytes(struct sy_ctx *ctx, const struct sy_caps *caps, const struct sy_session_params *params,
+                                uint64_t *out_bytes)
+{
+    const struct sy_limits limits = sy_runtime_limits(caps, params->lender != NULL || params->borrows);
+    struct sy_model *model = calloc(1, sizeof *model);
+    struct sy_optimizer_outputs outputs;
+    struct sy_graph graph = {0};
+    struct sy_plan plan = {0};
+    if (model == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    enum sy_status status = sy_assemble(ctx, caps, params, &graph, model, &outputs);
+    if (status == SY_OK)
+        status = sy_plan_create(&graph, &limits, &plan);
+    if (status == SY_OK)
+        *out_bytes = plan.total_bytes;
+    sy_plan_finish(&plan);
+    sy_graph_finish(&graph);
+    free(model);
+    return status;
+}

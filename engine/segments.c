@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/segments.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *sy_segment_kind_name(enum sy_segment_kind kind)
+{
+    static const char *const names[] = {"host", "upload", "program", "download"};
+    return names[kind];
+}
+
+/// Appends a segment; gives its index, or UINT32_MAX when out of memory.
+static uint32_t add(struct sy_segments *s, enum sy_segment_kind kind, const char *name, uint32_t micro, uint32_t phase)
+{
+    if (s->count == s->room) {
+        const size_t room = s->room == 0 ? 16 : 2 * s->room;
+        struct sy_segment *bigger = realloc(s->list, room * sizeof *bigger);
+        if (bigger == NULL)
+            return UINT32_MAX;
+        s->list = bigger;
+        s->room = room;
+    }
+    struct sy_segment *x = &s->list[s->count];
+    *x = (struct sy_segment){.kind = kind, .micro = micro, .phase = phase};
+    snprintf(x->name, sizeof x->name, "%s", name);
+    return (uint32_t)s->count++;
+}
+
+static void after(struct sy_segments *s, uint32_t segment, uint32_t earlier)
+{
+    struct sy_segment *x = segment < s->count ? &s->list[segment] : NULL;
+    for (uint32_t i = 0; x != NULL && i < x->after_count; ++i)
+        if (x->after[i] == earlier)
+            return;
+    if (x != NULL && earlier < segment && x->after_count < SY_SEGMENT_AFTER)
+        x->after[x->after_count++] = earlier;
+}
+
+/// A program that runs after the segment `before`.
+static uint32_t program(struct sy_segments *s, const char *name, uint32_t micro, uint32_t phase, uint32_t before)
+{
+    const uint32_t p = add(s, SY_SEGMENT_PROGRAM, name, micro, phase);
+    after(s, p, before);
+    return p;
+}
+
+static void merge_name(const struct sy_graph *g, uint32_t phase, char out[32])
+{
+    for (size_t i = 0; i < g->merge_count; ++i) {
+        const struct sy_merge *m = &g->merges[i];
+        if (m->phase != phase)
+            continue;
+        const char *sign = m->add ? "+=" : "=";
+        if (m->from != 0)
+            snprintf(out, 32, "level %u %s level %u", m->to % 100, sign, m->from % 100);
+        else
+            snprintf(out, 32, "level %u %s micro-batch", m->to % 100, sign);
+    }
+}
+
+enum sy_status sy_segments_create(const struct sy_graph *g, bool train, struct sy_segments *out)
+{
+    const uint32_t none = UINT32_MAX;
+    uint32_t uploaded = none, last = none;
+    memset(out, 0, sizeof *out);
+    for (uint32_t micro = 0; micro < (train ? g->micro_count : 1); ++micro) {
+        uint32_t merges[SY_MAX_MERGES];
+        const uint32_t count = train ? sy_slices_phases(g, micro, merges) : 0;
+        const uint32_t prepared = add(out, SY_SEGMENT_HOST, "prepare inputs", micro, 0);
+        after(out, prepared, uploaded); // the host's copies are free again
+        uploaded = add(out, SY_SEGMENT_UPLOAD, "inputs", micro, 0);
+        after(out, uploaded, prepared);
+        after(out, uploaded, last); // what reads them on the device is done
+        last = program(out, "micro-batch", micro, SY_PHASE_MICRO, uploaded);
+        for (uint32_t i = 0; i < count; ++i) {
+            char name[32] = "merge";
+            merge_name(g, merges[i], name);
+            last = program(out, name, micro, merges[i], last);
+        }
+    }
+    if (train) {
+        last = program(out, "update", 0, SY_PHASE_UPDATE, last);
+        last = program(out, "refresh", 0, SY_PHASE_REFRESH, last);
+    }
+    const uint32_t read = add(out, SY_SEGMENT_DOWNLOAD, "sums", 0, 0);
+    after(out, read, last);
+    if (read != none)
+        return SY_OK;
+    sy_segments_finish(out);
+    return sy_fail(g->ctx, SY_NOMEM, "out of host memory: the segments of a step");
+}
+
+void sy_segments_finish(struct sy_segments *s)
+{
+    free(s->list);
+    memset(s, 0, sizeof *s);
+}
