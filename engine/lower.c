@@ -47,6 +47,13 @@ static void remember(struct lowering *l, const struct prepared *p)
     l->prepared[l->count++] = *p;
 }
 
+/// Whether writing `a` may change `b`: the same tensor, or one of them a part of the other.
+static bool overlap(const struct sy_graph *g, sy_tid a, sy_tid b)
+{
+    return a == b || (a != SY_NONE && sy_graph_tensor(g, b)->parent == a) ||
+           (b != SY_NONE && sy_graph_tensor(g, a)->parent == b);
+}
+
 /// A tensor that is written again makes its prepared copies stale.
 static void forget_written(struct lowering *l, const struct sy_node *n)
 {
@@ -55,7 +62,7 @@ static void forget_written(struct lowering *l, const struct sy_node *n)
         if ((info->write_mask & (1u << b)) == 0)
             continue;
         for (size_t i = l->count; i-- > 0;) // downwards: the last one, which fills the gap, was looked at already
-            if (l->prepared[i].source == n->bind[b])
+            if (overlap(l->g, n->bind[b], l->prepared[i].source))
                 l->prepared[i] = l->prepared[--l->count];
     }
 }

@@ -320,6 +320,24 @@ def check_devices(s, devices):
     s.ok(worst < 1e-4, f'the same loss curve on {", ".join(curves)}: worst relative difference {worst:.1e}')
 
 
+def check_plan_shows(s):
+    """The printed step and the way of one tensor."""
+    shape = ('--model', s.path('switch.json'), '--batch', 2, '--src-len', 48, '--tgt-len', 20, '--class', 'cpu')
+    done = s.run('plan', *shape, '--micro-batches', 4, '--schedule')
+    rows = [line.split() for line in done.stdout.split('\n') if re.match(r' +\d+  ', line)]
+    programs = [' '.join(r[2:5]) for r in rows if r[1] == 'program']
+    s.ok(done.returncode == 0 and [r[1] for r in rows].count('upload') == 4 and programs[0].startswith('micro-batch') and
+         programs[-1].startswith('refresh') and 'level 2 +=' in programs and rows[-1][1] == 'download',
+         'plan --schedule: four micro-batches, their merges, update, refresh', done.stdout + done.stderr)
+    router = 'encoder.block.1.layer.1.mlp.router.classifier.weight'
+    done = s.run('plan', *shape, '--trace', router)
+    s.ok(done.returncode == 0 and all(word in done.stdout for word in (router, 'forward   reads', 'backward  ', 'update  ',
+                                                                       'kernels/matmul_packed.cl', 'bytes ', 'its gradient')),
+         'plan --trace: a parameter, forward, back and updated, with kernel files and bytes', done.stdout + done.stderr)
+    done = s.run('plan', *shape, '--trace', 'no.such.tensor')
+    s.ok(done.returncode == 1 and 'no.such.tensor' in done.stderr, 'plan --trace: a name that nothing has', done.stderr)
+
+
 def check_plan(s, devices):
     for name, want in COUNTS.items():
         done = s.run('plan', '--model', os.path.join(s.source, 'configs', name + '.json'), '--json')
@@ -336,6 +354,7 @@ def check_plan(s, devices):
     got = json.loads(done.stdout)['flops_forward'] if done.returncode == 0 else 0
     s.ok(round(linear / 1e9) == 124 and abs(got - linear - rest) < 0.01 * got,
          f'plan: T5-Base takes {got / 1e9:.1f} GFLOP a sequence forward, {linear / 1e9:.1f} of them in linear layers', done.stderr)
+    check_plan_shows(s)
     for device in devices:
         done = s.run('plan', '--model', s.path('switch.json'), '--batch', 4, '--src-len', 48, '--tgt-len', 20, '--json',
                      '--device', device)
