@@ -135,6 +135,9 @@ static void print_way(const struct sy_graph *g, sy_tid t, const char *what)
     print_tensor(g, t, "  ");
     for (size_t i = 0; i < g->node_count; ++i)
         print_use(g, i, t);
+    for (size_t i = 0; i < g->node_count; ++i) // what a variant of the reader had made of it (lower.c)
+        if (g->nodes[i].prepares && g->nodes[i].bind[0] == t)
+            print_way(g, g->nodes[i].bind[1], "prepared from it");
 }
 
 static void print_parameter(const struct sy_graph *g, const struct sy_param *p)

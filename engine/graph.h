@@ -72,6 +72,7 @@ struct sy_node {
     sy_tid aux[SY_NODE_AUX];
     uint32_t aux_args[SY_MAX_ARGS_BYTES / 4];
     bool backward;   ///< Emitted by backward.c.
+    bool prepares;   ///< Put before another node by lower.c: binding 0 → binding 1.
     int32_t segment; ///< Recomputation unit (one block of a stack), or −1.
     char label[80];
 };

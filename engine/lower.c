@@ -85,6 +85,7 @@ static sy_tid prepare(struct lowering *l, const struct sy_node *like, sy_tid sou
     copy = sy_tensor_new(g, SY_KIND_ACTIVATION, sy_graph_tensor(g, source)->dtype,
                          info->impl->elements(before->args, 1), 1, 1, ".prepared");
     struct sy_node *n = sy_emit(g, before->op, before->args, (const sy_tid[]){source, copy});
+    n->prepares = true;
     n->backward = like->backward;
     n->segment = like->segment;
     choose(l, n);
