@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#include "hostlib/event.h"
 #include "hostlib/kernel.h"
 
 struct sy_backend {
@@ -25,7 +26,16 @@ struct sy_backend {
     void (*buffer_destroy)(struct sy_buffer *buffer);
     enum sy_status (*buffer_write)(struct sy_buffer *buffer, uint64_t offset, const void *source, uint64_t bytes);
     enum sy_status (*buffer_read)(struct sy_buffer *buffer, uint64_t offset, void *destination, uint64_t bytes);
+    enum sy_status (*buffer_read_start)(struct sy_buffer *buffer, uint64_t offset, void *destination, uint64_t bytes,
+                                        struct sy_event **out);
+    enum sy_status (*buffer_copy)(struct sy_buffer *source, uint64_t source_offset, struct sy_buffer *target,
+                                  uint64_t target_offset, uint64_t bytes);
     enum sy_status (*buffer_zero)(struct sy_buffer *buffer, uint64_t offset, uint64_t bytes);
+
+    // Called while the event is not done; destroyed when it is, or when the device is lost.
+    enum sy_status (*event_wait)(struct sy_event *event);
+    enum sy_status (*event_done)(struct sy_event *event, bool *out);
+    void (*event_destroy)(struct sy_event *event);
 
     /// Called by several threads at once: it changes nothing of the device but `lost`.
     enum sy_status (*kernel_create)(struct sy_device *device, const struct sy_kernel_params *params,
@@ -52,7 +62,7 @@ struct sy_device {
     struct sy_caps caps;
     uint64_t allocated_bytes;
     struct sy_buffer *buffers; ///< Live children, newest first (linked through `next`).
-    uint32_t kernel_count, program_count;
+    uint32_t kernel_count, program_count, event_count;
     atomic_bool lost; ///< Sticky: set on the first driver failure, on whichever thread.
 };
 
@@ -61,6 +71,11 @@ struct sy_buffer {
     struct sy_buffer *next, *previous;
     char *name;
     uint64_t bytes;
+};
+
+struct sy_event {
+    struct sy_device *device;
+    bool done;
 };
 
 struct sy_kernel {

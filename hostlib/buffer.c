@@ -130,6 +130,43 @@ enum sy_status sy_buffer_read(struct sy_buffer *buffer, uint64_t offset_bytes, v
     return bytes == 0 ? SY_OK : buffer->device->backend->buffer_read(buffer, offset_bytes, destination, bytes);
 }
 
+enum sy_status sy_buffer_read_start(struct sy_buffer *buffer, uint64_t offset_bytes, void *destination, uint64_t bytes,
+                                    struct sy_event **out_event)
+{
+    struct sy_device *device = buffer->device;
+    SY_TRY(check_range(buffer, "reading", offset_bytes, bytes));
+    SY_TRY(check_host(buffer, "reading", destination, bytes));
+    if (bytes == 0)
+        return sy_fail(device->ctx, SY_INVALID, "reading buffer '%s': 0 bytes; expected at least 1", buffer->name);
+    struct sy_event *event = NULL;
+    SY_TRY(device->backend->buffer_read_start(buffer, offset_bytes, destination, bytes, &event));
+    event->device = device;
+    ++device->event_count;
+    *out_event = event;
+    return SY_OK;
+}
+
+enum sy_status sy_buffer_copy(struct sy_buffer *source, uint64_t source_offset_bytes, struct sy_buffer *target,
+                              uint64_t target_offset_bytes, uint64_t bytes)
+{
+    SY_TRY(check_range(source, "copying from", source_offset_bytes, bytes));
+    SY_TRY(check_range(target, "copying to", target_offset_bytes, bytes));
+    if (source->device != target->device)
+        return sy_fail(
+            source->device->ctx, SY_INVALID,
+            "copying buffer '%s' of %s to '%s' of %s: expected buffers of one device; read and write instead",
+            source->name, source->device->caps.id, target->name, target->device->caps.id);
+    const uint64_t low = source_offset_bytes < target_offset_bytes ? source_offset_bytes : target_offset_bytes;
+    if (source == target && source_offset_bytes + target_offset_bytes - 2 * low < bytes)
+        return sy_fail(source->device->ctx, SY_INVALID,
+                       "copying %" PRIu64 " bytes within buffer '%s', from offset %" PRIu64 " to %" PRIu64
+                       ": the ranges overlap; go through another buffer",
+                       bytes, source->name, source_offset_bytes, target_offset_bytes);
+    if (bytes == 0)
+        return SY_OK;
+    return source->device->backend->buffer_copy(source, source_offset_bytes, target, target_offset_bytes, bytes);
+}
+
 enum sy_status sy_buffer_zero(struct sy_buffer *buffer, uint64_t offset_bytes, uint64_t bytes)
 {
     SY_TRY(check_range(buffer, "zeroing", offset_bytes, bytes));

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "hostlib/device.h"
+#include "hostlib/event.h"
 
 struct sy_buffer;
 
@@ -29,5 +30,14 @@ SY_MUST_CHECK enum sy_status sy_buffer_write(struct sy_buffer *buffer, uint64_t 
 /// Copies device → host; blocks until earlier submissions finish.
 SY_MUST_CHECK enum sy_status sy_buffer_read(struct sy_buffer *buffer, uint64_t offset_bytes, void *destination,
                                             uint64_t bytes);
+/// The same without blocking: what is read are the bytes as they are at this point of the device's order, whatever is
+/// submitted next. `destination` must stay until the event is done or destroyed. At least 1 byte. Waits only when the
+/// ring is full.
+SY_MUST_CHECK enum sy_status sy_buffer_read_start(struct sy_buffer *buffer, uint64_t offset_bytes, void *destination,
+                                                  uint64_t bytes, struct sy_event **out_event);
+/// Copies between buffers of one device, or ranges of one buffer that do not overlap, in the device's order. Any
+/// offsets and lengths. Does not wait.
+SY_MUST_CHECK enum sy_status sy_buffer_copy(struct sy_buffer *source, uint64_t source_offset_bytes,
+                                            struct sy_buffer *target, uint64_t target_offset_bytes, uint64_t bytes);
 /// Sets a 4-byte-aligned range to zero bytes, ordered after everything submitted before.
 SY_MUST_CHECK enum sy_status sy_buffer_zero(struct sy_buffer *buffer, uint64_t offset_bytes, uint64_t bytes);

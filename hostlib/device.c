@@ -328,10 +328,10 @@ static void name_leftovers(const struct sy_device *device)
         int n = used < sizeof names ? snprintf(names + used, sizeof names - used, " '%s'", b->name) : 0;
         used += n > 0 ? (size_t)n : 0;
     }
-    if (count + device->kernel_count + device->program_count != 0)
+    if (count + device->kernel_count + device->program_count + device->event_count != 0)
         sy_log(device->ctx, SY_LOG_WARN,
-               "%s closed before %zu buffers, %u kernels and %u programs of it were destroyed:%s", device->caps.id,
-               count, device->kernel_count, device->program_count, names);
+               "%s closed before %zu buffers, %u kernels, %u programs and %u reads of it were destroyed:%s",
+               device->caps.id, count, device->kernel_count, device->program_count, device->event_count, names);
 }
 
 void sy_device_close(struct sy_device **device)

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "hostlib/backend.h"
 #include "hostlib/ring.h"
 #include "tests/axpb.h"
 #include "tests/tap.h"
@@ -47,8 +48,7 @@ static void test_ring(struct tap *t)
            refused);
 }
 
-// ---- work that keeps a device busy
-// -----------------------------------------------------------------------------------
+// ---- work that keeps a device busy ----------------------------------------------------------------------------------
 
 enum { N = 1 << 20, REPEATS = 20, SIDE = 2 << 20 };
 
@@ -184,8 +184,149 @@ static void test_write_returns(struct tap *t, struct bench *b)
     tap_ok(t, good && y_is(b, 2 * REPEATS), "%s: what was queued before the write did not see it", b->id);
 }
 
-// ---- memory
-// ----------------------------------------------------------------------------------------------------------
+// ---- reads under way -----------------------------------------------------------------------------------------------
+
+/// Each read has the bytes of its own place among programs and writes; nobody waits in between, and the ring overflows.
+static void test_many_reads(struct tap *t, struct bench *b)
+{
+    enum { READS = 80, COUNT = 100000 }; // 32 MB, and more pieces than there are
+    float *got = malloc((size_t)READS * COUNT * sizeof *got);
+    struct sy_event *events[READS] = {NULL};
+    bool good = got != NULL && write_all(b, b->factor, 1, 4) && write_all(b, b->x, 1, N) &&
+                sy_buffer_zero(b->y, 0, N * 4) == SY_OK;
+    for (int i = 0; i < READS && good; ++i) {
+        good = sy_buffer_read_start(b->y, 0, got + (size_t)i * COUNT, COUNT * sizeof *got, &events[i]) == SY_OK;
+        if (good && i % 8 == 7) // y grows by one
+            good = sy_program_submit(b->once) == SY_OK;
+        const float mark = (float)i;
+        good = good && sy_buffer_write(b->y, 0, &mark, sizeof mark) == SY_OK;
+    }
+    unsigned wrong = 0, vain = 0;
+    for (int i = READS - 1; i >= 0 && good; --i) { // not in their order
+        bool done = false;
+        if (i % 2 == 0)
+            good = sy_event_wait(events[i]) == SY_OK;
+        for (good = good && sy_event_done(events[i], &done) == SY_OK; good && !done; ++vain) {
+            nanosleep(&(struct timespec){0, 1000000}, NULL);
+            good = sy_event_done(events[i], &done) == SY_OK;
+        }
+        const float *y = got + (size_t)i * COUNT;
+        wrong += good && y[0] != (i == 0 ? 0.0f : (float)(i - 1));
+        for (size_t k = 1; k < COUNT && good; ++k)
+            wrong += y[k] != (float)(i / 8);
+    }
+    tap_ok(t, good && wrong == 0, "%s: %d reads under way, each of its own moment (%u wrong; %u times not yet done)",
+           b->id, READS, wrong, vain);
+    for (int i = 0; i < READS; ++i)
+        sy_event_destroy(&events[i]);
+    free(got);
+}
+
+/// Starting a read returns before what it reads is computed; it is handed over when that is done, and destroying waits.
+static void test_read_returns(struct tap *t, struct bench *b)
+{
+    float *got = calloc(N, sizeof *got);
+    struct sy_event *event = NULL;
+    bool done = true;
+    bool good = got != NULL && write_all(b, b->factor, 1, 4) && write_all(b, b->x, 1, N) &&
+                sy_buffer_zero(b->y, 0, N * 4) == SY_OK && sy_device_wait(b->device) == SY_OK &&
+                sy_program_submit(b->often) == SY_OK && sy_buffer_read_start(b->y, 0, got, N * 4, &event) == SY_OK &&
+                sy_event_done(event, &done) == SY_OK;
+    tap_ok(t, good && !done, "%s: a read of what is being computed is not done at once", b->id);
+    good = good && sy_program_submit(b->once) == SY_OK;
+    sy_event_destroy(&event);
+    for (size_t i = 0; i < N && good; ++i)
+        good = got[i] == REPEATS;
+    tap_ok(t, good && event == NULL, "%s: destroying it waits for its bytes, without those of later programs", b->id);
+    free(got);
+}
+
+// ---- copies --------------------------------------------------------------------------------------------------------
+
+static void test_copies(struct tap *t, struct bench *b)
+{
+    enum { BYTES = 50001, FROM = 3, TO = 777777 };
+    unsigned char *want = calloc(1, SIDE), *got = malloc(SIDE);
+    bool good = want != NULL && got != NULL;
+    for (size_t i = 0; i < BYTES && good; ++i)
+        want[FROM + i] = (unsigned char)(i * 7 + i / 251 + 1);
+    good = good && sy_buffer_write(b->side, 0, want, SIDE) == SY_OK &&
+           sy_buffer_copy(b->side, FROM, b->side, TO, BYTES) == SY_OK && sy_buffer_zero(b->side, 0, 4096) == SY_OK &&
+           sy_buffer_read(b->side, 0, got, SIDE) == SY_OK;
+    if (good) {
+        memcpy(want + TO, want + FROM, BYTES);
+        memset(want, 0, 4096);
+    }
+    tap_ok(t, good && memcmp(want, got, SIDE) == 0, "%s: a range of odd offset and length is copied, in order", b->id);
+
+    good = write_all(b, b->factor, 1, 4) && write_all(b, b->x, 2, N) && sy_buffer_zero(b->y, 0, N * 4) == SY_OK;
+    for (int i = 0; i < 4 && good; ++i) // y += x, x = y
+        good = sy_program_submit(b->once) == SY_OK && sy_buffer_copy(b->y, 0, b->x, 0, N * 4) == SY_OK;
+    tap_ok(t, good && y_is(b, 16), "%s: copies and programs see each other in order", b->id);
+    free(want);
+    free(got);
+}
+
+static void tap_refused(struct tap *t, const struct bench *b, enum sy_status status, enum sy_status code,
+                        const char *word, const char *what)
+{
+    const bool good = status == code && strstr(sy_error(b->ctx), word) != NULL;
+    if (!tap_ok(t, good, "%s: %s: %s, saying \"%s\"", b->id, what, sy_status_name(code), word))
+        printf("# got %s: %s\n", sy_status_name(status), sy_error(b->ctx));
+}
+
+static void test_refusals(struct tap *t, struct bench *b)
+{
+    struct sy_event *event = NULL;
+    struct sy_device *other = NULL;
+    struct sy_buffer *theirs = NULL, *side = b->side;
+    unsigned char got[16];
+#define REFUSED(call, word, what) tap_refused(t, b, call, SY_INVALID, word, what)
+    REFUSED(sy_buffer_copy(side, 0, side, 15, 16), "overlap", "a copy onto itself");
+    REFUSED(sy_buffer_copy(side, 15, side, 0, 16), "overlap", "and backwards");
+    tap_ok(t, sy_buffer_copy(side, 16, side, 0, 16) == SY_OK, "%s: neighbours do not overlap", b->id);
+    REFUSED(sy_buffer_copy(side, SIDE - 8, b->x, 0, 16), "copying from buffer 'side'", "beyond the end");
+    REFUSED(sy_buffer_copy(b->x, 0, side, UINT64_MAX, 16), "copying to buffer 'side'", "a wrapping offset");
+    if (sy_device_open(b->ctx, "ref:0", &other) == SY_OK && sy_buffer_create(other, "theirs", 64, &theirs) == SY_OK)
+        REFUSED(sy_buffer_copy(theirs, 0, side, 0, 16), "'theirs'", "another device's buffer");
+    else
+        tap_ok(t, 0, "ref:0 opens beside %s", b->id);
+    sy_buffer_destroy(&theirs);
+    sy_device_close(&other);
+    REFUSED(sy_buffer_read_start(side, SIDE - 8, got, 16, &event), "'side'", "a read beyond the end");
+    REFUSED(sy_buffer_read_start(side, 0, NULL, 16, &event), "NULL", "a read to nowhere");
+    REFUSED(sy_buffer_read_start(side, 0, got, 0, &event), "0 bytes", "a read of nothing");
+#undef REFUSED
+    tap_ok(t, event == NULL, "%s: refused reads leave the output alone", b->id);
+}
+
+/// The last test of a bench: its device is said to be lost while a read is under way.
+static void test_lost(struct tap *t, struct bench *b)
+{
+    unsigned char *got = calloc(3, 64);
+    struct sy_event *events[2] = {NULL}, *none = NULL;
+    bool done = false;
+    const bool good = got != NULL && sy_buffer_read_start(b->side, 0, got, 64, &events[0]) == SY_OK &&
+                      sy_event_wait(events[0]) == SY_OK && sy_program_submit(b->often) == SY_OK &&
+                      sy_buffer_read_start(b->y, 0, got + 64, 64, &events[1]) == SY_OK;
+    if (tap_ok(t, good, "%s: two reads, one of them done", b->id)) {
+        b->device->lost = true;
+        tap_refused(t, b, sy_event_wait(events[1]), SY_DEVICE, "lost", "waiting for a read");
+        tap_refused(t, b, sy_event_done(events[1], &done), SY_DEVICE, "lost", "asking for one");
+        tap_ok(t, sy_event_wait(events[0]) == SY_OK && sy_event_done(events[0], &done) == SY_OK && done,
+               "%s: what was done stays done", b->id);
+        tap_refused(t, b, sy_buffer_write(b->side, 0, got, 64), SY_DEVICE, "lost", "a write");
+        tap_refused(t, b, sy_buffer_read_start(b->side, 0, got + 128, 64, &none), SY_DEVICE, "lost", "a read");
+        tap_refused(t, b, sy_buffer_copy(b->side, 0, b->x, 0, 16), SY_DEVICE, "lost", "a copy");
+    }
+    sy_event_destroy(&events[0]);
+    sy_event_destroy(&events[1]);
+    tap_ok(t, none == NULL && events[1] == NULL, "%s: reads of a lost device can be destroyed", b->id);
+    close_bench(b); // the driver is well, and is done with `got` when its device is closed
+    free(got);
+}
+
+// ---- memory ---------------------------------------------------------------------------------------------------------
 
 static void count_errors(void *user, enum sy_log_level level, const char *text)
 {
@@ -230,12 +371,18 @@ static void test_device(struct tap *t, struct sy_ctx *ctx, const char *id)
     if (tap_ok(t, open_bench(&b, ctx, id), "%s opens", id)) {
         test_write_order(t, &b);
         test_write_overflow(t, &b);
-        if (sy_device_caps(b.device)->backend != SY_BACKEND_REF) // there, submitting is computing
+        test_many_reads(t, &b);
+        test_copies(t, &b);
+        test_refusals(t, &b);
+        if (sy_device_caps(b.device)->backend != SY_BACKEND_REF) { // there, submitting is computing
             test_write_returns(t, &b);
+            test_read_returns(t, &b);
+        }
+        test_lost(t, &b);
     } else {
         printf("# %s\n", sy_error(ctx));
+        close_bench(&b);
     }
-    close_bench(&b);
     test_out_of_memory(t, id);
 }
 

@@ -95,3 +95,14 @@ enum sy_status sy_cl_buffer_zero(struct sy_buffer *buffer, uint64_t offset, uint
         return sy_cl_lost(device_of(buffer), error, "zeroing buffer '%s'", buffer->name);
     return SY_OK;
 }
+
+enum sy_status sy_cl_buffer_copy(struct sy_buffer *source, uint64_t source_offset, struct sy_buffer *target,
+                                 uint64_t target_offset, uint64_t bytes)
+{
+    const cl_int error =
+        clEnqueueCopyBuffer(device_of(source)->queue, memory_of(source), memory_of(target), (size_t)source_offset,
+                            (size_t)target_offset, (size_t)bytes, 0, NULL, NULL);
+    if (error != CL_SUCCESS)
+        return sy_cl_lost(device_of(source), error, "copying buffer '%s' to '%s'", source->name, target->name);
+    return SY_OK;
+}

@@ -33,6 +33,11 @@ struct sy_cl_buffer {
     cl_mem memory;
 };
 
+struct sy_cl_event {
+    struct sy_event base;
+    cl_event handle;
+};
+
 struct sy_cl_kernel {
     struct sy_kernel base;
     cl_program program; ///< Each dispatch makes its own cl_kernel from it: arguments belong to those.
@@ -62,7 +67,15 @@ enum sy_status sy_cl_buffer_create(struct sy_device *device, uint64_t bytes, str
 void sy_cl_buffer_destroy(struct sy_buffer *buffer);
 enum sy_status sy_cl_buffer_write(struct sy_buffer *buffer, uint64_t offset, const void *source, uint64_t bytes);
 enum sy_status sy_cl_buffer_read(struct sy_buffer *buffer, uint64_t offset, void *destination, uint64_t bytes);
+enum sy_status sy_cl_buffer_read_start(struct sy_buffer *buffer, uint64_t offset, void *destination, uint64_t bytes,
+                                       struct sy_event **out);
+enum sy_status sy_cl_buffer_copy(struct sy_buffer *source, uint64_t source_offset, struct sy_buffer *target,
+                                 uint64_t target_offset, uint64_t bytes);
 enum sy_status sy_cl_buffer_zero(struct sy_buffer *buffer, uint64_t offset, uint64_t bytes);
+
+enum sy_status sy_cl_event_wait(struct sy_event *event);
+enum sy_status sy_cl_event_done(struct sy_event *event, bool *out);
+void sy_cl_event_destroy(struct sy_event *event);
 
 enum sy_status sy_cl_kernel_create(struct sy_device *device, const struct sy_kernel_params *params,
                                    struct sy_kernel **out);

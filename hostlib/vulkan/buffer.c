@@ -83,3 +83,56 @@ enum sy_status sy_vk_buffer_zero(struct sy_buffer *base, uint64_t offset, uint64
     buffer->last_use = buffer->last_write = device->submitted;
     return SY_OK;
 }
+
+enum sy_status sy_vk_buffer_copy(struct sy_buffer *base, uint64_t source_offset, struct sy_buffer *target_base,
+                                 uint64_t target_offset, uint64_t bytes)
+{
+    struct sy_vk_device *device = (struct sy_vk_device *)base->device;
+    struct sy_vk_buffer *source = (struct sy_vk_buffer *)base, *target = (struct sy_vk_buffer *)target_base;
+    uint32_t slot;
+    SY_TRY(sy_vk_ring_begin(device, 0, &slot));
+    const VkBufferCopy copy = {.srcOffset = source_offset, .dstOffset = target_offset, .size = bytes};
+    vkCmdCopyBuffer(device->ring.pieces[slot].commands, source->handle, target->handle, 1, &copy);
+    SY_TRY(sy_vk_ring_end(device, slot));
+    source->last_use = target->last_use = target->last_write = device->submitted;
+    return SY_OK;
+}
+
+// ---- reads under way
+// -------------------------------------------------------------------------------------------------
+
+struct read {
+    struct sy_event base;
+    uint64_t value; ///< Of the last piece's submission.
+};
+
+// Through the ring even where the host reaches the buffer: what is submitted next may write to it.
+enum sy_status sy_vk_buffer_read_start(struct sy_buffer *base, uint64_t offset, void *destination, uint64_t bytes,
+                                       struct sy_event **out)
+{
+    struct sy_vk_device *device = (struct sy_vk_device *)base->device;
+    struct read *read = calloc(1, sizeof *read);
+    if (read == NULL)
+        return sy_fail(base->device->ctx, SY_NOMEM, "%s: no host memory for a read", base->device->caps.id);
+    const enum sy_status status = sy_vk_ring_read((struct sy_vk_buffer *)base, offset, destination, bytes);
+    if (status != SY_OK) {
+        free(read);
+        return status;
+    }
+    read->value = device->submitted;
+    *out = &read->base;
+    return SY_OK;
+}
+
+enum sy_status sy_vk_event_wait(struct sy_event *event)
+{
+    return sy_vk_ring_wait((struct sy_vk_device *)event->device, ((const struct read *)event)->value);
+}
+
+enum sy_status sy_vk_event_done(struct sy_event *event, bool *out)
+{
+    SY_TRY(sy_vk_reached((struct sy_vk_device *)event->device, ((const struct read *)event)->value, out));
+    return *out ? sy_vk_event_wait(event) : SY_OK;
+}
+
+void sy_vk_event_destroy(struct sy_event *event) { free(event); }

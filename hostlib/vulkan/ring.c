@@ -120,7 +120,7 @@ enum sy_status sy_vk_ring_write(struct sy_vk_buffer *buffer, uint64_t offset, co
     return SY_OK;
 }
 
-enum sy_status sy_vk_ring_read(struct sy_vk_buffer *buffer, uint64_t offset, uint8_t *destination, uint64_t bytes)
+static enum sy_status start_read(struct sy_vk_buffer *buffer, uint64_t offset, uint8_t *destination, uint64_t bytes)
 {
     struct sy_vk_device *device = (struct sy_vk_device *)buffer->base.device;
     struct sy_vk_ring *ring = &device->ring;
@@ -135,4 +135,13 @@ enum sy_status sy_vk_ring_read(struct sy_vk_buffer *buffer, uint64_t offset, uin
         buffer->last_use = device->submitted;
     }
     return SY_OK;
+}
+
+enum sy_status sy_vk_ring_read(struct sy_vk_buffer *buffer, uint64_t offset, uint8_t *destination, uint64_t bytes)
+{
+    struct sy_vk_device *device = (struct sy_vk_device *)buffer->base.device;
+    const enum sy_status status = start_read(buffer, offset, destination, bytes);
+    if (status != SY_OK && !device->base.lost && sy_vk_ring_wait(device, device->submitted) != SY_OK)
+        return SY_DEVICE; // `destination` may go after a failure: no piece may keep it
+    return status;
 }

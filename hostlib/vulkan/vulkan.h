@@ -166,7 +166,15 @@ enum sy_status sy_vk_buffer_create(struct sy_device *device, uint64_t bytes, str
 void sy_vk_buffer_destroy(struct sy_buffer *buffer);
 enum sy_status sy_vk_buffer_write(struct sy_buffer *buffer, uint64_t offset, const void *source, uint64_t bytes);
 enum sy_status sy_vk_buffer_read(struct sy_buffer *buffer, uint64_t offset, void *destination, uint64_t bytes);
+enum sy_status sy_vk_buffer_read_start(struct sy_buffer *buffer, uint64_t offset, void *destination, uint64_t bytes,
+                                       struct sy_event **out);
+enum sy_status sy_vk_buffer_copy(struct sy_buffer *source, uint64_t source_offset, struct sy_buffer *target,
+                                 uint64_t target_offset, uint64_t bytes);
 enum sy_status sy_vk_buffer_zero(struct sy_buffer *buffer, uint64_t offset, uint64_t bytes);
+
+enum sy_status sy_vk_event_wait(struct sy_event *event);
+enum sy_status sy_vk_event_done(struct sy_event *event, bool *out);
+void sy_vk_event_destroy(struct sy_event *event);
 
 // ---- ring.c --------------------------------------------------------------------------------------------------------
 
