@@ -241,7 +241,11 @@ static enum sy_status run(struct run *r)
 int main(int argc, char **argv)
 {
     cli_start();
-    struct run r = {.o = {.mode = "eval", .device = "auto", .src_len = 512, .tgt_len = 114, .sequences = 8}};
+    struct run r = {.o = {.mode = "eval",
+                          .device = "auto",
+                          .src_len = sy_task_spans.src_len,
+                          .tgt_len = sy_task_spans.tgt_len,
+                          .sequences = 8}};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &r.o);

@@ -230,12 +230,13 @@ static struct sy_caps caps_of(const struct options *o, const struct sy_device *d
 
 /// What was asked for: the step, one tensor, or the totals.
 static enum sy_status show(struct sy_ctx *ctx, const struct options *o, const struct sy_config *config,
-                           const struct sy_graph *g, const struct sy_model *m, const struct totals *t)
+                           const struct sy_graph *g, const struct sy_model *m, const struct sy_loss *loss,
+                           const struct totals *t)
 {
     if (o->trace != NULL)
         return plan_show_trace(ctx, g, o->trace);
     if (o->schedule)
-        return plan_show_schedule(g, m);
+        return plan_show_schedule(g, m, loss);
     if (o->json)
         return print_json(ctx, o, t);
     print_text(o, config, t);
@@ -259,7 +260,8 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct s
     SY_TRY(cli_model_open(ctx, o->model, CLI_WEIGHTS_IF_ANY, model));
     const struct sy_caps caps = caps_of(o, device);
     struct sy_optimizer_outputs out;
-    SY_TRY(sy_assemble(ctx, &caps, &p, g, m, &out));
+    struct sy_loss loss;
+    SY_TRY(sy_assemble(ctx, &caps, &p, g, m, &loss, &out));
     struct sy_plan made;
     struct sy_limits limits = {0};
     if (device != NULL)
@@ -272,14 +274,18 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct s
         t.device = sy_device_caps(device);
         SY_TRY(plan_record(ctx, device, &p, &t.recorded));
     }
-    return show(ctx, o, &model->config, g, m, &t);
+    return show(ctx, o, &model->config, g, m, &loss, &t);
 }
 
 int main(int argc, char **argv)
 {
     cli_start();
-    struct options o = {
-        .precision = "selective", .optimizer = "adafactor", .batch = 8, .src_len = 512, .tgt_len = 114, .ranks = 1};
+    struct options o = {.precision = "selective",
+                        .optimizer = "adafactor",
+                        .batch = 8,
+                        .src_len = sy_task_spans.src_len,
+                        .tgt_len = sy_task_spans.tgt_len,
+                        .ranks = 1};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};
     argp_parse(&argp, argc, argv, 0, NULL, &o);

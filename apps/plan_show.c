@@ -38,17 +38,18 @@ static uint64_t download_bytes(const struct sy_graph *g)
     return (pack < g->pack_count ? g->packs[pack].count * sy_dtype_bytes(g->f) : 0) + 2 * sizeof(float);
 }
 
-static void print_segment(const struct sy_graph *g, const struct sy_model *m, const struct sy_segment *x)
+static void print_segment(const struct sy_graph *g, const struct sy_model *m, const struct sy_loss *loss,
+                          const struct sy_segment *x)
 {
     switch (x->kind) {
     case SY_SEGMENT_HOST: printf("ids checked, labels shifted, ids sorted for the embedding's gradient"); break;
-    case SY_SEGMENT_UPLOAD: printf("%llu bytes", (unsigned long long)sy_inputs_bytes(g, m)); break;
+    case SY_SEGMENT_UPLOAD: printf("%llu bytes", (unsigned long long)sy_inputs_bytes(g, m, loss)); break;
     case SY_SEGMENT_PROGRAM: print_program(g, x->phase); break;
     case SY_SEGMENT_DOWNLOAD: printf("%llu bytes; the host waits", (unsigned long long)download_bytes(g)); break;
     }
 }
 
-enum sy_status plan_show_schedule(const struct sy_graph *g, const struct sy_model *m)
+enum sy_status plan_show_schedule(const struct sy_graph *g, const struct sy_model *m, const struct sy_loss *loss)
 {
     struct sy_segments s;
     SY_TRY(sy_segments_create(g, true, &s));
@@ -61,7 +62,7 @@ enum sy_status plan_show_schedule(const struct sy_graph *g, const struct sy_mode
         for (uint32_t k = 0, at = 0; k < x->after_count && at < sizeof after; ++k)
             at += (uint32_t)snprintf(after + at, sizeof after - at, "%s%u", k == 0 ? "" : " ", x->after[k]);
         printf("%4zu  %-8s  %-24s  %5u  %-8s  ", i, sy_segment_kind_name(x->kind), x->name, x->micro, after);
-        print_segment(g, m, x);
+        print_segment(g, m, loss, x);
         putchar('\n');
     }
     sy_segments_finish(&s);

@@ -2,10 +2,11 @@
 // plan_show.h: what switchyard-plan prints of a step that has been planned: its segments, or the way of one tensor.
 #pragma once
 
-#include "engine/model.h"
+#include "engine/task/loss.h"
 
 /// Every segment, what it does and what it waits for. Errors: NOMEM.
-SY_MUST_CHECK enum sy_status plan_show_schedule(const struct sy_graph *g, const struct sy_model *m);
+SY_MUST_CHECK enum sy_status plan_show_schedule(const struct sy_graph *g, const struct sy_model *m,
+                                                const struct sy_loss *loss);
 /// Every tensor whose name is `name` (or, where none is, contains it), with its bytes and the ops that write and read
 /// it, and its gradient. Errors: INVALID no tensor has such a name.
 SY_MUST_CHECK enum sy_status plan_show_trace(struct sy_ctx *ctx, const struct sy_graph *g, const char *name);

@@ -14,7 +14,6 @@
 
 #include "apps/cli.h"
 #include "apps/texts.h"
-#include "engine/data/spans.h"
 #include "engine/file.h"
 
 // ---- metrics.jsonl -------------------------------------------------------------------------------------------------
@@ -142,8 +141,9 @@ static void warn_lengths(struct sy_ctx *ctx, const struct sy_dataset *data, cons
 {
     uint32_t inputs, targets, most_inputs, most_targets;
     const uint32_t sentinels = sy_tokenizer_sentinels(tokenizer);
-    sy_spans_lengths(sy_dataset_segment(data), &inputs, &targets);
-    sy_spans_lengths(sy_spans_raw_length(src_len, INT32_MAX, sentinels), &most_inputs, &most_targets);
+    const struct sy_task *task = &sy_task_spans;
+    task->lengths(sy_dataset_segment(data), &inputs, &targets);
+    task->lengths(task->raw_length(src_len, INT32_MAX, sentinels), &most_inputs, &most_targets);
     if (most_inputs + most_inputs / 8 < src_len)
         sy_log(ctx, SY_LOG_WARN,
                "the vocabulary's %u sentinels mark at most %u source tokens: the rest of --src-len %u is padding",

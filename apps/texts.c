@@ -72,7 +72,7 @@ enum sy_status texts_open(struct sy_ctx *ctx, const struct texts *t, const struc
         sources[i] = (struct sy_data_source){.files = &files->items[i], .file_count = each};
     p.sources = sources;
     p.source_count = count;
-    p.objective = SY_OBJECTIVE_SPANS;
+    p.objective = sy_task_spans.objective;
     p.format = t->format;
     p.text_key = t->key;
     p.strict = t->strict;

@@ -583,8 +583,8 @@ int main(int argc, char **argv)
                           .schedule = "rsqrt",
                           .device = "auto",
                           .batch_tokens = 4096,
-                          .src_len = 512,
-                          .tgt_len = 114,
+                          .src_len = sy_task_spans.src_len,
+                          .tgt_len = sy_task_spans.tgt_len,
                           .keep = 2,
                           .log_every = 10,
                           .mix = 1.0}};

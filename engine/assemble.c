@@ -34,7 +34,8 @@ static enum sy_status cut(struct sy_graph *g, const struct sy_session_params *p)
 }
 
 enum sy_status sy_assemble(struct sy_ctx *ctx, const struct sy_caps *caps, const struct sy_session_params *p,
-                           struct sy_graph *g, struct sy_model *model, struct sy_optimizer_outputs *outputs)
+                           struct sy_graph *g, struct sy_model *model, struct sy_loss *loss,
+                           struct sy_optimizer_outputs *outputs)
 {
     static const enum sy_model_mode modes[] = {SY_MODEL_TRAIN, SY_MODEL_EVAL, SY_MODEL_EVAL, SY_MODEL_DECODE};
     const struct sy_model_params m = {.config = p->config,
@@ -49,6 +50,8 @@ enum sy_status sy_assemble(struct sy_ctx *ctx, const struct sy_caps *caps, const
     g->max_binding_bytes = caps->max_binding_bytes;
     SY_TRY(cut(g, p));
     SY_TRY(sy_model_build(g, &m, model));
+    if (p->kind != SY_SESSION_DECODE)
+        (p->task != NULL ? p->task : &sy_task_spans)->emit_loss(g, model, loss);
     if (p->kind == SY_SESSION_TRAIN || p->kind == SY_SESSION_GRADIENTS)
         sy_backward(g, p->recompute);
     if (p->kind == SY_SESSION_TRAIN) {
@@ -67,11 +70,12 @@ enum sy_status sy_session_bytes(struct sy_ctx *ctx, const struct sy_caps *caps, 
     const struct sy_limits limits = sy_runtime_limits(caps, params->lender != NULL || params->borrows);
     struct sy_model *model = calloc(1, sizeof *model);
     struct sy_optimizer_outputs outputs;
+    struct sy_loss loss;
     struct sy_graph graph = {0};
     struct sy_plan plan = {0};
     if (model == NULL)
         return sy_fail(ctx, SY_NOMEM, "out of host memory");
-    enum sy_status status = sy_assemble(ctx, caps, params, &graph, model, &outputs);
+    enum sy_status status = sy_assemble(ctx, caps, params, &graph, model, &loss, &outputs);
     if (status == SY_OK)
         status = sy_plan_create(&graph, &limits, &plan);
     if (status == SY_OK)

@@ -2,12 +2,13 @@
 // assemble.h: from a config to the graph of a whole step, in the one place where that is done: sessions run the graph,
 // switchyard-plan looks at it.
 //
-// Model → backward → merges of slices → optimizer → refresh → lowering, as far as the kind of session needs them.
-// Ownership: the graph owns what it holds; params and config are borrowed.   Layer: engine.
+// Model → loss → backward → merges of slices → optimizer → refresh → lowering, as far as the kind of session needs
+// them. Ownership: the graph owns what it holds; params and config are borrowed.   Layer: engine.
 #pragma once
 
 #include "engine/model.h"
 #include "engine/optimizer.h"
+#include "engine/task/task.h"
 
 struct sy_session;
 
@@ -21,6 +22,7 @@ enum sy_session_kind {
 struct sy_session_params {
     enum sy_session_kind kind;
     const struct sy_config *config; ///< Copied.
+    const struct sy_task *task;     ///< What is learnt or scored; NULL: sy_task_spans.
     enum sy_precision precision;
     uint32_t batch, src_len, tgt_len; ///< One micro-batch.
     uint32_t micro_count;             ///< Micro-batches of a step, a power of two; 0: 1. Only TRAIN has several.
@@ -32,12 +34,13 @@ struct sy_session_params {
     bool borrows;                         ///< sy_session_bytes(): there will be a lender.
 };
 
-/// Builds into `graph` (uninitialised; to be finished by the caller in any case) and fills `model` and `outputs`, for a
-/// device with `caps`. Errors: INVALID slices, micro-batches or shapes that contradict each other · those of the model
-/// and the graph.
+/// Builds into `graph` (uninitialised; to be finished by the caller in any case) and fills `model`, `loss` and
+/// `outputs`, for a device with `caps`. Errors: INVALID slices, micro-batches or shapes that contradict each other ·
+/// those of the model and the graph.
 SY_MUST_CHECK enum sy_status sy_assemble(struct sy_ctx *ctx, const struct sy_caps *caps,
                                          const struct sy_session_params *params, struct sy_graph *graph,
-                                         struct sy_model *model, struct sy_optimizer_outputs *outputs);
+                                         struct sy_model *model, struct sy_loss *loss,
+                                         struct sy_optimizer_outputs *outputs);
 /// What sy_session_create() would allocate on a device with `caps`; nothing is allocated. Errors: those of graph and
 /// plan.
 SY_MUST_CHECK enum sy_status sy_session_bytes(struct sy_ctx *ctx, const struct sy_caps *caps,

@@ -136,14 +136,14 @@ enum sy_status sy_inputs_write(struct sy_session *s)
         if (in->index[k] != NULL)
             SY_TRY(sy_runtime_write_part(rt, index[k], 0, in->index_count[k], in->index[k]));
     }
-    SY_TRY(sy_runtime_write_part(rt, m->labels, 0, in->rows[1], in->labels));
+    SY_TRY(sy_runtime_write_part(rt, s->loss.labels, 0, in->rows[1], in->labels));
     return sy_runtime_write(rt, s->graph.step, &s->step, sizeof s->step);
 }
 
-uint64_t sy_inputs_bytes(const struct sy_graph *g, const struct sy_model *m)
+uint64_t sy_inputs_bytes(const struct sy_graph *g, const struct sy_model *m, const struct sy_loss *loss)
 {
-    const sy_tid all[] = {m->enc_ids,   m->enc_mask,  m->dec_ids, m->dec_mask,
-                          m->enc_index, m->dec_index, m->labels,  g->step};
+    const sy_tid all[] = {m->enc_ids,   m->enc_mask,  m->dec_ids,   m->dec_mask,
+                          m->enc_index, m->dec_index, loss->labels, g->step};
     uint64_t bytes = 0;
     for (size_t i = 0; i < SY_COUNT(all); ++i)
         bytes += all[i] == SY_NONE ||

@@ -24,7 +24,7 @@ SY_MUST_CHECK enum sy_status sy_inputs_prepare(struct sy_session *s, const struc
 /// Writes them and the session's step constants.
 SY_MUST_CHECK enum sy_status sy_inputs_write(struct sy_session *s);
 /// Bytes that sy_inputs_write() writes.
-uint64_t sy_inputs_bytes(const struct sy_graph *g, const struct sy_model *m);
+uint64_t sy_inputs_bytes(const struct sy_graph *g, const struct sy_model *m, const struct sy_loss *loss);
 
 /// Step constants of a whole step; also counts its labels and tokens. `t` = 1, 2, …
 void sy_inputs_step(const struct sy_session *s, const struct sy_batch *batches, uint32_t count, uint64_t t, double lr,

@@ -83,10 +83,7 @@ static void describe_layer(const struct sy_model_sparse *l, const double *load, 
 void sy_metrics_fill(const struct sy_session *s, const struct sy_step *step, struct sy_metrics *out)
 {
     const struct sy_model *m = &s->model;
-    const double labels = out->labels != 0 ? (double)out->labels : 1.0, *ce = s->sums->values + m->ce.at;
-    out->loss_ce = ce[1] / labels;
-    out->accuracy = ce[2] / labels;
-    out->z = ce[3] / labels;
+    s->params.task->metrics(s->sums->values + s->loss.sums.at, out);
     out->layer_count = m->sparse_count;
     for (uint32_t i = 0; i < m->sparse_count; ++i) {
         const struct sy_model_sparse *l = &m->sparse[i];
@@ -99,6 +96,4 @@ void sy_metrics_fill(const struct sy_session *s, const struct sy_step *step, str
         out->z += layer->z;
     }
     out->total = out->loss_ce + out->aux + out->z;
-    out->nlp = -out->loss_ce;
-    out->perplexity = exp(out->loss_ce);
 }

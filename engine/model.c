@@ -59,6 +59,7 @@ static sy_tid stack(struct sy_build *b, sy_tid ids, sy_tid index, sy_tid table)
     return x;
 }
 
+/// Logits [rows, V]: where the model ends; what they are worth is for a task to say (engine/task/).
 static void head(struct sy_build *b, sy_tid h, sy_tid table)
 {
     struct sy_graph *g = b->g;
@@ -82,17 +83,8 @@ static void head(struct sy_build *b, sy_tid h, sy_tid table)
                                .tile_rows = g->tile_rows};
     a.tiles = (u32)sy_ceil_div(b->rows, a.tile_rows);
     SY_EMIT(g, matmul, &a, h, w, SY_NONE, m->logits);
-    if (b->decode) {
+    if (b->decode)
         sy_keep(g, m->logits);
-        return;
-    }
-    const sy_tid rows = sy_act_f(g, b->rows, 4, ".ce_rows");
-    struct sy_xent_args x = {
-        .rows = b->rows, .vocab = c->vocab_size, .z_coef = (float)c->z_loss, .smoothing = (float)c->label_smoothing};
-    SY_EMIT(g, xent, &x, m->logits, m->labels, rows);
-    m->ce = sy_sum_new(g, 4, "ce");
-    struct sy_sum_rows_args s = {.parts = b->rows / g->slices, .n = 4, .scale = 1.0f, .slices = g->slices};
-    SY_EMIT(g, sum_rows, &s, rows, m->ce.part);
 }
 
 static sy_tid input(struct sy_graph *g, uint64_t rows, const char *name)
@@ -184,7 +176,6 @@ enum sy_status sy_model_build(struct sy_graph *g, const struct sy_model_params *
     m->dec_ids = input(g, dec_rows, "decoder_input_ids");
     m->dec_mask = input(g, dec_rows, "decoder_mask");
     if (!decode) {
-        m->labels = input(g, dec_rows, "labels");
         m->enc_index = input(g, 3 * enc_rows + 2 * (uint64_t)g->slices, "input_index");
         m->dec_index = input(g, 3 * dec_rows + 2 * (uint64_t)g->slices, "decoder_input_index");
     }

@@ -43,10 +43,9 @@ struct sy_model_sparse {
 struct sy_model {
     struct sy_model_params params;
     // Inputs of one micro-batch (i32): rows are B·S or B·T.
-    sy_tid enc_ids, enc_mask, enc_index, dec_ids, dec_mask, dec_index, labels;
+    sy_tid enc_ids, enc_mask, enc_index, dec_ids, dec_mask, dec_index;
     // Results.
     sy_tid encoder_output, logits;
-    struct sy_sum ce; ///< f32 [4]: lse (meaningless), Σ ce, correct, Σ z.
     uint32_t sparse_count;
     struct sy_model_sparse sparse[SY_MAX_SPARSE];
 };

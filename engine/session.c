@@ -17,10 +17,11 @@ enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, c
     s->ctx = ctx;
     s->device = device;
     s->params = *params;
+    s->params.task = params->task != NULL ? params->task : &sy_task_spans;
     enum sy_status status = sy_config_copy(ctx, params->config, &s->config);
     s->params.config = &s->config; // the caller's may go
     if (status == SY_OK)
-        status = sy_assemble(ctx, sy_device_caps(device), &s->params, &s->graph, &s->model, &s->outputs);
+        status = sy_assemble(ctx, sy_device_caps(device), &s->params, &s->graph, &s->model, &s->loss, &s->outputs);
     if (status == SY_OK)
         status = sy_segments_create(&s->graph, params->kind == SY_SESSION_TRAIN, &s->segments);
     if (status == SY_OK)

@@ -43,6 +43,7 @@ struct sy_session {
     struct sy_config config;
     struct sy_graph graph;
     struct sy_model model;
+    struct sy_loss loss; ///< But for DECODE.
     struct sy_runtime runtime;
     struct sy_optimizer_outputs outputs;
     struct sy_segments segments; ///< What a step (elsewhere: one batch) consists of.

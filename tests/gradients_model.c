@@ -74,7 +74,7 @@ static enum sy_status loss_of(const struct probe *p, double *out, uint64_t *dige
     double ce[4], loss[2];
     SY_TRY(p->train ? sy_session_step(s, p->batch, 1, 1, 0.0, 5, &m) : sy_session_evaluate(s, p->batch, 1, &m));
     SY_TRY(sy_runtime_read(&s->runtime, s->graph.step, &step, sizeof step));
-    SY_TRY(sy_runtime_read(&s->runtime, s->model.ce.total, ce, sizeof ce));
+    SY_TRY(sy_runtime_read(&s->runtime, s->loss.sums.total, ce, sizeof ce));
     *out = (ce[1] + ce[3]) * (double)step.inv_labels;
     *digest = 14695981039346656037u;
     for (uint32_t i = 0; i < s->model.sparse_count; ++i) {

@@ -135,6 +135,8 @@ static void plan(struct suite *x, enum sy_device_class device_class, bool recomp
     sy_graph_init(&g, x->io.ctx, SY_PRECISION_SELECTIVE, device_class);
     if (m == NULL || sy_model_build(&g, &p, m) != SY_OK)
         abort();
+    struct sy_loss loss;
+    sy_cross_entropy_emit(&g, m, &loss);
     sy_backward(&g, recompute);
     sy_optimizer_emit(&g, &adafactor, &out);
     sy_graph_refresh(&g);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// task.c: evaluation over a dataset: the same score however it is cut, every batch told to the caller.
+// task.c: evaluation over a dataset: the same score however it is cut, every batch told to the caller; and a session
+// learns what its task says: another loss leaves the model alone.
 //
 // usage: test_task [--device ID]
 #include <stdio.h>
@@ -73,6 +74,68 @@ static void evaluate(struct tiny *t, struct sy_device *device, const struct sy_d
            "%s: a score over nothing is none: %s", id, sy_error(t->ctx));
 }
 
+/// Cross-entropy without the z-loss that the config asks for.
+static void emit_plain(struct sy_graph *g, const struct sy_model *model, struct sy_loss *out)
+{
+    struct sy_config c = *model->params.config;
+    struct sy_model m = *model;
+    c.z_loss = 0.0;
+    m.params.config = &c;
+    sy_cross_entropy_emit(g, &m, out);
+}
+
+static void plain_metrics(const double *sums, struct sy_metrics *out)
+{
+    sy_cross_entropy_metrics(sums, out);
+    out->accuracy = -1.0; // none is reported
+}
+
+/// One step of training on `task`; its metrics are those before the update.
+static enum sy_status step(struct tiny *t, struct sy_device *device, const struct sy_task *task, struct sy_metrics *out)
+{
+    struct sy_config c = tiny_config(false);
+    const struct sy_session_params p = {.kind = SY_SESSION_TRAIN,
+                                        .config = &c,
+                                        .task = task,
+                                        .precision = SY_PRECISION_F32,
+                                        .batch = BATCH,
+                                        .src_len = SRC,
+                                        .tgt_len = TGT};
+    struct sy_batch b;
+    struct sy_session *s = tiny_session(t, device, &p);
+    tiny_batch(t, &c, BATCH, SRC, TGT, 3, &b);
+    enum sy_status status = s != NULL ? sy_session_step(s, &b, 1, 1, 0.01, 0, out) : SY_INTERNAL;
+    sy_batch_finish(&b);
+    sy_session_destroy(&s);
+    return status;
+}
+
+static void losses(struct tiny *t, struct sy_device *device)
+{
+    static const struct sy_task plain = {.name = "plain", .emit_loss = emit_plain, .metrics = plain_metrics};
+    const struct sy_task *tasks[] = {NULL, &sy_task_spans, &plain};
+    const char *id = sy_device_caps(device)->id;
+    struct sy_metrics m[SY_COUNT(tasks)];
+    for (size_t i = 0; i < SY_COUNT(tasks); ++i)
+        if (!tiny_try(t, step(t, device, tasks[i], &m[i]), "a step", device))
+            return;
+    tap_ok(&t->tap, m[0].total == m[1].total && m[0].grad_norm == m[1].grad_norm && m[0].z > 0.0,
+           "%s: a session that is told nothing learns %s", id, sy_task_spans.name);
+    tap_ok(&t->tap, m[2].loss_ce == m[0].loss_ce && m[2].z == 0.0 && m[2].accuracy == -1.0,
+           "%s: another task, the same logits and its own loss and metrics: z %g instead of %g", id, m[2].z, m[0].z);
+    tap_ok(&t->tap, m[2].grad_norm > 0.0 && m[2].grad_norm != m[0].grad_norm, "%s: and its own gradient", id);
+}
+
+static void lengths(struct tiny *t)
+{
+    const struct sy_task *spans = &sy_task_spans;
+    const uint32_t raw = spans->raw_length(spans->src_len, spans->tgt_len, 100);
+    uint32_t inputs = 0, targets = 0;
+    spans->lengths(raw, &inputs, &targets);
+    tap_ok(&t->tap, raw == 568 && inputs == spans->src_len && targets == spans->tgt_len,
+           "%s: %u raw tokens fill both lengths, %u and %u", spans->name, raw, inputs, targets);
+}
+
 int main(int argc, char **argv)
 {
     struct tiny t;
@@ -92,8 +155,11 @@ int main(int argc, char **argv)
     d.tokenizer = bytes;
     good = good && tap_ok(&t.tap, sy_dataset_open(t.ctx, &d, &data) == SY_OK, "a dataset: %s", sy_error(t.ctx));
     unlink(path);
-    for (size_t i = 0; good && i < t.device_count; ++i)
+    lengths(&t);
+    for (size_t i = 0; good && i < t.device_count; ++i) {
         evaluate(&t, t.devices[i], data);
+        losses(&t, t.devices[i]);
+    }
     sy_dataset_close(&data);
     sy_tokenizer_close(&bytes);
     return tiny_close(&t);
