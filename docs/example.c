@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// example.c: trains a Switch Transformer on a text file through the public API.
+// example.c: trains a Switch Transformer on a text file through the public API, and scores it on the same text.
 //   cc -D_GNU_SOURCE example.c $(pkg-config --cflags --libs --static switchyard) && ./a.out config.json text.txt
 #include <stdio.h>
 
 #include "engine/session.h"
+#include "engine/task/evaluate.h"
 
 int main(int argc, char **argv)
 {
@@ -13,8 +14,8 @@ int main(int argc, char **argv)
     struct sy_config config = {0};
     struct sy_device *device = NULL;
     struct sy_tokenizer *bytes = NULL;
-    struct sy_dataset *data = NULL;
-    struct sy_session *session = NULL;
+    struct sy_dataset *data = NULL, *in_order = NULL;
+    struct sy_session *session = NULL, *scorer = NULL;
     struct sy_batch batch = {0};
     struct sy_metrics m = {0};
     const char *files[] = {argv[2]};
@@ -36,9 +37,19 @@ int main(int argc, char **argv)
                sy_session_step(session, &batch, 1, t, 0.03, 0, &m) == SY_OK;
         printf("step %2d  loss %.4f\n", (int)t, m.total);
     }
+    d.in_order = true;
+    p.kind = SY_SESSION_EVAL;
+    p.lender = session; // its parameters are read in place
+    good = good && sy_dataset_open(ctx, &d, &in_order) == SY_OK && sy_session_create(ctx, device, &p, &scorer) == SY_OK;
+    const struct sy_evaluate_params e = {.data = in_order, .batch = p.batch};
+    good = good && sy_evaluate(scorer, &e, &m) == SY_OK;
+    if (good)
+        printf("negative log perplexity %.4f over %llu tokens\n", m.nlp, (unsigned long long)m.labels);
     sy_batch_finish(&batch);
+    sy_session_destroy(&scorer);
     sy_session_destroy(&session);
     sy_dataset_close(&data);
+    sy_dataset_close(&in_order);
     sy_tokenizer_close(&bytes);
     sy_device_close(&device);
     sy_config_finish(&config);
