@@ -7,7 +7,7 @@
 
 #include "apps/cli.h"
 #include "apps/prompts.h"
-#include "engine/decode.h"
+#include "engine/task/decode.h"
 
 static const char doc[] =
     "Generate text: the model writes what belongs at each <extra_id_N> of a sentence.\v"

@@ -16,7 +16,7 @@ enum sy_session_kind {
     SY_SESSION_TRAIN,     ///< Forward, backward, optimizer.
     SY_SESSION_GRADIENTS, ///< Forward and backward, without dropout, jitter or an optimizer (dumps, gradient checks).
     SY_SESSION_EVAL,      ///< Forward only.
-    SY_SESSION_DECODE,
+    SY_SESSION_DECODE,    ///< Text, token by token (task/decode.h).
 };
 
 struct sy_session_params {

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "engine/inputs.h"
-#include "engine/decode.h"
+#include "engine/task/decode.h"
 #include "tests/tiny.h"
 
 #define SRC 9

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/decode.h"
+#include "engine/task/decode.h"
 
 #include <math.h>
 #include <stdlib.h>
