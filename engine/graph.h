@@ -83,6 +83,14 @@ enum sy_param_flags {
     SY_PARAM_WIDE = 2,   ///< Kernels read f32 (the router): the master itself, but in SY_PRECISION_BF16 a rounded copy.
 };
 
+/// What an optimizer keeps of a parameter.
+enum sy_state {
+    SY_STATE_R,   ///< Adafactor, factored: averages of squares over each row …
+    SY_STATE_COL, ///< … and column.
+    SY_STATE_V,   ///< Average of each gradient's square.
+    SY_STATE_M,   ///< AdamW: average of each gradient.
+};
+
 /// How a parameter starts.
 enum sy_init { SY_INIT_NORMAL, SY_INIT_TRUNCATED, SY_INIT_ONES };
 
@@ -123,7 +131,8 @@ struct sy_param {
     float sigma;
     uint32_t flags;      ///< enum sy_param_flags
     int32_t grad_writes; ///< Contributions emitted so far.
-    sy_tid state[4];     ///< Optimizer state: Adafactor {r, col} or {v}; AdamW {m, v}.
+    sy_tid state[2];     ///< Optimizer state: Adafactor {r, col} or {v}; AdamW {m, v}. Views into a pack's.
+    enum sy_state state_kinds[2];
     uint32_t state_count;
 };
 
@@ -175,7 +184,7 @@ void sy_graph_no_memory(struct sy_graph *g);
 struct sy_tensor *sy_graph_tensor(const struct sy_graph *g, sy_tid t);
 
 /// New tensors. `name` is copied, cut to 111 bytes; when it starts with '.', the scope is put before it. Two
-/// tensors may have the same name: it is for people. Only that of optimizer state is read (sy_optimizer_state_name).
+/// tensors may have the same name: it is for people.
 sy_tid sy_tensor_new(struct sy_graph *g, enum sy_tensor_kind kind, enum sy_dtype dtype, uint64_t d0, uint64_t d1,
                      uint64_t d2, const char *name);
 /// A part of `parent`: d0·d1·d2 of its elements from `at` on (a multiple of SY_PACK_ALIGN, so that devices can bind

@@ -2,83 +2,231 @@
 #include "engine/optimizer.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define NORM_PART 65536u // elements one work-group of sumsq adds up
+#include "engine/matrices.h"
+#include "engine/slices.h"
 
 bool sy_adafactor_factored(uint32_t rows, uint32_t cols) { return rows >= 128 && cols >= 128; }
 
-static sy_tid state_new(struct sy_graph *g, struct sy_param *p, uint64_t d0, uint64_t d1, const char *what)
+/// One pack of parameters, while its update is being emitted.
+struct update {
+    struct sy_matrices matrices;
+    struct sy_param **params; ///< Of each row of the table.
+    sy_tid table, grads, master;
+    int32_t *ranks;           ///< Of each matrix: its place among all of the model by name.
+    sy_tid rowsq, parts, wsq; ///< Adafactor: what af_sums adds up, and af_v.
+};
+
+static bool factored(const struct sy_optimizer_params *o, const struct sy_param *p)
 {
-    char name[112];
-    snprintf(name, sizeof name, "state.%s.%.90s", what, p->names[0]);
-    sy_tid t = sy_tensor_new(g, SY_KIND_STATE, g->f, d0, d1, 1, name);
-    p->state[p->state_count++] = t;
-    return t;
+    return o->kind == SY_OPTIMIZER_ADAFACTOR && sy_adafactor_factored(p->rows, p->cols);
 }
 
-static void adafactor_factored(struct sy_graph *g, struct sy_param *p, sy_tid gs)
+/// Fills `u` (freed with finish() in any case) from the parameters of a pack.
+static void start(struct sy_graph *g, const struct sy_optimizer_params *o, uint32_t pack, struct update *u)
 {
-    struct sy_adafactor_args a = {.parts = p->parts, .rows = p->rows, .cols = p->cols};
-    a.blocks = (u32)sy_ceil_div(p->rows, 128);
-    sy_tid r = state_new(g, p, p->parts, p->rows, "r"), col = state_new(g, p, p->parts, p->cols, "col");
-    sy_tid wsq = sy_act_f(g, p->parts, p->rows, ".wsq"), usq = sy_act_f(g, p->parts, p->rows, ".usq");
-    sy_tid part = sy_act_f(g, (uint64_t)p->parts * a.blocks, p->cols, ".col_parts");
-    sy_tid mean = sy_act_f(g, p->parts, 1, ".mean"), scale = sy_act_f(g, p->parts, 1, ".scale");
-    SY_EMIT(g, af_row, &a, p->grad.total, p->master, gs, g->step, r, wsq);
-    SY_EMIT(g, af_col, &a, p->grad.total, gs, part);
-    SY_EMIT(g, af_col_ema, &a, part, g->step, col);
-    SY_EMIT(g, af_mean, &a, r, mean);
-    SY_EMIT(g, af_usq, &a, p->grad.total, r, mean, col, gs, usq);
-    SY_EMIT(g, af_scale, &a, wsq, usq, g->step, scale);
-    SY_EMIT(g, af_apply, &a, p->grad.total, r, mean, col, scale, gs, p->master);
-}
-
-static void adafactor_full(struct sy_graph *g, struct sy_param *p, sy_tid gs)
-{
-    struct sy_adafactor_args a = {.parts = p->parts, .rows = p->rows, .cols = p->cols, .blocks = 1};
-    sy_tid v = state_new(g, p, (uint64_t)p->parts * p->rows, p->cols, "v");
-    sy_tid wsq = sy_act_f(g, p->parts, p->rows, ".wsq"), usq = sy_act_f(g, p->parts, p->rows, ".usq");
-    sy_tid scale = sy_act_f(g, p->parts, 1, ".scale");
-    SY_EMIT(g, af_v, &a, p->grad.total, p->master, gs, g->step, v, wsq, usq);
-    SY_EMIT(g, af_scale, &a, wsq, usq, g->step, scale);
-    SY_EMIT(g, af_apply_v, &a, p->grad.total, v, scale, gs, p->master);
-}
-
-static void adamw(struct sy_graph *g, struct sy_param *p, const struct sy_optimizer_params *o, sy_tid gs)
-{
-    uint64_t n = sy_graph_tensor(g, p->master)->count;
-    struct sy_adamw_args a = {.n = (u32)n,
-                              .beta1 = o->beta1 != 0.0f ? o->beta1 : 0.9f,
-                              .beta2 = o->beta2 != 0.0f ? o->beta2 : 0.999f,
-                              .eps = o->eps != 0.0f ? o->eps : 1e-8f,
-                              .decay = o->weight_decay};
-    sy_tid m = state_new(g, p, n, 1, "m"), v = state_new(g, p, n, 1, "v");
-    SY_EMIT(g, adamw, &a, p->grad.total, gs, g->step, p->master, m, v);
-}
-
-/// The global norm: block sums of squares of every gradient, added up parameter by parameter, then one factor.
-static sy_tid global_norm(struct sy_graph *g, float max_norm)
-{
-    sy_tid sum = sy_act_f(g, 1, 1, "norm.sum");
-    sy_tid gs = sy_tensor_new(g, SY_KIND_KEEP, g->f, 2, 1, 1, "clip");
-    for (size_t i = 0; i < g->param_count; ++i) {
-        uint64_t n = sy_graph_tensor(g, g->params[i].grad.total)->count;
-        struct sy_sumsq_args a = {.n = (u32)n, .parts = (u32)sy_ceil_div(n, NORM_PART)};
-        sy_tid part = sy_act_f(g, a.parts, 1, "norm.parts");
-        SY_EMIT(g, sumsq, &a, g->params[i].grad.total, part);
-        struct sy_sum_rows_args s = {.parts = a.parts, .n = 1, .accumulate = i != 0, .scale = 1.0f, .slices = 1};
-        SY_EMIT(g, sum_rows, &s, part, sum);
+    size_t matrices = 0;
+    for (size_t i = 0; i < g->param_count; ++i)
+        matrices += g->params[i].pack == pack ? g->params[i].parts : 0;
+    u->matrices.table = calloc(g->param_count, SY_MATRIX_FIELDS * sizeof(int32_t));
+    u->params = calloc(g->param_count, sizeof *u->params);
+    u->ranks = calloc(matrices + 1, sizeof *u->ranks);
+    if (u->matrices.table == NULL || u->params == NULL || u->ranks == NULL) {
+        sy_graph_no_memory(g);
+        return;
     }
-    struct sy_clip_args c = {.n = 1, .max_norm = max_norm};
-    SY_EMIT(g, clip, &c, sum, gs);
+    for (int pass = 0; pass < 2; ++pass)
+        for (size_t i = 0; i < g->param_count; ++i) {
+            struct sy_param *p = &g->params[i];
+            if (p->pack != pack || factored(o, p) != (pass == 0))
+                continue;
+            u->params[u->matrices.args.entries] = p;
+            sy_matrices_add(&u->matrices, p->parts, p->rows, p->cols, p->at, pass == 0);
+        }
+    u->grads = sy_sum_total(g, pack);
+    u->master = g->packs[pack].master;
+    if (u->matrices.args.entries != 0)
+        u->table =
+            sy_tensor_const(g, SY_I32, u->matrices.args.entries * SY_MATRIX_FIELDS, u->matrices.table, "matrices");
+}
+
+static void finish(struct update *u)
+{
+    free(u->matrices.table);
+    free(u->params);
+    free(u->ranks);
+}
+
+/// A dispatch that does `count` of what the op goes by, from `first` on; their matrices have `work` elements.
+static struct sy_matrices_args some(const struct update *u, u32 first, u32 count, u32 work)
+{
+    struct sy_matrices_args a = u->matrices.args;
+    a.first = first;
+    a.count = count;
+    a.work = work;
+    return a;
+}
+
+// ---- the global norm -----------------------------------------------------------------------------------------------
+
+struct named {
+    const char *name;
+    int32_t *rank;
+};
+
+static int by_name(const void *left, const void *right)
+{
+    return strcmp(((const struct named *)left)->name, ((const struct named *)right)->name);
+}
+
+/// Gives every matrix its rank; returns how many there are.
+static u32 rank_matrices(struct sy_graph *g, struct update *updates)
+{
+    size_t count = 0, n = 0;
+    for (size_t i = 0; i < g->param_count; ++i)
+        count += g->params[i].parts;
+    struct named *list = calloc(count + 1, sizeof *list);
+    if (list == NULL) {
+        sy_graph_no_memory(g);
+        return 0;
+    }
+    for (size_t k = 0; k < g->pack_count; ++k) {
+        int32_t *rank = updates[k].ranks;
+        for (uint32_t e = 0; e < updates[k].matrices.args.entries; ++e)
+            for (uint32_t part = 0; part < updates[k].params[e]->parts; ++part)
+                list[n++] = (struct named){updates[k].params[e]->names[part], rank++};
+    }
+    qsort(list, n, sizeof *list, by_name);
+    for (size_t i = 0; i < n; ++i)
+        *list[i].rank = (int32_t)i;
+    free(list);
+    return (u32)n;
+}
+
+/// Sums of squares of a pack's gradients, block by block. Adafactor makes its other sums in the same pass over them.
+static sy_tid block_sums(struct sy_graph *g, struct update *u, enum sy_optimizer kind)
+{
+    const struct sy_matrices *m = &u->matrices;
+    const struct sy_matrices_args *a = &m->args;
+    const struct sy_matrices_args blocks = some(u, 0, m->factored.blocks, m->factored.work);
+    const struct sy_matrices_args rest =
+        some(u, m->factored.blocks, a->blocks - m->factored.blocks, a->work - m->factored.work);
+    sy_tid sums = sy_act_f(g, a->blocks, 1, "norm.blocks");
+    if (kind == SY_OPTIMIZER_ADAFACTOR)
+        u->wsq = sy_act_f(g, a->blocks, 1, "wsq");
+    if (blocks.count != 0) {
+        u->rowsq = sy_act_f(g, a->rows, 1, "rowsq");
+        u->parts = sy_act_f(g, a->parts, 1, "col.parts");
+        SY_EMIT(g, af_sums, &blocks, u->table, u->grads, u->master, u->rowsq, u->parts, u->wsq, sums);
+    }
+    if (rest.count != 0)
+        SY_EMIT(g, sumsq, &rest, u->table, u->grads, sums);
+    return sums;
+}
+
+/// Block sums, added up matrix by matrix, those in the order of their names, then one factor: the order does not depend
+/// on which pack holds a matrix.
+static sy_tid global_norm(struct sy_graph *g, struct update *updates, const struct sy_optimizer_params *o)
+{
+    const u32 count = rank_matrices(g, updates);
+    sy_tid by_rank = sy_act_f(g, count, 1, "norm.matrices");
+    sy_tid gs = sy_tensor_new(g, SY_KIND_KEEP, g->f, 2, 1, 1, "clip");
+    for (size_t k = 0; k < g->pack_count && g->status == SY_OK; ++k) {
+        struct update *u = &updates[k];
+        if (u->matrices.args.entries == 0)
+            continue;
+        struct sy_matrices_args *m = &u->matrices.args;
+        m->everything = count;
+        sy_tid sums = block_sums(g, u, o->kind);
+        sy_tid rank = sy_tensor_const(g, SY_I32, m->matrices, u->ranks, "ranks");
+        const struct sy_matrices_args all = some(u, 0, m->matrices, m->work);
+        SY_EMIT(g, sum_blocks, &all, u->table, rank, sums, by_rank);
+    }
+    struct sy_clip_args c = {.n = count, .max_norm = o->clip_norm};
+    SY_EMIT(g, clip, &c, by_rank, gs);
     return gs;
 }
 
-void sy_optimizer_emit(struct sy_graph *g, const struct sy_optimizer_params *o, struct sy_optimizer_outputs *out)
+// ---- the optimizers ------------------------------------------------------------------------------------------------
+
+static sy_tid state_new(struct sy_graph *g, enum sy_state kind, uint64_t count)
 {
-    g->phase = SY_PHASE_UPDATE;
-    for (size_t i = 0; i < g->param_count; ++i) { // parameters that took no part: zero gradient, exactly
+    char name[16];
+    snprintf(name, sizeof name, "state.%s", sy_state_name(kind));
+    return count == 0 ? SY_NONE : sy_tensor_new(g, SY_KIND_STATE, g->f, count, 1, 1, name);
+}
+
+/// A parameter's piece of a state: parts × n elements from `at` on.
+static void state_add(struct sy_graph *g, struct sy_param *p, enum sy_state kind, sy_tid whole, uint64_t at, uint64_t n)
+{
+    p->state_kinds[p->state_count] = kind;
+    p->state[p->state_count++] = sy_tensor_view(g, whole, at, p->parts, n, 1, p->names[0]);
+}
+
+static void adafactor(struct sy_graph *g, struct update *u, sy_tid gs)
+{
+    const struct sy_matrices *m = &u->matrices;
+    const struct sy_matrices_args *a = &m->args;
+    const sy_tid t = u->table, grads = u->grads;
+    sy_tid r = state_new(g, SY_STATE_R, a->rows), col = state_new(g, SY_STATE_COL, a->cols);
+    sy_tid v = state_new(g, SY_STATE_V, a->full);
+    for (uint32_t e = 0; e < a->entries; ++e) {
+        struct sy_param *p = u->params[e];
+        const uint64_t at = sy_matrices_place(m, e, SY_MATRIX_STATE);
+        if (sy_adafactor_factored(p->rows, p->cols)) {
+            state_add(g, p, SY_STATE_R, r, at, p->rows);
+            state_add(g, p, SY_STATE_COL, col, sy_matrices_place(m, e, SY_MATRIX_COL), p->cols);
+        } else {
+            state_add(g, p, SY_STATE_V, v, at, (uint64_t)p->rows * p->cols);
+        }
+    }
+    sy_tid usq = sy_act_f(g, a->blocks, 1, "usq");
+    sy_tid mean = sy_act_f(g, a->matrices, 1, "mean"), scale = sy_act_f(g, a->matrices, 1, "scale");
+    const struct sy_matrices_args blocks = some(u, 0, m->factored.blocks, m->factored.work);
+    const struct sy_matrices_args rest =
+        some(u, m->factored.blocks, a->blocks - m->factored.blocks, a->work - m->factored.work);
+    const struct sy_matrices_args all = some(u, 0, a->matrices, a->work);
+    if (blocks.count != 0) {
+        const struct sy_matrices_args matrices = some(u, 0, m->factored.matrices, m->factored.work);
+        const struct sy_matrices_args strips = some(u, 0, m->factored.strips, m->factored.work);
+        SY_EMIT(g, af_row, &matrices, t, u->rowsq, gs, g->step, r, mean);
+        SY_EMIT(g, af_col, &strips, t, u->parts, gs, g->step, col);
+        SY_EMIT(g, af_usq, &blocks, t, grads, r, mean, col, gs, usq);
+    }
+    if (rest.count != 0)
+        SY_EMIT(g, af_v, &rest, t, grads, u->master, gs, g->step, v, u->wsq, usq);
+    SY_EMIT(g, af_scale, &all, t, u->wsq, usq, g->step, scale);
+    if (blocks.count != 0)
+        SY_EMIT(g, af_apply, &blocks, t, grads, r, mean, col, scale, gs, u->master);
+    if (rest.count != 0)
+        SY_EMIT(g, af_apply_v, &rest, t, grads, v, scale, gs, u->master);
+}
+
+/// Goes over whole packs: what lies between two parameters is zero in gradients, weights and state, and stays it.
+static void adamw(struct sy_graph *g, struct update *u, const struct sy_optimizer_params *o, sy_tid gs)
+{
+    const uint64_t n = sy_graph_tensor(g, u->master)->count;
+    const struct sy_adamw_args a = {.n = (u32)n,
+                                    .beta1 = o->beta1 != 0.0f ? o->beta1 : 0.9f,
+                                    .beta2 = o->beta2 != 0.0f ? o->beta2 : 0.999f,
+                                    .eps = o->eps != 0.0f ? o->eps : 1e-8f,
+                                    .decay = o->weight_decay};
+    sy_tid m = state_new(g, SY_STATE_M, n), v = state_new(g, SY_STATE_V, n);
+    for (uint32_t e = 0; e < u->matrices.args.entries; ++e) {
+        struct sy_param *p = u->params[e];
+        const uint64_t size = (uint64_t)p->rows * p->cols;
+        state_add(g, p, SY_STATE_M, m, p->at, size);
+        state_add(g, p, SY_STATE_V, v, p->at, size);
+    }
+    SY_EMIT(g, adamw, &a, u->grads, gs, g->step, u->master, m, v);
+}
+
+/// Parameters that took no part: zero gradient, exactly.
+static void zero_gradients(struct sy_graph *g)
+{
+    for (size_t i = 0; i < g->param_count; ++i) {
         if (g->params[i].grad.total != SY_NONE)
             continue;
         bool first;
@@ -87,27 +235,37 @@ void sy_optimizer_emit(struct sy_graph *g, const struct sy_optimizer_params *o, 
         struct sy_fill_args f = {.n = (u32)sy_graph_tensor(g, total)->count, .value = 0.0f};
         SY_EMIT(g, fill, &f, total);
     }
-    sy_tid gs = global_norm(g, o->clip_norm);
-    for (size_t i = 0; i < g->param_count; ++i) {
-        struct sy_param *p = &g->params[i];
-        snprintf(g->scope, sizeof g->scope, "%.63s", p->names[0]);
-        if (o->kind == SY_OPTIMIZER_ADAMW)
-            adamw(g, p, o, gs);
-        else if (sy_adafactor_factored(p->rows, p->cols))
-            adafactor_factored(g, p, gs);
-        else
-            adafactor_full(g, p, gs);
-    }
-    g->scope[0] = '\0';
-    g->phase = SY_PHASE_MICRO;
-    out->clip = gs;
 }
 
-const char *sy_optimizer_state_name(const struct sy_graph *g, const struct sy_param *p, uint32_t i)
+void sy_optimizer_emit(struct sy_graph *g, const struct sy_optimizer_params *o, struct sy_optimizer_outputs *out)
 {
-    const char *name = sy_graph_tensor(g, p->state[i])->name + strlen("state.");
-    return strncmp(name, "r.", 2) == 0     ? "r"
-           : strncmp(name, "col.", 4) == 0 ? "col"
-           : strncmp(name, "m.", 2) == 0   ? "m"
-                                           : "v";
+    g->phase = SY_PHASE_UPDATE;
+    zero_gradients(g);
+    out->clip = SY_NONE;
+    struct update *updates = calloc(g->pack_count + 1, sizeof *updates);
+    if (updates == NULL)
+        sy_graph_no_memory(g);
+    for (uint32_t k = 0; k < g->pack_count && g->status == SY_OK; ++k)
+        start(g, o, k, &updates[k]);
+    if (g->status == SY_OK)
+        out->clip = global_norm(g, updates, o);
+    for (size_t k = 0; k < g->pack_count && g->status == SY_OK; ++k) {
+        if (updates[k].matrices.args.entries == 0)
+            continue; // sums that are no gradients
+        if (o->kind == SY_OPTIMIZER_ADAMW)
+            adamw(g, &updates[k], o, out->clip);
+        else
+            adafactor(g, &updates[k], out->clip);
+    }
+    for (size_t k = 0; k < g->pack_count && updates != NULL; ++k)
+        finish(&updates[k]);
+    free(updates);
+    g->phase = SY_PHASE_MICRO;
+}
+
+const char *sy_state_name(enum sy_state kind)
+{
+    static const char *const names[] = {
+        [SY_STATE_R] = "r", [SY_STATE_COL] = "col", [SY_STATE_V] = "v", [SY_STATE_M] = "m"};
+    return names[kind];
 }

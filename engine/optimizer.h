@@ -2,7 +2,8 @@
 // optimizer.h: appends the update of every parameter to a graph (phase UPDATE).
 //
 // Adafactor (spec §8, T5X/MTF formula) keeps per-matrix row and column statistics when both sides are ≥ 128, else one
-// value per weight; every part of a stacked parameter (an expert, q, k, v) is its own matrix. AdamW is decoupled.
+// value per weight; every part of a stacked parameter (an expert, q, k, v) is its own matrix. AdamW is decoupled. Each
+// op works on all matrices of a pack at once, by a table (matrices.h).
 #pragma once
 
 #include "engine/graph.h"
@@ -24,7 +25,7 @@ struct sy_optimizer_outputs {
 /// exactly as the formula says.
 void sy_optimizer_emit(struct sy_graph *g, const struct sy_optimizer_params *params, struct sy_optimizer_outputs *out);
 
-/// The names of a parameter's state tensors in a checkpoint: "r", "col", "v" or "m", "v".
-const char *sy_optimizer_state_name(const struct sy_graph *g, const struct sy_param *p, uint32_t i);
+/// What a state is called in a checkpoint: "r", "col", "v" or "m".
+const char *sy_state_name(enum sy_state kind);
 /// True when Adafactor keeps factored statistics for a matrix of this shape.
 bool sy_adafactor_factored(uint32_t rows, uint32_t cols);

@@ -223,7 +223,7 @@ enum sy_status sy_state_save(struct sy_runtime *rt, const char *path, struct sy_
             for (uint32_t e = 0; e < p->parts; ++e, ++n) {
                 pieces[n].rt = rt;
                 state_piece(g, p, s, e, &pieces[n]);
-                snprintf(names[n], sizeof names[n], "%s/%s", p->names[e], sy_optimizer_state_name(g, p, s));
+                snprintf(names[n], sizeof names[n], "%s/%s", p->names[e], sy_state_name(p->state_kinds[s]));
                 specs[n] = (struct sy_tensor_spec){.name = names[n],
                                                    .dtype = SY_ST_F32,
                                                    .ndim = 1,
@@ -254,7 +254,7 @@ enum sy_status sy_state_load(struct sy_runtime *rt, const char *path)
                 struct piece piece = {.rt = rt};
                 state_piece(g, p, s, e, &piece);
                 char name[128];
-                snprintf(name, sizeof name, "%s/%s", p->names[e], sy_optimizer_state_name(g, p, s));
+                snprintf(name, sizeof name, "%s/%s", p->names[e], sy_state_name(p->state_kinds[s]));
                 status = upload(rt, tensors, name, 1, &piece.count, piece.count, piece.tensor, piece.first);
             }
         }

@@ -1,39 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-// af_row: Adafactor's row statistics and the row sums of the weights' squares, over P matrices [rows, cols].
-//   r = beta2·r + (1 − beta2)·mean over columns of (g'² + 1e-30), wsq = sum over columns of w²; g' = gs[0]·g
-//   g, w [P,rows,cols] f, gs [2] f, c → r [P,rows] f (read and written), wsq [P,rows] f
-// Launch: one work-group does SY_ROWS(WG) rows. The order of a sum depends on cols, WG and VEC only.
+// af_row: Adafactor's row statistics and their mean, the normaliser of its rank-one estimate, for all factored matrices of
+// a pack: r = beta2·r + (1 − beta2)·(gs[0]²·rowsq / cols + 1e-30), mean = sum of r / rows.
+//   table i, rowsq [rows] f, gs [2] f, c → r [rows] f (read and written), mean [matrices] f (partly written)
+// Launch: one work-group does one matrix. The order of the sum depends on its height, LANES and VEC only.
 #include "common.cl.h"
-#include "chunk.h"
+#include "matrices.cl.h"
 
-KERNEL void af_row(__global const float *restrict g, __global const float *restrict w,
+KERNEL void af_row(__global const int *restrict table, __global const float *restrict rowsq,
                    __global const float *restrict gs, __constant struct sy_step *c, __global float *restrict r,
-                   __global float *restrict wsq, const struct sy_adafactor_args p)
+                   __global float *restrict mean, const struct sy_matrices_args p)
 {
-    const uint total = p.parts * p.rows, full = p.cols - p.cols % VEC;
-    GROUP_GUARD(SY_PIECES(total, SY_ROWS(WG)));
-    LOCAL_SCRATCH(scratch);
-    const uint lid = LOCAL_ID, first = GROUP_ID * SY_ROWS(WG), end = min(first + SY_ROWS(WG), total);
-    const float clip = gs[0], beta = c->beta2;
-    for (uint row = first; row < end; ++row) {
-        __global const float *gr = g + row * p.cols, *wr = w + row * p.cols;
-        VF g2 = (VF)(0.0f), w2 = (VF)(0.0f);
-        float g2_rest = 0.0f, w2_rest = 0.0f;
-        for (uint j = lid * VEC; j < full; j += WG * VEC) {
-            const VF gv = V_LOAD(0, gr + j) * clip, wv = V_LOAD(0, wr + j);
-            g2 += gv * gv + 1e-30f;
-            w2 += wv * wv;
+    GROUP_GUARD(p.count);
+    LOCAL_ARRAY(sums, LANES);
+    const uint lid = LOCAL_ID, id = p.first + GROUP_ID;
+    __global const int *t = matrix_row(table, p.entries, SY_MATRIX_NUMBER, id);
+    const uint rows = FIELD(t, HEIGHT), full = rows - rows % VEC;
+    const uint start = FIELD(t, STATE) + (id - FIELD(t, NUMBER)) * rows;
+    const float clip = gs[0], beta = c->beta2, cols = (float)FIELD(t, WIDTH);
+    EACH_LANE (lane) {
+        VF sum = (VF)(0.0f);
+        float rest = 0.0f;
+        for (uint i = start + lane * VEC; i < start + full; i += LANES * VEC) {
+            const VF square = V_LOAD(0, rowsq + i) * clip * clip / cols + 1e-30f; // in this order: clip² may underflow
+            const VF next = beta * V_LOAD(0, r + i) + (1.0f - beta) * square;
+            V_STORE(next, 0, r + i);
+            sum += next;
         }
-        for (uint j = full + lid; j < p.cols; j += WG) {
-            const float gv = gr[j] * clip;
-            g2_rest += gv * gv + 1e-30f;
-            w2_rest += wr[j] * wr[j];
+        for (uint i = start + full + lane; i < start + rows; i += LANES) {
+            r[i] = beta * r[i] + (1.0f - beta) * (rowsq[i] * clip * clip / cols + 1e-30f);
+            rest += r[i];
         }
-        GROUP_SUM(scratch, VSUM(g2) + g2_rest, g2_sum);
-        GROUP_SUM(scratch, VSUM(w2) + w2_rest, w2_sum);
-        if (lid == 0u) {
-            r[row] = beta * r[row] + (1.0f - beta) * (g2_sum / (float)p.cols);
-            wsq[row] = w2_sum;
-        }
+        sums[lane] = VSUM(sum) + rest;
     }
+    LANE_SUMS(sums, 1u);
+    if (lid == 0u)
+        mean[id] = sums[0] / (float)rows;
 }

@@ -1,32 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-// af_scale: Adafactor's step size of each matrix: scale = lr · max(rms(w), 1e-3) / max(1, rms(u)).
-//   rms = sqrt(sum over rows / (rows·cols)) of the row sums wsq and usq
-//   wsq, usq [P,rows] f, c → scale [P] f
-// Launch: one work-group does one matrix. The order of the sums depends on rows and WG only.
+// af_scale: Adafactor's step size of each matrix of a pack: scale = lr · max(rms(w), 1e-3) / max(1, rms(u)).
+//   rms = sqrt(sum over its blocks / (rows·cols)) of the block sums wsq and usq
+//   table i, wsq, usq [blocks] f, c → scale [matrices] f
+// Launch: one work-group does one matrix. The order of the sums depends on its height, LANES and VEC only.
 #include "common.cl.h"
-#include "chunk.h"
+#include "matrices.cl.h"
 
-KERNEL void af_scale(__global const float *restrict wsq, __global const float *restrict usq,
-                     __constant struct sy_step *c, __global float *restrict scale, const struct sy_adafactor_args p)
+KERNEL void af_scale(__global const int *restrict table, __global const float *restrict wsq,
+                     __global const float *restrict usq, __constant struct sy_step *c, __global float *restrict scale,
+                     const struct sy_matrices_args p)
 {
-    GROUP_GUARD(p.parts);
-    LOCAL_SCRATCH(scratch);
-    const uint lid = LOCAL_ID, matrix = GROUP_ID, full = p.rows - p.rows % VEC;
-    __global const float *wm = wsq + matrix * p.rows, *um = usq + matrix * p.rows;
-    VF w2 = (VF)(0.0f), u2 = (VF)(0.0f);
-    float w2_rest = 0.0f, u2_rest = 0.0f;
-    for (uint i = lid * VEC; i < full; i += WG * VEC) {
-        w2 += V_LOAD(0, wm + i);
-        u2 += V_LOAD(0, um + i);
+    GROUP_GUARD(p.count);
+    LOCAL_ARRAY(sums, 2u * LANES);
+    const uint lid = LOCAL_ID, id = p.first + GROUP_ID;
+    __global const int *t = matrix_row(table, p.entries, SY_MATRIX_NUMBER, id);
+    const uint blocks = SY_PIECES(FIELD(t, HEIGHT), SY_MATRIX_ROWS), full = blocks - blocks % VEC;
+    const uint start = FIELD(t, BLOCK) + (id - FIELD(t, NUMBER)) * blocks;
+    EACH_LANE (lane) {
+        VF w2 = (VF)(0.0f), u2 = (VF)(0.0f);
+        float w2_rest = 0.0f, u2_rest = 0.0f;
+        for (uint i = lane * VEC; i < full; i += LANES * VEC) {
+            w2 += V_LOAD(0, wsq + start + i);
+            u2 += V_LOAD(0, usq + start + i);
+        }
+        for (uint i = full + lane; i < blocks; i += LANES) {
+            w2_rest += wsq[start + i];
+            u2_rest += usq[start + i];
+        }
+        sums[lane] = VSUM(w2) + w2_rest;
+        sums[LANES + lane] = VSUM(u2) + u2_rest;
     }
-    for (uint i = full + lid; i < p.rows; i += WG) {
-        w2_rest += wm[i];
-        u2_rest += um[i];
-    }
-    GROUP_SUM(scratch, VSUM(w2) + w2_rest, w2_sum);
-    GROUP_SUM(scratch, VSUM(u2) + u2_rest, u2_sum);
+    LANE_SUMS(sums, 2u);
     if (lid == 0u) {
-        const float n = (float)p.rows * (float)p.cols;
-        scale[matrix] = c->lr * fmax(sqrt(w2_sum / n), 1e-3f) / fmax(1.0f, sqrt(u2_sum / n));
+        const float n = (float)FIELD(t, HEIGHT) * (float)FIELD(t, WIDTH);
+        scale[id] = c->lr * fmax(sqrt(sums[0] / n), 1e-3f) / fmax(1.0f, sqrt(sums[LANES] / n));
     }
 }

@@ -1,47 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
-// af_usq: row sums of the squares of Adafactor's update: usq = sum over columns of u².
+// af_usq: sums of the squares of Adafactor's update, for all factored matrices of a pack: usq[block] = sum of u².
 //   u = g'·sqrt(mean)/sqrt(r)·1/sqrt(col), g' = gs[0]·g. Not sqrt(r / mean): that quotient can underflow.
-//   g [P,rows,cols] f, r [P,rows] f, mean [P] f, col [P,cols] f, gs [2] f → usq [P,rows] f
-// Launch: one work-group does SY_ROWS(WG) rows of one matrix. The order of a sum depends on cols, WG and VEC only.
+//   table i, g [elements] f, r [rows] f, mean [matrices] f, col [cols] f, gs [2] f → usq [blocks] f (partly written)
+// Launch: one work-group does one block (matrices.h). The order of a sum depends on the block's shape, LANES and VEC only.
 #include "common.cl.h"
 #include "adafactor.cl.h"
 
-KERNEL void af_usq(__global const float *restrict g, __global const float *restrict r,
-                   __global const float *restrict mean, __global const float *restrict col,
-                   __global const float *restrict gs, __global float *restrict usq, const struct sy_adafactor_args p)
+KERNEL void af_usq(__global const int *restrict table, __global const float *restrict g,
+                   __global const float *restrict r, __global const float *restrict mean,
+                   __global const float *restrict col, __global const float *restrict gs, __global float *restrict usq,
+                   const struct sy_matrices_args p)
 {
-    const uint pieces = SY_PIECES(p.rows, SY_ROWS(WG)), full = p.cols - p.cols % VEC;
-    GROUP_GUARD(p.parts * pieces);
-    LOCAL_SCRATCH(scratch);
-    const uint lid = LOCAL_ID, matrix = GROUP_ID / pieces, first = GROUP_ID % pieces * SY_ROWS(WG);
-    const uint row0 = matrix * p.rows + first, rows = min(SY_ROWS(WG), p.rows - first);
-    const float root = sqrt(mean[matrix]), clip = gs[0];
-    __global const float *cm = col + matrix * p.cols;
-    VF sum[SY_ROWS(WG)];
-    for (uint k = 0u; k < SY_ROWS(WG); ++k)
-        sum[k] = (VF)(0.0f);
-    for (uint base = 0u; base < full; base += AF_STRIP) {
-        VF factor[AF_VECS];
-        const uint vecs = af_factors(cm, base, full, lid, factor);
-        for (uint k = 0u; k < rows; ++k) {
-            __global const float *gr = g + (row0 + k) * p.cols + base + lid * VEC;
-            const float row_factor = root / sqrt(r[row0 + k]);
-            AF_EACH (v, vecs) {
-                const VF u = V_LOAD(0, gr + v * WG * VEC) * clip * row_factor * factor[v];
-                sum[k] += u * u;
+    GROUP_GUARD(p.count);
+    LOCAL_ARRAY(sums, LANES);
+    LOCAL_ARRAY(row_factor, SY_MATRIX_ROWS);
+    const uint lid = LOCAL_ID, id = p.first + GROUP_ID;
+    const struct block b = block_of(table, p.entries, id);
+    const uint full = b.cols - b.cols % VEC;
+    const float root = sqrt(mean[b.matrix]), clip = gs[0];
+    for (uint k = lid; k < b.rows; k += WG)
+        row_factor[k] = root / sqrt(r[b.row + k]);
+    BARRIER();
+    EACH_LANE (lane) {
+        float total = 0.0f;
+        for (uint base = 0u; base < full; base += AF_STRIP) {
+            VF factor[AF_VECS];
+            const uint vecs = af_factors(col + b.col, base, full, lane, factor);
+            for (uint k = 0u; k < b.rows; ++k) {
+                __global const float *gr = g + b.at + k * b.cols + base + lane * VEC;
+                const float rf = row_factor[k];
+                VF sum = (VF)(0.0f);
+                AF_EACH (v, vecs) {
+                    const VF u = V_LOAD(0, gr + v * LANES * VEC) * clip * rf * factor[v];
+                    sum += u * u;
+                }
+                total += VSUM(sum);
             }
         }
-    }
-    for (uint k = 0u; k < rows; ++k) {
-        __global const float *gr = g + (row0 + k) * p.cols;
-        const float row_factor = root / sqrt(r[row0 + k]);
-        float rest = 0.0f;
-        for (uint j = full + lid; j < p.cols; j += WG) {
-            const float u = gr[j] * clip * row_factor * (1.0f / sqrt(cm[j]));
-            rest += u * u;
+        for (uint j = full + lane; j < b.cols; j += LANES) {
+            const float factor = 1.0f / sqrt(col[b.col + j]);
+            for (uint k = 0u; k < b.rows; ++k) {
+                const float u = g[b.at + k * b.cols + j] * clip * row_factor[k] * factor;
+                total += u * u;
+            }
         }
-        GROUP_SUM(scratch, VSUM(sum[k]) + rest, total);
-        if (lid == 0u)
-            usq[row0 + k] = total;
+        sums[lane] = total;
     }
+    LANE_SUMS(sums, 1u);
+    if (lid == 0u)
+        usq[id] = sums[0];
 }

@@ -1,26 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
-// clip: norm = sqrt(sum of part); gs = (max_norm / norm if norm > max_norm > 0 else 1, norm).
-//   part [n] f → gs [2] f
-// Launch: one work-group. The order of the sum depends on n and WG only.
+// clip: norm = sqrt(sum of sums); gs = (max_norm / norm if norm > max_norm > 0 else 1, norm).
+//   sums [n] f → gs [2] f
+// Launch: one work-group. The sum is the tree ((0+1)+(2+3))+… over all n, which depends on n alone: each of SY_TREE_SLOTS
+// slots adds up a run of a power of two by itself, with one partial sum for each level of its tree.
 #include "common.cl.h"
-#include "chunk.h"
+#include "matrices.cl.h"
 
-KERNEL void clip(__global const float *restrict part, __global float *restrict gs, const struct sy_clip_args p)
+// The tree over sums[first … first + run), zeros from n on; run is a power of two.
+static inline float tree(__global const float *sums, uint first, uint run, uint n)
+{
+    float level[32], x = 0.0f;
+    for (uint i = 0u; i < run; ++i) {
+        uint k = 0u;
+        for (x = first + i < n ? sums[first + i] : 0.0f; (i >> k & 1u) != 0u; ++k)
+            x = level[k] + x;
+        level[k] = x;
+    }
+    return x;
+}
+
+KERNEL void clip(__global const float *restrict sums, __global float *restrict gs, const struct sy_clip_args p)
 {
     GROUP_GUARD(1u);
-    LOCAL_SCRATCH(scratch);
-    const uint lid = LOCAL_ID, chunks = SY_PIECES(p.n, SY_CHUNK(WG));
-    float sum = 0.0f;
-    for (uint chunk = 0u; chunk < chunks; ++chunk) {
-        const uint start = chunk * SY_CHUNK(WG), n = min(SY_CHUNK(WG), p.n - start);
-        float some = 0.0f;
-        for (uint i = lid; i < n; i += WG)
-            some += part[start + i];
-        sum += some;
+    LOCAL_ARRAY(slots, SY_TREE_SLOTS);
+    const uint lid = LOCAL_ID;
+    uint run = 1u;
+    while (run * SY_TREE_SLOTS < p.n)
+        run *= 2u;
+    for (uint slot = lid; slot < SY_TREE_SLOTS; slot += WG)
+        slots[slot] = tree(sums, slot * run, run, p.n);
+    BARRIER();
+    for (uint step = 1u; step < SY_TREE_SLOTS; step *= 2u) {
+        for (uint i = lid * 2u * step; i < SY_TREE_SLOTS; i += WG * 2u * step)
+            slots[i] += slots[i + step];
+        BARRIER();
     }
-    GROUP_SUM(scratch, sum, total);
     if (lid == 0u) {
-        const float norm = sqrt(total);
+        const float norm = sqrt(slots[0]);
         gs[0] = p.max_norm > 0.0f && norm > p.max_norm ? p.max_norm / norm : 1.0f;
         gs[1] = norm;
     }

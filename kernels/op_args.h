@@ -159,13 +159,18 @@ SY_STRUCT(sy_router_loss_args) { u32 rows, group, groups, experts, k, kind, stac
 // Label smoothing s: ce = lse − (1−s)·logit[label] − s·mean(logits).
 SY_STRUCT(sy_xent_args) { u32 rows, vocab; f32 z_coef, smoothing; };
 
-// part[i] = Σ x² over block i of `parts` equal blocks of ceil(n/parts).
-SY_STRUCT(sy_sumsq_args) { u32 n, parts; };
-// gs = (min(1, max_norm/norm), norm), norm = sqrt(Σ part). max_norm 0: gs[0] = 1.
-SY_STRUCT(sy_clip_args) { u32 n; f32 max_norm; };
+// The optimizer's ops over all matrices of a pack, by its table (matrices.h): sumsq, sum_blocks and af_*. A dispatch does
+// work-groups `first` … first + count − 1 of what the op goes by: blocks, strips or matrices; `work`: elements of the
+// matrices in question. The rest are the sizes of what is bound: blocks and matrices of the table, elements of the pack,
+// of r, col and v and of the blocks' column sums, and the matrices of all packs.
+SY_STRUCT(sy_matrices_args)
+{
+    u32 entries, first, count, work;
+    u32 blocks, matrices, elements, rows, cols, full, parts, everything;
+};
 
-// Adafactor over P matrices [rows, cols] (spec §8); g is multiplied by gs[0] first.
-SY_STRUCT(sy_adafactor_args) { u32 parts, rows, cols, blocks; };
+// gs = (min(1, max_norm/norm), norm), norm = sqrt(tree over sums). max_norm 0: gs[0] = 1.
+SY_STRUCT(sy_clip_args) { u32 n; f32 max_norm; };
 
 SY_STRUCT(sy_adamw_args) { u32 n; f32 beta1, beta2, eps, decay; };
 

@@ -1,32 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-// sumsq: part[i] = sum of x² over block i of `parts` equal blocks of ceil(n/parts).
-//   x [n] f → part [parts] f
-// Launch: one work-group sums one block, SY_CHUNK(WG) elements at a time. The order depends on the args, WG, VEC only.
+// sumsq: part[block] = sum of x² over a block of rows of one matrix (matrices.h), for every matrix of a pack.
+//   table i, x [elements] f → part [blocks] f (partly written)
+// Launch: one work-group sums one block, row by row. The order depends on the block's shape, LANES and VEC only.
 #include "common.cl.h"
-#include "chunk.h"
+#include "matrices.cl.h"
 
-KERNEL void sumsq(__global const float *restrict x, __global float *restrict part, const struct sy_sumsq_args p)
+KERNEL void sumsq(__global const int *restrict table, __global const float *restrict x, __global float *restrict part,
+                  const struct sy_matrices_args p)
 {
-    GROUP_GUARD(p.parts);
-    LOCAL_SCRATCH(scratch);
-    const uint lid = LOCAL_ID, block = GROUP_ID, size = max(SY_PIECES(p.n, p.parts), 1u);
-    const uint begin = block <= p.n / size ? block * size : p.n; // the last blocks may be empty
-    const uint count = min(size, p.n - begin), chunks = SY_PIECES(count, SY_CHUNK(WG));
-    float sum = 0.0f;
-    for (uint chunk = 0u; chunk < chunks; ++chunk) { // short sums, added up: better rounding than one long sum
-        __global const float *xc = x + begin + chunk * SY_CHUNK(WG);
-        const uint n = min(SY_CHUNK(WG), count - chunk * SY_CHUNK(WG)), full = n - n % VEC;
-        VF squares = (VF)(0.0f);
-        float rest = 0.0f;
-        for (uint i = lid * VEC; i < full; i += WG * VEC) {
-            const VF v = V_LOAD(0, xc + i);
-            squares += v * v;
+    GROUP_GUARD(p.count);
+    LOCAL_ARRAY(sums, LANES);
+    const uint lid = LOCAL_ID, id = p.first + GROUP_ID;
+    const struct block b = block_of(table, p.entries, id);
+    const uint full = b.cols - b.cols % VEC;
+    EACH_LANE (lane) {
+        float total = 0.0f;
+        for (uint k = 0u; k < b.rows; ++k) { // short sums, added up: better rounding than one long sum
+            __global const float *xr = x + b.at + k * b.cols;
+            VF squares = (VF)(0.0f);
+            float rest = 0.0f;
+            for (uint j = lane * VEC; j < full; j += LANES * VEC) {
+                const VF v = V_LOAD(0, xr + j);
+                squares += v * v;
+            }
+            for (uint j = full + lane; j < b.cols; j += LANES)
+                rest += xr[j] * xr[j];
+            total += VSUM(squares) + rest;
         }
-        for (uint i = full + lid; i < n; i += WG)
-            rest += xc[i] * xc[i];
-        sum += VSUM(squares) + rest;
+        sums[lane] = total;
     }
-    GROUP_SUM(scratch, sum, total);
+    LANE_SUMS(sums, 1u);
     if (lid == 0u)
-        part[block] = total;
+        part[id] = sums[0];
 }

@@ -1,34 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-// af_apply: Adafactor's step for factored matrices: w -= scale·u.
+// af_apply: Adafactor's step for all factored matrices of a pack: w -= scale·u.
 //   u = g'·sqrt(mean)/sqrt(r)·1/sqrt(col) as in af_usq, g' = gs[0]·g: an exact 0 in g leaves w as it is.
-//   g [P,rows,cols] f, r [P,rows] f, mean, scale [P] f, col [P,cols] f, gs [2] f → w [P,rows,cols] f (read and written)
-// Launch: one work-group does SY_ROWS(WG) rows of one matrix. No reduction.
+//   table i, g [elements] f, r [rows] f, mean, scale [matrices] f, col [cols] f, gs [2] f → w [elements] f (read, written)
+// Launch: one work-group does one block (matrices.h). No reduction.
 #version 450
 #include "common.glsl"
-#include "chunk.h"
+#include "matrices.glsl"
 
-IN(0, float, g);
-IN(1, float, r);
-IN(2, float, mean);
-IN(3, float, col);
-IN(4, float, scale);
-IN(5, float, gs);
-INOUT(6, float, w);
-ARGS(sy_adafactor_args);
+IN(1, float, g);
+IN(2, float, r);
+IN(3, float, mean);
+IN(4, float, col);
+IN(5, float, scale);
+IN(6, float, gs);
+INOUT(7, float, w);
+ARGS(sy_matrices_args);
+shared float row_factor[SY_MATRIX_ROWS];
 
 void main()
 {
-    const uint pieces = SY_PIECES(p.rows, SY_ROWS(WG));
-    GROUP_GUARD(p.parts * pieces);
-    const uint lid = LOCAL_ID, matrix = GROUP_ID / pieces, first = GROUP_ID % pieces * SY_ROWS(WG);
-    const uint row0 = matrix * p.rows + first, rows = min(SY_ROWS(WG), p.rows - first);
-    const float root = sqrt(mean[matrix]), clip = gs[0], step = scale[matrix];
-    for (uint row = row0; row < row0 + rows; ++row) {
-        const float row_factor = root / sqrt(r[row]);
-        for (uint j = lid; j < p.cols; j += WG) {
-            const uint at = row * p.cols + j;
-            const float u = g[at] * clip * row_factor * (1.0 / sqrt(col[matrix * p.cols + j]));
-            w[at] -= step * u;
+    GROUP_GUARD(p.count);
+    const uint lid = LOCAL_ID;
+    const block b = block_of(p.entries, p.first + GROUP_ID);
+    const float root = sqrt(mean[b.matrix]), clip = gs[0], step = scale[b.matrix];
+    for (uint k = lid; k < b.rows; k += WG)
+        row_factor[k] = root / sqrt(r[b.row + k]);
+    barrier();
+    for (uint j = lid; j < b.cols; j += WG) {
+        const float factor = 1.0 / sqrt(col[b.col + j]);
+        for (uint k = 0u; k < b.rows; ++k) {
+            const uint at = b.at + k * b.cols + j;
+            w[at] -= step * (g[at] * clip * row_factor[k] * factor);
         }
     }
 }

@@ -1,40 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// af_row: Adafactor's row statistics and the row sums of the weights' squares, over P matrices [rows, cols].
-//   r = beta2·r + (1 − beta2)·mean over columns of (g'² + 1e-30), wsq = sum over columns of w²; g' = gs[0]·g
-//   g, w [P,rows,cols] f, gs [2] f, c → r [P,rows] f (read and written), wsq [P,rows] f
-// Launch: one work-group does SY_ROWS(WG) rows. The order of a sum depends on cols and WG only.
+// af_row: Adafactor's row statistics and their mean, the normaliser of its rank-one estimate, for all factored matrices of
+// a pack: r = beta2·r + (1 − beta2)·(gs[0]²·rowsq / cols + 1e-30), mean = sum of r / rows.
+//   table i, rowsq [rows] f, gs [2] f, c → r [rows] f (read and written), mean [matrices] f (partly written)
+// Launch: one work-group does one matrix. The order of the sum depends on its height only.
 #version 450
 #include "common.glsl"
-#include "chunk.h"
+#include "matrices.glsl"
 
-IN(0, float, g);
-IN(1, float, w);
+IN(1, float, rowsq);
 IN(2, float, gs);
 STEP(3);
 INOUT(4, float, r);
-OUT(5, float, wsq);
-ARGS(sy_adafactor_args);
-LOCAL_SCRATCH;
+INOUT(5, float, mean);
+ARGS(sy_matrices_args);
+LANE_ARRAY(1u);
 
 void main()
 {
-    const uint total = p.parts * p.rows;
-    GROUP_GUARD(SY_PIECES(total, SY_ROWS(WG)));
-    const uint lid = LOCAL_ID, first = GROUP_ID * SY_ROWS(WG), end = min(first + SY_ROWS(WG), total);
-    const float clip = gs[0], beta = c.beta2;
-    for (uint row = first; row < end; ++row) {
-        const uint start = row * p.cols;
-        float g2 = 0.0, w2 = 0.0;
-        for (uint j = lid; j < p.cols; j += WG) {
-            const float gv = g[start + j] * clip, wv = w[start + j];
-            g2 += gv * gv + 1e-30;
-            w2 += wv * wv;
+    GROUP_GUARD(p.count);
+    const uint lid = LOCAL_ID, id = p.first + GROUP_ID, t = matrix_row(p.entries, SY_MATRIX_NUMBER, id);
+    const uint rows = FIELD(t, HEIGHT), start = FIELD(t, STATE) + (id - FIELD(t, NUMBER)) * rows;
+    const float clip = gs[0], beta = c.beta2, cols = float(FIELD(t, WIDTH));
+    EACH_LANE (lane) {
+        float sum = 0.0;
+        for (uint i = start + lane; i < start + rows; i += LANES) {
+            const float square = rowsq[i] * clip * clip / cols + 1e-30; // in this order: clip² may underflow
+            const float next = beta * r[i] + (1.0 - beta) * square;
+            r[i] = next;
+            sum += next;
         }
-        GROUP_SUM(g2, g2_sum);
-        GROUP_SUM(w2, w2_sum);
-        if (lid == 0u) {
-            r[row] = beta * r[row] + (1.0 - beta) * (g2_sum / float(p.cols));
-            wsq[row] = w2_sum;
-        }
+        sums[lane] = sum;
     }
+    LANE_SUMS(1u);
+    if (lid == 0u)
+        mean[id] = sums[0] / float(rows);
 }

@@ -1,37 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-// af_usq: row sums of the squares of Adafactor's update: usq = sum over columns of u².
+// af_usq: sums of the squares of Adafactor's update, for all factored matrices of a pack: usq[block] = sum of u².
 //   u = g'·sqrt(mean)/sqrt(r)·1/sqrt(col), g' = gs[0]·g. Not sqrt(r / mean): that quotient can underflow.
-//   g [P,rows,cols] f, r [P,rows] f, mean [P] f, col [P,cols] f, gs [2] f → usq [P,rows] f
-// Launch: one work-group does SY_ROWS(WG) rows of one matrix. The order of a sum depends on cols and WG only.
+//   table i, g [elements] f, r [rows] f, mean [matrices] f, col [cols] f, gs [2] f → usq [blocks] f (partly written)
+// Launch: one work-group does one block (matrices.h). The order of a sum depends on the block's shape only.
 #version 450
 #include "common.glsl"
-#include "chunk.h"
+#include "matrices.glsl"
 
-IN(0, float, g);
-IN(1, float, r);
-IN(2, float, mean);
-IN(3, float, col);
-IN(4, float, gs);
-OUT(5, float, usq);
-ARGS(sy_adafactor_args);
-LOCAL_SCRATCH;
+IN(1, float, g);
+IN(2, float, r);
+IN(3, float, mean);
+IN(4, float, col);
+IN(5, float, gs);
+INOUT(6, float, usq);
+ARGS(sy_matrices_args);
+LANE_ARRAY(1u);
+shared float row_factor[SY_MATRIX_ROWS];
 
 void main()
 {
-    const uint pieces = SY_PIECES(p.rows, SY_ROWS(WG));
-    GROUP_GUARD(p.parts * pieces);
-    const uint lid = LOCAL_ID, matrix = GROUP_ID / pieces, first = GROUP_ID % pieces * SY_ROWS(WG);
-    const uint row0 = matrix * p.rows + first, rows = min(SY_ROWS(WG), p.rows - first);
-    const float root = sqrt(mean[matrix]), clip = gs[0];
-    for (uint row = row0; row < row0 + rows; ++row) {
-        const float row_factor = root / sqrt(r[row]);
-        float sum = 0.0;
-        for (uint j = lid; j < p.cols; j += WG) {
-            const float u = g[row * p.cols + j] * clip * row_factor * (1.0 / sqrt(col[matrix * p.cols + j]));
-            sum += u * u;
+    GROUP_GUARD(p.count);
+    const uint lid = LOCAL_ID, id = p.first + GROUP_ID;
+    const block b = block_of(p.entries, id);
+    const float root = sqrt(mean[b.matrix]), clip = gs[0];
+    for (uint k = lid; k < b.rows; k += WG)
+        row_factor[k] = root / sqrt(r[b.row + k]);
+    barrier();
+    EACH_LANE (lane) {
+        float total = 0.0;
+        for (uint j = lane; j < b.cols; j += LANES) {
+            const float factor = 1.0 / sqrt(col[b.col + j]);
+            float sum = 0.0;
+            for (uint k = 0u; k < b.rows; ++k) {
+                const float u = g[b.at + k * b.cols + j] * clip * row_factor[k] * factor;
+                sum += u * u;
+            }
+            total += sum;
         }
-        GROUP_SUM(sum, total);
-        if (lid == 0u)
-            usq[row] = total;
+        sums[lane] = total;
     }
+    LANE_SUMS(1u);
+    if (lid == 0u)
+        usq[id] = sums[0];
 }

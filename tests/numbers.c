@@ -117,7 +117,8 @@ static bool overlap(const struct sy_tensor *a, const struct sy_tensor *b)
              end_b = b->offset + b->count * sy_dtype_bytes(b->dtype);
     bool both =
         a->kind != SY_KIND_ACTIVATION || b->kind != SY_KIND_ACTIVATION || (a->first <= b->last && b->first <= a->last);
-    return a->block == b->block && both && a->offset < end_b && b->offset < end_a;
+    const bool apart = a->parent == SY_NONE && b->parent == SY_NONE; // views share bytes, with their whole at least
+    return apart && a->block == b->block && both && a->offset < end_b && b->offset < end_a;
 }
 
 /// A training step of a tiny model, planned into blocks of at most `block` bytes.
@@ -149,6 +150,9 @@ static void plan(struct suite *x, enum sy_device_class device_class, bool recomp
         const struct sy_tensor *a = &g.tensors[i];
         if (a->kind == SY_KIND_ACTIVATION && a->first < 0)
             continue; // used by nobody: nowhere
+        const struct sy_tensor *whole = &g.tensors[a->parent];
+        wrong += a->parent != SY_NONE && (a->block != whole->block || a->at + a->count > whole->count ||
+                                          a->offset != whole->offset + a->at * sy_dtype_bytes(a->dtype));
         wrong += a->offset % 64 != 0 || a->offset + a->count * sy_dtype_bytes(a->dtype) > plan.blocks[a->block].bytes;
         for (size_t k = i + 1; k < g.tensor_count; ++k)
             wrong += (g.tensors[k].kind != SY_KIND_ACTIVATION || g.tensors[k].first >= 0) && overlap(a, &g.tensors[k]);

@@ -1,42 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 // af_apply.c: Adafactor's step for factored matrices.
-#include "engine/ops/adafactor.h"
+#include "engine/ops/matrices.h"
 
 static void ref(const void *args, const struct sy_ref_tensor *t)
 {
-    const struct sy_adafactor_args *a = args;
-    for (uint64_t p = 0; p < a->parts; ++p)
-        for (uint64_t row = 0; row < a->rows; ++row)
-            for (uint64_t j = 0; j < a->cols; ++j) {
-                const double u = sy_af_update(a, &t[0], &t[1], &t[2], &t[3], &t[5], p, row, j);
-                const uint64_t at = (p * a->rows + row) * a->cols + j;
-                sy_st(&t[6], at, sy_ld(&t[6], at) - sy_ld(&t[4], p) * u);
+    const struct sy_matrices_args *a = args;
+    for (uint64_t id = a->first; id < (uint64_t)a->first + a->count; ++id) {
+        const struct sy_block b = sy_block_of(&t[0], a, id);
+        for (uint64_t row = 0; row < b.rows; ++row)
+            for (uint64_t j = 0; j < b.cols; ++j) {
+                const double u = sy_af_update(&b, &t[1], &t[2], &t[3], &t[4], &t[6], row, j);
+                const uint64_t at = b.at + row * b.cols + j;
+                sy_st(&t[7], at, sy_ld(&t[7], at) - sy_ld(&t[5], b.number) * u);
             }
-}
-
-static uint64_t groups(const void *args, const struct sy_knobs *knobs)
-{
-    const struct sy_adafactor_args *a = args;
-    return a->parts * (uint64_t)SY_PIECES(a->rows, SY_ROWS(knobs->wg));
+    }
 }
 
 static uint64_t elements(const void *args, uint32_t i)
 {
-    const struct sy_adafactor_args *a = args;
+    const struct sy_matrices_args *a = args;
     switch (i) {
-    case 1: return sy_af_rows(a);
-    case 2:
-    case 4: return a->parts;
-    case 3: return sy_af_cols(a);
-    case 5: return 2;
-    default: return sy_af_matrices(a);
+    case 0: return sy_matrices_table(a);
+    case 1: return a->elements;
+    case 2: return a->rows;
+    case 3: return a->matrices;
+    case 4: return a->cols;
+    case 5: return a->matrices;
+    case 6: return 2;
+    default: return a->elements;
     }
 }
 
-static double flops(const void *args)
+/// The matrices, not all of their pack.
+static uint64_t moved(const void *args, uint32_t i)
 {
-    const struct sy_adafactor_args *a = args;
-    return 6.0 * (double)sy_af_matrices(a);
+    return i == 1 || i == 7 ? ((const struct sy_matrices_args *)args)->work : elements(args, i);
 }
 
-const struct sy_op_impl sy_op_impl_af_apply = {.ref = ref, .groups = groups, .elements = elements, .flops = flops};
+static double flops(const void *args) { return 6.0 * ((const struct sy_matrices_args *)args)->work; }
+
+const struct sy_op_impl sy_op_impl_af_apply = {
+    .ref = ref, .groups = sy_matrices_groups, .elements = elements, .moved = moved, .flops = flops};

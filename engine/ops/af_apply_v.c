@@ -1,36 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 // af_apply_v.c: Adafactor's step with the full second moment.
-#include "engine/ops/adafactor.h"
+#include "engine/ops/matrices.h"
 
 static void ref(const void *args, const struct sy_ref_tensor *t)
 {
-    const struct sy_adafactor_args *a = args;
-    for (uint64_t i = 0; i < sy_af_matrices(a); ++i) {
-        const double u = sy_af_grad(&t[0], &t[3], i) / sqrt(sy_ld(&t[1], i));
-        sy_st(&t[4], i, sy_ld(&t[4], i) - sy_ld(&t[2], i / ((uint64_t)a->rows * a->cols)) * u);
+    const struct sy_matrices_args *a = args;
+    for (uint64_t id = a->first; id < (uint64_t)a->first + a->count; ++id) {
+        const struct sy_block b = sy_block_of(&t[0], a, id);
+        for (uint64_t i = 0; i < b.rows * b.cols; ++i) {
+            const double u = sy_af_grad(&t[1], &t[4], b.at + i) / sqrt(sy_ld(&t[2], b.element + i));
+            sy_st(&t[5], b.at + i, sy_ld(&t[5], b.at + i) - sy_ld(&t[3], b.number) * u);
+        }
     }
-}
-
-static uint64_t groups(const void *args, const struct sy_knobs *knobs)
-{
-    const struct sy_adafactor_args *a = args;
-    return a->parts * (uint64_t)SY_PIECES((uint64_t)a->rows * a->cols, SY_CHUNK(knobs->wg));
 }
 
 static uint64_t elements(const void *args, uint32_t i)
 {
-    const struct sy_adafactor_args *a = args;
+    const struct sy_matrices_args *a = args;
     switch (i) {
-    case 2: return a->parts;
-    case 3: return 2;
-    default: return sy_af_matrices(a);
+    case 0: return sy_matrices_table(a);
+    case 1: return a->elements;
+    case 2: return a->full;
+    case 3: return a->matrices;
+    case 4: return 2;
+    default: return a->elements;
     }
 }
 
-static double flops(const void *args)
+/// The matrices, not all of their pack.
+static uint64_t moved(const void *args, uint32_t i)
 {
-    const struct sy_adafactor_args *a = args;
-    return 5.0 * (double)sy_af_matrices(a);
+    return i == 1 || i == 5 ? ((const struct sy_matrices_args *)args)->work : elements(args, i);
 }
 
-const struct sy_op_impl sy_op_impl_af_apply_v = {.ref = ref, .groups = groups, .elements = elements, .flops = flops};
+static double flops(const void *args) { return 5.0 * ((const struct sy_matrices_args *)args)->work; }
+
+const struct sy_op_impl sy_op_impl_af_apply_v = {
+    .ref = ref, .groups = sy_matrices_groups, .elements = elements, .moved = moved, .flops = flops};

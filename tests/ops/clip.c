@@ -2,7 +2,7 @@
 // Cases of clip.
 #include "tests/ops.h"
 
-// n, max_norm: off, binding, not binding, a norm of zero, more than one chunk of every work-group size.
+// n, max_norm: off, binding, not binding, a norm of zero, runs of one and of many sums in a slot, empty slots.
 static const struct sy_clip_args cases[] = {{1, 0.0f},   {1, 0.5f},  {13, 1.0f},   {17, 1e6f},
                                             {100, 2.0f}, {65, 0.0f}, {1025, 3.0f}, {9001, 1.0f}};
 
