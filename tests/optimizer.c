@@ -359,6 +359,8 @@ static size_t dispatches(struct tiny *t, uint32_t layers)
     size_t count = 0;
     sy_graph_init(&g, t->ctx, SY_PRECISION_SELECTIVE, SY_CLASS_CPU);
     if (sy_model_build(&g, &p, m) == SY_OK) {
+        struct sy_loss loss;
+        sy_cross_entropy_emit(&g, m, &loss);
         sy_backward(&g, false);
         sy_optimizer_emit(&g, &o, &out);
         sy_graph_refresh(&g);
