@@ -21,32 +21,20 @@ static const char doc[] =
     "  switchyard-bench grouped --device opencl:0\n"
     "  switchyard-bench step --model configs/quickstart-switch.json --batch 32\n";
 
-enum {
-    OPT_DEVICE = 256,
-    OPT_SIZE,
-    OPT_REPEAT,
-    OPT_MODEL,
-    OPT_BATCH,
-    OPT_SRC,
-    OPT_TGT,
-    OPT_PRECISION,
-    OPT_VARIANT,
-    OPT_OP,
-    OPT_ARGS
-};
+enum { OPT_SIZE = 256, OPT_REPEAT, OPT_BATCH, OPT_SRC, OPT_TGT, OPT_VARIANT, OPT_OP, OPT_ARGS };
 
 static const struct argp_option options[] = {
-    {"device", OPT_DEVICE, "ID", 0, "auto (default), opencl:0, …", 0},
+    CLI_DEVICE_OPTION(0),
     {"size", OPT_SIZE, "N", 0, "matmul: n of an n×n×n product (default 1024)", 0},
     {"variant", OPT_VARIANT, "NAME", 0, "matmul, grouped, op: this variant only (switchyard-devices --ops)", 0},
     {"op", OPT_OP, "NAME", 0, "op: which", 0},
     {"args", OPT_ARGS, "A,B,…", 0, "op: its arguments; floats have a point", 0},
     {"repeat", OPT_REPEAT, "N", 0, "measurements per figure (default 9)", 0},
-    {"model", OPT_MODEL, "PATH", 0, "step: a config.json", 0},
+    CLI_MODEL_OPTION("step: ", ", or a config.json", 0),
     {"batch", OPT_BATCH, "N", 0, "step: sequences (default 32)", 0},
     {"src-len", OPT_SRC, "N", 0, "step: source length (default 128)", 0},
     {"tgt-len", OPT_TGT, "N", 0, "step: target length (default 40)", 0},
-    {"precision", OPT_PRECISION, "NAME", 0, "selective (default), f32 or bf16", 0},
+    CLI_PRECISION_OPTION("", 0),
     {0}};
 
 typedef enum sy_status bench_fn(struct sy_ctx *, struct sy_device *, const struct bench_options *, enum sy_precision);
@@ -77,7 +65,7 @@ static void check(const struct bench_options *o, struct argp_state *state)
     if (o->what == NULL || find(o->what) == NULL)
         argp_error(state, "what is to be measured: matmul, grouped, op or step?");
     const bool step = strcmp(o->what, "step") == 0, op = strcmp(o->what, "op") == 0;
-    if (step && o->model == NULL)
+    if (step && o->common.model == NULL)
         argp_error(state, "step needs --model");
     if (step && o->variant != NULL)
         argp_error(state, "step runs the variants that training would; SY_NO_VARIANT switches some off");
@@ -89,14 +77,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct bench_options *o = state->input;
     switch (key) {
-    case OPT_DEVICE: o->device = cli_text(state, "--device", arg); break;
     case OPT_SIZE: o->size = cli_count(state, "--size", arg, 1, 16384, false); break;
     case OPT_REPEAT: o->repeat = cli_count(state, "--repeat", arg, 1, 1000, false); break;
-    case OPT_MODEL: cli_once(state, "--model", arg, &o->model); break;
     case OPT_BATCH: o->batch = cli_count(state, "--batch", arg, 1, 1u << 20, false); break;
     case OPT_SRC: o->src_len = cli_count(state, "--src-len", arg, 2, 1u << 20, false); break;
     case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 2, 1u << 20, false); break;
-    case OPT_PRECISION: o->precision = cli_text(state, "--precision", arg); break;
     case OPT_VARIANT: o->variant = cli_text(state, "--variant", arg); break;
     case OPT_OP: o->op = cli_text(state, "--op", arg); break;
     case OPT_ARGS: o->args = cli_text(state, "--args", arg); break;
@@ -106,7 +91,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->what = arg;
         break;
     case ARGP_KEY_END: check(o, state); break;
-    default: return ARGP_ERR_UNKNOWN;
+    default: return cli_common_parse(state, key, arg, &o->common) ? 0 : ARGP_ERR_UNKNOWN;
     }
     return 0;
 }
@@ -157,24 +142,18 @@ enum sy_status bench_run(struct sy_runtime *runtime, double *out)
 int main(int argc, char **argv)
 {
     cli_start();
-    struct bench_options o = {.device = "auto",
-                              .precision = "selective",
-                              .size = 1024,
-                              .repeat = 9,
-                              .batch = 32,
-                              .src_len = 128,
-                              .tgt_len = 40};
+    struct bench_options o = {
+        .common = CLI_COMMON, .size = 1024, .repeat = 9, .batch = 32, .src_len = 128, .tgt_len = 40};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .args_doc = "matmul|grouped|op|step", .doc = doc};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     struct sy_ctx *ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-bench", SY_LOG_INFO);
     struct sy_device *device = NULL;
-    enum sy_precision precision;
-    enum sy_status status = ctx == NULL ? SY_NOMEM : cli_precision(ctx, o.precision, &precision);
+    enum sy_status status = ctx == NULL ? SY_NOMEM : SY_OK;
     if (status == SY_OK)
-        status = cli_device_open(ctx, o.device, false, &device);
+        status = cli_device_open(ctx, o.common.device, false, &device);
     if (status == SY_OK)
-        status = find(o.what)(ctx, device, &o, precision);
+        status = find(o.what)(ctx, device, &o, o.common.precision);
     sy_device_close(&device);
     sy_ctx_destroy(&ctx);
     return status == SY_OK ? 0 : 1;

@@ -6,7 +6,8 @@
 #include "engine/lower.h"
 
 struct bench_options {
-    const char *what, *device, *model, *precision, *variant, *op, *args;
+    struct cli_common common;
+    const char *what, *variant, *op, *args;
     uint64_t size, repeat, batch, src_len, tgt_len;
 };
 

@@ -111,7 +111,7 @@ enum sy_status bench_step(struct sy_ctx *ctx, struct sy_device *device, const st
     struct sy_session *s = NULL;
     struct sy_batch batch = {0};
     struct sy_metrics m;
-    SY_TRY(cli_model_open(ctx, o->model, CLI_WEIGHTS_IF_ANY, &model));
+    SY_TRY(cli_model_open(ctx, o->common.model, CLI_WEIGHTS_IF_ANY, &model));
     struct sy_session_params p = {.kind = SY_SESSION_TRAIN,
                                   .config = &model.config,
                                   .precision = precision,

@@ -88,20 +88,45 @@ double cli_real(struct argp_state *state, const char *option, const char *text, 
     return value;
 }
 
-static const char *const precisions[] = {"f32", "bf16", "selective", "f64"};
+// ---- options of several programs ------------------------------------------------------------------------------------
 
-enum sy_status cli_precision(struct sy_ctx *ctx, const char *name, enum sy_precision *out)
-{
-    for (size_t i = 0; i < SY_COUNT(precisions); ++i) {
-        if (strcmp(name, precisions[i]) == 0) {
-            *out = (enum sy_precision)i;
-            return SY_OK;
-        }
-    }
-    return sy_fail(ctx, SY_INVALID, "unknown precision '%s': choose f32, selective or bf16", name);
-}
+static const char *const precisions[] = {"f32", "bf16", "selective", "f64"}; // enum sy_precision
+static const char *const optimizers[] = {"adafactor", "adamw"};              // enum sy_optimizer
 
 const char *cli_precision_name(enum sy_precision precision) { return precisions[precision]; }
+const char *cli_optimizer_name(enum sy_optimizer optimizer) { return optimizers[optimizer]; }
+
+static size_t choose(struct argp_state *state, const char *option, const char *text, const char *const *names,
+                     size_t count, const char *known)
+{
+    for (size_t i = 0; i < count; ++i)
+        if (strcmp(text, names[i]) == 0)
+            return i;
+    argp_error(state, "%s: '%s' is unknown: choose %s", option, text, known);
+    return 0;
+}
+
+bool cli_common_parse(struct argp_state *state, int key, const char *arg, struct cli_common *c)
+{
+    switch (key) {
+    case CLI_MODEL: cli_once(state, "--model", arg, &c->model); break;
+    case CLI_TOKENIZER: cli_once(state, "--tokenizer", arg, &c->tokenizer); break;
+    case CLI_DEVICE: c->device = cli_text(state, "--device", arg); break;
+    case CLI_PRECISION:
+        c->precision = (enum sy_precision)choose(state, "--precision", arg, precisions, SY_COUNT(precisions),
+                                                 "selective, f32 or bf16");
+        c->precision_given = true;
+        break;
+    case CLI_OPTIMIZER:
+        c->optimizer = (enum sy_optimizer)choose(state, "--optimizer", arg, optimizers, SY_COUNT(optimizers),
+                                                 "adafactor or adamw");
+        break;
+    default: return false;
+    }
+    return true;
+}
+
+// ---- numbers for people ---------------------------------------------------------------------------------------------
 
 void cli_human(double value, char out[16])
 {

@@ -31,8 +31,46 @@ const char *cli_text(struct argp_state *state, const char *option, const char *t
 void cli_once(struct argp_state *state, const char *option, const char *text, const char **slot);
 double cli_real(struct argp_state *state, const char *option, const char *text, double least, double most);
 
-enum sy_status cli_precision(struct sy_ctx *ctx, const char *name, enum sy_precision *out);
+/// The options that several programs have, in one wording and with one check; a program's table takes the rows it
+/// needs.
+struct cli_common {
+    const char *model, *tokenizer, *device;
+    enum sy_precision precision;
+    enum sy_optimizer optimizer;
+    bool precision_given;
+};
+#define CLI_COMMON ((struct cli_common){.device = "auto", .precision = SY_PRECISION_SELECTIVE}) ///< Nothing given.
+
+enum { CLI_MODEL = 0x4300, CLI_TOKENIZER, CLI_DEVICE, CLI_PRECISION, CLI_OPTIMIZER };
+
+/// Rows of an argp table, in its group `group`; `before` and `more` are what the program adds to the text.
+#define CLI_MODEL_OPTION(before, more, group)                                      \
+    {                                                                              \
+        "model", CLI_MODEL, "PATH", 0, before "Hugging Face directory" more, group \
+    }
+#define CLI_TOKENIZER_OPTION(group)                                                                        \
+    {                                                                                                      \
+        "tokenizer", CLI_TOKENIZER, "FILE", 0,                                                             \
+            "SentencePiece model, its directory, or 'bytes' (default: the model's own, else bytes)", group \
+    }
+#define CLI_DEVICE_OPTION(group)                                                                                       \
+    {                                                                                                                  \
+        "device", CLI_DEVICE, "ID", 0, "auto (default), opencl:0, vulkan:0, ref:0, … (switchyard-devices lists them)", \
+            group                                                                                                      \
+    }
+#define CLI_PRECISION_OPTION(more, group)                                                      \
+    {                                                                                          \
+        "precision", CLI_PRECISION, "NAME", 0,                                                 \
+            "selective (default: bf16 storage, f32 sums and router" more "), f32, bf16", group \
+    }
+#define CLI_OPTIMIZER_OPTION(group)                                                               \
+    {                                                                                             \
+        "optimizer", CLI_OPTIMIZER, "NAME", 0, "adafactor (default, the paper's) or adamw", group \
+    }
+/// Whether `key` is one of these options; it is then in `c`. Nonsense ends the program with a usage message.
+bool cli_common_parse(struct argp_state *state, int key, const char *arg, struct cli_common *c);
 const char *cli_precision_name(enum sy_precision precision);
+const char *cli_optimizer_name(enum sy_optimizer optimizer);
 
 /// A model given as a directory or a config.json.
 struct cli_model {

@@ -23,31 +23,26 @@ static const char doc[] =
     "      --dump out.safetensors --gradients --mode train\n";
 
 enum {
-    OPT_MODEL = 256,
-    OPT_DATA,
+    OPT_DATA = 256,
     OPT_BATCH,
     OPT_DUMP,
     OPT_GRADIENTS,
     OPT_MODE,
     OPT_JSON,
-    OPT_TOKENIZER,
     OPT_SRC,
     OPT_TGT,
     OPT_SEQUENCES,
     OPT_MOST,
-    OPT_PRECISION,
-    OPT_DEVICE,
     OPT_SEED
 };
 
 static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "Model and text:", 1},
-    {"model", OPT_MODEL, "DIR", 0, "Hugging Face directory", 1},
+    CLI_MODEL_OPTION("", "", 1),
     {"data", OPT_DATA, "FILE", 0, "held-out text; several files may follow; '-' is standard input", 1},
     TEXTS_OPTIONS(1),
     {"batch", OPT_BATCH, "FILE", 0, "input_ids, attention_mask, labels (and jitter.*) in safetensors", 1},
-    {"tokenizer", OPT_TOKENIZER, "FILE", 0,
-     "SentencePiece model, its directory, or 'bytes' (default: the model's own, else bytes)", 1},
+    CLI_TOKENIZER_OPTION(1),
     {NULL, 0, NULL, 0, "What is written:", 2},
     {"dump", OPT_DUMP, "FILE", 0, "with --batch: write the tensors here", 2},
     {"gradients", OPT_GRADIENTS, NULL, 0, "with --dump: the gradients too", 2},
@@ -60,12 +55,13 @@ static const struct argp_option options[] = {
     {"batches", OPT_MOST, "N", 0, "at most this many batches (default: all the text)", 3},
     {"seed", OPT_SEED, "N", 0, "of the span corruption (default 0)", 3},
     {NULL, 0, NULL, 0, "Device:", 4},
-    {"precision", OPT_PRECISION, "NAME", 0, "selective (default; with --dump f32), f32 or bf16", 4},
-    {"device", OPT_DEVICE, "ID", 0, "auto (default), opencl:0, vulkan:0, ref:0, …", 4},
+    CLI_PRECISION_OPTION("; with --dump f32", 4),
+    CLI_DEVICE_OPTION(4),
     {0}};
 
 struct options {
-    const char *model, *batch, *dump, *mode, *tokenizer, *precision, *device;
+    struct cli_common common;
+    const char *batch, *dump, *mode;
     struct cli_list data;
     struct texts texts;
     uint64_t src_len, tgt_len, sequences, most, seed;
@@ -76,28 +72,24 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
     switch (key) {
-    case OPT_MODEL: cli_once(state, "--model", arg, &o->model); break;
     case OPT_DATA: cli_list_add(&o->data, cli_text(state, "--data", arg)); break;
     case OPT_BATCH: cli_once(state, "--batch", arg, &o->batch); break;
     case OPT_DUMP: cli_once(state, "--dump", arg, &o->dump); break;
     case OPT_GRADIENTS: o->gradients = true; break;
     case OPT_MODE: o->mode = cli_text(state, "--mode", arg); break;
     case OPT_JSON: o->json = true; break;
-    case OPT_TOKENIZER: cli_once(state, "--tokenizer", arg, &o->tokenizer); break;
     case OPT_SRC: o->src_len = cli_count(state, "--src-len", arg, 2, 1u << 20, false); break;
     case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 2, 1u << 20, false); break;
     case OPT_SEQUENCES: o->sequences = cli_count(state, "--sequences", arg, 1, 1u << 20, false); break;
     case OPT_MOST: o->most = cli_count(state, "--batches", arg, 1, 1u << 30, false); break;
     case OPT_SEED: o->seed = cli_count(state, "--seed", arg, 0, ((uint64_t)1 << 53) - 1, false); break;
-    case OPT_PRECISION: o->precision = cli_text(state, "--precision", arg); break;
-    case OPT_DEVICE: o->device = cli_text(state, "--device", arg); break;
     case ARGP_KEY_ARG:
         if (o->data.count == 0)
             argp_error(state, "what is '%s'? Files follow --data", arg);
         cli_list_add(&o->data, cli_text(state, "FILE", arg));
         break;
     case ARGP_KEY_END:
-        if (o->model == NULL || (o->data.count == 0) == (o->batch == NULL))
+        if (o->common.model == NULL || (o->data.count == 0) == (o->batch == NULL))
             argp_error(state, "--model and either --data FILE… or --batch FILE are needed");
         texts_check(state, &o->texts, &o->data, NULL);
         if (strcmp(o->mode, "train") != 0 && strcmp(o->mode, "eval") != 0)
@@ -107,7 +99,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (o->gradients && o->dump == NULL)
             argp_error(state, "--gradients needs --dump");
         break;
-    default: return texts_parse(state, key, arg, &o->texts) ? 0 : ARGP_ERR_UNKNOWN;
+    default:
+        return cli_common_parse(state, key, arg, &o->common) || texts_parse(state, key, arg, &o->texts)
+                   ? 0
+                   : ARGP_ERR_UNKNOWN;
     }
     return 0;
 }
@@ -162,13 +157,13 @@ static enum sy_status check_finite(struct run *r, const struct sy_metrics *m)
         return SY_OK;
     return sy_fail(r->ctx, SY_INVALID,
                    "the loss of %s is %g: its weights overflow %s; try --precision f32, or an earlier checkpoint",
-                   r->o.model, m->total, r->o.precision);
+                   r->o.common.model, m->total, cli_precision_name(r->o.common.precision));
 }
 
 static enum sy_status open_text(struct run *r, struct sy_session_params *p)
 {
     const struct options *o = &r->o;
-    SY_TRY(cli_model_tokenizer(r->ctx, o->model, o->tokenizer, &r->model));
+    SY_TRY(cli_model_tokenizer(r->ctx, o->common.model, o->common.tokenizer, &r->model));
     struct sy_dataset_params d = {.tokenizer = r->model.tokenizer,
                                   .src_len = (uint32_t)o->src_len,
                                   .tgt_len = (uint32_t)o->tgt_len,
@@ -210,17 +205,17 @@ static enum sy_status run(struct run *r)
     struct sy_session_params p = {
         .kind = SY_SESSION_EVAL, .config = &r->model.config, .capacity_train = strcmp(o->mode, "train") == 0};
     struct sy_metrics m;
-    if (o->precision == NULL) // a dump is there to be compared, and what with is rarely rounded to bf16
-        o->precision = o->dump != NULL ? "f32" : "selective";
-    SY_TRY(cli_precision(r->ctx, o->precision, &p.precision));
-    SY_TRY(cli_model_open(r->ctx, o->model, CLI_WEIGHTS_NEEDED, &r->model));
+    if (!o->common.precision_given && o->dump != NULL) // to be compared, with what is rarely rounded to bf16
+        o->common.precision = SY_PRECISION_F32;
+    p.precision = o->common.precision;
+    SY_TRY(cli_model_open(r->ctx, o->common.model, CLI_WEIGHTS_NEEDED, &r->model));
     SY_TRY(o->batch != NULL ? open_batch(r, &p) : open_text(r, &p));
-    SY_TRY(cli_device_open(r->ctx, o->device, true, &r->device));
+    SY_TRY(cli_device_open(r->ctx, o->common.device, true, &r->device));
     if (o->batch == NULL)
         SY_TRY(cli_check_fits(r->ctx, sy_device_caps(r->device), &p, false, 0, "--sequences"));
     SY_TRY(sy_session_create(r->ctx, r->device, &p, &r->session));
     char origin[512];
-    cli_model_origin(&r->model, o->model, 0, origin, sizeof origin);
+    cli_model_origin(&r->model, o->common.model, 0, origin, sizeof origin);
     sy_log(r->ctx, SY_LOG_INFO, "%s", origin);
     SY_TRY(sy_weights_load(&r->session->runtime, r->model.tensors));
     if (o->batch == NULL) {
@@ -241,8 +236,8 @@ static enum sy_status run(struct run *r)
 int main(int argc, char **argv)
 {
     cli_start();
-    struct run r = {.o = {.mode = "eval",
-                          .device = "auto",
+    struct run r = {.o = {.common = CLI_COMMON,
+                          .mode = "eval",
                           .src_len = sy_task_spans.src_len,
                           .tgt_len = sy_task_spans.tgt_len,
                           .sequences = 8}};

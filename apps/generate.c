@@ -22,29 +22,14 @@ static const char doc[] =
     "  switchyard-generate --model runs/a/latest --file prompts.txt --json\n"
     "  a line of JSON for each line of prompts.txt\n";
 
-enum {
-    OPT_MODEL = 256,
-    OPT_TEXT,
-    OPT_FILE,
-    OPT_BATCH,
-    OPT_TOKENIZER,
-    OPT_MAX,
-    OPT_TEMPERATURE,
-    OPT_TOP_K,
-    OPT_SEED,
-    OPT_PRECISION,
-    OPT_DEVICE,
-    OPT_RAW,
-    OPT_JSON
-};
+enum { OPT_TEXT = 256, OPT_FILE, OPT_BATCH, OPT_MAX, OPT_TEMPERATURE, OPT_TOP_K, OPT_SEED, OPT_RAW, OPT_JSON };
 
 static const struct argp_option options[] = {
-    {"model", OPT_MODEL, "DIR", 0, "Hugging Face directory", 0},
+    CLI_MODEL_OPTION("", "", 0),
     {"text", OPT_TEXT, "TEXT", 0, "a prompt; may be repeated", 0},
     {"file", OPT_FILE, "FILE", 0, "instead of --text: one prompt a line; - reads standard input", 0},
     {"batch", OPT_BATCH, "N", 0, "prompts decoded at a time (default 8; one under expert choice)", 0},
-    {"tokenizer", OPT_TOKENIZER, "FILE", 0,
-     "SentencePiece model, its directory, or 'bytes' (default: the model's own, else bytes)", 0},
+    CLI_TOKENIZER_OPTION(0),
     {"max-tokens", OPT_MAX, "N", 0, "longest output (default 64)", 0},
     {"temperature", OPT_TEMPERATURE, "X", 0, "0 = greedy (default); 1 = sample from the model's own probabilities", 0},
     {"top-k", OPT_TOP_K, "N", 0, "sample among the N most probable tokens", 0},
@@ -52,12 +37,13 @@ static const struct argp_option options[] = {
     {"raw", OPT_RAW, NULL, 0, "print only the model's output", 0},
     {"json", OPT_JSON, NULL, 0, "print a JSON object a line: prompt, output, tokens, and filled where there are marks",
      0},
-    {"precision", OPT_PRECISION, "NAME", 0, "selective (default), f32 or bf16", 0},
-    {"device", OPT_DEVICE, "ID", 0, "auto (default), opencl:0, vulkan:0, ref:0, …", 0},
+    CLI_PRECISION_OPTION("", 0),
+    CLI_DEVICE_OPTION(0),
     {0}};
 
 struct options {
-    const char *model, *file, *tokenizer, *precision, *device;
+    struct cli_common common;
+    const char *file;
     struct cli_list texts;
     uint64_t batch, max_tokens, top_k, seed;
     double temperature;
@@ -66,7 +52,7 @@ struct options {
 
 static void check_options(struct argp_state *state, const struct options *o)
 {
-    if (o->model == NULL || (o->texts.count == 0 && o->file == NULL))
+    if (o->common.model == NULL || (o->texts.count == 0 && o->file == NULL))
         argp_error(state, "--model and --text (or --file) are needed");
     if (o->texts.count != 0 && o->file != NULL)
         argp_error(state, "--text and --file both give prompts: choose one");
@@ -80,22 +66,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
     switch (key) {
-    case OPT_MODEL: cli_once(state, "--model", arg, &o->model); break;
     case OPT_TEXT: cli_list_add(&o->texts, cli_text(state, "--text", arg)); break;
     case OPT_FILE: cli_once(state, "--file", arg, &o->file); break;
     case OPT_BATCH: o->batch = cli_count(state, "--batch", arg, 1, 1u << 16, false); break;
-    case OPT_TOKENIZER: cli_once(state, "--tokenizer", arg, &o->tokenizer); break;
     case OPT_MAX: o->max_tokens = cli_count(state, "--max-tokens", arg, 1, 1u << 16, false); break;
     case OPT_TEMPERATURE: o->temperature = cli_real(state, "--temperature", arg, 0.0, 100.0); break;
     case OPT_TOP_K: o->top_k = cli_count(state, "--top-k", arg, 1, 1u << 24, false); break;
     case OPT_SEED: o->seed = cli_count(state, "--seed", arg, 0, ((uint64_t)1 << 53) - 1, false); break;
     case OPT_RAW: o->raw = true; break;
     case OPT_JSON: o->json = true; break;
-    case OPT_PRECISION: o->precision = cli_text(state, "--precision", arg); break;
-    case OPT_DEVICE: o->device = cli_text(state, "--device", arg); break;
     case ARGP_KEY_ARG: argp_error(state, "what is '%s'? Quote the text after --text", arg); break;
     case ARGP_KEY_END: check_options(state, o); break;
-    default: return ARGP_ERR_UNKNOWN;
+    default: return cli_common_parse(state, key, arg, &o->common) ? 0 : ARGP_ERR_UNKNOWN;
     }
     return 0;
 }
@@ -176,7 +158,7 @@ static enum sy_status take_session(struct run *r, struct sy_session_params p, ui
         return SY_OK;
     r->owner = r->session;
     char origin[512];
-    cli_model_origin(&r->model, r->o.model, 0, origin, sizeof origin);
+    cli_model_origin(&r->model, r->o.common.model, 0, origin, sizeof origin);
     sy_log(r->ctx, SY_LOG_INFO, "%s", origin);
     return sy_weights_load(&r->session->runtime, r->model.tensors);
 }
@@ -205,11 +187,12 @@ static enum sy_status generate(struct run *r, size_t first, uint32_t count)
 static enum sy_status run(struct run *r)
 {
     const struct options *o = &r->o;
-    struct sy_session_params p = {
-        .kind = SY_SESSION_DECODE, .config = &r->model.config, .tgt_len = (uint32_t)o->max_tokens};
-    SY_TRY(cli_precision(r->ctx, o->precision, &p.precision));
-    SY_TRY(cli_model_open(r->ctx, o->model, CLI_WEIGHTS_NEEDED, &r->model));
-    SY_TRY(cli_model_tokenizer(r->ctx, o->model, o->tokenizer, &r->model));
+    struct sy_session_params p = {.kind = SY_SESSION_DECODE,
+                                  .config = &r->model.config,
+                                  .precision = o->common.precision,
+                                  .tgt_len = (uint32_t)o->max_tokens};
+    SY_TRY(cli_model_open(r->ctx, o->common.model, CLI_WEIGHTS_NEEDED, &r->model));
+    SY_TRY(cli_model_tokenizer(r->ctx, o->common.model, o->common.tokenizer, &r->model));
     SY_TRY(read_prompts(r));
     SY_TRY(prompts_encode(r->ctx, r->model.tokenizer, &r->prompts));
     const struct sy_config *c = &r->model.config;
@@ -222,7 +205,7 @@ static enum sy_status run(struct run *r)
     r->output = malloc(p.batch * o->max_tokens * sizeof *r->output);
     if (r->batch == NULL || r->counts == NULL || r->output == NULL)
         return sy_fail(r->ctx, SY_NOMEM, "out of host memory");
-    SY_TRY(cli_device_open(r->ctx, o->device, true, &r->device));
+    SY_TRY(cli_device_open(r->ctx, o->common.device, true, &r->device));
     for (size_t i = 0; i < all; i += p.batch) {
         SY_TRY(take_session(r, p, apart ? r->prompts.items[i].count : prompts_longest(&r->prompts)));
         SY_TRY(generate(r, i, (uint32_t)(all - i < p.batch ? all - i : p.batch)));
@@ -233,7 +216,7 @@ static enum sy_status run(struct run *r)
 int main(int argc, char **argv)
 {
     cli_start();
-    struct run r = {.o = {.precision = "selective", .device = "auto", .max_tokens = 64, .batch = 8}};
+    struct run r = {.o = {.common = CLI_COMMON, .max_tokens = 64, .batch = 8}};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};
     argp_parse(&argp, argc, argv, 0, NULL, &r.o);

@@ -22,16 +22,12 @@ static const char doc[] = "Plan a training step without a device: exact paramete
                           "  switchyard-plan --model configs/quickstart-switch.json --trace shared.weight\n";
 
 enum {
-    OPT_MODEL = 256,
-    OPT_BATCH,
+    OPT_BATCH = 256,
     OPT_SRC,
     OPT_TGT,
     OPT_MEMORY,
     OPT_RANKS,
-    OPT_PRECISION,
-    OPT_OPTIMIZER,
     OPT_CLASS,
-    OPT_DEVICE,
     OPT_JSON,
     OPT_RECOMPUTE,
     OPT_MICRO,
@@ -41,17 +37,17 @@ enum {
 };
 
 static const struct argp_option options[] = {
-    {"model", OPT_MODEL, "PATH", 0, "Hugging Face directory or config.json", 0},
+    CLI_MODEL_OPTION("", ", or a config.json", 0),
     {"batch", OPT_BATCH, "N", 0, "sequences of one micro-batch (default 8)", 0},
     {"src-len", OPT_SRC, "N", 0, "source length in tokens (default 512)", 0},
     {"tgt-len", OPT_TGT, "N", 0, "target length in tokens (default 114)", 0},
     {"micro-batches", OPT_MICRO, "N", 0, "micro-batches of a step, a power of two (default 1)", 0},
     {"slices", OPT_SLICES, "N", 0, "slices of a step (default: one for each micro-batch)", 0},
-    {"precision", OPT_PRECISION, "NAME", 0, "selective (default), f32 or bf16", 0},
-    {"optimizer", OPT_OPTIMIZER, "NAME", 0, "adafactor (default) or adamw", 0},
+    CLI_PRECISION_OPTION("", 0),
+    CLI_OPTIMIZER_OPTION(0),
     {"recompute", OPT_RECOMPUTE, NULL, 0, "recompute each block's activations in the backward pass", 0},
     {"class", OPT_CLASS, "NAME", 0, "kernels of a gpu (default) or a cpu device", 0},
-    {"device", OPT_DEVICE, "ID", 0, "plan for this device's kernels and limits, and record the step there", 0},
+    {"device", CLI_DEVICE, "ID", 0, "plan for this device's kernels and limits, and record the step there", 0},
     {"device-memory", OPT_MEMORY, "BYTES", 0, "say whether it fits (suffixes k, M, G)", 0},
     {"ranks", OPT_RANKS, "N", 0, "experts spread evenly over N ranks, the rest on every rank (default 1)", 0},
     {"schedule", OPT_SCHEDULE, NULL, 0, "print the step from top to bottom: its segments and what each waits for", 0},
@@ -62,7 +58,8 @@ static const struct argp_option options[] = {
     {0}};
 
 struct options {
-    const char *model, *precision, *optimizer, *device_class, *device, *trace;
+    struct cli_common common; ///< device NULL: none
+    const char *device_class, *trace;
     uint64_t batch, src_len, tgt_len, memory, ranks, micro, slices;
     bool json, recompute, schedule;
 };
@@ -71,24 +68,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
     switch (key) {
-    case OPT_MODEL: cli_once(state, "--model", arg, &o->model); break;
     case OPT_BATCH: o->batch = cli_count(state, "--batch", arg, 1, 1u << 20, false); break;
     case OPT_SRC: o->src_len = cli_count(state, "--src-len", arg, 1, 1u << 20, false); break;
     case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 1, 1u << 20, false); break;
     case OPT_MEMORY: o->memory = cli_count(state, "--device-memory", arg, 1, (uint64_t)1 << 60, true); break;
     case OPT_RANKS: o->ranks = cli_count(state, "--ranks", arg, 1, 1u << 20, false); break;
-    case OPT_PRECISION: o->precision = cli_text(state, "--precision", arg); break;
-    case OPT_OPTIMIZER:
-        if (strcmp(arg, "adafactor") != 0 && strcmp(arg, "adamw") != 0)
-            argp_error(state, "--optimizer: '%s' is neither adafactor nor adamw", arg);
-        o->optimizer = arg;
-        break;
     case OPT_CLASS:
         if (strcmp(arg, "gpu") != 0 && strcmp(arg, "cpu") != 0)
             argp_error(state, "--class: '%s' is neither gpu nor cpu", arg);
         o->device_class = arg;
         break;
-    case OPT_DEVICE: o->device = cli_text(state, "--device", arg); break;
     case OPT_RECOMPUTE: o->recompute = true; break;
     case OPT_MICRO: o->micro = cli_count(state, "--micro-batches", arg, 1, 1u << 20, false); break;
     case OPT_SLICES: o->slices = cli_count(state, "--slices", arg, 1, 1u << 20, false); break;
@@ -97,14 +86,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_JSON: o->json = true; break;
     case ARGP_KEY_ARG: argp_error(state, "unexpected argument '%s'", arg); break;
     case ARGP_KEY_END:
-        if (o->model == NULL)
+        if (o->common.model == NULL)
             argp_error(state, "--model is needed");
         if (o->json && (o->schedule || o->trace != NULL))
             argp_error(state, "--json prints the totals; --schedule and --trace are text");
-        if (o->device != NULL && o->device_class != NULL)
+        if (o->common.device != NULL && o->device_class != NULL)
             argp_error(state, "--class is the device's own where there is a --device");
         break;
-    default: return ARGP_ERR_UNKNOWN;
+    default: return cli_common_parse(state, key, arg, &o->common) ? 0 : ARGP_ERR_UNKNOWN;
     }
     return 0;
 }
@@ -173,7 +162,8 @@ static void print_text(const struct options *o, const struct sy_config *c, const
         printf("on each rank        %llu, experts over %llu ranks\n", (unsigned long long)t->rank_parameters,
                (unsigned long long)o->ranks);
     printf("one step            %llu sequences of %llu -> %llu tokens, %zu ops, %s, %s\n", (unsigned long long)o->batch,
-           (unsigned long long)o->src_len, (unsigned long long)o->tgt_len, t->nodes, o->precision, o->optimizer);
+           (unsigned long long)o->src_len, (unsigned long long)o->tgt_len, t->nodes,
+           cli_precision_name(o->common.precision), cli_optimizer_name(o->common.optimizer));
     for (int i = 0; i < SY_ARENA_COUNT; ++i)
         printf("  %-18s%14llu bytes  %9.2f GiB\n", sy_arena_name((enum sy_arena)i), (unsigned long long)t->arena[i],
                (double)t->arena[i] / 0x1p30);
@@ -249,15 +239,15 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct s
 {
     struct sy_session_params p = {.kind = SY_SESSION_TRAIN,
                                   .config = &model->config,
+                                  .precision = o->common.precision,
+                                  .optimizer = {.kind = o->common.optimizer},
                                   .batch = (uint32_t)o->batch,
                                   .src_len = (uint32_t)o->src_len,
                                   .tgt_len = (uint32_t)o->tgt_len,
                                   .micro_count = (uint32_t)o->micro,
                                   .slices = (uint32_t)o->slices,
                                   .recompute = o->recompute};
-    p.optimizer.kind = strcmp(o->optimizer, "adamw") == 0 ? SY_OPTIMIZER_ADAMW : SY_OPTIMIZER_ADAFACTOR;
-    SY_TRY(cli_precision(ctx, o->precision, &p.precision));
-    SY_TRY(cli_model_open(ctx, o->model, CLI_WEIGHTS_IF_ANY, model));
+    SY_TRY(cli_model_open(ctx, o->common.model, CLI_WEIGHTS_IF_ANY, model));
     const struct sy_caps caps = caps_of(o, device);
     struct sy_optimizer_outputs out;
     struct sy_loss loss;
@@ -280,8 +270,7 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct s
 int main(int argc, char **argv)
 {
     cli_start();
-    struct options o = {.precision = "selective",
-                        .optimizer = "adafactor",
+    struct options o = {.common = {.precision = SY_PRECISION_SELECTIVE},
                         .batch = 8,
                         .src_len = sy_task_spans.src_len,
                         .tgt_len = sy_task_spans.tgt_len,
@@ -295,9 +284,9 @@ int main(int argc, char **argv)
     struct sy_device *device = NULL;
     struct sy_model *m = calloc(1, sizeof *m);
     enum sy_status status = ctx != NULL && m != NULL ? SY_OK : SY_NOMEM;
-    if (status == SY_OK && o.device != NULL) {
+    if (status == SY_OK && o.common.device != NULL) {
         cli_drivers_prepare(ctx);
-        status = sy_device_open(ctx, o.device, &device);
+        status = sy_device_open(ctx, o.common.device, &device);
     }
     if (status == SY_OK)
         status = plan(ctx, &o, device, &model, &g, m);

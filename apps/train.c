@@ -42,7 +42,6 @@ static const char doc[] = "Train a Switch Transformer (or a dense T5) by span co
 enum {
     OPT_SRC = 256,
     OPT_TGT,
-    OPT_OPTIMIZER,
     OPT_LR,
     OPT_SCHEDULE,
     OPT_WARMUP,
@@ -58,32 +57,27 @@ enum {
     OPT_MICRO,
     OPT_SLICES,
     OPT_BATCH,
-    OPT_TOKENIZER,
     OPT_CLIP,
     OPT_DECAY,
     OPT_RECOMPUTE,
     OPT_KEEP,
     OPT_LOG,
     OPT_DATA,
-    OPT_MODEL,
     OPT_OUT,
-    OPT_DEVICE,
-    OPT_PRECISION,
     OPT_MIX,
     OPT_DRAW
 };
 
 static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "Model, text and where results go:", 1},
-    {"model", OPT_MODEL, "PATH", 0, "Hugging Face directory, or a config.json to start from drawn weights", 1},
+    CLI_MODEL_OPTION("", ", or a config.json to start from drawn weights", 1),
     {"draw-weights", OPT_DRAW, NULL, 0, "start from drawn weights even if --model is a directory", 1},
     {"data", OPT_DATA, "FILE", 0, "training text; several files may follow; '-' is standard input", 1},
     {"valid", OPT_VALID, "FILE", 0, "held-out text; several files may follow", 1},
     TEXTS_OPTIONS(1),
     {"batch", OPT_BATCH, "FILE", 0,
      "repeat this one batch (input_ids, attention_mask, labels, jitter.*) instead of text", 1},
-    {"tokenizer", OPT_TOKENIZER, "FILE", 0,
-     "SentencePiece model, its directory, or 'bytes' (default: the model's own, else bytes)", 1},
+    CLI_TOKENIZER_OPTION(1),
     {"out", OPT_OUT, "DIR", 0, "where checkpoints and metrics.jsonl go", 1},
     {"resume", OPT_RESUME, NULL, 0, "continue from OUT/latest; where a copy lost it, from the newest whole OUT/step-N",
      1},
@@ -104,16 +98,15 @@ static const struct argp_option options[] = {
      "other than 1, each file is a stream of its own",
      2},
     {NULL, 0, NULL, 0, "Optimizer:", 3},
-    {"optimizer", OPT_OPTIMIZER, "NAME", 0, "adafactor (default, the paper's) or adamw", 3},
+    CLI_OPTIMIZER_OPTION(3),
     {"lr", OPT_LR, "X", 0, "peak learning rate (default 1 for rsqrt, 1e-3 otherwise)", 3},
     {"schedule", OPT_SCHEDULE, "NAME", 0, "rsqrt (default), constant, linear, cosine", 3},
     {"warmup", OPT_WARMUP, "N", 0, "warm-up steps (default 10000 for rsqrt, 0 otherwise)", 3},
     {"clip-norm", OPT_CLIP, "X", 0, "clip the global gradient norm (default: no)", 3},
     {"weight-decay", OPT_DECAY, "X", 0, "for adamw (default 0)", 3},
     {NULL, 0, NULL, 0, "Device and randomness:", 4},
-    {"precision", OPT_PRECISION, "NAME", 0,
-     "selective (default: bf16 storage, f32 sums and router; with --batch f32), f32, bf16", 4},
-    {"device", OPT_DEVICE, "ID", 0, "auto (default), opencl:0, vulkan:0, ref:0, … (switchyard-devices lists them)", 4},
+    CLI_PRECISION_OPTION("; with --batch f32", 4),
+    CLI_DEVICE_OPTION(4),
     {"recompute", OPT_RECOMPUTE, NULL, 0,
      "recompute each block's activations in the backward pass: less memory, same bits", 4},
     {"seed", OPT_SEED, "N", 0, "of weights, data order and dropout (default 0)", 4},
@@ -129,7 +122,8 @@ static const struct argp_option options[] = {
     {0}};
 
 struct options {
-    const char *model, *out, *batch_file, *tokenizer, *optimizer, *schedule, *precision, *device;
+    struct cli_common common;
+    const char *out, *batch_file, *schedule;
     struct cli_list data, valid, *current;
     struct texts texts;
     uint64_t steps, batch_tokens, micro, slices, src_len, tgt_len, seed, save_every, keep, valid_every, valid_batches,
@@ -143,11 +137,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct options *o = state->input;
     const uint64_t big = UINT32_MAX / 2;
     switch (key) {
-    case OPT_MODEL: cli_once(state, "--model", arg, &o->model); break;
     case OPT_DATA: cli_list_add(o->current = &o->data, cli_text(state, "--data", arg)); break;
     case OPT_VALID: cli_list_add(o->current = &o->valid, cli_text(state, "--valid", arg)); break;
     case OPT_BATCH: cli_once(state, "--batch", arg, &o->batch_file); break;
-    case OPT_TOKENIZER: cli_once(state, "--tokenizer", arg, &o->tokenizer); break;
     case OPT_OUT: cli_once(state, "--out", arg, &o->out); break;
     case OPT_RESUME: o->resume = true; break;
     case OPT_DRAW: o->draw = true; break;
@@ -158,7 +150,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_SRC: o->src_len = cli_count(state, "--src-len", arg, 2, 1u << 20, false); break;
     case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 2, 1u << 20, false); break;
     case OPT_MIX: o->mix = cli_real(state, "--mix-exponent", arg, 0.0, 1.0); break;
-    case OPT_OPTIMIZER: o->optimizer = cli_text(state, "--optimizer", arg); break;
     case OPT_LR:
         o->lr = cli_real(state, "--lr", arg, 0.0, 1e3);
         o->have_lr = true;
@@ -170,8 +161,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         break;
     case OPT_CLIP: o->clip = cli_real(state, "--clip-norm", arg, 0.0, 1e9); break;
     case OPT_DECAY: o->decay = cli_real(state, "--weight-decay", arg, 0.0, 10.0); break;
-    case OPT_PRECISION: o->precision = cli_text(state, "--precision", arg); break;
-    case OPT_DEVICE: o->device = cli_text(state, "--device", arg); break;
     case OPT_RECOMPUTE: o->recompute = true; break;
     case OPT_SEED: o->seed = cli_count(state, "--seed", arg, 0, ((uint64_t)1 << 53) - 1, false); break;
     case OPT_SAVE: o->save_every = cli_count(state, "--save-every", arg, 1, big, false); break;
@@ -195,7 +184,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         cli_list_add(o->current, cli_text(state, "FILE", arg));
         break;
     case ARGP_KEY_END:
-        if (o->model == NULL || o->out == NULL || o->steps == 0)
+        if (o->common.model == NULL || o->out == NULL || o->steps == 0)
             argp_error(state, "--model, --out and --steps are needed");
         if ((o->data.count == 0) == (o->batch_file == NULL))
             argp_error(state, "give either --data FILE… or --batch FILE");
@@ -207,12 +196,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "--valid-every needs --valid, and so do --valid-batches and --valid-sequences");
         if (o->valid_batches != 0 && o->valid_sequences != 0)
             argp_error(state, "--valid-batches and --valid-sequences say the same: give one of them");
-        if (o->precision == NULL) // a repeated batch is for comparing traces
-            o->precision = o->batch_file != NULL ? "f32" : "selective";
-        if (o->decay != 0.0 && strcmp(o->optimizer, "adamw") != 0)
+        if (!o->common.precision_given && o->batch_file != NULL) // a repeated batch is for comparing traces
+            o->common.precision = SY_PRECISION_F32;
+        if (o->decay != 0.0 && o->common.optimizer != SY_OPTIMIZER_ADAMW)
             argp_error(state, "--weight-decay needs --optimizer adamw");
         break;
-    default: return texts_parse(state, key, arg, &o->texts) ? 0 : ARGP_ERR_UNKNOWN;
+    default:
+        return cli_common_parse(state, key, arg, &o->common) || texts_parse(state, key, arg, &o->texts)
+                   ? 0
+                   : ARGP_ERR_UNKNOWN;
     }
     return 0;
 }
@@ -254,7 +246,6 @@ struct run {
     struct sy_dataset *train, *valid;
     struct sy_session *session, *validation;
     struct sy_rate rate;
-    enum sy_precision precision;
     bool jitter;                   ///< --batch brings the router's noise.
     struct sy_batch fixed, *micro; ///< --batch; micro-batches of one step
     bool drawn;                    ///< They are those of the next step.
@@ -331,7 +322,7 @@ static enum sy_status open_data(struct run *r)
                              "%s holds jitter for all of its %u sequences at once: leave --micro-batch away",
                              o->batch_file, r->sequences);
     }
-    SY_TRY(cli_model_tokenizer(r->ctx, o->model, o->tokenizer, &r->model));
+    SY_TRY(cli_model_tokenizer(r->ctx, o->common.model, o->common.tokenizer, &r->model));
     r->sequences = (uint32_t)(o->batch_tokens / o->src_len);
     if (r->sequences == 0)
         return sy_fail(r->ctx, SY_INVALID, "--batch-tokens %llu is less than one sequence of --src-len %llu",
@@ -351,14 +342,11 @@ static enum sy_status open_data(struct run *r)
 static enum sy_status choose(struct run *r)
 {
     struct options *o = &r->o;
-    SY_TRY(cli_precision(r->ctx, o->precision, &r->precision));
     SY_TRY(sy_rate_parse(r->ctx, o->schedule, &r->rate.kind));
     bool rsqrt_kind = r->rate.kind == SY_RATE_RSQRT;
     r->rate.peak = o->have_lr ? o->lr : rsqrt_kind ? 1.0 : 1e-3;
     r->rate.warmup = o->have_warmup ? o->warmup : rsqrt_kind ? 10000 : 0;
     r->rate.steps = o->steps;
-    if (strcmp(o->optimizer, "adafactor") != 0 && strcmp(o->optimizer, "adamw") != 0)
-        return sy_fail(r->ctx, SY_INVALID, "unknown optimizer '%s': choose adafactor or adamw", o->optimizer);
     return SY_OK;
 }
 
@@ -385,7 +373,7 @@ static enum sy_status open_sessions(struct run *r)
     struct sy_session_params p = {
         .kind = SY_SESSION_TRAIN,
         .config = &r->model.config,
-        .precision = r->precision,
+        .precision = o->common.precision,
         .batch = r->micro_batch,
         .micro_count = r->micro_count,
         .slices = r->slices,
@@ -393,9 +381,7 @@ static enum sy_status open_sessions(struct run *r)
         .tgt_len = (uint32_t)o->tgt_len,
         .jitter_input = r->jitter,
         .recompute = o->recompute,
-        .optimizer = {.kind = strcmp(o->optimizer, "adamw") == 0 ? SY_OPTIMIZER_ADAMW : SY_OPTIMIZER_ADAFACTOR,
-                      .clip_norm = (float)o->clip,
-                      .weight_decay = (float)o->decay}};
+        .optimizer = {.kind = o->common.optimizer, .clip_norm = (float)o->clip, .weight_decay = (float)o->decay}};
     SY_TRY(cli_check_fits(r->ctx, sy_device_caps(r->device), &p, r->valid != NULL, r->sequences, "--micro-batch"));
     SY_TRY(sy_session_create(r->ctx, r->device, &p, &r->session));
     if (r->valid == NULL)
@@ -410,7 +396,7 @@ static enum sy_status open_sessions(struct run *r)
 static enum sy_status first_weights(struct run *r)
 {
     char origin[4224];
-    cli_model_origin(&r->model, r->o.model, r->o.seed, origin, sizeof origin);
+    cli_model_origin(&r->model, r->o.common.model, r->o.seed, origin, sizeof origin);
     printf("%s\n", origin);
     return r->model.tensors != NULL ? sy_weights_load(&r->session->runtime, r->model.tensors)
                                     : sy_weights_init(&r->session->runtime, r->o.seed);
@@ -427,9 +413,9 @@ static enum sy_status start(struct run *r)
                                        .lr = r->rate.peak,
                                        .warmup = r->rate.warmup,
                                        .schedule_steps = r->rate.steps};
-    snprintf(r->state.optimizer, sizeof r->state.optimizer, "%s", o->optimizer);
+    snprintf(r->state.optimizer, sizeof r->state.optimizer, "%s", cli_optimizer_name(o->common.optimizer));
     snprintf(r->state.schedule, sizeof r->state.schedule, "%s", o->schedule);
-    snprintf(r->state.precision, sizeof r->state.precision, "%s", o->precision);
+    snprintf(r->state.precision, sizeof r->state.precision, "%s", cli_precision_name(o->common.precision));
     if (!o->resume)
         return first_weights(r);
     SY_TRY(resume_check_state(r->ctx, r->from, &r->was, &r->state, &r->model.config));
@@ -549,12 +535,12 @@ static enum sy_status run(struct run *r)
     SY_TRY(choose(r));
     r->made_out = !sy_dir_exists(o->out);
     SY_TRY(resume_take_out(r->ctx, o->out, o->resume, &r->lock, r->from)); // before minutes of reading text
-    SY_TRY(cli_model_open(r->ctx, o->model, weights_wanted(o), &r->model));
+    SY_TRY(cli_model_open(r->ctx, o->common.model, weights_wanted(o), &r->model));
     SY_TRY(open_data(r));
     if (o->resume)
         SY_TRY(sy_checkpoint_read_state(r->ctx, r->from, &r->was));
     SY_TRY(choose_slices(r));
-    SY_TRY(cli_device_open(r->ctx, o->device, false, &r->device));
+    SY_TRY(cli_device_open(r->ctx, o->common.device, false, &r->device));
     SY_TRY(open_sessions(r));
     SY_TRY(begin(r));
     enum sy_status status = loop(r);
@@ -579,9 +565,8 @@ int main(int argc, char **argv)
 {
     cli_start();
     struct run r = {.lock = SY_LOCK_NONE,
-                    .o = {.optimizer = "adafactor",
+                    .o = {.common = CLI_COMMON,
                           .schedule = "rsqrt",
-                          .device = "auto",
                           .batch_tokens = 4096,
                           .src_len = sy_task_spans.src_len,
                           .tgt_len = sy_task_spans.tgt_len,

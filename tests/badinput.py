@@ -38,8 +38,10 @@ def check_flags(s):
     refuse(s, 'batch smaller than a sequence', ['--batch-tokens', '--src-len'], 'train', *train(s, 'x', '--batch-tokens', 10))
     refuse(s, 'micro-batch that does not divide', ['--micro-batch'], 'train', *train(s, 'x', '--micro-batch', 3))
     refuse(s, 'unknown schedule', ['schedule', 'cosine'], 'train', *train(s, 'x', '--schedule', 'zigzag'))
-    refuse(s, 'unknown optimizer', ['optimizer', 'adafactor'], 'train', *train(s, 'x', '--optimizer', 'sgd'))
-    refuse(s, 'unknown precision', ['precision', 'selective'], 'train', *train(s, 'x', '--precision', 'f8'))
+    for app in ('train', 'plan'):
+        refuse(s, f'unknown optimizer, {app}', ["--optimizer: 'sgd'", 'adafactor or adamw'], app, '--optimizer', 'sgd', usage=True)
+    for app in ('train', 'eval', 'generate', 'plan', 'bench'):
+        refuse(s, f'unknown precision, {app}', ["--precision: 'f8'", 'selective, f32 or bf16'], app, '--precision', 'f8', usage=True)
     refuse(s, 'unknown device', ['opencl:77', 'ref:0'], 'train', *train(s, 'x', '--device', 'opencl:77'))
     refuse(s, 'nonsense device', ['toaster', 'ref:0'], 'train', *train(s, 'x', '--device', 'toaster'))
     config(s.path('cut.json'), switchyard={'group_tokens': 50})
