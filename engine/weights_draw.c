@@ -6,19 +6,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "engine/stream.h"
 #include "engine/weights.h"
 #include "kernels/philox.h"
 
 #define CHUNK 65536u // elements one thread draws at a time: milliseconds, so that starting it does not count
 #define MAX_THREADS 64
-
-static uint32_t name_hash(const char *name)
-{
-    uint32_t h = 2166136261u; // FNV-1a, as sy_stream_id()
-    for (; *name != '\0'; ++name)
-        h = (h ^ (uint8_t)*name) * 16777619u;
-    return h;
-}
 
 /// Two independent N(0,1) from two words (Box–Muller; u1 > 0).
 static double normal_of(uint32_t a, uint32_t b)
@@ -95,7 +88,7 @@ enum sy_status sy_weights_draw(struct sy_runtime *rt, uint64_t seed)
         const struct sy_param *p = &g->params[i];
         const uint64_t part = (uint64_t)p->rows * p->cols;
         for (uint32_t e = 0; e < p->parts && status == SY_OK; ++e) {
-            struct share all = {.param = p, .stream = name_hash(p->names[e]), .seed = seed};
+            struct share all = {.param = p, .stream = sy_stream_id(p->names[e], NULL), .seed = seed};
             for (; all.first < part && status == SY_OK; all.first += all.count) {
                 all.count = part - all.first < room ? part - all.first : room;
                 draw_range(&all, host);

@@ -4,17 +4,6 @@
 
 #include <math.h>
 
-uint32_t sy_stream_id(const char *scope, const char *what)
-{
-    uint32_t h = 2166136261u; // FNV-1a
-    for (const char *s = scope; *s != '\0'; ++s)
-        h = (h ^ (uint8_t)*s) * 16777619u;
-    h = (h ^ (uint8_t)'/') * 16777619u;
-    for (const char *s = what; *s != '\0'; ++s)
-        h = (h ^ (uint8_t)*s) * 16777619u;
-    return h;
-}
-
 sy_tid sy_linear_weight(struct sy_build *b, uint32_t parts, uint32_t out, uint32_t in, const char (*names)[112],
                         uint32_t flags)
 {

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "engine/model.h"
+#include "engine/stream.h"
 
 /// Where in the model we are building.
 struct sy_build {
@@ -25,8 +26,6 @@ struct sy_build {
     sy_tid encoder_output; ///< [B·S, D]
 };
 
-/// stream id of a random draw: a hash of where it happens, the same on any layout.
-uint32_t sy_stream_id(const char *scope, const char *what);
 /// A parameter of `parts` weights [out, in] with these names (whole ones), drawn for a fan-in of `in` (spec §7).
 sy_tid sy_linear_weight(struct sy_build *b, uint32_t parts, uint32_t out, uint32_t in, const char (*names)[112],
                         uint32_t flags);
