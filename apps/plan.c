@@ -108,10 +108,10 @@ struct totals {
     struct plan_recorded recorded;
 };
 
-static uint64_t tensor_bytes(const struct sy_graph *g, sy_tid t)
+/// Of a tensor that may be missing.
+static uint64_t bytes_of(const struct sy_graph *g, sy_tid t)
 {
-    const struct sy_tensor *x = sy_graph_tensor(g, t);
-    return t == SY_NONE ? 0 : x->count * sy_dtype_bytes(x->dtype);
+    return t == SY_NONE ? 0 : sy_tensor_bytes(sy_graph_tensor(g, t));
 }
 
 static void add_up(const struct sy_graph *g, const struct sy_plan *plan, uint64_t ranks, struct totals *t)
@@ -127,12 +127,12 @@ static void add_up(const struct sy_graph *g, const struct sy_plan *plan, uint64_
             t->expert_parameters += all;
             here = (p->parts + ranks - 1) / ranks;
             uint64_t away = p->parts - here;
-            t->arena[SY_ARENA_PARAMS] -= tensor_bytes(g, p->master) / p->parts * away;
+            t->arena[SY_ARENA_PARAMS] -= bytes_of(g, p->master) / p->parts * away;
             if (p->weight != p->master)
-                t->arena[SY_ARENA_WEIGHTS] -= tensor_bytes(g, p->weight) / p->parts * away;
-            t->arena[SY_ARENA_GRADS] -= tensor_bytes(g, p->grad.total) / p->parts * away;
+                t->arena[SY_ARENA_WEIGHTS] -= bytes_of(g, p->weight) / p->parts * away;
+            t->arena[SY_ARENA_GRADS] -= bytes_of(g, p->grad.total) / p->parts * away;
             for (uint32_t s = 0; s < p->state_count; ++s)
-                t->arena[SY_ARENA_STATE] -= tensor_bytes(g, p->state[s]) / p->parts * away;
+                t->arena[SY_ARENA_STATE] -= bytes_of(g, p->state[s]) / p->parts * away;
         }
         t->rank_parameters += part * here;
     }

@@ -55,16 +55,11 @@ static int32_t *read_ints(struct dump *d, sy_tid t, uint64_t count)
     return data;
 }
 
-static bool real_token(const struct dump *d, bool decoder, uint64_t row)
-{
-    return decoder ? d->batch->labels[row] != SY_IGNORE : d->batch->attention_mask[row] != 0;
-}
-
 /// Zeroes the rows of padding, where values carry no meaning.
 static void clear_padding(const struct dump *d, bool decoder, float *data, uint64_t rows, uint64_t cols)
 {
     for (uint64_t r = 0; data != NULL && r < rows; ++r)
-        if (!real_token(d, decoder, r))
+        if (!sy_batch_is_token(d->batch, decoder, r))
             memset(data + r * cols, 0, cols * sizeof *data);
 }
 

@@ -182,6 +182,8 @@ void *sy_graph_grow(struct sy_graph *g, void *array, size_t count, size_t *room,
 void sy_graph_no_memory(struct sy_graph *g);
 
 struct sy_tensor *sy_graph_tensor(const struct sy_graph *g, sy_tid t);
+/// Bytes of its elements; a plan may give it more room (plan.h).
+static inline uint64_t sy_tensor_bytes(const struct sy_tensor *x) { return x->count * sy_dtype_bytes(x->dtype); }
 
 /// New tensors. `name` is copied, cut to 111 bytes; when it starts with '.', the scope is put before it. Two
 /// tensors may have the same name: it is for people.

@@ -25,9 +25,9 @@ enum sy_arena sy_arena_of(enum sy_tensor_kind kind)
 
 static uint64_t align_up(uint64_t bytes, uint64_t align) { return (bytes + align - 1) / align * align; }
 
-static uint64_t tensor_bytes(const struct sy_tensor *x)
+uint64_t sy_plan_bytes(const struct sy_tensor *x)
 {
-    uint64_t bytes = x->count * sy_dtype_bytes(x->dtype);
+    const uint64_t bytes = sy_tensor_bytes(x);
     return bytes < 64 ? 64 : align_up(bytes, 4);
 }
 
@@ -67,7 +67,7 @@ static enum sy_status place_lasting(struct sy_graph *g, struct sy_plan *plan, en
         struct sy_tensor *x = &g->tensors[i];
         if (sy_arena_of(x->kind) != arena || x->parent != SY_NONE)
             continue;
-        uint64_t bytes = tensor_bytes(x);
+        uint64_t bytes = sy_plan_bytes(x);
         if (block == UINT32_MAX || align_up(plan->blocks[block].bytes, l->align) + bytes > l->max_block_bytes)
             block = block_new(plan, arena);
         if (block == UINT32_MAX)
@@ -82,7 +82,7 @@ static enum sy_status place_lasting(struct sy_graph *g, struct sy_plan *plan, en
 static int by_size(const void *left, const void *right)
 {
     const struct sy_tensor *a = *(struct sy_tensor *const *)left, *b = *(struct sy_tensor *const *)right;
-    uint64_t x = tensor_bytes(a), y = tensor_bytes(b);
+    uint64_t x = sy_plan_bytes(a), y = sy_plan_bytes(b);
     if (x != y)
         return x < y ? 1 : -1;
     return a->first != b->first ? (a->first > b->first) - (a->first < b->first) : (a > b) - (a < b);
@@ -93,14 +93,14 @@ static int by_size(const void *left, const void *right)
 static uint64_t lowest_offset(const struct sy_tensor *x, struct sy_tensor *const *placed, size_t count,
                               const struct sy_limits *l)
 {
-    uint64_t offset = 0, bytes = tensor_bytes(x);
+    uint64_t offset = 0, bytes = sy_plan_bytes(x);
     for (size_t i = 0; i < count; ++i) {
         const struct sy_tensor *y = placed[i];
         if (y->last < x->first || y->first > x->last)
             continue;
         if (offset + bytes <= y->offset)
             break;
-        uint64_t end = align_up(y->offset + tensor_bytes(y), l->align);
+        uint64_t end = align_up(y->offset + sy_plan_bytes(y), l->align);
         offset = end > offset ? end : offset;
     }
     return offset + bytes <= l->max_block_bytes || (count == 0) ? offset : UINT64_MAX;
@@ -146,7 +146,7 @@ static enum sy_status place_activations(struct sy_graph *g, struct sy_plan *plan
             x->block = block;
             x->offset = offset;
             insert_by_offset(placed, in_block++, x);
-            uint64_t end = offset + tensor_bytes(x);
+            uint64_t end = offset + sy_plan_bytes(x);
             if (end > plan->blocks[block].bytes)
                 plan->blocks[block].bytes = end;
         }
@@ -179,15 +179,15 @@ enum sy_status sy_plan_create(struct sy_graph *g, const struct sy_limits *limits
     lifetimes(g);
     for (size_t i = 0; i < g->tensor_count; ++i) {
         struct sy_tensor *x = &g->tensors[i];
-        if (tensor_bytes(x) > tensor_bytes(&g->tensors[out->largest]))
+        if (sy_plan_bytes(x) > sy_plan_bytes(&g->tensors[out->largest]))
             out->largest = (sy_tid)i;
     }
     const struct sy_tensor *big = &g->tensors[out->largest];
-    if (l.max_binding_bytes != 0 && tensor_bytes(big) > l.max_binding_bytes)
+    if (l.max_binding_bytes != 0 && sy_plan_bytes(big) > l.max_binding_bytes)
         return sy_fail(g->ctx, SY_INVALID,
                        "tensor %s needs %llu bytes in one binding but the device binds at most %llu: use a smaller "
                        "--batch-tokens or model, or another device",
-                       big->name, (unsigned long long)tensor_bytes(big), (unsigned long long)l.max_binding_bytes);
+                       big->name, (unsigned long long)sy_plan_bytes(big), (unsigned long long)l.max_binding_bytes);
     enum sy_status status = SY_OK;
     for (int a = l.borrow_params ? SY_ARENA_GRADS : 0; a < SY_ARENA_COUNT && status == SY_OK; ++a)
         status =

@@ -42,6 +42,8 @@ struct sy_limits {
 /// NOMEM.
 SY_MUST_CHECK enum sy_status sy_plan_create(struct sy_graph *g, const struct sy_limits *limits, struct sy_plan *out);
 void sy_plan_finish(struct sy_plan *plan);
+/// Bytes of a tensor's place, and of its binding: at least 64, whole words.
+uint64_t sy_plan_bytes(const struct sy_tensor *x);
 const char *sy_arena_name(enum sy_arena arena);
 /// Where tensors of a kind lie.
 enum sy_arena sy_arena_of(enum sy_tensor_kind kind);

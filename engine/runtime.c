@@ -4,12 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t bytes_of(const struct sy_tensor *x)
-{
-    uint64_t bytes = x->count * sy_dtype_bytes(x->dtype);
-    return bytes < 64 ? 64 : (bytes + 3) / 4 * 4;
-}
-
 static enum sy_status allocate(struct sy_runtime *rt)
 {
     struct sy_ctx *ctx = rt->graph->ctx;
@@ -21,7 +15,7 @@ static enum sy_status allocate(struct sy_runtime *rt)
                        "%s (%.1f MiB). Use a smaller --micro-batch, --recompute, or another device (switchyard-plan "
                        "shows the bytes)",
                        caps->id, (double)rt->plan.total_bytes / 1048576.0, (double)caps->memory_bytes / 1048576.0,
-                       caps->memory_from, big->name, (double)bytes_of(big) / 1048576.0);
+                       caps->memory_from, big->name, (double)sy_plan_bytes(big) / 1048576.0);
     rt->buffers = calloc(rt->plan.block_count, sizeof(struct sy_buffer *));
     if (rt->buffers == NULL)
         return sy_fail(ctx, SY_NOMEM, "out of host memory");
@@ -59,15 +53,15 @@ static enum sy_status place_tensors(struct sy_runtime *rt, const struct sy_runti
         bool borrowed = lender != NULL && (x->kind == SY_KIND_PARAM || x->kind == SY_KIND_WEIGHT);
         bool unused = x->kind == SY_KIND_ACTIVATION && x->first < 0;
         if (!borrowed && !unused)
-            rt->places[i] =
-                (struct sy_binding){.buffer = rt->buffers[x->block], .offset_bytes = x->offset, .bytes = bytes_of(x)};
+            rt->places[i] = (struct sy_binding){
+                .buffer = rt->buffers[x->block], .offset_bytes = x->offset, .bytes = sy_plan_bytes(x)};
     }
     if (lender != NULL)
         SY_TRY(borrow(rt, lender));
     for (size_t i = 0; i < g->tensor_count; ++i) {
         const struct sy_tensor *x = &g->tensors[i];
         if (x->kind == SY_KIND_CONST)
-            SY_TRY(sy_runtime_write(rt, (sy_tid)i, x->data, x->count * sy_dtype_bytes(x->dtype)));
+            SY_TRY(sy_runtime_write(rt, (sy_tid)i, x->data, sy_tensor_bytes(x)));
     }
     return SY_OK;
 }
@@ -239,7 +233,7 @@ enum sy_status sy_runtime_read_part(struct sy_runtime *rt, sy_tid t, uint64_t fi
 enum sy_status sy_runtime_write(struct sy_runtime *rt, sy_tid t, const void *source, size_t bytes)
 {
     const struct sy_tensor *x = sy_graph_tensor(rt->graph, t);
-    assert(bytes == x->count * sy_dtype_bytes(x->dtype));
+    assert(bytes == sy_tensor_bytes(x));
     (void)bytes;
     return sy_runtime_write_part(rt, t, 0, x->count, source);
 }
@@ -247,7 +241,7 @@ enum sy_status sy_runtime_write(struct sy_runtime *rt, sy_tid t, const void *sou
 enum sy_status sy_runtime_read(struct sy_runtime *rt, sy_tid t, void *destination, size_t bytes)
 {
     const struct sy_tensor *x = sy_graph_tensor(rt->graph, t);
-    assert(bytes == x->count * sy_dtype_bytes(x->dtype));
+    assert(bytes == sy_tensor_bytes(x));
     (void)bytes;
     return sy_runtime_read_part(rt, t, 0, x->count, destination);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// metamorphic.c: changes that must not change a model's answers, on every device and for every router; and the errors of
-// other implementations (spec §4, "known wrong elsewhere"), each as a test of that name on a whole model.
+// metamorphic.c: changes that must not change a model's answers, on every device and for every router; and the errors
+// of other implementations (spec §4, "known wrong elsewhere"), each as a test of that name on a whole model.
 //
 // usage: test_metamorphic [--device ID]. Everything is forward only, in f32, with one routing group per sequence and a
 // capacity that drops tokens.
@@ -46,8 +46,8 @@ static double sequence_distance(const struct subject *x, const float *a, uint32_
 
 // ---- changes that change nothing -----------------------------------------------------------------------------------
 
-static struct sy_batch copy_of(const struct subject *x, const struct sy_batch *from, const uint32_t *order, uint32_t src_len,
-                               uint32_t tgt_len)
+static struct sy_batch copy_of(const struct subject *x, const struct sy_batch *from, const uint32_t *order,
+                               uint32_t src_len, uint32_t tgt_len)
 {
     struct sy_batch b = {0};
     if (sy_batch_resize(x->t->ctx, from->batch, src_len, tgt_len, 0, &b) != SY_OK)
@@ -55,7 +55,8 @@ static struct sy_batch copy_of(const struct subject *x, const struct sy_batch *f
     for (uint32_t i = 0; i < from->batch; ++i) {
         const size_t src = (size_t)order[i] * from->src_len, tgt = (size_t)order[i] * from->tgt_len;
         memcpy(b.input_ids + (size_t)i * src_len, from->input_ids + src, from->src_len * sizeof *b.input_ids);
-        memcpy(b.attention_mask + (size_t)i * src_len, from->attention_mask + src, from->src_len * sizeof *b.attention_mask);
+        memcpy(b.attention_mask + (size_t)i * src_len, from->attention_mask + src,
+               from->src_len * sizeof *b.attention_mask);
         memcpy(b.labels + (size_t)i * tgt_len, from->labels + tgt, from->tgt_len * sizeof *b.labels);
     }
     return b;
@@ -77,8 +78,8 @@ static void permuted_sequences(const struct subject *x, const float *want, const
     for (uint32_t i = 0; got != NULL && i < BATCH; ++i)
         worst = fmax(worst, sequence_distance(x, got, i, want, order[i]));
     if (got != NULL)
-        tap_ok(&x->t->tap, worst <= TOLERANCE && same_losses(&n, m), "%s: permuted sequences permute the logits: error %.1e",
-               x->name, worst);
+        tap_ok(&x->t->tap, worst <= TOLERANCE && same_losses(&n, m),
+               "%s: permuted sequences permute the logits: error %.1e", x->name, worst);
     free(got);
     sy_batch_finish(&b);
 }
@@ -94,7 +95,8 @@ static void other_mates(const struct subject *x, const float *want)
     float *got = logits_of(x, &b, &n);
     if (got != NULL) {
         double own = sequence_distance(x, got, 0, want, 0), other = sequence_distance(x, got, 1, want, 1);
-        tap_ok(&x->t->tap, own <= TOLERANCE && other > 0.01, "%s: a sequence does not see its batch mates: error %.1e", x->name, own);
+        tap_ok(&x->t->tap, own <= TOLERANCE && other > 0.01, "%s: a sequence does not see its batch mates: error %.1e",
+               x->name, own);
     }
     free(got);
     sy_batch_finish(&b);
@@ -133,8 +135,8 @@ static void renamed_experts(const struct subject *x, const float *want, const st
     float *got = logits_of(x, x->batch, &n);
     if (got != NULL) {
         double error = tiny_distance(got, want, (uint64_t)BATCH * TGT * x->s->config.vocab_size);
-        tap_ok(&x->t->tap, error <= TOLERANCE && same_losses(&n, m), "%s: the names of experts mean nothing: error %.1e", x->name,
-               error);
+        tap_ok(&x->t->tap, error <= TOLERANCE && same_losses(&n, m),
+               "%s: the names of experts mean nothing: error %.1e", x->name, error);
     }
     free(got);
     tiny_try(x->t, rename_experts(x->s, back), "renaming experts", x->s->device);
@@ -160,7 +162,7 @@ static void more_padding(const struct subject *x, const float *want)
     float *got = logits_of(&y, &b, &n);
     double worst = 0.0;
     for (uint32_t r = 0; got != NULL && r < BATCH * TGT; ++r)
-        if (x->batch->labels[r] != SY_IGNORE)
+        if (sy_batch_is_token(x->batch, true, r))
             worst = fmax(worst, tiny_distance(got + (size_t)(r / TGT * wide + r % TGT) * v, want + (size_t)r * v, v));
     if (got != NULL)
         tap_ok(&x->t->tap, worst <= TOLERANCE, "%s: more padding changes nothing: error %.1e", x->name, worst);
@@ -234,7 +236,8 @@ static void capacity_is_enforced(const struct subject *x)
     const struct sy_model_sparse *l = &x->s->model.sparse[0];
     struct sy_metrics m;
     int32_t load[BATCH * 4], kept[BATCH * 4];
-    if (!reset(x) || !tiny_try(x->t, scale_param(x->s, "encoder.block.1.layer.1.mlp.router", 0.0f), "router", x->s->device))
+    if (!reset(x) ||
+        !tiny_try(x->t, scale_param(x->s, "encoder.block.1.layer.1.mlp.router", 0.0f), "router", x->s->device))
         return;
     float *first = logits_of(x, x->batch, &m), *idle = NULL, *busy = NULL;
     enum sy_status status = sy_runtime_read(&x->s->runtime, l->load, load, sizeof load);
@@ -264,7 +267,8 @@ static void capacity_is_enforced(const struct subject *x)
     const uint64_t n = (uint64_t)BATCH * TGT * x->s->config.vocab_size;
     good &= first != NULL && idle != NULL && busy != NULL && memcmp(first, idle, n * sizeof *first) == 0 &&
             tiny_distance(busy, first, n) > 1e-4;
-    tap_ok(&x->t->tap, good, "%s: capacity is enforced (%d of %d tokens keep their place)", x->name, (int)placed, (int)tokens);
+    tap_ok(&x->t->tap, good, "%s: capacity is enforced (%d of %d tokens keep their place)", x->name, (int)placed,
+           (int)tokens);
     free(first);
     free(idle);
     free(busy);
@@ -319,7 +323,8 @@ static void relative_bias_is_shared(const struct subject *x, const char *stack)
 }
 
 /// aux · G of one group from p and choices; with `dropped_is_0`, as Hugging Face counts.
-static double group_aux(const float *p, const int32_t *choice, const int32_t *pos, const int32_t *mask, bool dropped_is_0)
+static double group_aux(const float *p, const int32_t *choice, const int32_t *pos, const int32_t *mask,
+                        bool dropped_is_0)
 {
     double f[4] = {0}, share[4] = {0}, n = 0.0, sum = 0.0;
     for (uint32_t i = 0; i < SRC; ++i) {
@@ -357,7 +362,8 @@ static void dropped_tokens_are_not_expert_0(const struct subject *x)
     }
     const double coef = x->s->config.aux_coef, got = m.layers[0].aux;
     tap_ok(&x->t->tap,
-           status == SY_OK && m.layers[0].dropped > 0.0 && fabs(got - coef * want) < 1e-6 * got && fabs(wrong - want) > 1e-3,
+           status == SY_OK && m.layers[0].dropped > 0.0 && fabs(got - coef * want) < 1e-6 * got &&
+               fabs(wrong - want) > 1e-3,
            "%s: dropped tokens do not count as expert 0: aux %.6f, not %.6f", x->name, got, coef * wrong);
     free(logits);
     free(p);
@@ -395,8 +401,14 @@ static void run_router(struct tiny *t, struct sy_device *device, const struct sy
     c.expert_capacity = CAPACITY; // whatever the group's size: padding must not buy capacity
     c.capacity_factor_train = c.capacity_factor_eval = NAN;
     const bool is_switch = router == SY_ROUTER_SWITCH;
-    const struct sy_session_params p = {.kind = SY_SESSION_EVAL, .config = &c, .precision = SY_PRECISION_F32, .batch = BATCH,
-                                        .src_len = SRC, .tgt_len = TGT, .keep_internals = true, .jitter_input = is_switch};
+    const struct sy_session_params p = {.kind = SY_SESSION_EVAL,
+                                        .config = &c,
+                                        .precision = SY_PRECISION_F32,
+                                        .batch = BATCH,
+                                        .src_len = SRC,
+                                        .tgt_len = TGT,
+                                        .keep_internals = true,
+                                        .jitter_input = is_switch};
     struct subject x = {.t = t, .s = tiny_session(t, device, &p), .batch = batch};
     struct sy_metrics m;
     if (x.s == NULL)

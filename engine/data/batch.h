@@ -24,6 +24,11 @@ struct sy_batch {
     int32_t *attention_mask; ///< 1 token, 0 padding
     int32_t *labels;         ///< SY_IGNORE behind the end
 };
+/// Whether a row, of the encoder or of the decoder, is a token: not padding, or a label that counts.
+static inline bool sy_batch_is_token(const struct sy_batch *b, bool decoder, uint64_t row)
+{
+    return decoder ? b->labels[row] != SY_IGNORE : b->attention_mask[row] != 0;
+}
 /// Allocates, or reuses the arrays when the shape is the same. All padding afterwards. Errors: NOMEM · INVALID a zero.
 SY_MUST_CHECK enum sy_status sy_batch_resize(struct sy_ctx *ctx, uint32_t batch, uint32_t src_len, uint32_t tgt_len,
                                              int32_t pad, struct sy_batch *out_batch);
@@ -91,7 +96,7 @@ uint32_t sy_dataset_segment(const struct sy_dataset *dataset);
 uint64_t sy_dataset_documents(const struct sy_dataset *dataset);
 /// Digest of everything that decides the examples: a resumed run compares it.
 uint64_t sy_dataset_fingerprint(const struct sy_dataset *dataset);
-/// Fraction of examples that comes from source `index`.
+/// Fraction of examples that comes from source `index`: for who mixes sources and wants to see the result.
 double sy_dataset_share(const struct sy_dataset *dataset, size_t index);
 
 /// Examples first … first + batch − 1 of the run (wrapping into the next pass). in_order: example count is 0 again.
