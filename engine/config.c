@@ -722,12 +722,6 @@ uint32_t sy_config_capacity(const struct sy_config *config, bool train, uint32_t
     return capacity > config->min_expert_capacity ? capacity : config->min_expert_capacity;
 }
 
-bool sy_config_drops(const struct sy_config *config, bool train)
-{
-    double factor = train ? config->capacity_factor_train : config->capacity_factor_eval;
-    return isnan(factor) ? config->expert_capacity > 0 : factor != 0;
-}
-
 bool sy_config_scales_output(const struct sy_config *config)
 {
     return config->scale_decoder_outputs == SY_ABSENT ? config->tied : config->scale_decoder_outputs == SY_YES;

@@ -95,8 +95,6 @@ const char *sy_config_difference(const struct sy_config *a, const struct sy_conf
 bool sy_config_sparse(const struct sy_config *config, bool decoder, uint32_t layer);
 /// Places of one expert in one group of (nominally) `group` tokens. Dropless: `group`.
 uint32_t sy_config_capacity(const struct sy_config *config, bool train, uint32_t group);
-/// Whether a token can be dropped: false for dropless.
-bool sy_config_drops(const struct sy_config *config, bool train);
 /// Whether logits are scaled by d_model^-0.5.
 bool sy_config_scales_output(const struct sy_config *config);
 /// "switch", "top2", …; "argmax", "sample", …

@@ -430,13 +430,6 @@ const struct sy_tensor_view *sy_tensors_find(const struct sy_tensors *tensors, c
     return found != NULL ? &found->view : NULL;
 }
 
-const char *sy_tensors_metadata(const struct sy_tensors *tensors, const char *key)
-{
-    if (tensors->shard_count != 1)
-        return NULL;
-    return json_string_value(json_object_get(json_object_get(tensors->shards[0].header, "__metadata__"), key));
-}
-
 const char *sy_tensors_path(const struct sy_tensors *tensors) { return tensors->path; }
 
 static void print_shape(char *text, size_t room, uint32_t ndim, const uint64_t *shape)

@@ -63,8 +63,6 @@ size_t sy_tensors_count(const struct sy_tensors *tensors);
 const struct sy_tensor_view *sy_tensors_at(const struct sy_tensors *tensors, size_t index);
 /// NULL when there is none of that name.
 const struct sy_tensor_view *sy_tensors_find(const struct sy_tensors *tensors, const char *name);
-/// A value of the file's __metadata__, or NULL (also for shards, whose metadata is not merged).
-const char *sy_tensors_metadata(const struct sy_tensors *tensors, const char *key);
 /// What was opened, for messages.
 const char *sy_tensors_path(const struct sy_tensors *tensors);
 

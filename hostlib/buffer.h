@@ -21,7 +21,7 @@ struct sy_buffer;
 SY_MUST_CHECK enum sy_status sy_buffer_create(struct sy_device *device, const char *name, uint64_t bytes,
                                               struct sy_buffer **out_buffer);
 void sy_buffer_destroy(struct sy_buffer **buffer);
-uint64_t sy_buffer_bytes(const struct sy_buffer *buffer);
+uint64_t sy_buffer_bytes(const struct sy_buffer *buffer); ///< After rounding up: what a binding or a copy may cover.
 
 /// Copies host → device, in the device's order; `source` may be reused on return. Does not wait for queued work, unless
 /// the ring of 16 MiB is full of writes that the device has not come to, or OpenCL is given more than 16 MiB at once.

@@ -53,7 +53,7 @@ SY_PRINTF(3, 4) void sy_log(struct sy_ctx *ctx, enum sy_log_level level, const c
 
 /// The message of the latest sy_fail() on this context; "" when there was none. Borrowed.
 const char *sy_error(const struct sy_ctx *ctx);
-/// "invalid argument", "out of memory", …
+/// "invalid argument", "out of memory", …: for a message of yours about a status; sy_error() says what happened.
 const char *sy_status_name(enum sy_status status);
 
 /// Returns from the calling function when `call` fails. With resources held, use `goto out` instead.

@@ -290,7 +290,6 @@ void sy_tokenizer_close(struct sy_tokenizer **tokenizer)
 uint32_t sy_tokenizer_vocab(const struct sy_tokenizer *tokenizer) { return tokenizer->vocab; }
 uint32_t sy_tokenizer_sentinels(const struct sy_tokenizer *tokenizer) { return tokenizer->sentinel_count; }
 int32_t sy_tokenizer_pad(const struct sy_tokenizer *tokenizer) { return tokenizer->pad; }
-bool sy_tokenizer_names_pad(const struct sy_tokenizer *tokenizer) { return tokenizer->names_pad; }
 enum sy_sentinels sy_tokenizer_numbering(const struct sy_tokenizer *tokenizer) { return tokenizer->numbering; }
 uint32_t sy_tokenizer_used(const struct sy_tokenizer *tokenizer) { return tokenizer->used; }
 int32_t sy_tokenizer_eos(const struct sy_tokenizer *tokenizer) { return tokenizer->eos; }

@@ -50,13 +50,13 @@ SY_MUST_CHECK enum sy_status sy_tokenizer_encode(struct sy_ctx *ctx, const struc
 SY_MUST_CHECK enum sy_status sy_tokenizer_decode(struct sy_ctx *ctx, const struct sy_tokenizer *tokenizer,
                                                  const int32_t *ids, size_t count, char **out_text);
 
+// What it is, for programs that make batches of their own; these here ask for some of it.
 uint32_t sy_tokenizer_vocab(const struct sy_tokenizer *tokenizer);
 uint32_t sy_tokenizer_used(const struct sy_tokenizer *tokenizer);      ///< No id from here on has a meaning.
 uint32_t sy_tokenizer_sentinels(const struct sy_tokenizer *tokenizer); ///< How many there are.
 /// Id of <extra_id_index>, or −1 beyond the last.
 int32_t sy_tokenizer_sentinel(const struct sy_tokenizer *tokenizer, uint32_t index);
 int32_t sy_tokenizer_pad(const struct sy_tokenizer *tokenizer);
-bool sy_tokenizer_names_pad(const struct sy_tokenizer *tokenizer); ///< Else its pad is what it was opened with.
 int32_t sy_tokenizer_eos(const struct sy_tokenizer *tokenizer);
 int32_t sy_tokenizer_unk(const struct sy_tokenizer *tokenizer);
 bool sy_tokenizer_is_bytes(const struct sy_tokenizer *tokenizer);
