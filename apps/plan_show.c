@@ -89,7 +89,7 @@ static const char *dtype_name(enum sy_dtype dtype)
 static void print_tensor(const struct sy_graph *g, sy_tid t, const char *indent)
 {
     const struct sy_tensor *x = sy_graph_tensor(g, t);
-    const uint64_t bytes = x->count * sy_dtype_bytes(x->dtype);
+    const uint64_t bytes = sy_tensor_bytes(x);
     printf("%s%s: %s [%llu", indent, x->name, dtype_name(x->dtype), (unsigned long long)x->shape[0]);
     for (int d = 1; d < 3; ++d)
         if (x->shape[d] != 1 || (d == 1 && x->shape[2] != 1))

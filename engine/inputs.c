@@ -105,7 +105,7 @@ enum sy_status sy_inputs_prepare(struct sy_session *s, const struct sy_batch *b)
     struct sy_inputs *in = s->inputs;
     const uint32_t vocab = s->config.vocab_size, dec = in->rows[1];
     for (uint32_t r = 0; r < dec; ++r) { // the last of a row is no decoder input, so nothing else would look at it
-        in->mask[1][r] = b->labels[r] != SY_IGNORE;
+        in->mask[1][r] = sy_batch_is_token(b, true, r);
         in->labels[r] = b->labels[r] == SY_IGNORE ? -1 : b->labels[r];
         if (in->mask[1][r] != 0)
             SY_TRY(check_ids(s, &b->labels[r], 1, "label"));
