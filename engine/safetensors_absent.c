@@ -69,7 +69,7 @@ static void look(const char *path, char found[KINDS][NAME_ROOM])
 /// A name that should be the model, but is a link that leads nowhere or no regular file. SY_OK: there is none.
 static enum sy_status check_name(struct sy_ctx *ctx, const char *path, const char *name)
 {
-    char file[4096], target[1024];
+    char file[SY_PATH_ROOM], target[1024];
     struct stat s;
     if (snprintf(file, sizeof file, "%s/%s", path, name) >= (int)sizeof file || lstat(file, &s) != 0)
         return SY_OK;
@@ -85,7 +85,7 @@ static enum sy_status check_name(struct sy_ctx *ctx, const char *path, const cha
 bool sy_tensors_present(const char *directory)
 {
     static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
-    char file[4096];
+    char file[SY_PATH_ROOM];
     for (size_t i = 0; i < SY_COUNT(names); ++i)
         if (snprintf(file, sizeof file, "%s/%s", directory, names[i]) < (int)sizeof file && sy_file_exists(file))
             return true;
