@@ -41,40 +41,10 @@ enum sy_status sy_json_load(struct sy_ctx *ctx, const char *path, json_t **out_r
 
 // ---- formatting -----------------------------------------------------------------------------------------------------
 
-struct text {
-    char *data;
-    size_t bytes, room;
-    bool failed;
-};
-
-static void put(struct text *t, const char *data, size_t bytes)
-{
-    if (t->failed)
-        return;
-    if (t->bytes + bytes + 1 > t->room) {
-        size_t room = 2 * (t->bytes + bytes + 256);
-        char *bigger = realloc(t->data, room);
-        if (bigger == NULL) {
-            t->failed = true;
-            return;
-        }
-        t->data = bigger;
-        t->room = room;
-    }
-    memcpy(t->data + t->bytes, data, bytes);
-    t->bytes += bytes;
-    t->data[t->bytes] = '\0';
-}
-
-static void put_line(struct text *t, int depth)
-{
-    put(t, "\n", 1);
-    for (int i = 0; i < depth; ++i)
-        put(t, "  ", 2);
-}
+static void put_line(FILE *to, int depth) { fprintf(to, "\n%*s", 2 * depth, ""); }
 
 // The shortest decimal that reads back as the same double: 1e-06 stays 1e-06, not 9.9999999999999995e-07.
-static void put_real(struct text *t, double value)
+static void put_real(FILE *to, double value)
 {
     char number[40];
     for (int digits = 1; digits <= 17; ++digits) {
@@ -85,81 +55,82 @@ static void put_real(struct text *t, double value)
     for (char *p = number; *p != '\0'; ++p) // a program with a locale set may print a decimal comma
         if (*p == ',')
             *p = '.';
-    put(t, number, strlen(number));
-    if (strpbrk(number, ".e") == NULL) // keep it a real for the next reader
-        put(t, ".0", 2);
+    fprintf(to, "%s%s", number, strpbrk(number, ".e") == NULL ? ".0" : ""); // a real for the next reader, too
 }
 
-// Strings and integers as jansson writes them.
-static void put_scalar(struct text *t, const json_t *value)
+// Strings and integers as jansson writes them. False when out of memory.
+static bool put_scalar(FILE *to, const json_t *value)
 {
-    char *plain = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-    if (plain == NULL)
-        t->failed = true;
-    else
-        put(t, plain, strlen(plain));
-    free(plain);
+    return json_dumpf(value, to, JSON_ENCODE_ANY | JSON_COMPACT) == 0;
 }
 
-static void put_value(struct text *t, const json_t *value, int depth);
+static bool put_value(FILE *to, const json_t *value, int depth);
 
-static void put_object(struct text *t, const json_t *object, int depth)
+static bool put_object(FILE *to, const json_t *object, int depth)
 {
-    const char *separator = "";
-    const char *key;
+    const char *separator = "", *key;
     json_t *value;
-    put(t, "{", 1);
+    bool good = true;
+    fputc('{', to);
     json_object_foreach((json_t *)(uintptr_t)object, key, value)
     {
-        put(t, separator, strlen(separator));
-        put_line(t, depth + 1);
         json_t *name = json_string(key);
-        put_scalar(t, name);
+        fputs(separator, to);
+        put_line(to, depth + 1);
+        good = put_scalar(to, name) && good;
         json_decref(name);
-        put(t, ": ", 2);
-        put_value(t, value, depth + 1);
+        fputs(": ", to);
+        good = put_value(to, value, depth + 1) && good;
         separator = ",";
     }
     if (*separator != '\0')
-        put_line(t, depth);
-    put(t, "}", 1);
+        put_line(to, depth);
+    fputc('}', to);
+    return good;
 }
 
-static void put_array(struct text *t, const json_t *array, int depth)
+static bool put_array(FILE *to, const json_t *array, int depth)
 {
-    put(t, "[", 1);
+    bool good = true;
+    fputc('[', to);
     for (size_t i = 0; i < json_array_size(array); ++i) {
-        put(t, ",", i > 0);
-        put_line(t, depth + 1);
-        put_value(t, json_array_get(array, i), depth + 1);
+        fputs(i > 0 ? "," : "", to);
+        put_line(to, depth + 1);
+        good = put_value(to, json_array_get(array, i), depth + 1) && good;
     }
     if (json_array_size(array) > 0)
-        put_line(t, depth);
-    put(t, "]", 1);
+        put_line(to, depth);
+    fputc(']', to);
+    return good;
 }
 
-static void put_value(struct text *t, const json_t *value, int depth)
+static bool put_value(FILE *to, const json_t *value, int depth)
 {
     if (json_is_object(value))
-        put_object(t, value, depth);
-    else if (json_is_array(value))
-        put_array(t, value, depth);
-    else if (json_is_real(value))
-        put_real(t, json_real_value(value));
-    else
-        put_scalar(t, value);
+        return put_object(to, value, depth);
+    if (json_is_array(value))
+        return put_array(to, value, depth);
+    if (!json_is_real(value))
+        return put_scalar(to, value);
+    put_real(to, json_real_value(value));
+    return true;
 }
 
 char *sy_json_format(const json_t *root)
 {
-    struct text t = {0};
-    put_value(&t, root, 0);
-    put(&t, "\n", 1);
-    if (t.failed) {
-        free(t.data);
+    char *text = NULL;
+    size_t bytes;
+    FILE *to = open_memstream(&text, &bytes);
+    if (to == NULL)
         return NULL;
-    }
-    return t.data;
+    bool good = put_value(to, root, 0);
+    fputc('\n', to);
+    good = ferror(to) == 0 && good;
+    good = fclose(to) == 0 && good; // when memory runs out, one of these says so
+    if (good)
+        return text;
+    free(text);
+    return NULL;
 }
 
 enum sy_status sy_json_save(struct sy_ctx *ctx, const json_t *root, const char *path)
