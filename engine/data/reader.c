@@ -75,8 +75,8 @@ static enum sy_status check_text(struct lines *l, const char *text, size_t bytes
         return sy_fail(l->ctx, SY_FORMAT, "%s: byte %llu is not UTF-8", l->path, at);
     if (wrong > 0 && !l->reading->warned)
         sy_log(l->ctx, SY_LOG_WARN,
-               "%s: %zu bytes are not UTF-8, the first at byte %llu; such bytes are read as they are (--strict stops)",
-               l->path, wrong, at);
+               "%s: %zu byte%s not UTF-8, the first at byte %llu; such bytes are read as they are (--strict stops)",
+               l->path, wrong, wrong == 1 ? " is" : "s are", at);
     l->reading->warned = l->reading->warned || wrong > 0;
     return SY_OK;
 }
