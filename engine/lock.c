@@ -48,9 +48,11 @@ struct owner {
 
 static void describe_self(struct owner *o)
 {
+    char host[sizeof o->host] = ""; // not o->host itself: with UBSan gcc sees a null pointer there
+    if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0' || strpbrk(host, " \n") != NULL)
+        strcpy(host, "unknown");
     memset(o, 0, sizeof *o);
-    if (gethostname(o->host, sizeof o->host - 1) != 0 || o->host[0] == '\0' || strpbrk(o->host, " \n") != NULL)
-        strcpy(o->host, "unknown");
+    memcpy(o->host, host, sizeof host);
     first_line("/proc/sys/kernel/random/boot_id", o->boot, sizeof o->boot);
     if (o->boot[0] == '\0')
         strcpy(o->boot, "unknown");
