@@ -9,12 +9,19 @@
 // The tree over sums[first … first + run), zeros from n on; run is a power of two.
 static inline float tree(__global const float *sums, uint first, uint run, uint n)
 {
-    float level[32], x = 0.0f;
+    float level[SY_TREE_LEVELS], x = 0.0f;
+    for (uint k = 0u; k < SY_TREE_LEVELS; ++k)
+        level[k] = 0.0f;
     for (uint i = 0u; i < run; ++i) {
-        uint k = 0u;
-        for (x = first + i < n ? sums[first + i] : 0.0f; (i >> k & 1u) != 0u; ++k)
-            x = level[k] + x;
-        level[k] = x;
+        bool carries = true;
+        x = first + i < n ? sums[first + i] : 0.0f;
+        _Pragma("unroll") for (uint k = 0u; k < SY_TREE_LEVELS; ++k) // every index a constant: levels are registers
+        {
+            const bool full = (i >> k & 1u) != 0u;
+            x = carries && full ? level[k] + x : x;
+            level[k] = carries && !full ? x : level[k];
+            carries = carries && full;
+        }
     }
     return x;
 }

@@ -13,6 +13,7 @@
 #define SY_MATRIX_STRIP 256u // columns of a matrix in one strip (af_col)
 #define SY_MATRIX_LANES 64u  // lanes of a sum where a work-group has several items, whatever their number
 #define SY_TREE_SLOTS 64u    // clip: runs of the tree over all matrices' sums that are added up side by side
+#define SY_TREE_LEVELS 12u   // of a slot's own run: sums of up to SY_TREE_SLOTS · 4,096 matrices
 
 // Fields of a row.
 #define SY_MATRIX_BLOCK 0u   // blocks of SY_MATRIX_ROWS rows

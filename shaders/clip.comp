@@ -15,12 +15,18 @@ shared float slots[SY_TREE_SLOTS];
 // The tree over sums[first … first + run), zeros from p.n on; run is a power of two.
 float tree(uint first, uint run)
 {
-    float level[32], x = 0.0;
+    float level[SY_TREE_LEVELS], x = 0.0;
+    [[unroll]] for (uint k = 0u; k < SY_TREE_LEVELS; ++k)
+        level[k] = 0.0;
     for (uint i = 0u; i < run; ++i) {
-        uint k = 0u;
-        for (x = first + i < p.n ? sums[first + i] : 0.0; (i >> k & 1u) != 0u; ++k)
-            x = level[k] + x;
-        level[k] = x;
+        bool carries = true;
+        x = first + i < p.n ? sums[first + i] : 0.0;
+        [[unroll]] for (uint k = 0u; k < SY_TREE_LEVELS; ++k) { // every index a constant, so that levels are registers
+            const bool full = (i >> k & 1u) != 0u;
+            x = carries && full ? level[k] + x : x;
+            level[k] = carries && !full ? x : level[k];
+            carries = carries && full;
+        }
     }
     return x;
 }

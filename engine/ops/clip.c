@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // clip.c: the factor that clips all gradients to a global norm.
 #include "engine/op.h"
+#include "kernels/matrices.h"
 
 static void ref(const void *args, const struct sy_ref_tensor *t)
 {
@@ -15,6 +16,7 @@ static void ref(const void *args, const struct sy_ref_tensor *t)
 
 static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 {
+    assert(((const struct sy_clip_args *)args)->n <= (uint64_t)SY_TREE_SLOTS << SY_TREE_LEVELS);
     (void)args;
     (void)knobs;
     return 1;
