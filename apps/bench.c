@@ -134,7 +134,7 @@ enum sy_status bench_run(struct sy_runtime *runtime, double *out)
 {
     const double from = cli_seconds();
     SY_TRY(sy_runtime_run(runtime, SY_PHASE_MICRO));
-    SY_TRY(sy_device_wait(runtime->device));
+    SY_TRY(sy_device_wait(sy_runtime_device(runtime)));
     *out = cli_seconds() - from;
     return SY_OK;
 }

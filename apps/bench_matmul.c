@@ -8,8 +8,8 @@
 
 /// A graph of one product c [m,n] = a [m,k] · Bᵀ with `experts` of b [n,k], ready to run.
 struct product {
-    struct sy_graph graph;
-    struct sy_runtime runtime;
+    struct sy_graph *graph;
+    struct sy_runtime *runtime;
     const struct sy_variant *variant;
     sy_tid a, b, c;
 };
@@ -33,7 +33,7 @@ static sy_tid emit_tiles(struct sy_graph *g, const struct product_size *size, ui
     sy_tid offsets = sy_tensor_const(g, SY_I32, size->experts + 1, off, "off");
     free(off);
     sy_tid tiles = sy_act_i(g, count, 4, "tiles");
-    struct sy_route_tiles_args t = {.experts = size->experts, .tile_rows = g->tile_rows, .tiles = count};
+    struct sy_route_tiles_args t = {.experts = size->experts, .tile_rows = sy_graph_tile_rows(g), .tiles = count};
     SY_EMIT(g, route_tiles, &t, offsets, tiles);
     return tiles;
 }
@@ -41,20 +41,20 @@ static sy_tid emit_tiles(struct sy_graph *g, const struct product_size *size, ui
 static enum sy_status product_open(struct sy_ctx *ctx, struct sy_device *device, enum sy_precision precision,
                                    const char *variant, const struct product_size *size, struct product *p)
 {
-    struct sy_graph *g = &p->graph;
     const struct sy_caps *caps = sy_device_caps(device);
-    sy_graph_init(g, ctx, precision, caps->device_class);
-    p->a = sy_tensor_new(g, SY_KIND_KEEP, g->t, size->m, size->k, 1, "a");
-    p->b = sy_tensor_new(g, SY_KIND_KEEP, g->t, size->experts, size->n, size->k, "b");
-    p->c = sy_tensor_new(g, SY_KIND_KEEP, g->t, size->m, size->n, 1, "c");
+    SY_TRY(sy_graph_create(ctx, precision, caps, &p->graph));
+    struct sy_graph *g = p->graph;
+    p->a = sy_tensor_new(g, SY_KIND_KEEP, sy_graph_storage(g), size->m, size->k, 1, "a");
+    p->b = sy_tensor_new(g, SY_KIND_KEEP, sy_graph_storage(g), size->experts, size->n, size->k, "b");
+    p->c = sy_tensor_new(g, SY_KIND_KEEP, sy_graph_storage(g), size->m, size->n, 1, "c");
     struct sy_matmul_args args = {.m = size->m,
                                   .n = size->n,
                                   .k = size->k,
                                   .experts = size->experts,
                                   .bt = 1,
                                   .alpha = 1.0f,
-                                  .tile_rows = g->tile_rows};
-    args.tiles = (u32)sy_ceil_div(size->m, g->tile_rows) + (size->experts > 1 ? size->experts : 0);
+                                  .tile_rows = sy_graph_tile_rows(g)};
+    args.tiles = (u32)sy_ceil_div(size->m, sy_graph_tile_rows(g)) + (size->experts > 1 ? size->experts : 0);
     sy_tid tiles = size->experts > 1 ? emit_tiles(g, size, args.tiles) : SY_NONE;
     struct sy_node *node = SY_EMIT(g, matmul, &args, p->a, p->b, tiles, p->c);
     SY_TRY(sy_graph_status(g));
@@ -67,9 +67,8 @@ static enum sy_status product_open(struct sy_ctx *ctx, struct sy_device *device,
 
 static void product_close(struct product *p)
 {
-    if (p->runtime.device != NULL)
-        sy_runtime_finish(&p->runtime);
-    sy_graph_finish(&p->graph);
+    sy_runtime_destroy(&p->runtime);
+    sy_graph_destroy(&p->graph);
 }
 
 /// One line about a rival: `times` are its seconds, `ours` our median. Nothing is known of a rival that is not there.
@@ -88,9 +87,9 @@ static enum sy_status matmul_turns(const struct bench_options *o, struct product
                                    double *times)
 {
     double warm;
-    SY_TRY(bench_run(&p->runtime, &warm));
+    SY_TRY(bench_run(p->runtime, &warm));
     for (uint64_t i = 0; i < o->repeat; ++i) {
-        SY_TRY(bench_run(&p->runtime, &times[i]));
+        SY_TRY(bench_run(p->runtime, &times[i]));
         times[o->repeat + i] = bench_blas_seconds((uint32_t)o->size);
         times[2 * o->repeat + i] = clblast != NULL ? bench_clblast_seconds(clblast) : 0.0;
     }
@@ -148,11 +147,11 @@ enum sy_status bench_grouped(struct sy_ctx *ctx, struct sy_device *device, const
         const struct product_size size = {.m = ROWS, .n = N, .k = K, .experts = i == 0 ? 1 : EXPERTS, .rows = sizes[i]};
         status = product_open(ctx, device, precision, o->variant, &size, &p[i]);
         if (status == SY_OK)
-            status = bench_run(&p[i].runtime, &warm);
+            status = bench_run(p[i].runtime, &warm);
     }
     for (uint64_t r = 0; r < o->repeat && status == SY_OK; ++r)
         for (int i = 0; i < KINDS && status == SY_OK; ++i)
-            status = bench_run(&p[i].runtime, &times[i * o->repeat + r]);
+            status = bench_run(p[i].runtime, &times[i * o->repeat + r]);
     if (status == SY_OK)
         printf("variant %s\n", p[0].variant->name);
     double dense = status == SY_OK ? bench_median(times, o->repeat) : 0.0;

@@ -10,8 +10,8 @@
 /// One variant, ready to run.
 struct contestant {
     const struct sy_variant *variant;
-    struct sy_graph graph;
-    struct sy_runtime runtime;
+    struct sy_graph *graph;
+    struct sy_runtime *runtime;
     double *times;
 };
 
@@ -45,15 +45,15 @@ static enum sy_status read_args(struct sy_ctx *ctx, const struct sy_op_info *inf
 static enum sy_status contestant_open(struct sy_ctx *ctx, struct sy_device *device, enum sy_precision precision,
                                       enum sy_op_types types, const void *args, struct contestant *c)
 {
-    struct sy_graph *g = &c->graph;
     const struct sy_op_info *info = sy_op_info(c->variant->op);
     const struct sy_caps *caps = sy_device_caps(device);
     sy_tid bind[SY_MAX_BINDINGS] = {0};
-    sy_graph_init(g, ctx, precision, caps->device_class);
+    SY_TRY(sy_graph_create(ctx, precision, caps, &c->graph));
+    struct sy_graph *g = c->graph;
     for (uint32_t i = 0; i < info->binding_count; ++i) {
         const uint64_t count = info->impl->elements(args, i);
         if (i == info->const_binding)
-            bind[i] = g->step;
+            bind[i] = sy_graph_step_constants(g);
         else if (count != 0)
             bind[i] = sy_tensor_new(g, SY_KIND_KEEP, sy_op_dtype(info, i, types), count, 1, 1, info->binding_names[i]);
     }
@@ -63,14 +63,13 @@ static enum sy_status contestant_open(struct sy_ctx *ctx, struct sy_device *devi
     SY_TRY(sy_graph_status(g));
     SY_TRY(sy_runtime_create(device, g, NULL, &c->runtime));
     double warm;
-    return bench_run(&c->runtime, &warm);
+    return bench_run(c->runtime, &warm);
 }
 
 static void contestant_close(struct contestant *c)
 {
-    if (c->runtime.device != NULL)
-        sy_runtime_finish(&c->runtime);
-    sy_graph_finish(&c->graph);
+    sy_runtime_destroy(&c->runtime);
+    sy_graph_destroy(&c->graph);
     free(c->times);
 }
 
@@ -97,7 +96,7 @@ static enum sy_status run(struct contestant *list, size_t count, uint64_t repeat
 {
     for (uint64_t r = 0; r < repeat; ++r)
         for (size_t i = 0; i < count; ++i)
-            SY_TRY(bench_run(&list[i].runtime, &list[i].times[r]));
+            SY_TRY(bench_run(list[i].runtime, &list[i].times[r]));
     return SY_OK;
 }
 

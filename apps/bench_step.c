@@ -34,10 +34,11 @@ static int slowest_first(const void *a, const void *b)
 static double add_up(const struct sy_session *s, enum sy_phase phase, const uint64_t *ns,
                      struct op_time ops[SY_VARIANT_COUNT])
 {
+    const struct sy_graph *g = sy_session_graph(s);
     double total = 0.0;
-    for (size_t i = 0; i < s->graph.node_count; ++i) {
-        const struct sy_node *n = &s->graph.nodes[i];
-        if (n->phase != phase || sy_variant_groups(n->variant, n->args, sy_device_caps(s->device)) == 0)
+    for (size_t i = 0; i < sy_graph_node_count(g); ++i) {
+        const struct sy_node *n = sy_graph_node(g, i);
+        if (n->phase != phase || sy_variant_groups(n->variant, n->args, sy_device_caps(sy_session_device(s))) == 0)
             continue;
         struct op_time *op = &ops[sy_variant_index(n->variant)];
         op->variant = n->variant;
@@ -53,14 +54,15 @@ static double add_up(const struct sy_session *s, enum sy_phase phase, const uint
 /// Milliseconds of the host to submit a phase, the device idle before.
 static enum sy_status submit_time(struct sy_session *s, enum sy_phase phase, uint64_t repeat, double *out)
 {
+    struct sy_device *device = sy_session_device(s);
     double *times = calloc(repeat, sizeof *times);
-    enum sy_status status = times == NULL ? sy_fail(s->ctx, SY_NOMEM, "out of host memory") : SY_OK;
+    enum sy_status status = times == NULL ? sy_fail(sy_device_ctx(device), SY_NOMEM, "out of host memory") : SY_OK;
     for (uint64_t i = 0; i < repeat && status == SY_OK; ++i) {
         const double from = cli_seconds();
-        status = sy_runtime_run(&s->runtime, phase);
+        status = sy_runtime_run(sy_session_runtime(s), phase);
         times[i] = 1e3 * (cli_seconds() - from);
         if (status == SY_OK)
-            status = sy_device_wait(s->device);
+            status = sy_device_wait(device);
     }
     if (status == SY_OK)
         *out = bench_median(times, repeat);
@@ -70,20 +72,21 @@ static enum sy_status submit_time(struct sy_session *s, enum sy_phase phase, uin
 
 static enum sy_status profile_phase(struct sy_session *s, enum sy_phase phase, const char *name, uint64_t repeat)
 {
-    const size_t count = s->runtime.dispatch_count[phase];
+    const struct sy_runtime *rt = sy_session_runtime(s);
+    const size_t count = sy_runtime_dispatches(rt, phase);
     struct op_time ops[SY_VARIANT_COUNT] = {0};
     double submit = 0.0;
     SY_TRY(submit_time(s, phase, repeat, &submit));
     uint64_t *ns = calloc(count + 1, sizeof *ns);
     if (ns == NULL)
-        return sy_fail(s->ctx, SY_NOMEM, "out of host memory");
-    const enum sy_status status = sy_program_profile(s->runtime.programs[phase], ns);
+        return sy_fail(sy_device_ctx(sy_session_device(s)), SY_NOMEM, "out of host memory");
+    const enum sy_status status = sy_program_profile(sy_runtime_program(rt, phase), ns);
     const double total = status == SY_OK ? add_up(s, phase, ns, ops) : 0.0;
     free(ns);
     SY_TRY(status);
     qsort(ops, SY_VARIANT_COUNT, sizeof *ops, slowest_first);
     printf("%s: %zu dispatches in %zu waves, %.2f ms to submit, %.2f ms on the device\n", name, count,
-           sy_program_waves(s->runtime.programs[phase]), submit, total);
+           sy_program_waves(sy_runtime_program(rt, phase)), submit, total);
     for (size_t i = 0; i < SY_VARIANT_COUNT && ops[i].count != 0; ++i)
         printf("  %-18s %-8s %5u times %9.3f ms %5.1f %% %8.1f GFLOP/s %7.1f GB/s\n",
                sy_op_info(ops[i].variant->op)->name, ops[i].variant->name, ops[i].count, ops[i].ms,
@@ -123,7 +126,7 @@ enum sy_status bench_step(struct sy_ctx *ctx, struct sy_device *device, const st
     if (status == SY_OK)
         status = sy_session_create(ctx, device, &p, &s);
     if (status == SY_OK)
-        status = sy_weights_init(&s->runtime, 0);
+        status = sy_weights_init(sy_session_runtime(s), 0);
     if (status == SY_OK)
         status = fill_batch(ctx, &p, model.config.vocab_size, &batch);
     if (status == SY_OK)

@@ -217,7 +217,7 @@ static enum sy_status run(struct run *r)
     char origin[512];
     cli_model_origin(&r->model, o->common.model, 0, origin, sizeof origin);
     sy_log(r->ctx, SY_LOG_INFO, "%s", origin);
-    SY_TRY(sy_weights_load(&r->session->runtime, r->model.tensors));
+    SY_TRY(sy_weights_load(sy_session_runtime(r->session), r->model.tensors));
     if (o->batch == NULL) {
         SY_TRY(report_evaluate(r->session, r->data, p.batch, o->most * p.batch, &m));
         SY_TRY(print_result(r, &m));

@@ -147,7 +147,7 @@ static enum sy_status take_session(struct run *r, struct sy_session_params p, ui
 {
     p.src_len = src_len;
     p.lender = r->owner;
-    if (r->session != NULL && r->session->params.src_len == src_len)
+    if (r->session != NULL && sy_session_built_with(r->session)->src_len == src_len)
         return SY_OK;
     if (r->session != r->owner)
         sy_session_destroy(&r->session);
@@ -160,7 +160,7 @@ static enum sy_status take_session(struct run *r, struct sy_session_params p, ui
     char origin[512];
     cli_model_origin(&r->model, r->o.common.model, 0, origin, sizeof origin);
     sy_log(r->ctx, SY_LOG_INFO, "%s", origin);
-    return sy_weights_load(&r->session->runtime, r->model.tensors);
+    return sy_weights_load(sy_session_runtime(r->session), r->model.tensors);
 }
 
 /// Decodes and prints `count` prompts from `first`.

@@ -118,9 +118,9 @@ static void add_up(const struct sy_graph *g, const struct sy_plan *plan, uint64_
 {
     memset(t, 0, sizeof *t);
     memcpy(t->arena, plan->arena_bytes, sizeof t->arena);
-    t->nodes = g->node_count;
-    for (size_t i = 0; i < g->param_count; ++i) {
-        const struct sy_param *p = &g->params[i];
+    t->nodes = sy_graph_node_count(g);
+    for (size_t i = 0; i < sy_graph_param_count(g); ++i) {
+        const struct sy_param *p = sy_graph_param_at(g, i);
         uint64_t part = (uint64_t)p->rows * p->cols, all = part * p->parts, here = p->parts;
         t->parameters += all;
         if ((p->flags & SY_PARAM_EXPERT) != 0) {
@@ -138,8 +138,8 @@ static void add_up(const struct sy_graph *g, const struct sy_plan *plan, uint64_
     }
     for (int a = 0; a < SY_ARENA_COUNT; ++a)
         t->bytes += t->arena[a];
-    for (size_t i = 0; i < g->node_count; ++i) {
-        const struct sy_node *n = &g->nodes[i];
+    for (size_t i = 0; i < sy_graph_node_count(g); ++i) {
+        const struct sy_node *n = sy_graph_node(g, i);
         const struct sy_op_impl *impl = sy_op_info(n->op)->impl;
         double f = impl->flops(n->args);
         *(n->phase == SY_PHASE_UPDATE ? &t->update : n->backward ? &t->backward : &t->forward) += f;
@@ -235,7 +235,7 @@ static enum sy_status show(struct sy_ctx *ctx, const struct options *o, const st
 
 /// `device` is NULL without --device.
 static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct sy_device *device,
-                           struct cli_model *model, struct sy_graph *g, struct sy_model *m)
+                           struct cli_model *model, struct sy_graph **graph, struct sy_model *m)
 {
     struct sy_session_params p = {.kind = SY_SESSION_TRAIN,
                                   .config = &model->config,
@@ -251,7 +251,8 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct s
     const struct sy_caps caps = caps_of(o, device);
     struct sy_optimizer_outputs out;
     struct sy_loss loss;
-    SY_TRY(sy_assemble(ctx, &caps, &p, g, m, &loss, &out));
+    SY_TRY(sy_assemble(ctx, &caps, &p, graph, m, &loss, &out));
+    struct sy_graph *g = *graph;
     struct sy_plan made;
     struct sy_limits limits = {0};
     if (device != NULL)
@@ -280,7 +281,7 @@ int main(int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     struct sy_ctx *ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-plan", SY_LOG_INFO);
     struct cli_model model = {0};
-    struct sy_graph g = {0};
+    struct sy_graph *g = NULL;
     struct sy_device *device = NULL;
     struct sy_model *m = calloc(1, sizeof *m);
     enum sy_status status = ctx != NULL && m != NULL ? SY_OK : SY_NOMEM;
@@ -291,7 +292,7 @@ int main(int argc, char **argv)
     if (status == SY_OK)
         status = plan(ctx, &o, device, &model, &g, m);
     free(m);
-    sy_graph_finish(&g);
+    sy_graph_destroy(&g);
     cli_model_close(&model);
     if (device != NULL)
         sy_device_close(&device);

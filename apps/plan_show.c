@@ -18,8 +18,8 @@ static void print_program(const struct sy_graph *g, uint32_t phase)
     size_t count = 0;
     double flops = 0.0, bytes = 0.0;
     char a[16], b[16];
-    for (size_t i = 0; i < g->node_count; ++i) {
-        const struct sy_node *n = &g->nodes[i];
+    for (size_t i = 0; i < sy_graph_node_count(g); ++i) {
+        const struct sy_node *n = sy_graph_node(g, i);
         if (n->phase != phase)
             continue;
         ++count;
@@ -35,7 +35,8 @@ static void print_program(const struct sy_graph *g, uint32_t phase)
 static uint64_t download_bytes(const struct sy_graph *g)
 {
     const uint32_t pack = sy_sum_pack(g);
-    return (pack < g->pack_count ? g->packs[pack].count * sy_dtype_bytes(g->f) : 0) + 2 * sizeof(float);
+    const sy_tid sums = pack < sy_graph_pack_count(g) ? sy_sum_total(g, pack) : SY_NONE;
+    return (sums != SY_NONE ? sy_tensor_bytes(sy_graph_tensor(g, sums)) : 0) + 2 * sizeof(float);
 }
 
 static void print_segment(const struct sy_graph *g, const struct sy_model *m, const struct sy_loss *loss,
@@ -51,10 +52,11 @@ static void print_segment(const struct sy_graph *g, const struct sy_model *m, co
 
 enum sy_status plan_show_schedule(const struct sy_graph *g, const struct sy_model *m, const struct sy_loss *loss)
 {
+    const uint32_t micros = sy_graph_micro_count(g), slices = sy_graph_slices(g);
     struct sy_segments s;
     SY_TRY(sy_segments_create(g, true, &s));
-    printf("one step: %u micro-batch%s of %u slice%s; programs and uploads are queued, the host goes on\n",
-           g->micro_count, g->micro_count == 1 ? "" : "es", g->slices, g->slices == 1 ? "" : "s");
+    printf("one step: %u micro-batch%s of %u slice%s; programs and uploads are queued, the host goes on\n", micros,
+           micros == 1 ? "" : "es", slices, slices == 1 ? "" : "s");
     printf("%4s  %-8s  %-24s  %5s  %-8s  %s\n", "#", "kind", "segment", "micro", "after", "work");
     for (size_t i = 0; i < s.count; ++i) {
         const struct sy_segment *x = &s.list[i];
@@ -107,7 +109,7 @@ static void print_tensor(const struct sy_graph *g, sy_tid t, const char *indent)
 /// How node `n` uses tensor `t`, or something that is a part of it or that it is a part of.
 static void print_use(const struct sy_graph *g, size_t index, sy_tid t)
 {
-    const struct sy_node *n = &g->nodes[index];
+    const struct sy_node *n = sy_graph_node(g, index);
     const struct sy_op_info *info = sy_op_info(n->op);
     for (uint32_t b = 0; b < info->binding_count; ++b) {
         const bool same = n->bind[b] == t, whole = n->bind[b] == sy_graph_tensor(g, t)->parent && n->bind[b] != SY_NONE;
@@ -134,11 +136,13 @@ static void print_way(const struct sy_graph *g, sy_tid t, const char *what)
 {
     printf("%s\n", what);
     print_tensor(g, t, "  ");
-    for (size_t i = 0; i < g->node_count; ++i)
+    for (size_t i = 0; i < sy_graph_node_count(g); ++i)
         print_use(g, i, t);
-    for (size_t i = 0; i < g->node_count; ++i) // what a variant of the reader had made of it (lower.c)
-        if (g->nodes[i].prepares && g->nodes[i].bind[0] == t)
-            print_way(g, g->nodes[i].bind[1], "prepared from it");
+    for (size_t i = 0; i < sy_graph_node_count(g); ++i) { // what a variant of the reader had made of it (lower.c)
+        const struct sy_node *n = sy_graph_node(g, i);
+        if (n->prepares && n->bind[0] == t)
+            print_way(g, n->bind[1], "prepared from it");
+    }
 }
 
 static void print_parameter(const struct sy_graph *g, const struct sy_param *p)
@@ -171,7 +175,7 @@ enum sy_status plan_show_trace(struct sy_ctx *ctx, const struct sy_graph *g, con
 {
     size_t found = 0;
     for (int pass = 0; pass < 2 && found == 0; ++pass)
-        for (sy_tid t = 1; t < g->tensor_count; ++t) {
+        for (sy_tid t = 1; t < sy_graph_tensor_count(g); ++t) {
             if (!meant(g, t, name, pass == 0))
                 continue;
             const struct sy_param *p = sy_graph_tensor(g, t)->kind == SY_KIND_PARAM ? sy_graph_param(g, t) : NULL;

@@ -186,10 +186,11 @@ enum sy_status report_open(struct report *r, struct sy_ctx *ctx, const char *dir
     r->started = r->timed_from = cli_seconds();
     if (step >= steps)
         return SY_OK;
-    cli_human((double)sy_model_parameter_count(&s->graph), count);
-    const struct sy_caps *caps = sy_device_caps(s->device);
+    cli_human((double)sy_model_parameter_count(sy_session_graph(s)), count);
+    const struct sy_caps *caps = sy_device_caps(sy_session_device(s));
     snprintf(line, sizeof line, "%s parameters on %s, %.0f MiB of device memory, steps %llu to %llu", count, caps->id,
-             (double)s->runtime.plan.total_bytes / 1048576.0, (unsigned long long)step + 1, (unsigned long long)steps);
+             (double)sy_runtime_plan(sy_session_runtime(s))->total_bytes / 1048576.0, (unsigned long long)step + 1,
+             (unsigned long long)steps);
     say(r, true, line);
     return SY_OK;
 }
@@ -301,7 +302,7 @@ enum sy_status report_evaluate(struct sy_session *s, const struct sy_dataset *da
                                struct sy_metrics *out)
 {
     const double now = cli_seconds();
-    struct evaluation e = {.ctx = s->ctx, .started = now, .said = now};
+    struct evaluation e = {.ctx = sy_device_ctx(sy_session_device(s)), .started = now, .said = now};
     const struct sy_evaluate_params p = {
         .data = data, .batch = batch, .most = most, .progress = evaluation_progress, .user = &e};
     const enum sy_status status = sy_evaluate(s, &p, out);

@@ -45,7 +45,7 @@ enum sy_status resume_take_out(struct sy_ctx *ctx, const char *out, bool resume,
 
 enum sy_status resume_check_room(struct sy_ctx *ctx, const char *out, const struct sy_session *s, uint64_t keep)
 {
-    const struct sy_plan *plan = &s->runtime.plan;
+    const struct sy_plan *plan = sy_runtime_plan(sy_session_runtime(s));
     const uint64_t one = plan->arena_bytes[SY_ARENA_PARAMS] + plan->arena_bytes[SY_ARENA_STATE];
     const uint64_t left = sy_dir_free_bytes(out);
     if (left < one)

@@ -398,8 +398,8 @@ static enum sy_status first_weights(struct run *r)
     char origin[4224];
     cli_model_origin(&r->model, r->o.common.model, r->o.seed, origin, sizeof origin);
     printf("%s\n", origin);
-    return r->model.tensors != NULL ? sy_weights_load(&r->session->runtime, r->model.tensors)
-                                    : sy_weights_init(&r->session->runtime, r->o.seed);
+    return r->model.tensors != NULL ? sy_weights_load(sy_session_runtime(r->session), r->model.tensors)
+                                    : sy_weights_init(sy_session_runtime(r->session), r->o.seed);
 }
 
 static enum sy_status start(struct run *r)

@@ -31,7 +31,7 @@ int main(int argc, char **argv)
                                   .src_len = 64,
                                   .tgt_len = 24};
     good = good && sy_dataset_open(ctx, &d, &data) == SY_OK && sy_session_create(ctx, device, &p, &session) == SY_OK &&
-           sy_weights_init(&session->runtime, 0) == SY_OK;
+           sy_weights_init(sy_session_runtime(session), 0) == SY_OK;
     for (uint64_t t = 1; good && t <= 20; ++t) {
         good = sy_dataset_batch(ctx, data, (t - 1) * p.batch, p.batch, &batch) == SY_OK &&
                sy_session_step(session, &batch, 1, t, 0.03, 0, &m) == SY_OK;

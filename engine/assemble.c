@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "engine/backward.h"
+#include "engine/graph_private.h"
 #include "engine/lower.h"
 #include "engine/runtime.h"
 #include "engine/slices.h"
@@ -34,7 +35,7 @@ static enum sy_status cut(struct sy_graph *g, const struct sy_session_params *p)
 }
 
 enum sy_status sy_assemble(struct sy_ctx *ctx, const struct sy_caps *caps, const struct sy_session_params *p,
-                           struct sy_graph *g, struct sy_model *model, struct sy_loss *loss,
+                           struct sy_graph **graph, struct sy_model *model, struct sy_loss *loss,
                            struct sy_optimizer_outputs *outputs)
 {
     static const enum sy_model_mode modes[] = {SY_MODEL_TRAIN, SY_MODEL_EVAL, SY_MODEL_EVAL, SY_MODEL_DECODE};
@@ -46,8 +47,8 @@ enum sy_status sy_assemble(struct sy_ctx *ctx, const struct sy_caps *caps, const
                                       .capacity_train = p->capacity_train,
                                       .jitter_input = p->jitter_input,
                                       .keep_internals = p->keep_internals};
-    sy_graph_init(g, ctx, p->precision, caps->device_class);
-    g->max_binding_bytes = caps->max_binding_bytes;
+    SY_TRY(sy_graph_create(ctx, p->precision, caps, graph));
+    struct sy_graph *g = *graph;
     SY_TRY(cut(g, p));
     SY_TRY(sy_model_build(g, &m, model));
     if (p->kind != SY_SESSION_DECODE)
@@ -71,17 +72,17 @@ enum sy_status sy_session_bytes(struct sy_ctx *ctx, const struct sy_caps *caps, 
     struct sy_model *model = calloc(1, sizeof *model);
     struct sy_optimizer_outputs outputs;
     struct sy_loss loss;
-    struct sy_graph graph = {0};
+    struct sy_graph *graph = NULL;
     struct sy_plan plan = {0};
     if (model == NULL)
         return sy_fail(ctx, SY_NOMEM, "out of host memory");
     enum sy_status status = sy_assemble(ctx, caps, params, &graph, model, &loss, &outputs);
     if (status == SY_OK)
-        status = sy_plan_create(&graph, &limits, &plan);
+        status = sy_plan_create(graph, &limits, &plan);
     if (status == SY_OK)
         *out_bytes = plan.total_bytes;
     sy_plan_finish(&plan);
-    sy_graph_finish(&graph);
+    sy_graph_destroy(&graph);
     free(model);
     return status;
 }

@@ -34,11 +34,11 @@ struct sy_session_params {
     bool borrows;                         ///< sy_session_bytes(): there will be a lender.
 };
 
-/// Builds into `graph` (uninitialised; to be finished by the caller in any case) and fills `model`, `loss` and
-/// `outputs`, for a device with `caps`. Errors: INVALID slices, micro-batches or shapes that contradict each other ·
-/// those of the model and the graph.
+/// Builds `*graph` (NULL before; to be destroyed by the caller in any case) and fills `model`, `loss` and `outputs`,
+/// for a device with `caps`. Errors: INVALID slices, micro-batches or shapes that contradict each other · those of the
+/// model and the graph.
 SY_MUST_CHECK enum sy_status sy_assemble(struct sy_ctx *ctx, const struct sy_caps *caps,
-                                         const struct sy_session_params *params, struct sy_graph *graph,
+                                         const struct sy_session_params *params, struct sy_graph **graph,
                                          struct sy_model *model, struct sy_loss *loss,
                                          struct sy_optimizer_outputs *outputs);
 /// What sy_session_create() would allocate on a device with `caps`; nothing is allocated. Errors: those of graph and

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/graph_private.h"
+
 static bool grads_reserve(struct sy_graph *g)
 {
     if (g->grads_room >= g->tensor_room)

@@ -12,6 +12,7 @@
 #include "engine/file.h"
 #include "engine/json.h"
 #include "engine/latest.h"
+#include "engine/session_private.h"
 
 #define FORMAT_VERSION 1
 
@@ -79,13 +80,13 @@ static enum sy_status write_all(struct sy_session *s, const char *dir, const str
     SY_TRY(sy_dir_create(s->ctx, dir));
     SY_TRY(sy_path_print(s->ctx, path, dir, "config.json"));
     SY_TRY(sy_config_save(s->ctx, &s->config, path));
-    SY_TRY(sy_weights_save(&s->runtime, &s->config, dir, sums));
+    SY_TRY(sy_weights_save(s->runtime, &s->config, dir, sums));
     SY_TRY(sy_path_print(s->ctx, path, dir, "generation_config.json"));
     SY_TRY(sy_config_save_generation(s->ctx, &s->config, path));
     if (tokenizer != NULL)
         SY_TRY(sy_tokenizer_save(s->ctx, tokenizer, dir));
     SY_TRY(sy_path_print(s->ctx, path, dir, "optimizer-00001.safetensors"));
-    SY_TRY(sy_state_save(&s->runtime, path, sums));
+    SY_TRY(sy_state_save(s->runtime, path, sums));
     return write_state(s->ctx, dir, state, sums);
 }
 
@@ -398,9 +399,9 @@ enum sy_status sy_checkpoint_load(struct sy_session *s, const char *dir)
     char path[SY_PATH_ROOM];
     struct sy_tensors *tensors = NULL;
     SY_TRY(sy_tensors_open(s->ctx, dir, &tensors));
-    enum sy_status status = sy_weights_load(&s->runtime, tensors);
+    enum sy_status status = sy_weights_load(s->runtime, tensors);
     sy_tensors_close(&tensors);
     SY_TRY(status);
     SY_TRY(sy_path_print(s->ctx, path, dir, "optimizer-00001.safetensors"));
-    return sy_state_load(&s->runtime, path);
+    return sy_state_load(s->runtime, path);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/session_private.h"
+
 /// One dump being collected; the first failure sticks.
 struct dump {
     struct sy_session *s;
@@ -43,7 +45,7 @@ static float *read_floats(struct dump *d, sy_tid t, uint64_t count)
 {
     float *data = take(d, count, sizeof *data);
     if (d->status == SY_OK)
-        d->status = sy_runtime_read_f32(&d->s->runtime, t, 0, count, data);
+        d->status = sy_runtime_read_f32(d->s->runtime, t, 0, count, data);
     return data;
 }
 
@@ -51,7 +53,7 @@ static int32_t *read_ints(struct dump *d, sy_tid t, uint64_t count)
 {
     int32_t *data = take(d, count, sizeof *data);
     if (d->status == SY_OK)
-        d->status = sy_runtime_read_part(&d->s->runtime, t, 0, count, data);
+        d->status = sy_runtime_read_part(d->s->runtime, t, 0, count, data);
     return data;
 }
 
@@ -192,7 +194,7 @@ enum sy_status sy_dump_save(struct sy_session *s, const struct sy_batch *batch, 
     for (uint32_t i = 0; i < s->model.sparse_count && d.status == SY_OK; ++i)
         add_layer(&d, &s->model.sparse[i], &metrics->layers[i]);
     if (gradients && d.status == SY_OK)
-        d.status = sy_weights_list(&s->runtime, true, &d.list);
+        d.status = sy_weights_list(s->runtime, true, &d.list);
     if (d.status == SY_OK) {
         sy_spec_list_seal(&d.list);
         d.status = sy_tensors_save(s->ctx, path, d.list.specs, d.list.count, NULL);
@@ -226,7 +228,7 @@ enum sy_status sy_dump_load_jitter(struct sy_session *s, const char *path)
         status = data == NULL ? sy_fail(s->ctx, SY_NOMEM, "out of host memory: %s", name)
                               : sy_tensors_read_f32(s->ctx, t, name, 3, shape, data);
         if (status == SY_OK)
-            status = sy_runtime_write_f32(&s->runtime, l->jitter, 0, (uint64_t)l->rows * dim, data);
+            status = sy_runtime_write_f32(s->runtime, l->jitter, 0, (uint64_t)l->rows * dim, data);
         free(data);
     }
     sy_tensors_close(&t);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/graph.h"
+#include "engine/graph_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,26 +8,34 @@
 #include "engine/slices.h"
 #include "kernels/tiles.h"
 
-void sy_graph_init(struct sy_graph *g, struct sy_ctx *ctx, enum sy_precision precision,
-                   enum sy_device_class device_class)
+enum sy_status sy_graph_create(struct sy_ctx *ctx, enum sy_precision precision, const struct sy_caps *caps,
+                               struct sy_graph **out)
 {
-    memset(g, 0, sizeof *g);
+    struct sy_graph *g = calloc(1, sizeof *g);
+    if (g == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory: a graph");
     g->ctx = ctx;
     g->precision = precision;
-    g->device_class = device_class;
+    g->device_class = caps->device_class;
+    g->max_binding_bytes = caps->max_binding_bytes;
     g->segment = -1;
-    g->tile_rows = device_class == SY_CLASS_SIMT ? SY_TILE_ROWS_SIMT : SY_TILE_ROWS_CPU;
+    g->tile_rows = caps->device_class == SY_CLASS_SIMT ? SY_TILE_ROWS_SIMT : SY_TILE_ROWS_CPU;
     g->t = precision == SY_PRECISION_F64 ? SY_F64 : precision == SY_PRECISION_F32 ? SY_F32 : SY_BF16;
     g->f = precision == SY_PRECISION_F64 ? SY_F64 : SY_F32;
     g->phase = SY_PHASE_MICRO;
     g->phase_count = SY_PHASE_MERGE;
     g->slices = g->micro_count = 1;
     sy_tensor_new(g, SY_KIND_KEEP, SY_F32, 16, 1, 1, "none");
-    g->step = sy_tensor_new(g, SY_KIND_INPUT, SY_U32, sizeof(struct sy_step) / 4, 1, 1, "step");
+    g->step_constants = sy_tensor_new(g, SY_KIND_INPUT, SY_U32, sizeof(struct sy_step) / 4, 1, 1, "step");
+    *out = g;
+    return SY_OK;
 }
 
-void sy_graph_finish(struct sy_graph *g)
+void sy_graph_destroy(struct sy_graph **graph)
 {
+    struct sy_graph *g = *graph;
+    if (g == NULL)
+        return;
     for (size_t i = 0; i < g->tensor_count; ++i)
         free((void *)(uintptr_t)g->tensors[i].data);
     for (size_t i = 0; i < g->param_count; ++i)
@@ -39,10 +47,38 @@ void sy_graph_finish(struct sy_graph *g)
     free(g->sums);
     free(g->merges);
     free(g->grads);
-    memset(g, 0, sizeof *g);
+    free(g);
+    *graph = NULL;
 }
 
 enum sy_status sy_graph_status(const struct sy_graph *g) { return g->status; }
+size_t sy_graph_tensor_count(const struct sy_graph *g) { return g->tensor_count; }
+size_t sy_graph_node_count(const struct sy_graph *g) { return g->node_count; }
+size_t sy_graph_param_count(const struct sy_graph *g) { return g->param_count; }
+size_t sy_graph_pack_count(const struct sy_graph *g) { return g->pack_count; }
+enum sy_dtype sy_graph_storage(const struct sy_graph *g) { return g->t; }
+uint32_t sy_graph_tile_rows(const struct sy_graph *g) { return g->tile_rows; }
+sy_tid sy_graph_step_constants(const struct sy_graph *g) { return g->step_constants; }
+uint32_t sy_graph_slices(const struct sy_graph *g) { return g->slices; }
+uint32_t sy_graph_micro_count(const struct sy_graph *g) { return g->micro_count; }
+
+const struct sy_node *sy_graph_node(const struct sy_graph *g, size_t i)
+{
+    assert(i < g->node_count);
+    return &g->nodes[i];
+}
+
+const struct sy_param *sy_graph_param_at(const struct sy_graph *g, size_t i)
+{
+    assert(i < g->param_count);
+    return &g->params[i];
+}
+
+const struct sy_pack *sy_graph_pack(const struct sy_graph *g, size_t i)
+{
+    assert(i < g->pack_count);
+    return &g->packs[i];
+}
 
 void *sy_graph_grow(struct sy_graph *g, void *array, size_t count, size_t *room, size_t element)
 {
@@ -194,7 +230,7 @@ struct sy_node *sy_emit(struct sy_graph *g, enum sy_op_id op, const void *args, 
     memcpy(n->bind, bind, info->binding_count * sizeof *bind);
     for (uint32_t i = 0; i < info->binding_count; ++i)
         if (info->binding_types[i] == 'c')
-            n->bind[i] = g->step;
+            n->bind[i] = g->step_constants;
     snprintf(n->label, sizeof n->label, "%s%s%.60s", info->name, g->scope[0] != '\0' ? " " : "", g->scope);
     n->types = types_of(g, info, n->bind);
     if (n->types == 0 && g->status == SY_OK)

@@ -13,6 +13,8 @@
 
 #include "engine/variant.h"
 
+struct sy_graph;
+
 typedef uint32_t sy_tid;
 #define SY_NONE ((sy_tid)0)
 
@@ -136,52 +138,36 @@ struct sy_param {
     uint32_t state_count;
 };
 
-struct sy_graph {
-    struct sy_ctx *ctx;
-    enum sy_status status;
-    enum sy_precision precision;
-    enum sy_device_class device_class;
-    enum sy_dtype t, f; ///< Storage of activations, and of what is "always f32".
-    uint32_t tile_rows; ///< Rows of a ragged matmul tile on this device class.
-
-    struct sy_tensor *tensors;
-    size_t tensor_count, tensor_room;
-    struct sy_node *nodes, spare; ///< spare: what sy_emit() returns when out of memory.
-    size_t node_count, node_room;
-    struct sy_param *params;
-    size_t param_count, param_room;
-    struct sy_pack *packs;
-    size_t pack_count, pack_room;
-    struct sy_sum *sums; ///< All of them, gradients too.
-    size_t sum_count, sum_room;
-
-    uint32_t slices;            ///< Of one micro-batch; 1 unless set before building. A power of two.
-    uint32_t micro_count;       ///< Micro-batches of a step; likewise.
-    uint64_t max_binding_bytes; ///< What one binding may hold, for packs; 0: 1 GiB.
-    struct sy_merge *merges;    ///< slices.h
-    size_t merge_count, merge_room;
-
-    uint32_t phase, phase_count; ///< phase: given to new nodes.
-    bool in_backward;
-    int32_t segment;
-    char scope[64]; ///< Prefix of new labels, e.g. "encoder.block.3".
-    sy_tid step;    ///< The step constants.
-    sy_tid *grads;  ///< Gradient of each tensor (backward.c); index = tensor.
-    size_t grads_room;
-};
-
-void sy_graph_init(struct sy_graph *g, struct sy_ctx *ctx, enum sy_precision precision,
-                   enum sy_device_class device_class);
-void sy_graph_finish(struct sy_graph *g);
+/// An empty graph for a device with `caps`: its class and what one binding holds count. `*out` is malloc'ed.
+/// Errors: NOMEM.
+SY_MUST_CHECK enum sy_status sy_graph_create(struct sy_ctx *ctx, enum sy_precision precision,
+                                             const struct sy_caps *caps, struct sy_graph **out);
+void sy_graph_destroy(struct sy_graph **graph);
 /// The first error of building. Errors: NOMEM · INVALID (an op given the wrong tensors; names the op).
 SY_MUST_CHECK enum sy_status sy_graph_status(const struct sy_graph *g);
 
-/// The array with room for one more element, or NULL when out of memory: that sticks in `status`.
-void *sy_graph_grow(struct sy_graph *g, void *array, size_t count, size_t *room, size_t element);
 /// Makes "out of host memory" the graph's error, unless it has one.
 void sy_graph_no_memory(struct sy_graph *g);
 
+size_t sy_graph_tensor_count(const struct sy_graph *g);
 struct sy_tensor *sy_graph_tensor(const struct sy_graph *g, sy_tid t);
+/// Nodes, in the order in which they run.
+size_t sy_graph_node_count(const struct sy_graph *g);
+const struct sy_node *sy_graph_node(const struct sy_graph *g, size_t i);
+/// Parameters, in the order in which they were declared.
+size_t sy_graph_param_count(const struct sy_graph *g);
+const struct sy_param *sy_graph_param_at(const struct sy_graph *g, size_t i);
+size_t sy_graph_pack_count(const struct sy_graph *g);
+const struct sy_pack *sy_graph_pack(const struct sy_graph *g, size_t i);
+/// Storage of activations.
+enum sy_dtype sy_graph_storage(const struct sy_graph *g);
+/// Rows of a ragged matmul tile on the graph's device class.
+uint32_t sy_graph_tile_rows(const struct sy_graph *g);
+/// The input that holds a struct sy_step.
+sy_tid sy_graph_step_constants(const struct sy_graph *g);
+/// Slices of one micro-batch, and micro-batches of a step (slices.h).
+uint32_t sy_graph_slices(const struct sy_graph *g);
+uint32_t sy_graph_micro_count(const struct sy_graph *g);
 /// Bytes of its elements; a plan may give it more room (plan.h).
 static inline uint64_t sy_tensor_bytes(const struct sy_tensor *x) { return x->count * sy_dtype_bytes(x->dtype); }
 

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "engine/session_private.h"
+
 void sy_shift_right(const int32_t *labels, uint32_t batch, uint32_t tgt_len, int32_t start, int32_t pad, int32_t *out)
 {
     for (uint32_t b = 0; b < batch; ++b) {
@@ -60,7 +62,7 @@ enum sy_status sy_inputs_create(const struct sy_session *s, struct sy_inputs **o
     bool good = in != NULL;
     for (int k = 0; k < 2 && good; ++k) {
         in->rows[k] = p->batch * (k == 0 ? p->src_len : p->tgt_len);
-        in->index_count[k] = index_count(&s->graph, index[k], in->rows[k]);
+        in->index_count[k] = index_count(s->graph, index[k], in->rows[k]);
         in->ids[k] = malloc(in->rows[k] * sizeof(int32_t));
         in->mask[k] = malloc(in->rows[k] * sizeof(int32_t));
         in->index[k] = in->index_count[k] != 0 ? malloc(in->index_count[k] * sizeof(int32_t)) : NULL;
@@ -115,7 +117,7 @@ enum sy_status sy_inputs_prepare(struct sy_session *s, const struct sy_batch *b)
     sy_shift_right(b->labels, b->batch, b->tgt_len, (int32_t)s->config.start_id, (int32_t)s->config.pad_id, in->ids[1]);
     for (int k = 0; k < 2; ++k) {
         SY_TRY(check_ids(s, in->ids[k], in->rows[k], "token id"));
-        const uint32_t slices = s->graph.slices, each = in->rows[k] / slices;
+        const uint32_t slices = s->graph->slices, each = in->rows[k] / slices;
         const uint64_t block = 3 * (uint64_t)each + 2;
         for (uint32_t i = 0; in->index[k] != NULL && i < slices; ++i)
             SY_TRY(sy_embed_index(s->ctx, in->ids[k] + (size_t)i * each, each, vocab, in->index[k] + i * block));
@@ -125,7 +127,7 @@ enum sy_status sy_inputs_prepare(struct sy_session *s, const struct sy_batch *b)
 
 enum sy_status sy_inputs_write(struct sy_session *s)
 {
-    struct sy_runtime *rt = &s->runtime;
+    struct sy_runtime *rt = s->runtime;
     const struct sy_model *m = &s->model;
     const struct sy_inputs *in = s->inputs;
     const sy_tid ids[2] = {m->enc_ids, m->dec_ids}, mask[2] = {m->enc_mask, m->dec_mask};
@@ -137,13 +139,13 @@ enum sy_status sy_inputs_write(struct sy_session *s)
             SY_TRY(sy_runtime_write_part(rt, index[k], 0, in->index_count[k], in->index[k]));
     }
     SY_TRY(sy_runtime_write_part(rt, s->loss.labels, 0, in->rows[1], in->labels));
-    return sy_runtime_write(rt, s->graph.step, &s->step, sizeof s->step);
+    return sy_runtime_write(rt, s->graph->step_constants, &s->step, sizeof s->step);
 }
 
 uint64_t sy_inputs_bytes(const struct sy_graph *g, const struct sy_model *m, const struct sy_loss *loss)
 {
     const sy_tid all[] = {m->enc_ids,   m->enc_mask,  m->dec_ids,   m->dec_mask,
-                          m->enc_index, m->dec_index, loss->labels, g->step};
+                          m->enc_index, m->dec_index, loss->labels, g->step_constants};
     uint64_t bytes = 0;
     for (size_t i = 0; i < SY_COUNT(all); ++i)
         bytes += all[i] == SY_NONE ||

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/graph_private.h"
+
 /// A prepared copy that is still valid at the current node.
 struct prepared {
     sy_tid source, copy;

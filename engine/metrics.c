@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/session_private.h"
 #include "engine/slices.h"
 
 enum sy_status sy_sums_create(struct sy_ctx *ctx, const struct sy_graph *g, struct sy_sums **out)
@@ -47,14 +48,14 @@ static void add(struct sy_sums *sums, const struct sy_sum *s, uint64_t from, uin
 
 enum sy_status sy_sums_add(struct sy_session *s)
 {
-    const struct sy_graph *g = &s->graph;
+    const struct sy_graph *g = s->graph;
     const uint32_t pack = sy_sum_pack(g);
     if (pack == g->pack_count)
         return SY_OK;
     const bool whole = s->params.kind == SY_SESSION_TRAIN || !sy_slices_merge(g);
     const uint32_t slices = whole ? 1 : g->slices;
     const sy_tid from = whole ? sy_sum_total(g, pack) : g->packs[pack].part;
-    SY_TRY(sy_runtime_read_f32(&s->runtime, from, 0, slices * s->sums->count, s->sums->staging));
+    SY_TRY(sy_runtime_read_f32(s->runtime, from, 0, slices * s->sums->count, s->sums->staging));
     for (size_t i = 0; i < g->sum_count; ++i)
         if (g->sums[i].pack == pack)
             add(s->sums, &g->sums[i], slices * g->sums[i].at, slices);

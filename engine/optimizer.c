@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/graph_private.h"
 #include "engine/matrices.h"
 #include "engine/slices.h"
 
@@ -191,13 +192,13 @@ static void adafactor(struct sy_graph *g, struct update *u, sy_tid gs)
     if (blocks.count != 0) {
         const struct sy_matrices_args matrices = some(u, 0, m->factored.matrices, m->factored.work);
         const struct sy_matrices_args strips = some(u, 0, m->factored.strips, m->factored.work);
-        SY_EMIT(g, af_row, &matrices, t, u->rowsq, gs, g->step, r, mean);
-        SY_EMIT(g, af_col, &strips, t, u->parts, gs, g->step, col);
+        SY_EMIT(g, af_row, &matrices, t, u->rowsq, gs, g->step_constants, r, mean);
+        SY_EMIT(g, af_col, &strips, t, u->parts, gs, g->step_constants, col);
         SY_EMIT(g, af_usq, &blocks, t, grads, r, mean, col, gs, usq);
     }
     if (rest.count != 0)
-        SY_EMIT(g, af_v, &rest, t, grads, u->master, gs, g->step, v, u->wsq, usq);
-    SY_EMIT(g, af_scale, &all, t, u->wsq, usq, g->step, scale);
+        SY_EMIT(g, af_v, &rest, t, grads, u->master, gs, g->step_constants, v, u->wsq, usq);
+    SY_EMIT(g, af_scale, &all, t, u->wsq, usq, g->step_constants, scale);
     if (blocks.count != 0)
         SY_EMIT(g, af_apply, &blocks, t, grads, r, mean, col, scale, gs, u->master);
     if (rest.count != 0)
@@ -220,7 +221,7 @@ static void adamw(struct sy_graph *g, struct update *u, const struct sy_optimize
         state_add(g, p, SY_STATE_M, m, p->at, size);
         state_add(g, p, SY_STATE_V, v, p->at, size);
     }
-    SY_EMIT(g, adamw, &a, u->grads, gs, g->step, u->master, m, v);
+    SY_EMIT(g, adamw, &a, u->grads, gs, g->step_constants, u->master, m, v);
 }
 
 /// Parameters that took no part: zero gradient, exactly.

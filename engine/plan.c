@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/graph_private.h"
+
 const char *sy_arena_name(enum sy_arena arena)
 {
     static const char *const names[SY_ARENA_COUNT] = {"parameters", "weights (bf16)", "gradients",

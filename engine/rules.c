@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "engine/graph_private.h"
 #include "kernels/chunk.h"
 
 #define ARGS(type, n) struct type a = *(const struct type *)(const void *)(n)->args
@@ -97,7 +98,7 @@ static void residual_rule(struct sy_graph *g, const struct sy_node *n)
     sy_tid df = dy;
     if (a.threshold != 0) {
         df = sy_act_t(g, a.rows, a.cols, ".df");
-        SY_EMIT(g, dropout, &a, dy, g->step, df);
+        SY_EMIT(g, dropout, &a, dy, g->step_constants, df);
     }
     sy_grad_add(g, n->bind[0], dy);
     sy_grad_add(g, n->bind[1], df);
@@ -110,7 +111,7 @@ static void dropout_rule(struct sy_graph *g, const struct sy_node *n)
     if (dy == SY_NONE)
         return;
     sy_tid dx = sy_act_t(g, a.rows, a.cols, ".dx");
-    SY_EMIT(g, dropout, &a, dy, g->step, dx);
+    SY_EMIT(g, dropout, &a, dy, g->step_constants, dx);
     sy_grad_add(g, n->bind[0], dx);
 }
 
@@ -121,7 +122,7 @@ static void activation_rule(struct sy_graph *g, const struct sy_node *n, enum sy
     if (dy == SY_NONE)
         return;
     sy_tid dx = sy_act_t(g, a.rows, (uint64_t)a.cols * width, ".dx");
-    sy_emit(g, backward, &a, (const sy_tid[]){n->bind[0], dy, n->bind[1], g->step, dx});
+    sy_emit(g, backward, &a, (const sy_tid[]){n->bind[0], dy, n->bind[1], g->step_constants, dx});
     sy_grad_add(g, n->bind[0], dx);
 }
 
@@ -154,9 +155,9 @@ static void attention_rule(struct sy_graph *g, const struct sy_node *n)
     u32 blocks = a.batch * (u32)sy_ceil_div(a.tq, SY_REL_BLOCK);
     sy_tid drel = a.has_bias ? sy_act_f(g, blocks, (uint64_t)a.heads * a.span, ".drel_parts") : SY_NONE;
     sy_tid dq = sy_act_t(g, q_rows, a.q_stride, ".dq");
-    SY_EMIT(g, attention_dq, &a, q, kv, rel, mask, ld, d_o, g->step, dq, drel);
+    SY_EMIT(g, attention_dq, &a, q, kv, rel, mask, ld, d_o, g->step_constants, dq, drel);
     sy_tid dkv = q == kv ? dq : sy_act_t(g, kv_rows, a.kv_stride, ".dkv"); // self-attention: one fused qkv gradient
-    SY_EMIT(g, attention_dkv, &a, q, kv, rel, mask, ld, d_o, g->step, dkv);
+    SY_EMIT(g, attention_dkv, &a, q, kv, rel, mask, ld, d_o, g->step_constants, dkv);
     sy_grad_add(g, q, dq);
     if (q != kv)
         sy_grad_add(g, kv, dkv);
@@ -176,7 +177,7 @@ static void router_input_rule(struct sy_graph *g, const struct sy_node *n)
     if (du == SY_NONE)
         return;
     sy_tid dx = sy_act_t(g, a.rows, a.dim, ".dx_router");
-    SY_EMIT(g, router_input_bwd, &a, du, n->bind[1], g->step, dx);
+    SY_EMIT(g, router_input_bwd, &a, du, n->bind[1], g->step_constants, dx);
     sy_grad_add(g, n->bind[0], dx);
 }
 
@@ -189,7 +190,7 @@ static void route_gate_rule(struct sy_graph *g, const struct sy_node *n)
     if (dgate == SY_NONE)
         return;
     sy_tid dz = sy_act_f(g, a.rows, a.experts, ".dz");
-    SY_EMIT(g, router_dz, &a, p, lse, expert, dgate, load, mask, g->step, dz);
+    SY_EMIT(g, router_dz, &a, p, lse, expert, dgate, load, mask, g->step_constants, dz);
     sy_grad_add(g, z, dz);
 }
 
@@ -221,7 +222,7 @@ static void xent_rule(struct sy_graph *g, const struct sy_node *n)
 {
     ARGS(sy_xent_args, n);
     sy_tid dlogits = sy_act_t(g, a.rows, a.vocab, ".dlogits");
-    SY_EMIT(g, xent_bwd, &a, n->bind[0], n->bind[1], n->bind[2], g->step, dlogits);
+    SY_EMIT(g, xent_bwd, &a, n->bind[0], n->bind[1], n->bind[2], g->step_constants, dlogits);
     sy_grad_add(g, n->bind[0], dlogits);
 }
 

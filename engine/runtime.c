@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/runtime.h"
+#include "engine/runtime_private.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -163,35 +163,42 @@ static enum sy_status check_sizes(const struct sy_graph *g)
 }
 
 enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *graph, const struct sy_runtime *lender,
-                                 struct sy_runtime *out)
+                                 struct sy_runtime **out)
 {
-    memset(out, 0, sizeof *out);
-    out->device = device;
-    out->graph = graph;
+    struct sy_runtime *rt = calloc(1, sizeof *rt);
+    if (rt == NULL)
+        return sy_fail(graph->ctx, SY_NOMEM, "out of host memory: a runtime");
+    rt->device = device;
+    rt->graph = graph;
     const struct sy_limits limits = sy_runtime_limits(sy_device_caps(device), lender != NULL);
     enum sy_status status = check_sizes(graph);
     if (status == SY_OK)
-        status = sy_plan_create(graph, &limits, &out->plan);
-    out->kernels = calloc((size_t)SY_VARIANT_COUNT * 16, sizeof(struct sy_kernel *));
-    out->programs = calloc(graph->phase_count, sizeof(struct sy_program *));
-    out->dispatch_count = calloc(graph->phase_count, sizeof *out->dispatch_count);
-    if (status == SY_OK && (out->kernels == NULL || out->programs == NULL || out->dispatch_count == NULL))
+        status = sy_plan_create(graph, &limits, &rt->plan);
+    rt->kernels = calloc((size_t)SY_VARIANT_COUNT * 16, sizeof(struct sy_kernel *));
+    rt->programs = calloc(graph->phase_count, sizeof(struct sy_program *));
+    rt->dispatch_count = calloc(graph->phase_count, sizeof *rt->dispatch_count);
+    if (status == SY_OK && (rt->kernels == NULL || rt->programs == NULL || rt->dispatch_count == NULL))
         status = sy_fail(graph->ctx, SY_NOMEM, "out of host memory");
     if (status == SY_OK)
-        status = allocate(out);
+        status = allocate(rt);
     if (status == SY_OK)
-        status = place_tensors(out, lender);
+        status = place_tensors(rt, lender);
     if (status == SY_OK)
-        status = compile_kernels(out);
+        status = compile_kernels(rt);
     for (uint32_t p = 0; p < graph->phase_count && status == SY_OK; ++p)
-        status = record(out, p);
-    if (status != SY_OK)
-        sy_runtime_finish(out);
+        status = record(rt, p);
+    if (status == SY_OK)
+        *out = rt;
+    else
+        sy_runtime_destroy(&rt);
     return status;
 }
 
-void sy_runtime_finish(struct sy_runtime *rt)
+void sy_runtime_destroy(struct sy_runtime **runtime)
 {
+    struct sy_runtime *rt = *runtime;
+    if (rt == NULL)
+        return;
     for (uint32_t p = 0; rt->programs != NULL && p < rt->graph->phase_count; ++p)
         sy_program_destroy(&rt->programs[p]);
     for (size_t i = 0; rt->kernels != NULL && i < (size_t)SY_VARIANT_COUNT * 16; ++i)
@@ -204,7 +211,40 @@ void sy_runtime_finish(struct sy_runtime *rt)
     free(rt->buffers);
     free(rt->places);
     sy_plan_finish(&rt->plan);
-    memset(rt, 0, sizeof *rt);
+    free(rt);
+    *runtime = NULL;
+}
+
+struct sy_device *sy_runtime_device(const struct sy_runtime *rt) { return rt->device; }
+const struct sy_graph *sy_runtime_graph(const struct sy_runtime *rt) { return rt->graph; }
+const struct sy_plan *sy_runtime_plan(const struct sy_runtime *rt) { return &rt->plan; }
+
+size_t sy_runtime_kernel_count(const struct sy_runtime *rt)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < (size_t)SY_VARIANT_COUNT * 16; ++i)
+        count += rt->kernels[i] != NULL;
+    return count;
+}
+
+size_t sy_runtime_dispatches(const struct sy_runtime *rt, uint32_t phase)
+{
+    assert(phase < rt->graph->phase_count);
+    return rt->dispatch_count[phase];
+}
+
+size_t sy_runtime_dispatches_all(const struct sy_runtime *rt)
+{
+    size_t count = 0;
+    for (uint32_t p = 0; p < rt->graph->phase_count; ++p)
+        count += rt->dispatch_count[p];
+    return count;
+}
+
+struct sy_program *sy_runtime_program(const struct sy_runtime *rt, uint32_t phase)
+{
+    assert(phase < rt->graph->phase_count);
+    return rt->programs[phase];
 }
 
 enum sy_status sy_runtime_run(struct sy_runtime *rt, uint32_t phase)

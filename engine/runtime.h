@@ -9,27 +9,28 @@
 
 #include "engine/plan.h"
 
-struct sy_runtime {
-    struct sy_device *device;
-    struct sy_graph *graph;
-    struct sy_plan plan;
-    struct sy_buffer **buffers;   ///< One per block; owned.
-    struct sy_binding *places;    ///< [tensor_count] where each tensor lives, here or in the lender.
-    struct sy_kernel **kernels;   ///< [SY_VARIANT_COUNT * 16], by variant and types; NULL when unused.
-    struct sy_program **programs; ///< [phase_count]; NULL for a phase without dispatches.
-    size_t *dispatch_count;       ///< [phase_count]
-};
+struct sy_runtime;
 
-/// `lender`: another runtime on the device, built from the same config, whose parameters this one reads (validation
-/// during training); it must outlive this one. NULL: own parameters. Errors: NOMEM with bytes wanted and had · DEVICE
-/// compiler errors · INVALID limits, parameters that do not match · UNSUPPORTED a tensor
-/// of 2^32 elements or more.
+/// `*out` is malloc'ed. `lender`: another runtime on the device, built from the same config, whose parameters this one
+/// reads (validation during training); it must outlive this one. NULL: own parameters. Errors: NOMEM with bytes wanted
+/// and had · DEVICE compiler errors · INVALID limits, parameters that do not match · UNSUPPORTED a tensor of 2^32
+/// elements or more.
 SY_MUST_CHECK enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *graph,
-                                               const struct sy_runtime *lender, struct sy_runtime *out);
+                                               const struct sy_runtime *lender, struct sy_runtime **out);
 /// What a runtime lets the planner use of a device: planning with these gives the bytes that sy_runtime_create()
 /// allocates.
 struct sy_limits sy_runtime_limits(const struct sy_caps *caps, bool borrow_params);
-void sy_runtime_finish(struct sy_runtime *rt);
+void sy_runtime_destroy(struct sy_runtime **runtime);
+
+struct sy_device *sy_runtime_device(const struct sy_runtime *rt);
+const struct sy_graph *sy_runtime_graph(const struct sy_runtime *rt);
+const struct sy_plan *sy_runtime_plan(const struct sy_runtime *rt);
+/// How many kernels were compiled.
+size_t sy_runtime_kernel_count(const struct sy_runtime *rt);
+/// Dispatches of a phase, or of all phases, and the program that makes them: NULL where there are none.
+size_t sy_runtime_dispatches(const struct sy_runtime *rt, uint32_t phase);
+size_t sy_runtime_dispatches_all(const struct sy_runtime *rt);
+struct sy_program *sy_runtime_program(const struct sy_runtime *rt, uint32_t phase);
 
 /// Submits a phase (enum sy_phase, or a merge); does not block.
 SY_MUST_CHECK enum sy_status sy_runtime_run(struct sy_runtime *rt, uint32_t phase);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/graph_private.h"
+
 const char *sy_segment_kind_name(enum sy_segment_kind kind)
 {
     static const char *const names[] = {"host", "upload", "program", "download"};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/session.h"
+#include "engine/session_private.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -23,12 +23,12 @@ enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, c
     if (status == SY_OK)
         status = sy_assemble(ctx, sy_device_caps(device), &s->params, &s->graph, &s->model, &s->loss, &s->outputs);
     if (status == SY_OK)
-        status = sy_segments_create(&s->graph, params->kind == SY_SESSION_TRAIN, &s->segments);
+        status = sy_segments_create(s->graph, params->kind == SY_SESSION_TRAIN, &s->segments);
     if (status == SY_OK)
-        status = sy_sums_create(ctx, &s->graph, &s->sums);
+        status = sy_sums_create(ctx, s->graph, &s->sums);
     if (status == SY_OK)
         status =
-            sy_runtime_create(device, &s->graph, params->lender != NULL ? &params->lender->runtime : NULL, &s->runtime);
+            sy_runtime_create(device, s->graph, params->lender != NULL ? params->lender->runtime : NULL, &s->runtime);
     if (status == SY_OK)
         status = sy_inputs_create(s, &s->inputs); // the plan knows which of them are read
     if (status != SY_OK)
@@ -43,23 +43,30 @@ void sy_session_destroy(struct sy_session **session)
     struct sy_session *s = *session;
     if (s == NULL)
         return;
-    if (s->runtime.device != NULL)
-        sy_runtime_finish(&s->runtime);
+    sy_runtime_destroy(&s->runtime);
     sy_inputs_destroy(&s->inputs);
     sy_sums_destroy(&s->sums);
     sy_segments_finish(&s->segments);
-    sy_graph_finish(&s->graph);
+    sy_graph_destroy(&s->graph);
     sy_config_finish(&s->config);
     free(s);
     *session = NULL;
 }
 
+struct sy_device *sy_session_device(const struct sy_session *s) { return s->device; }
+const struct sy_session_params *sy_session_built_with(const struct sy_session *s) { return &s->params; }
+const struct sy_config *sy_session_config(const struct sy_session *s) { return &s->config; }
+const struct sy_graph *sy_session_graph(const struct sy_session *s) { return s->graph; }
+const struct sy_model *sy_session_model(const struct sy_session *s) { return &s->model; }
+const struct sy_loss *sy_session_loss(const struct sy_session *s) { return &s->loss; }
+struct sy_runtime *sy_session_runtime(const struct sy_session *s) { return s->runtime; }
+
 static enum sy_status check_batches(const struct sy_session *s, const struct sy_batch *batches, uint32_t count)
 {
     const struct sy_session_params *p = &s->params;
-    if (p->kind == SY_SESSION_TRAIN && count != s->graph.micro_count)
+    if (p->kind == SY_SESSION_TRAIN && count != s->graph->micro_count)
         return sy_fail(s->ctx, SY_INVALID, "%u micro-batches but the session was built for steps of %u", count,
-                       s->graph.micro_count);
+                       s->graph->micro_count);
     for (uint32_t i = 0; i < count; ++i)
         if (batches[i].batch != p->batch || batches[i].src_len != p->src_len || batches[i].tgt_len != p->tgt_len)
             return sy_fail(s->ctx, SY_INVALID,
@@ -90,7 +97,7 @@ static enum sy_status run_segments(struct sy_session *s, const struct sy_batch *
             s->step.sequence = micro * s->params.batch;
             SY_TRY(sy_inputs_write(s));
             break;
-        case SY_SEGMENT_PROGRAM: SY_TRY(sy_runtime_run(&s->runtime, x->phase)); break;
+        case SY_SEGMENT_PROGRAM: SY_TRY(sy_runtime_run(s->runtime, x->phase)); break;
         case SY_SEGMENT_DOWNLOAD: assert(!"only the last segment waits"); break;
         }
     }
@@ -114,7 +121,7 @@ enum sy_status sy_session_end(struct sy_session *s, struct sy_metrics *out)
     float clip[2];
     sy_sums_clear(s->sums);
     SY_TRY(sy_sums_add(s));
-    SY_TRY(sy_runtime_read_f32(&s->runtime, s->outputs.clip, 0, 2, clip));
+    SY_TRY(sy_runtime_read_f32(s->runtime, s->outputs.clip, 0, 2, clip));
     *out = s->metrics;
     sy_metrics_fill(s, &s->step, out);
     out->grad_norm = clip[1];

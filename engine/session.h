@@ -10,7 +10,6 @@
 #include "engine/assemble.h"
 #include "engine/data/batch.h"
 #include "engine/runtime.h"
-#include "engine/segments.h"
 #include "engine/weights.h"
 
 /// One sparse layer over the whole step.
@@ -33,30 +32,23 @@ struct sy_metrics {
     struct sy_layer_metrics layers[SY_MAX_SPARSE];
 };
 
-struct sy_inputs;
-struct sy_sums;
-
-struct sy_session {
-    struct sy_ctx *ctx;
-    struct sy_device *device;
-    struct sy_session_params params;
-    struct sy_config config;
-    struct sy_graph graph;
-    struct sy_model model;
-    struct sy_loss loss; ///< But for DECODE.
-    struct sy_runtime runtime;
-    struct sy_optimizer_outputs outputs;
-    struct sy_segments segments; ///< What a step (elsewhere: one batch) consists of.
-    struct sy_inputs *inputs;    ///< Of the micro-batch under way (inputs.h).
-    struct sy_sums *sums;        ///< Of the step under way (metrics.h).
-    struct sy_step step;         ///< Likewise; row offsets are those of the micro-batch under way.
-    struct sy_metrics metrics;   ///< Likewise.
-};
+struct sy_session;
 
 /// Builds, plans and compiles. `*out` is malloc'ed. Errors: those of graph, plan and runtime.
 SY_MUST_CHECK enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device,
                                                const struct sy_session_params *params, struct sy_session **out);
 void sy_session_destroy(struct sy_session **session);
+
+struct sy_device *sy_session_device(const struct sy_session *s);
+/// What it was created with; `config` is the session's own copy, `task` never NULL.
+const struct sy_session_params *sy_session_built_with(const struct sy_session *s);
+const struct sy_config *sy_session_config(const struct sy_session *s);
+const struct sy_graph *sy_session_graph(const struct sy_session *s);
+const struct sy_model *sy_session_model(const struct sy_session *s);
+/// Of any kind but DECODE.
+const struct sy_loss *sy_session_loss(const struct sy_session *s);
+/// Where its parameters go in and out (weights.h).
+struct sy_runtime *sy_session_runtime(const struct sy_session *s);
 
 /// One optimizer step over `count` micro-batches of the session's shape. `t` = 1, 2, … The losses are those before the
 /// update. Blocks. Errors: INVALID shapes · DEVICE · INTERNAL a loss or gradient norm that is not finite: the

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "engine/graph_private.h"
+
 enum { TREE = 8 }; ///< Slices that one tree_sum adds up.
 
 bool sy_slices_merge(const struct sy_graph *g) { return g->slices > 1 || g->micro_count > 1; }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/optimizer.h"
+#include "engine/runtime_private.h"
 
 static enum sy_status after_change(struct sy_runtime *rt) { return sy_runtime_run(rt, SY_PHASE_REFRESH); }
 

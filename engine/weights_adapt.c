@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/graph_private.h"
 #include "engine/weights.h"
 
 /// A stored head wins over tying, unless it is a copy of the embedding.

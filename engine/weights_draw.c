@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "engine/runtime_private.h"
 #include "engine/stream.h"
 #include "engine/weights.h"
 #include "kernels/philox.h"

@@ -40,14 +40,14 @@ static enum sy_status whole_logits(struct subject *x, const int32_t *out, uint32
     uint64_t n;
     SY_TRY(sy_batch_resize(x->t->ctx, 1, SRC, TGT, 0, &b));
     for (uint32_t i = 0; i < SRC; ++i) {
-        b.input_ids[i] = i < REAL ? x->ids[i] : (int32_t)x->whole->config.pad_id;
+        b.input_ids[i] = i < REAL ? x->ids[i] : (int32_t)sy_session_config(x->whole)->pad_id;
         b.attention_mask[i] = i < REAL;
     }
     for (uint32_t i = 0; i < TGT; ++i)
-        b.labels[i] = i < count ? out[i] : (int32_t)x->whole->config.eos_id;
+        b.labels[i] = i < count ? out[i] : (int32_t)sy_session_config(x->whole)->eos_id;
     enum sy_status status = sy_session_evaluate(x->whole, &b, 1, &m);
     sy_batch_finish(&b);
-    return status == SY_OK ? tiny_read(x->whole, x->whole->model.logits, logits, &n) : status;
+    return status == SY_OK ? tiny_read(x->whole, sy_session_model(x->whole)->logits, logits, &n) : status;
 }
 
 static uint32_t best(const float *x, uint32_t n)
@@ -61,7 +61,7 @@ static uint32_t best(const float *x, uint32_t n)
 /// Decodes 1, 2, … TGT tokens; each time the cache's last logits must be the whole decoder's at that position.
 static void cache_equals_whole(struct subject *x)
 {
-    const uint32_t v = x->whole->config.vocab_size;
+    const uint32_t v = sy_session_config(x->whole)->vocab_size;
     int32_t out[TGT], again[TGT];
     uint32_t count = 0, positions = 0, chosen = 0;
     float *want = NULL, *got = NULL;
@@ -76,16 +76,17 @@ static void cache_equals_whole(struct subject *x)
         p = greedy(x, t + 1);
         status = sy_decode(x->cached, &p, again, &n);
         if (status == SY_OK)
-            status = tiny_read(x->cached, x->cached->model.logits, &got, &read);
+            status = tiny_read(x->cached, sy_session_model(x->cached)->logits, &got, &read);
         if (status != SY_OK)
             break;
         worst = fmax(worst, tiny_distance(got, want + (size_t)t * v, v));
-        chosen += best(want + (size_t)t * v, v) == (uint32_t)(t < count ? out[t] : (int32_t)x->whole->config.eos_id);
+        chosen += best(want + (size_t)t * v, v) ==
+                  (uint32_t)(t < count ? out[t] : (int32_t)sy_session_config(x->whole)->eos_id);
         ++positions;
         free(got);
         got = NULL;
     }
-    if (tiny_try(x->t, status, "decoding", x->whole->device))
+    if (tiny_try(x->t, status, "decoding", sy_session_device(x->whole)))
         tap_ok(&x->t->tap, positions > 1 && worst <= TOLERANCE && chosen == positions,
                "%s: the cache gives the whole decoder's logits at %u positions: error %.1e", x->name, positions, worst);
     free(want);
@@ -95,7 +96,7 @@ static void cache_equals_whole(struct subject *x)
 /// Expert choice looks ahead, so only the source can be compared: its experts must choose as they do in evaluation.
 static void source_equals_whole(struct subject *x)
 {
-    const uint64_t dim = x->whole->config.d_model;
+    const uint64_t dim = sy_session_config(x->whole)->d_model;
     int32_t out[TGT];
     uint32_t count;
     uint64_t n;
@@ -103,12 +104,12 @@ static void source_equals_whole(struct subject *x)
     struct sy_decode_params p = greedy(x, 1);
     enum sy_status status = sy_decode(x->cached, &p, out, &count);
     if (status == SY_OK)
-        status = tiny_read(x->cached, x->cached->model.encoder_output, &got, &n);
+        status = tiny_read(x->cached, sy_session_model(x->cached)->encoder_output, &got, &n);
     if (status == SY_OK)
         status = whole_logits(x, out, count, &logits);
     if (status == SY_OK)
-        status = tiny_read(x->whole, x->whole->model.encoder_output, &want, &n);
-    if (tiny_try(x->t, status, "encoding", x->whole->device)) {
+        status = tiny_read(x->whole, sy_session_model(x->whole)->encoder_output, &want, &n);
+    if (tiny_try(x->t, status, "encoding", sy_session_device(x->whole))) {
         double error = tiny_distance(got, want, REAL * dim);
         tap_ok(&x->t->tap, error <= TOLERANCE, "%s: the source is encoded as in evaluation: error %.1e", x->name,
                error);
@@ -138,7 +139,7 @@ static void sampling(struct subject *x)
     p.seed = 6;
     if (status == SY_OK)
         status = sy_decode(x->cached, &p, other, &n[4]);
-    if (!tiny_try(x->t, status, "sampling", x->whole->device))
+    if (!tiny_try(x->t, status, "sampling", sy_session_device(x->whole)))
         return;
     tap_ok(&x->t->tap, n[1] == n[0] && memcmp(plain, top, n[0] * sizeof *plain) == 0,
            "%s: the only candidate is the greedy one", x->name);
@@ -161,7 +162,7 @@ static void too_long(struct subject *x)
 /// An id beyond the vocabulary would be looked up beyond the table.
 static void outside(struct subject *x)
 {
-    const int32_t ids[] = {(int32_t)x->whole->config.vocab_size, -1, INT32_MAX, INT32_MIN};
+    const int32_t ids[] = {(int32_t)sy_session_config(x->whole)->vocab_size, -1, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < SY_COUNT(ids); ++i) {
         struct sy_decode_params p = greedy(x, TGT);
         int32_t source[SRC] = {0}, out[TGT], index[3 * SRC + 2];
@@ -174,7 +175,8 @@ static void outside(struct subject *x)
         snprintf(word, sizeof word, "%d", ids[i]);
         bool good =
             sy_decode(x->cached, &p, out, &n) == SY_INVALID && n == 0 && strstr(sy_error(x->t->ctx), word) != NULL;
-        good = good && sy_embed_index(x->t->ctx, source, SRC, x->whole->config.vocab_size, index) == SY_INVALID &&
+        good = good &&
+               sy_embed_index(x->t->ctx, source, SRC, sy_session_config(x->whole)->vocab_size, index) == SY_INVALID &&
                strstr(sy_error(x->t->ctx), word) != NULL;
         tap_ok(&x->t->tap, good, "%s: id %d is refused: %s", x->name, ids[i], sy_error(x->t->ctx));
     }
@@ -192,7 +194,7 @@ static enum sy_status make(struct sy_session *s, const struct sy_decode_params *
     uint64_t n;
     memset(m, 0, sizeof *m);
     SY_TRY(sy_decode(s, p, m->out, m->counts));
-    return tiny_read(s, s->model.logits, &m->logits, &n);
+    return tiny_read(s, sy_session_model(s)->logits, &m->logits, &n);
 }
 
 /// Whether sequence `i` of `together` is sequence `k` of `other`, to the bit: its tokens, and where it went on to the
@@ -210,7 +212,7 @@ static bool same(const struct made *together, uint32_t i, const struct made *oth
 static void alone_equals_together(struct subject *x, struct sy_session *many)
 {
     static const uint32_t lengths[MANY] = {REAL, 2, 5, 1, SRC}, order[MANY] = {3, 0, 4, 2, 1};
-    const uint32_t v = x->whole->config.vocab_size;
+    const uint32_t v = sy_session_config(x->whole)->vocab_size;
     int32_t ids[MANY][SRC];
     struct sy_prompt prompts[MANY], turned[MANY];
     struct made all[2] = {0}, other = {0};
@@ -219,7 +221,7 @@ static void alone_equals_together(struct subject *x, struct sy_session *many)
     for (uint32_t i = 0; i < MANY; ++i) {
         for (uint32_t k = 0; k < SRC; ++k)
             ids[i][k] = (int32_t)(2 + (7 * i + 5 * k + i * k) % (v - 2));
-        ids[i][lengths[i] - 1] = (int32_t)x->whole->config.eos_id;
+        ids[i][lengths[i] - 1] = (int32_t)sy_session_config(x->whole)->eos_id;
         prompts[i] = (struct sy_prompt){ids[i], lengths[i]};
     }
     for (uint32_t i = 0; i < MANY; ++i)
@@ -246,7 +248,7 @@ static void alone_equals_together(struct subject *x, struct sy_session *many)
     p = (struct sy_decode_params){.prompts = turned, .count = MANY, .max_tokens = TGT};
     if (status == SY_OK)
         status = make(many, &p, &other);
-    if (tiny_try(x->t, status, "decoding together", x->whole->device)) {
+    if (tiny_try(x->t, status, "decoding together", sy_session_device(x->whole))) {
         for (uint32_t i = 0; i < MANY; ++i)
             equal[2] += same(&other, i, &all[0], order[i], v);
         tap_ok(&x->t->tap, equal[0] == MANY && equal[1] == MANY && tokens > 2 * MANY && full != 0,

@@ -180,7 +180,7 @@ static enum sy_status run_dump(struct suite *s, struct golden *g, struct sy_devi
     p.recompute = recompute;
     SY_TRY(sy_dump_has_jitter(s->ctx, batch, &p.jitter_input));
     SY_TRY(sy_session_create(s->ctx, device, &p, &session));
-    enum sy_status status = sy_weights_load(&session->runtime, g->weights);
+    enum sy_status status = sy_weights_load(sy_session_runtime(session), g->weights);
     if (status == SY_OK && p.jitter_input)
         status = sy_dump_load_jitter(session, batch);
     if (status == SY_OK)
@@ -208,7 +208,7 @@ static enum sy_status check_final(struct suite *s, const struct golden *g, struc
 {
     struct sy_spec_list list = {0};
     struct sy_tensors *got = NULL;
-    enum sy_status status = sy_weights_list(&session->runtime, false, &list);
+    enum sy_status status = sy_weights_list(sy_session_runtime(session), false, &list);
     sy_spec_list_seal(&list);
     if (status == SY_OK)
         status = sy_tensors_save(s->ctx, s->dump, list.specs, list.count, NULL);
@@ -235,7 +235,7 @@ static enum sy_status check_final(struct suite *s, const struct golden *g, struc
     sy_tensors_close(&got);
     if (status == SY_OK)
         tap_ok(&s->tap, bad == 0 && seen != 0, "%s on %s: weights after the steps", g->name,
-               sy_device_caps(session->device)->id);
+               sy_device_caps(sy_session_device(session))->id);
     return status;
 }
 
@@ -245,7 +245,7 @@ static enum sy_status run_trace(struct suite *s, struct golden *g, struct sy_dev
     struct sy_session *session = NULL;
     struct sy_session_params p = params_of(g, SY_SESSION_TRAIN);
     SY_TRY(sy_session_create(s->ctx, device, &p, &session));
-    enum sy_status status = sy_weights_load(&session->runtime, g->weights);
+    enum sy_status status = sy_weights_load(sy_session_runtime(session), g->weights);
     unsigned bad = 0;
     size_t count = json_array_size(steps);
     for (size_t t = 0; t < count && status == SY_OK; ++t) {

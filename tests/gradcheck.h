@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // gradcheck.h: compares gradients of a graph with central differences, in double on the reference device.
 //
-// A case builds a small graph: gc_input() and gc_param() make what is differentiated, ops follow, gc_output() draws a fixed
-// random upstream gradient for a result and gc_loss() weights a result whose rule starts by itself. The function checked is
-// F = Σ weight · result. gc_check() then runs forward and backward once, moves every element of every input by ±h, and
-// compares ΔF / 2h with the gradient. Inputs stay away from 0, where relu has no derivative.
+// A case builds a small graph: gc_input() and gc_param() make what is differentiated, ops follow, gc_output() draws a
+// fixed random upstream gradient for a result and gc_loss() weights a result whose rule starts by itself. The function
+// checked is F = Σ weight · result. gc_check() then runs forward and backward once, moves every element of every input
+// by ±h, and compares ΔF / 2h with the gradient. Inputs stay away from 0, where relu has no derivative.
 #pragma once
 
 #include "engine/backward.h"
@@ -30,8 +30,8 @@ struct gc_output {
 struct gradcheck {
     struct sy_ctx *ctx;
     struct sy_device *device;
-    struct sy_graph g;
-    struct sy_runtime rt;
+    struct sy_graph *g;
+    struct sy_runtime *rt;
     struct sy_step step;
     struct gc_input inputs[8];
     struct gc_output outputs[4];
@@ -43,8 +43,8 @@ struct gradcheck {
 /// What a check found.
 struct gc_report {
     bool good;
-    double worst;       ///< Largest relative error.
-    uint64_t elements;  ///< Moved one by one.
+    double worst;      ///< Largest relative error.
+    uint64_t elements; ///< Moved one by one.
     char message[256];
 };
 

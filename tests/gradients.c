@@ -24,10 +24,10 @@ struct gc_case {
 static sy_tid dense(struct gradcheck *c, sy_tid x, sy_tid w, uint32_t m, uint32_t n, uint32_t k, float alpha)
 {
     struct sy_matmul_args a = {
-        .m = m, .n = n, .k = k, .experts = 1, .bt = 1, .alpha = alpha, .tile_rows = c->g.tile_rows};
+        .m = m, .n = n, .k = k, .experts = 1, .bt = 1, .alpha = alpha, .tile_rows = sy_graph_tile_rows(c->g)};
     a.tiles = (u32)sy_ceil_div(m, a.tile_rows);
-    sy_tid y = sy_act_t(&c->g, m, n, "y");
-    SY_EMIT(&c->g, matmul, &a, x, w, SY_NONE, y);
+    sy_tid y = sy_act_t(c->g, m, n, "y");
+    SY_EMIT(c->g, matmul, &a, x, w, SY_NONE, y);
     return y;
 }
 
@@ -58,10 +58,10 @@ static void matmul_ragged(struct gradcheck *c)
     const struct sy_route_tiles_args t = {.experts = 4, .tile_rows = 4, .tiles = 7, .slices = 1};
     struct sy_matmul_args a = {
         .m = 11, .n = 5, .k = 3, .experts = 4, .bt = 1, .alpha = 1.3f, .tile_rows = 4, .tiles = 7};
-    sy_tid off = gc_ints(c, 5, rows, "off"), tiles = sy_act_i(&c->g, 7, 4, "tiles");
-    SY_EMIT(&c->g, route_tiles, &t, off, tiles);
-    sy_tid x = gc_input(c, 11, 3, "x"), w = gc_param(c, 4, 5, 3, "w"), y = sy_act_t(&c->g, 11, 5, "y");
-    SY_EMIT(&c->g, matmul, &a, x, w, tiles, y)->aux[0] = off;
+    sy_tid off = gc_ints(c, 5, rows, "off"), tiles = sy_act_i(c->g, 7, 4, "tiles");
+    SY_EMIT(c->g, route_tiles, &t, off, tiles);
+    sy_tid x = gc_input(c, 11, 3, "x"), w = gc_param(c, 4, 5, 3, "w"), y = sy_act_t(c->g, 11, 5, "y");
+    SY_EMIT(c->g, matmul, &a, x, w, tiles, y)->aux[0] = off;
     gc_output(c, y);
 }
 
@@ -72,11 +72,11 @@ static void rmsnorm_of(struct gradcheck *c, bool in_residual)
     const struct sy_rmsnorm_args a = {.rows = 70, .dim = 5, .eps = 0.05f}; // more rows than one block of partial sums
     const struct sy_dropout_args r = {.rows = 70, .cols = 5, .scale = 1.0f};
     sy_tid x = gc_input(c, 70, 5, "x"), w = gc_param(c, 1, 1, 5, "w");
-    sy_tid y = sy_act_t(&c->g, 70, 5, "y"), rstd = sy_act_f(&c->g, 70, 1, "rstd");
-    SY_EMIT(&c->g, rmsnorm, &a, x, w, y, rstd);
+    sy_tid y = sy_act_t(c->g, 70, 5, "y"), rstd = sy_act_f(c->g, 70, 1, "rstd");
+    SY_EMIT(c->g, rmsnorm, &a, x, w, y, rstd);
     if (in_residual) {
-        sy_tid sum = sy_act_t(&c->g, 70, 5, "sum");
-        SY_EMIT(&c->g, residual, &r, x, y, SY_NONE, sum);
+        sy_tid sum = sy_act_t(c->g, 70, 5, "sum");
+        SY_EMIT(c->g, residual, &r, x, y, SY_NONE, sum);
         y = sum;
     }
     gc_output(c, y);
@@ -89,8 +89,8 @@ static void residual_of(struct gradcheck *c, u32 threshold, u32 stack)
 {
     const struct sy_dropout_args a = {
         .rows = 6, .cols = 7, .threshold = threshold, .scale = SCALE, .stream = 77, .stack = stack};
-    sy_tid x = gc_input(c, 6, 7, "x"), f = gc_input(c, 6, 7, "f"), y = sy_act_t(&c->g, 6, 7, "y");
-    SY_EMIT(&c->g, residual, &a, x, f, SY_NONE, y);
+    sy_tid x = gc_input(c, 6, 7, "x"), f = gc_input(c, 6, 7, "f"), y = sy_act_t(c->g, 6, 7, "y");
+    SY_EMIT(c->g, residual, &a, x, f, SY_NONE, y);
     gc_output(c, y);
 }
 
@@ -102,8 +102,8 @@ static void dropout_of(struct gradcheck *c, u32 stack)
 {
     const struct sy_dropout_args a = {
         .rows = 6, .cols = 7, .threshold = THRESHOLD, .scale = SCALE, .stream = 5, .stack = stack};
-    sy_tid x = gc_input(c, 6, 7, "x"), y = sy_act_t(&c->g, 6, 7, "y");
-    SY_EMIT(&c->g, dropout, &a, x, SY_NONE, y);
+    sy_tid x = gc_input(c, 6, 7, "x"), y = sy_act_t(c->g, 6, 7, "y");
+    SY_EMIT(c->g, dropout, &a, x, SY_NONE, y);
     gc_output(c, y);
 }
 
@@ -123,8 +123,8 @@ static void activation_of(struct gradcheck *c, enum sy_op_id op, u32 threshold, 
                                       .indexed = indexed,
                                       .k = 2};
     sy_tid row = indexed ? gc_ints(c, 6, source, "row") : SY_NONE;
-    sy_tid x = gc_input(c, 6, 5 * width, "x"), y = sy_act_t(&c->g, 6, 5, "y");
-    sy_emit(&c->g, op, &a, (const sy_tid[]){x, row, SY_NONE, y});
+    sy_tid x = gc_input(c, 6, 5 * width, "x"), y = sy_act_t(c->g, 6, 5, "y");
+    sy_emit(c->g, op, &a, (const sy_tid[]){x, row, SY_NONE, y});
     gc_output(c, y);
 }
 
@@ -142,9 +142,9 @@ static sy_tid embedded(struct gradcheck *c, sy_tid table, const int32_t *ids, ui
     const struct sy_embed_args a = {.rows = rows, .dim = 3, .vocab = 6};
     int32_t sorted[3 * 16 + 2];
     if (sy_embed_index(c->ctx, ids, rows, 6, sorted) != SY_OK)
-        c->g.status = SY_NOMEM;
-    sy_tid index = gc_ints(c, 3 * (uint64_t)rows + 2, sorted, "index"), x = sy_act_t(&c->g, rows, 3, "x");
-    SY_EMIT(&c->g, embed, &a, gc_ints(c, rows, ids, "ids"), table, x)->aux[0] = index;
+        sy_graph_no_memory(c->g);
+    sy_tid index = gc_ints(c, 3 * (uint64_t)rows + 2, sorted, "index"), x = sy_act_t(c->g, rows, 3, "x");
+    SY_EMIT(c->g, embed, &a, gc_ints(c, rows, ids, "ids"), table, x)->aux[0] = index;
     return x;
 }
 
@@ -167,9 +167,9 @@ static void embed_tied(struct gradcheck *c)
 static sy_tid attend(struct gradcheck *c, const struct sy_attention_args *a, sy_tid q, sy_tid kv, sy_tid rel,
                      sy_tid mask)
 {
-    sy_tid o = sy_act_t(&c->g, (uint64_t)a->batch * a->tq, (uint64_t)a->heads * a->dim, "o");
-    sy_tid lse = sy_act_f(&c->g, (uint64_t)a->batch * a->heads, a->tq, "lse");
-    SY_EMIT(&c->g, attention, a, q, kv, rel, mask, SY_NONE, o, lse);
+    sy_tid o = sy_act_t(c->g, (uint64_t)a->batch * a->tq, (uint64_t)a->heads * a->dim, "o");
+    sy_tid lse = sy_act_f(c->g, (uint64_t)a->batch * a->heads, a->tq, "lse");
+    SY_EMIT(c->g, attention, a, q, kv, rel, mask, SY_NONE, o, lse);
     return o;
 }
 
@@ -247,8 +247,8 @@ static sy_tid expanded(struct gradcheck *c, sy_tid bias)
 {
     static const int32_t bucket[] = {3, 2, 2, 0, 0, 1, 3};
     const struct sy_bias_args a = {.heads = 2, .span = 7, .buckets = 5};
-    sy_tid rel = sy_act_f(&c->g, 2, 7, "rel");
-    SY_EMIT(&c->g, bias_expand, &a, bias, gc_ints(c, 7, bucket, "bucket"), rel);
+    sy_tid rel = sy_act_f(c->g, 2, 7, "rel");
+    SY_EMIT(c->g, bias_expand, &a, bias, gc_ints(c, 7, bucket, "bucket"), rel);
     return rel;
 }
 
@@ -274,8 +274,8 @@ static void router_input_of(struct gradcheck *c, u32 mode)
         .rows = 6, .dim = 5, .mode = mode, .eps = 0.25f, .scale = SCALE, .stream = 3, .stack = 1};
     a.threshold = mode == 3 ? THRESHOLD : 0;
     sy_tid x = gc_input(c, 6, 5, "x"), jitter = mode == 2 ? gc_factor(c, 6, 5, "jitter") : SY_NONE;
-    sy_tid u = sy_act_f(&c->g, 6, 5, "u");
-    SY_EMIT(&c->g, router_input, &a, x, jitter, SY_NONE, u);
+    sy_tid u = sy_act_f(c->g, 6, 5, "u");
+    SY_EMIT(c->g, router_input, &a, x, jitter, SY_NONE, u);
     gc_output(c, u);
 }
 
@@ -290,7 +290,7 @@ enum { ROWS = 13, GROUP = 5, GROUPS = 3, EXPERTS = 4 }; // the last group is sho
 static void gates_of(struct gradcheck *c, enum sy_router router, u32 capacity)
 {
     static const int32_t real[ROWS] = {1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0};
-    struct sy_graph *g = &c->g;
+    struct sy_graph *g = c->g;
     const bool takes = router == SY_ROUTER_EXPERT_CHOICE;
     const u32 rounds = router == SY_ROUTER_TOP2 ? 2 : router == SY_ROUTER_NTLB ? 3 : 1;
     const u32 k = takes ? EXPERTS : router == SY_ROUTER_TOP2 ? 2 : 1, stack = takes;
@@ -353,12 +353,12 @@ static void dispatch_of(struct gradcheck *c, u32 k, bool back)
     const struct sy_dispatch_args a = {.rows = 4, .slots = k == 1 ? 5 : 6, .dim = 3, .k = k};
     sy_tid slot = gc_ints(c, 4 * (uint64_t)k, k == 1 ? slots_1 : slots_2, "slot");
     sy_tid src = gc_ints(c, a.slots, k == 1 ? source_1 : source_2, "src");
-    sy_tid y = sy_act_t(&c->g, back ? 4 : a.slots, 3, "y");
+    sy_tid y = sy_act_t(c->g, back ? 4 : a.slots, 3, "y");
     if (back) {
         sy_tid h = gc_input(c, a.slots, 3, "h"), gate = gc_input(c, 4, k, "gate");
-        SY_EMIT(&c->g, combine, &a, h, slot, gate, y)->aux[0] = src;
+        SY_EMIT(c->g, combine, &a, h, slot, gate, y)->aux[0] = src;
     } else {
-        SY_EMIT(&c->g, dispatch, &a, gc_input(c, 4, 3, "x"), src, y)->aux[0] = slot;
+        SY_EMIT(c->g, dispatch, &a, gc_input(c, 4, 3, "x"), src, y)->aux[0] = slot;
     }
     gc_output(c, y);
 }
@@ -374,8 +374,8 @@ static void xent_of(struct gradcheck *c, float z_coef, float smoothing)
 {
     static const int32_t labels[] = {3, -1, 0, 6, 6};
     const struct sy_xent_args a = {.rows = 5, .vocab = 7, .z_coef = z_coef, .smoothing = smoothing};
-    sy_tid logits = gc_input(c, 5, 7, "logits"), rows = sy_act_f(&c->g, 5, 4, "rows");
-    SY_EMIT(&c->g, xent, &a, logits, gc_ints(c, 5, labels, "labels"), rows);
+    sy_tid logits = gc_input(c, 5, 7, "logits"), rows = sy_act_f(c->g, 5, 4, "rows");
+    SY_EMIT(c->g, xent, &a, logits, gc_ints(c, 5, labels, "labels"), rows);
     gc_loss(c, rows, (const double[]){0.0, c->step.inv_labels, 0.0, c->step.inv_labels}, 4);
 }
 

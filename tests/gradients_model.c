@@ -73,19 +73,19 @@ static enum sy_status loss_of(const struct probe *p, double *out, uint64_t *dige
     struct sy_step step;
     double ce[4], loss[2];
     SY_TRY(p->train ? sy_session_step(s, p->batch, 1, 1, 0.0, 5, &m) : sy_session_evaluate(s, p->batch, 1, &m));
-    SY_TRY(sy_runtime_read(&s->runtime, s->graph.step, &step, sizeof step));
-    SY_TRY(sy_runtime_read(&s->runtime, s->loss.sums.total, ce, sizeof ce));
+    SY_TRY(sy_runtime_read(sy_session_runtime(s), sy_graph_step_constants(sy_session_graph(s)), &step, sizeof step));
+    SY_TRY(sy_runtime_read(sy_session_runtime(s), sy_session_loss(s)->sums.total, ce, sizeof ce));
     *out = (ce[1] + ce[3]) * (double)step.inv_labels;
     *digest = 14695981039346656037u;
-    for (uint32_t i = 0; i < s->model.sparse_count; ++i) {
-        const struct sy_model_sparse *l = &s->model.sparse[i];
+    for (uint32_t i = 0; i < sy_session_model(s)->sparse_count; ++i) {
+        const struct sy_model_sparse *l = &sy_session_model(s)->sparse[i];
         int32_t place[2][256];
         uint64_t places = (uint64_t)l->rows * l->k;
         assert(places <= SY_COUNT(place[0]));
-        SY_TRY(sy_runtime_read(&s->runtime, l->loss.total, loss, sizeof loss));
+        SY_TRY(sy_runtime_read(sy_session_runtime(s), l->loss.total, loss, sizeof loss));
         *out += loss[0] * (double)(l->decoder ? step.inv_groups_dec : step.inv_groups_enc) + loss[1];
-        SY_TRY(sy_runtime_read_part(&s->runtime, l->expert, 0, places, place[0]));
-        SY_TRY(sy_runtime_read_part(&s->runtime, l->pos, 0, places, place[1]));
+        SY_TRY(sy_runtime_read_part(sy_session_runtime(s), l->expert, 0, places, place[0]));
+        SY_TRY(sy_runtime_read_part(sy_session_runtime(s), l->pos, 0, places, place[1]));
         for (uint64_t k = 0; k < places; ++k)
             *digest = ((*digest ^ (uint32_t)place[0][k]) * 1099511628211u ^ (uint32_t)place[1][k]) * 1099511628211u;
     }
@@ -95,7 +95,7 @@ static enum sy_status loss_of(const struct probe *p, double *out, uint64_t *dige
 /// ΔF / 2h of one weight. `*same` is false when a token went elsewhere on the way.
 static enum sy_status slope_of(const struct probe *p, sy_tid t, uint64_t at, double h, double *out, bool *same)
 {
-    struct sy_runtime *rt = &p->s->runtime;
+    struct sy_runtime *rt = sy_session_runtime(p->s);
     double x, side[2], moved;
     uint64_t digest[2];
     SY_TRY(sy_runtime_read_part(rt, t, at, 1, &x));
@@ -144,15 +144,15 @@ static enum sy_status check_weight(const struct probe *p, const struct sy_param 
 /// A copy of every gradient, parameter by parameter: the probes overwrite those on the device.
 static enum sy_status read_gradients(struct sy_session *s, double **out, double *largest)
 {
-    const struct sy_graph *g = &s->graph;
+    const struct sy_graph *g = sy_session_graph(s);
     *out = malloc(sy_model_parameter_count(g) * sizeof **out);
     if (*out == NULL)
         abort();
     *largest = 0.0;
     uint64_t at = 0;
-    for (size_t i = 0; i < g->param_count; ++i) {
-        uint64_t n = sy_graph_tensor(g, g->params[i].master)->count;
-        SY_TRY(sy_runtime_read_part(&s->runtime, g->params[i].grad.total, 0, n, *out + at));
+    for (size_t i = 0; i < sy_graph_param_count(g); ++i) {
+        uint64_t n = sy_graph_tensor(g, sy_graph_param_at(g, i)->master)->count;
+        SY_TRY(sy_runtime_read_part(sy_session_runtime(s), sy_graph_param_at(g, i)->grad.total, 0, n, *out + at));
         for (uint64_t k = 0; k < n; ++k)
             *largest = fmax(*largest, fabs((*out)[at + k]));
         at += n;
@@ -162,14 +162,14 @@ static enum sy_status read_gradients(struct sy_session *s, double **out, double 
 
 static enum sy_status check_model(const struct probe *p, struct tally *tally)
 {
-    const struct sy_graph *g = &p->s->graph;
+    const struct sy_graph *g = sy_session_graph(p->s);
     double unused, *gradients = NULL, largest;
     uint64_t digest, state = 99, at = 0;
     enum sy_status status = loss_of(p, &unused, &digest);
     if (status == SY_OK)
         status = read_gradients(p->s, &gradients, &largest);
-    for (size_t i = 0; status == SY_OK && i < g->param_count; ++i) {
-        const struct sy_param *param = &g->params[i];
+    for (size_t i = 0; status == SY_OK && i < sy_graph_param_count(g); ++i) {
+        const struct sy_param *param = sy_graph_param_at(g, i);
         const uint64_t n = sy_graph_tensor(g, param->master)->count;
         double scale = 1e-3 * largest;
         for (uint64_t k = 0; k < n; ++k)

@@ -40,6 +40,8 @@ def check_layers(name, text, say):
         say(name, 0, 'engine includes a driver or backend header')
     if name.startswith('hostlib/') and re.search(r'#include\s*"(engine|apps)/', text):
         say(name, 0, 'hostlib includes a header of a layer above it')
+    if not name.startswith('engine/') and re.search(r'#include\s*"engine/\w+_private\.h"', text):
+        say(name, 0, 'includes a private header of the engine: use the functions of the public one')
 
 
 def check_kernel(name, text, say):
@@ -135,6 +137,11 @@ def self_test(root, say):
         check_citations('planted.c', text, known, lambda *finding: found.append(finding))
         if len(found) != wanted:
             say('tests/lint.py', 0, f'its own test: {text!r} gave {len(found)} findings, expected {wanted}')
+    for name, wanted in (('apps/planted.c', 1), ('engine/planted.c', 0)):
+        found = []
+        check_layers(name, '#include "engine/' + 'graph_private.h"', lambda *finding: found.append(finding))
+        if len(found) != wanted:
+            say('tests/lint.py', 0, f'its own test: a private header in {name} gave {len(found)} findings, expected {wanted}')
     found = []
     check_paths(root, 'planted.c', '// see engine/' + 'none.h and engine/graph.h', lambda *finding: found.append(finding))
     if len(found) != 1:

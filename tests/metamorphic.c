@@ -30,8 +30,8 @@ static float *logits_of(const struct subject *x, const struct sy_batch *batch, s
     uint64_t count;
     enum sy_status status = sy_session_evaluate(x->s, batch, 1, m);
     if (status == SY_OK)
-        status = tiny_read(x->s, x->s->model.logits, &out, &count);
-    if (tiny_try(x->t, status, "evaluating", x->s->device))
+        status = tiny_read(x->s, sy_session_model(x->s)->logits, &out, &count);
+    if (tiny_try(x->t, status, "evaluating", sy_session_device(x->s)))
         return out;
     free(out);
     return NULL;
@@ -40,7 +40,7 @@ static float *logits_of(const struct subject *x, const struct sy_batch *batch, s
 /// Largest difference between the logits of sequence `i` of `a` and `k` of `b`, over the largest logit.
 static double sequence_distance(const struct subject *x, const float *a, uint32_t i, const float *b, uint32_t k)
 {
-    const uint64_t n = (uint64_t)TGT * x->s->config.vocab_size;
+    const uint64_t n = (uint64_t)TGT * sy_session_config(x->s)->vocab_size;
     return tiny_distance(a + i * n, b + k * n, n);
 }
 
@@ -88,7 +88,7 @@ static void other_mates(const struct subject *x, const float *want)
 {
     struct sy_batch b;
     struct sy_metrics n;
-    tiny_batch(x->t, &x->s->config, BATCH, SRC, TGT, 555, &b);
+    tiny_batch(x->t, sy_session_config(x->s), BATCH, SRC, TGT, 555, &b);
     memcpy(b.input_ids, x->batch->input_ids, SRC * sizeof *b.input_ids);
     memcpy(b.attention_mask, x->batch->attention_mask, SRC * sizeof *b.attention_mask);
     memcpy(b.labels, x->batch->labels, TGT * sizeof *b.labels);
@@ -110,7 +110,7 @@ static enum sy_status shuffle(struct sy_session *s, sy_tid t, uint32_t count, co
     enum sy_status status = tiny_read(s, t, &a, &n);
     const uint64_t block = n / count;
     for (uint32_t e = 0; e < count && status == SY_OK; ++e)
-        status = sy_runtime_write_f32(&s->runtime, t, e * block, block, a + order[e] * block);
+        status = sy_runtime_write_f32(sy_session_runtime(s), t, e * block, block, a + order[e] * block);
     free(a);
     return status;
 }
@@ -118,43 +118,43 @@ static enum sy_status shuffle(struct sy_session *s, sy_tid t, uint32_t count, co
 /// Expert e becomes order[e]: its weights move, and its row of the router with them.
 static enum sy_status rename_experts(struct sy_session *s, const uint32_t *order)
 {
-    for (size_t i = 0; i < s->graph.param_count; ++i) {
-        const struct sy_param *p = &s->graph.params[i];
+    for (size_t i = 0; i < sy_graph_param_count(sy_session_graph(s)); ++i) {
+        const struct sy_param *p = sy_graph_param_at(sy_session_graph(s), i);
         if ((p->flags & SY_PARAM_EXPERT) != 0 || strstr(p->names[0], "router.classifier") != NULL)
-            SY_TRY(shuffle(s, p->master, s->config.experts, order));
+            SY_TRY(shuffle(s, p->master, sy_session_config(s)->experts, order));
     }
-    return sy_runtime_run(&s->runtime, SY_PHASE_REFRESH);
+    return sy_runtime_run(sy_session_runtime(s), SY_PHASE_REFRESH);
 }
 
 static void renamed_experts(const struct subject *x, const float *want, const struct sy_metrics *m)
 {
     static const uint32_t there[] = {2, 3, 1, 0}, back[] = {3, 2, 0, 1};
     struct sy_metrics n;
-    if (!tiny_try(x->t, rename_experts(x->s, there), "renaming experts", x->s->device))
+    if (!tiny_try(x->t, rename_experts(x->s, there), "renaming experts", sy_session_device(x->s)))
         return;
     float *got = logits_of(x, x->batch, &n);
     if (got != NULL) {
-        double error = tiny_distance(got, want, (uint64_t)BATCH * TGT * x->s->config.vocab_size);
+        double error = tiny_distance(got, want, (uint64_t)BATCH * TGT * sy_session_config(x->s)->vocab_size);
         tap_ok(&x->t->tap, error <= TOLERANCE && same_losses(&n, m),
                "%s: the names of experts mean nothing: error %.1e", x->name, error);
     }
     free(got);
-    tiny_try(x->t, rename_experts(x->s, back), "renaming experts", x->s->device);
+    tiny_try(x->t, rename_experts(x->s, back), "renaming experts", sy_session_device(x->s));
 }
 
 /// More columns of padding on both sides, with the same parameters.
 static void more_padding(const struct subject *x, const float *want)
 {
     static const uint32_t order[BATCH] = {0, 1, 2, 3};
-    const uint32_t v = x->s->config.vocab_size, wide = TGT + 4;
-    struct sy_session_params p = x->s->params;
-    p.config = &x->s->config;
+    const uint32_t v = sy_session_config(x->s)->vocab_size, wide = TGT + 4;
+    struct sy_session_params p = *sy_session_built_with(x->s);
+    p.config = sy_session_config(x->s);
     p.src_len = SRC + 3;
     p.tgt_len = wide;
     p.jitter_input = false;
     p.lender = x->s;
     struct subject y = *x;
-    y.s = tiny_session(x->t, x->s->device, &p);
+    y.s = tiny_session(x->t, sy_session_device(x->s), &p);
     if (y.s == NULL)
         return;
     struct sy_batch b = copy_of(x, x->batch, order, SRC + 3, wide);
@@ -175,9 +175,9 @@ static void more_padding(const struct subject *x, const float *want)
 
 static const struct sy_param *param_named(const struct sy_session *s, const char *part)
 {
-    for (size_t i = 0; i < s->graph.param_count; ++i)
-        if (strstr(s->graph.params[i].names[0], part) != NULL)
-            return &s->graph.params[i];
+    for (size_t i = 0; i < sy_graph_param_count(sy_session_graph(s)); ++i)
+        if (strstr(sy_graph_param_at(sy_session_graph(s), i)->names[0], part) != NULL)
+            return sy_graph_param_at(sy_session_graph(s), i);
     return NULL;
 }
 
@@ -188,14 +188,14 @@ static enum sy_status scale_param(struct sy_session *s, const char *part, float 
     float *w = NULL;
     uint64_t n;
     if (p == NULL)
-        return sy_fail(s->ctx, SY_INTERNAL, "the model has no parameter %s", part);
+        return sy_fail(sy_device_ctx(sy_session_device(s)), SY_INTERNAL, "the model has no parameter %s", part);
     enum sy_status status = tiny_read(s, p->master, &w, &n);
     for (uint64_t i = 0; status == SY_OK && i < n; ++i)
         w[i] *= factor;
     if (status == SY_OK)
-        status = sy_runtime_write_f32(&s->runtime, p->master, 0, n, w);
+        status = sy_runtime_write_f32(sy_session_runtime(s), p->master, 0, n, w);
     free(w);
-    return status == SY_OK ? sy_runtime_run(&s->runtime, SY_PHASE_REFRESH) : status;
+    return status == SY_OK ? sy_runtime_run(sy_session_runtime(s), SY_PHASE_REFRESH) : status;
 }
 
 /// Gives one expert of a layer other weights.
@@ -203,46 +203,46 @@ static enum sy_status change_expert(struct sy_session *s, const char *part, uint
 {
     const struct sy_param *p = param_named(s, part);
     if (p == NULL)
-        return sy_fail(s->ctx, SY_INTERNAL, "the model has no parameter %s", part);
-    const uint64_t n = sy_graph_tensor(&s->graph, p->master)->count / s->config.experts;
+        return sy_fail(sy_device_ctx(sy_session_device(s)), SY_INTERNAL, "the model has no parameter %s", part);
+    const uint64_t n = sy_graph_tensor(sy_session_graph(s), p->master)->count / sy_session_config(s)->experts;
     float *w = calloc(n, sizeof *w);
     if (w == NULL)
         abort();
-    enum sy_status status = sy_runtime_write_f32(&s->runtime, p->master, expert * n, n, w);
+    enum sy_status status = sy_runtime_write_f32(sy_session_runtime(s), p->master, expert * n, n, w);
     free(w);
-    return status == SY_OK ? sy_runtime_run(&s->runtime, SY_PHASE_REFRESH) : status;
+    return status == SY_OK ? sy_runtime_run(sy_session_runtime(s), SY_PHASE_REFRESH) : status;
 }
 
 /// A switch model that reads its jitter from a tensor, with fresh weights and jitter 1.
 static bool reset(const struct subject *x)
 {
-    enum sy_status status = sy_weights_init(&x->s->runtime, 1);
-    for (uint32_t i = 0; i < x->s->model.sparse_count && status == SY_OK; ++i) {
-        const uint64_t n = sy_graph_tensor(&x->s->graph, x->s->model.sparse[i].jitter)->count;
+    enum sy_status status = sy_weights_init(sy_session_runtime(x->s), 1);
+    for (uint32_t i = 0; i < sy_session_model(x->s)->sparse_count && status == SY_OK; ++i) {
+        const uint64_t n = sy_graph_tensor(sy_session_graph(x->s), sy_session_model(x->s)->sparse[i].jitter)->count;
         float *ones = malloc(n * sizeof *ones);
         if (ones == NULL)
             abort();
         for (uint64_t k = 0; k < n; ++k)
             ones[k] = 1.0f;
-        status = sy_runtime_write_f32(&x->s->runtime, x->s->model.sparse[i].jitter, 0, n, ones);
+        status = sy_runtime_write_f32(sy_session_runtime(x->s), sy_session_model(x->s)->sparse[i].jitter, 0, n, ones);
         free(ones);
     }
-    return tiny_try(x->t, status, "fresh weights", x->s->device);
+    return tiny_try(x->t, status, "fresh weights", sy_session_device(x->s));
 }
 
 /// Scores all 0: every token wants expert 0, which has room for CAPACITY of each sequence.
 static void capacity_is_enforced(const struct subject *x)
 {
-    const struct sy_model_sparse *l = &x->s->model.sparse[0];
+    const struct sy_model_sparse *l = &sy_session_model(x->s)->sparse[0];
     struct sy_metrics m;
     int32_t load[BATCH * 4], kept[BATCH * 4];
-    if (!reset(x) ||
-        !tiny_try(x->t, scale_param(x->s, "encoder.block.1.layer.1.mlp.router", 0.0f), "router", x->s->device))
+    if (!reset(x) || !tiny_try(x->t, scale_param(x->s, "encoder.block.1.layer.1.mlp.router", 0.0f), "router",
+                               sy_session_device(x->s)))
         return;
     float *first = logits_of(x, x->batch, &m), *idle = NULL, *busy = NULL;
-    enum sy_status status = sy_runtime_read(&x->s->runtime, l->load, load, sizeof load);
+    enum sy_status status = sy_runtime_read(sy_session_runtime(x->s), l->load, load, sizeof load);
     if (status == SY_OK)
-        status = sy_runtime_read(&x->s->runtime, l->kept, kept, sizeof kept);
+        status = sy_runtime_read(sy_session_runtime(x->s), l->kept, kept, sizeof kept);
     bool good = status == SY_OK;
     double placed = 0.0, tokens = 0.0;
     for (uint32_t g = 0; g < BATCH; ++g) {
@@ -264,7 +264,7 @@ static void capacity_is_enforced(const struct subject *x)
         status = change_expert(x->s, "encoder.block.1.layer.1.mlp.experts.expert_0.wo", 0);
     if (status == SY_OK)
         busy = logits_of(x, x->batch, &m);
-    const uint64_t n = (uint64_t)BATCH * TGT * x->s->config.vocab_size;
+    const uint64_t n = (uint64_t)BATCH * TGT * sy_session_config(x->s)->vocab_size;
     good &= first != NULL && idle != NULL && busy != NULL && memcmp(first, idle, n * sizeof *first) == 0 &&
             tiny_distance(busy, first, n) > 1e-4;
     tap_ok(&x->t->tap, good, "%s: capacity is enforced (%d of %d tokens keep their place)", x->name, (int)placed,
@@ -276,7 +276,7 @@ static void capacity_is_enforced(const struct subject *x)
 
 static void router_logits_are_logits(const struct subject *x)
 {
-    const struct sy_model_sparse *l = &x->s->model.sparse[0];
+    const struct sy_model_sparse *l = &sy_session_model(x->s)->sparse[0];
     struct sy_metrics m;
     float *logits = reset(x) ? logits_of(x, x->batch, &m) : NULL, *z = NULL, *p = NULL;
     uint64_t n = 0;
@@ -310,13 +310,13 @@ static void relative_bias_is_shared(const struct subject *x, const char *stack)
     struct sy_metrics m;
     snprintf(output, sizeof output, "%s.block.0.layer.0.SelfAttention.o", stack);
     snprintf(bias, sizeof bias, "%s.block.0.layer.0.SelfAttention.relative_attention_bias", stack);
-    if (!reset(x) || !tiny_try(x->t, scale_param(x->s, output, 0.0f), output, x->s->device))
+    if (!reset(x) || !tiny_try(x->t, scale_param(x->s, output, 0.0f), output, sy_session_device(x->s)))
         return;
     float *a = logits_of(x, x->batch, &m), *b = NULL;
-    if (tiny_try(x->t, scale_param(x->s, bias, -3.0f), bias, x->s->device))
+    if (tiny_try(x->t, scale_param(x->s, bias, -3.0f), bias, sy_session_device(x->s)))
         b = logits_of(x, x->batch, &m);
     if (a != NULL && b != NULL)
-        tap_ok(&x->t->tap, tiny_distance(b, a, (uint64_t)BATCH * TGT * x->s->config.vocab_size) > 1e-3,
+        tap_ok(&x->t->tap, tiny_distance(b, a, (uint64_t)BATCH * TGT * sy_session_config(x->s)->vocab_size) > 1e-3,
                "%s: the %s's relative bias reaches all blocks", x->name, stack);
     free(a);
     free(b);
@@ -342,7 +342,7 @@ static double group_aux(const float *p, const int32_t *choice, const int32_t *po
 
 static void dropped_tokens_are_not_expert_0(const struct subject *x)
 {
-    const struct sy_model_sparse *l = &x->s->model.sparse[0];
+    const struct sy_model_sparse *l = &sy_session_model(x->s)->sparse[0];
     struct sy_metrics m;
     float *logits = reset(x) ? logits_of(x, x->batch, &m) : NULL, *p = NULL;
     int32_t choice[BATCH * SRC], pos[BATCH * SRC];
@@ -351,16 +351,16 @@ static void dropped_tokens_are_not_expert_0(const struct subject *x)
         return;
     enum sy_status status = tiny_read(x->s, l->p, &p, &n);
     if (status == SY_OK)
-        status = sy_runtime_read(&x->s->runtime, l->choice, choice, sizeof choice);
+        status = sy_runtime_read(sy_session_runtime(x->s), l->choice, choice, sizeof choice);
     if (status == SY_OK)
-        status = sy_runtime_read(&x->s->runtime, l->pos, pos, sizeof pos);
+        status = sy_runtime_read(sy_session_runtime(x->s), l->pos, pos, sizeof pos);
     double want = 0.0, wrong = 0.0;
     for (uint32_t g = 0; status == SY_OK && g < BATCH; ++g) {
         const uint32_t at = g * SRC;
         want += group_aux(p + 4 * at, choice + at, pos + at, x->batch->attention_mask + at, false) / BATCH;
         wrong += group_aux(p + 4 * at, choice + at, pos + at, x->batch->attention_mask + at, true) / BATCH;
     }
-    const double coef = x->s->config.aux_coef, got = m.layers[0].aux;
+    const double coef = sy_session_config(x->s)->aux_coef, got = m.layers[0].aux;
     tap_ok(&x->t->tap,
            status == SY_OK && m.layers[0].dropped > 0.0 && fabs(got - coef * want) < 1e-6 * got &&
                fabs(wrong - want) > 1e-3,
@@ -376,17 +376,18 @@ static void experts_see_unjittered_input(const struct subject *x)
     enum sy_status status = SY_OK;
     if (!reset(x))
         return;
-    for (uint32_t i = 0; i < x->s->model.sparse_count && status == SY_OK; ++i)
-        status = sy_runtime_zero(&x->s->runtime, x->s->model.sparse[i].jitter);
+    for (uint32_t i = 0; i < sy_session_model(x->s)->sparse_count && status == SY_OK; ++i)
+        status = sy_runtime_zero(sy_session_runtime(x->s), sy_session_model(x->s)->sparse[i].jitter);
     float *a = status == SY_OK ? logits_of(x, x->batch, &m) : NULL, *b = NULL;
     if (reset(x))
         status = scale_param(x->s, "encoder.block.1.layer.1.mlp.router", 0.0f);
     if (status == SY_OK)
         status = scale_param(x->s, "decoder.block.1.layer.2.mlp.router", 0.0f);
-    if (tiny_try(x->t, status, "router", x->s->device))
+    if (tiny_try(x->t, status, "router", sy_session_device(x->s)))
         b = logits_of(x, x->batch, &m);
     if (a != NULL && b != NULL)
-        tap_ok(&x->t->tap, tiny_distance(a, b, (uint64_t)BATCH * TGT * x->s->config.vocab_size) <= TOLERANCE,
+        tap_ok(&x->t->tap,
+               tiny_distance(a, b, (uint64_t)BATCH * TGT * sy_session_config(x->s)->vocab_size) <= TOLERANCE,
                "%s: experts see the unjittered input", x->name);
     free(a);
     free(b);

@@ -42,7 +42,7 @@ static const char *precision_name(enum sy_precision p)
     return names[p];
 }
 
-static const char *id_of(const struct sy_session *s) { return sy_device_caps(s->device)->id; }
+static const char *id_of(const struct sy_session *s) { return sy_device_caps(sy_session_device(s))->id; }
 
 /// Steps from + 1 … to; step t trains on data[t % 3].
 static enum sy_status train(struct suite *x, struct sy_session *s, uint64_t from, uint64_t to, struct sy_metrics *last)
@@ -57,7 +57,7 @@ static enum sy_status fresh_run(struct suite *x, struct sy_session *s, uint64_t 
 {
     struct sy_metrics m;
     *weights = NULL;
-    SY_TRY(sy_weights_init(&s->runtime, 1));
+    SY_TRY(sy_weights_init(sy_session_runtime(s), 1));
     SY_TRY(train(x, s, 0, steps, &m));
     return tiny_weights(s, weights, count);
 }
@@ -76,13 +76,13 @@ static enum sy_status same_bits(struct suite *x, struct sy_session *s, struct sy
     if (status == SY_OK)
         status = fresh_run(x, twin, steps, &b, &count);
     if (status == SY_OK)
-        status = sy_weights_init(&s->runtime, 1);
+        status = sy_weights_init(sy_session_runtime(s), 1);
     if (status == SY_OK)
         status = tiny_weights(s, &initial, &count);
     if (status == SY_OK)
         tap_ok(&x->t.tap, equal_bits(a, b, count) && !equal_bits(a, initial, count),
-               "%s: %s, %s: the same bits after %d steps", id_of(s), precision_name(s->params.precision), what,
-               (int)steps);
+               "%s: %s, %s: the same bits after %d steps", id_of(s),
+               precision_name(sy_session_built_with(s)->precision), what, (int)steps);
     free(a);
     free(b);
     free(initial);
@@ -97,7 +97,7 @@ static enum sy_status seed_matters(struct suite *x, struct sy_session *s)
     struct sy_metrics m;
     enum sy_status status = fresh_run(x, s, 1, &a, &count);
     if (status == SY_OK)
-        status = sy_weights_init(&s->runtime, 1);
+        status = sy_weights_init(sy_session_runtime(s), 1);
     if (status == SY_OK)
         status = sy_session_step(s, &x->data[1], 1, 1, 0.02, SEED + 1, &m);
     if (status == SY_OK)
@@ -143,8 +143,8 @@ static enum sy_status save_and_load(struct suite *x, struct sy_session *s, const
     struct sy_train_state back;
     snprintf(latest, sizeof latest, "%s/latest", dir);
     SY_TRY(sy_checkpoint_save(s, dir, &st, NULL, 2));
-    SY_TRY(sy_checkpoint_save(s, dir, &st, NULL, 2)); // the same step again: `latest` is not without it for a moment
-    SY_TRY(sy_weights_init(&s->runtime, 2));          // whatever is not restored must show
+    SY_TRY(sy_checkpoint_save(s, dir, &st, NULL, 2));  // the same step again: `latest` is not without it for a moment
+    SY_TRY(sy_weights_init(sy_session_runtime(s), 2)); // whatever is not restored must show
     struct sy_metrics m;
     SY_TRY(train(x, s, 0, 1, &m));
     SY_TRY(sy_checkpoint_read_state(x->t.ctx, latest, &back));
@@ -162,7 +162,7 @@ static enum sy_status resume(struct suite *x, struct sy_session *s, const char *
     snprintf(dir, sizeof dir, "test-model-%ld", (long)getpid());
     enum sy_status status = fresh_run(x, s, 6, &straight, &count);
     if (status == SY_OK)
-        status = sy_weights_init(&s->runtime, 1);
+        status = sy_weights_init(sy_session_runtime(s), 1);
     if (status == SY_OK)
         status = train(x, s, 0, 3, &m);
     if (status == SY_OK)
@@ -208,12 +208,12 @@ static enum sy_status gradient_distance(struct sy_session *got, struct sy_sessio
     double biggest = 0.0;
     *out = 0.0;
     for (int pass = 0; pass < 2; ++pass) {
-        for (size_t i = 0; i < want->graph.param_count; ++i) {
+        for (size_t i = 0; i < sy_graph_param_count(sy_session_graph(want)); ++i) {
             float *a = NULL, *b = NULL;
             uint64_t n;
-            enum sy_status status = tiny_read(got, got->graph.params[i].grad.total, &a, &n);
+            enum sy_status status = tiny_read(got, sy_graph_param_at(sy_session_graph(got), i)->grad.total, &a, &n);
             if (status == SY_OK)
-                status = tiny_read(want, want->graph.params[i].grad.total, &b, &n);
+                status = tiny_read(want, sy_graph_param_at(sy_session_graph(want), i)->grad.total, &b, &n);
             double worst = 0.0, scale = 0.0;
             for (uint64_t k = 0; status == SY_OK && k < n; ++k) {
                 double d = fabs((double)a[k] - (double)b[k]);
@@ -269,15 +269,16 @@ static enum sy_status accumulate(struct suite *x, struct sy_session *whole, stru
         dropped += m.layers[0].dropped + m.layers[1].dropped;
     }
     tap_ok(&x->t.tap, losses, "%s: 2 × 2 sequences: the losses of 1 × 4", id_of(whole));
-    tap_ok(&x->t.tap, routing && (dropped > 0.0 || whole->config.router == SY_ROUTER_NTLB),
-           "%s: 2 × 2 sequences, %s: the routing of 1 × 4", id_of(whole), sy_router_name(whole->config.router));
+    tap_ok(&x->t.tap, routing && (dropped > 0.0 || sy_session_config(whole)->router == SY_ROUTER_NTLB),
+           "%s: 2 × 2 sequences, %s: the routing of 1 × 4", id_of(whole),
+           sy_router_name(sy_session_config(whole)->router));
     tap_ok(&x->t.tap, worst <= 1e-5, "%s: 2 × 2 sequences: the gradients (and dropout masks) of 1 × 4: error %.1e",
            id_of(whole), worst);
     enum sy_status status = tiny_weights(whole, &a, &count);
     if (status == SY_OK)
         status = tiny_weights(halves, &b, &count);
     if (status == SY_OK)
-        status = sy_weights_init(&whole->runtime, 1);
+        status = sy_weights_init(sy_session_runtime(whole), 1);
     if (status == SY_OK)
         status = tiny_weights(whole, &initial, &count);
     double error = 0.0, change = 0.0;
@@ -320,7 +321,7 @@ static void compare_curves(struct suite *x, const struct sy_session *s, const do
     for (int t = 0; t < CURVE; ++t)
         worst = fmax(worst, fabs(got[t] - want[t]) / fabs(want[t]));
     tap_ok(&x->t.tap, worst <= tolerance, "%s: %s: the loss curve of %s: error %.1e, limit %.0e", id_of(s),
-           precision_name(s->params.precision), sy_device_caps(x->t.devices[0])->id, worst, tolerance);
+           precision_name(sy_session_built_with(s)->precision), sy_device_caps(x->t.devices[0])->id, worst, tolerance);
 }
 
 static void run_curve(struct suite *x, struct sy_device *device, enum sy_precision precision, double *reference,
@@ -370,8 +371,8 @@ static uint64_t moved_scores(const struct sy_graph *g, const float *a, const flo
 {
     uint64_t moved = 0, at = 0;
     *seen = 0;
-    for (size_t i = 0; i < g->param_count; ++i) {
-        const struct sy_param *p = &g->params[i];
+    for (size_t i = 0; i < sy_graph_param_count(g); ++i) {
+        const struct sy_param *p = sy_graph_param_at(g, i);
         const uint64_t part = (uint64_t)p->rows * p->cols;
         for (uint32_t k = 0; k < p->parts; ++k, at += part) {
             const char *own = strstr(p->names[k], "SelfAttention");
@@ -404,7 +405,7 @@ static void run_lone_key(struct suite *x, struct sy_device *device, enum sy_prec
     if (s != NULL && status == SY_OK)
         status = tiny_weights(s, &after, &count);
     if (s != NULL && tiny_try(&x->t, status, "one target token", device)) {
-        const uint64_t moved = moved_scores(&s->graph, after, before, &seen);
+        const uint64_t moved = moved_scores(sy_session_graph(s), after, before, &seen);
         tap_ok(&x->t.tap, moved == 0 && seen != 0 && !equal_bits(before, after, count),
                "%s: %s: one target token moves none of %llu elements of q, k and bias (%llu)", id_of(s),
                precision_name(precision), (unsigned long long)seen, (unsigned long long)moved);
@@ -435,8 +436,9 @@ static void run_router_weights(struct suite *x, struct sy_device *device, enum s
     float *master = NULL, *weight = NULL;
     uint64_t n = 0;
     enum sy_status status = s != NULL ? train(x, s, 0, 2, &m) : SY_OK;
-    for (size_t i = 0; s != NULL && i < s->graph.param_count && status == SY_OK && master == NULL; ++i) {
-        const struct sy_param *q = &s->graph.params[i];
+    for (size_t i = 0; s != NULL && i < sy_graph_param_count(sy_session_graph(s)) && status == SY_OK && master == NULL;
+         ++i) {
+        const struct sy_param *q = sy_graph_param_at(sy_session_graph(s), i);
         if (strstr(q->names[0], "router.classifier") == NULL)
             continue;
         status = tiny_read(s, q->master, &master, &n);

@@ -127,73 +127,84 @@ static void plan(struct suite *x, enum sy_device_class device_class, bool recomp
     struct sy_config c = tiny_config(true);
     struct sy_model_params p = {.config = &c, .mode = SY_MODEL_TRAIN, .batch = 3, .src_len = 10, .tgt_len = 7};
     struct sy_model *m = calloc(1, sizeof *m);
-    struct sy_graph g;
+    struct sy_graph *g = NULL;
     struct sy_plan plan;
     const struct sy_limits limits = {.max_block_bytes = block, .align = 64};
     struct sy_optimizer_outputs out;
     const struct sy_optimizer_params adafactor = {.kind = SY_OPTIMIZER_ADAFACTOR};
     tiny_add_noise(&c);
-    sy_graph_init(&g, x->io.ctx, SY_PRECISION_SELECTIVE, device_class);
-    if (m == NULL || sy_model_build(&g, &p, m) != SY_OK)
+    const struct sy_caps caps = sy_caps_imagined(device_class);
+    if (m == NULL || sy_graph_create(x->io.ctx, SY_PRECISION_SELECTIVE, &caps, &g) != SY_OK ||
+        sy_model_build(g, &p, m) != SY_OK)
         abort();
     struct sy_loss loss;
-    sy_cross_entropy_emit(&g, m, &loss);
-    sy_backward(&g, recompute);
-    sy_optimizer_emit(&g, &adafactor, &out);
-    sy_graph_refresh(&g);
-    const struct sy_caps caps = sy_caps_imagined(device_class);
-    sy_lower(&g, &caps);
-    if (sy_plan_create(&g, &limits, &plan) != SY_OK)
+    sy_cross_entropy_emit(g, m, &loss);
+    sy_backward(g, recompute);
+    sy_optimizer_emit(g, &adafactor, &out);
+    sy_graph_refresh(g);
+    sy_lower(g, &caps);
+    if (sy_plan_create(g, &limits, &plan) != SY_OK)
         abort();
     unsigned wrong = 0;
-    for (size_t i = 0; i < g.tensor_count; ++i) {
-        const struct sy_tensor *a = &g.tensors[i];
+    for (size_t i = 0; i < sy_graph_tensor_count(g); ++i) {
+        const struct sy_tensor *a = sy_graph_tensor(g, (sy_tid)i);
         if (a->kind == SY_KIND_ACTIVATION && a->first < 0)
             continue; // used by nobody: nowhere
-        const struct sy_tensor *whole = &g.tensors[a->parent];
+        const struct sy_tensor *whole = sy_graph_tensor(g, a->parent);
         wrong += a->parent != SY_NONE && (a->block != whole->block || a->at + a->count > whole->count ||
                                           a->offset != whole->offset + a->at * sy_dtype_bytes(a->dtype));
         wrong += a->offset % 64 != 0 || a->offset + a->count * sy_dtype_bytes(a->dtype) > plan.blocks[a->block].bytes;
-        for (size_t k = i + 1; k < g.tensor_count; ++k)
-            wrong += (g.tensors[k].kind != SY_KIND_ACTIVATION || g.tensors[k].first >= 0) && overlap(a, &g.tensors[k]);
+        for (size_t k = i + 1; k < sy_graph_tensor_count(g); ++k) {
+            const struct sy_tensor *b = sy_graph_tensor(g, (sy_tid)k);
+            wrong += (b->kind != SY_KIND_ACTIVATION || b->first >= 0) && overlap(a, b);
+        }
     }
     io_check(&x->io, wrong == 0 && plan.block_count > (block != 0 ? 10 : 5),
              "a plan%s of %zu tensors in %zu blocks: none shares bytes with another alive",
-             recompute ? " with recomputation" : "", g.tensor_count, plan.block_count);
+             recompute ? " with recomputation" : "", sy_graph_tensor_count(g), plan.block_count);
     sy_plan_finish(&plan);
-    sy_graph_finish(&g);
+    sy_graph_destroy(&g);
     free(m);
+}
+
+static struct sy_graph *graph_f32(struct suite *x)
+{
+    const struct sy_caps caps = sy_caps_imagined(SY_CLASS_SIMT);
+    struct sy_graph *g = NULL;
+    if (sy_graph_create(x->io.ctx, SY_PRECISION_F32, &caps, &g) != SY_OK)
+        abort();
+    return g;
 }
 
 static void test_sizes(struct suite *x)
 {
-    struct sy_graph g;
-    struct sy_runtime rt;
+    struct sy_graph *g;
+    struct sy_runtime *rt = NULL;
     struct sy_device *device = NULL;
     static const char name[1][112] = {"giant.weight"};
     if (sy_device_open(x->io.ctx, "ref:0", &device) != SY_OK)
         abort();
-    sy_graph_init(&g, x->io.ctx, SY_PRECISION_F32, SY_CLASS_SIMT);
-    sy_param_new(&g, 1, 65536, 65536, name, SY_INIT_ONES, 0.0f, 0);
-    io_fails(&x->io, sy_runtime_create(device, &g, NULL, &rt), SY_UNSUPPORTED, "giant.weight has 4294967296 elements",
+    g = graph_f32(x);
+    sy_param_new(g, 1, 65536, 65536, name, SY_INIT_ONES, 0.0f, 0);
+    io_fails(&x->io, sy_runtime_create(device, g, NULL, &rt), SY_UNSUPPORTED, "giant.weight has 4294967296 elements",
              "a parameter of 2^32 elements");
-    sy_graph_finish(&g);
+    sy_graph_destroy(&g);
     struct sy_config c = tiny_config(true);
     struct sy_model_params p = {
         .config = &c, .mode = SY_MODEL_EVAL, .batch = 1u << 20, .src_len = 1u << 20, .tgt_len = 2};
     struct sy_model *m = calloc(1, sizeof *m);
-    sy_graph_init(&g, x->io.ctx, SY_PRECISION_F32, SY_CLASS_SIMT);
-    io_fails(&x->io, sy_model_build(&g, &p, m), SY_INVALID, "more than 2^31 / 3 rows", "2^40 tokens at once");
-    sy_graph_finish(&g);
+    g = graph_f32(x);
+    io_fails(&x->io, sy_model_build(g, &p, m), SY_INVALID, "more than 2^31 / 3 rows", "2^40 tokens at once");
+    sy_graph_destroy(&g);
     p.batch = p.src_len = 4;
     for (c.d_kv = 128; c.d_kv <= 129; ++c.d_kv) {
-        sy_graph_init(&g, x->io.ctx, SY_PRECISION_F32, SY_CLASS_SIMT);
-        enum sy_status status = sy_model_build(&g, &p, m);
+        g = graph_f32(x);
+        enum sy_status status = sy_model_build(g, &p, m);
         if (c.d_kv == 128)
             io_check(&x->io, status == SY_OK, "heads of 128");
         else
             io_fails(&x->io, status, SY_UNSUPPORTED, "d_kv is 129", "heads of 129");
-        sy_graph_finish(&g);
+        sy_graph_destroy(&g);
     }
     free(m);
     sy_device_close(&device);

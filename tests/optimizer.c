@@ -92,7 +92,7 @@ static void build(struct sy_graph *g, enum sy_optimizer kind, struct sy_optimize
     for (size_t i = 0; i < PARAMS; ++i) {
         bool first;
         if (!shapes[i].absent)
-            sy_param_grad(g, g->params[i].weight, &first);
+            sy_param_grad(g, sy_graph_param_at(g, i)->weight, &first);
     }
     const struct sy_optimizer_params o = {.kind = kind, .clip_norm = CLIP, .weight_decay = DECAY};
     sy_optimizer_emit(g, &o, out);
@@ -102,7 +102,7 @@ static enum sy_status write_all(struct sy_runtime *rt, uint64_t step)
 {
     for (size_t i = 0; i < PARAMS; ++i) {
         const uint64_t n = size_of(&shapes[i]);
-        const struct sy_param *p = &rt->graph->params[i];
+        const struct sy_param *p = sy_graph_param_at(sy_runtime_graph(rt), i);
         if (step != 0 && shapes[i].absent)
             continue; // nobody writes its gradient
         float *x = must(malloc(n * sizeof *x));
@@ -118,10 +118,10 @@ static enum sy_status write_all(struct sy_runtime *rt, uint64_t step)
 static enum sy_status read_all(struct sy_runtime *rt, struct outcome *out)
 {
     for (size_t i = 0; i < PARAMS; ++i) {
-        const struct sy_param *p = &rt->graph->params[i];
+        const struct sy_param *p = sy_graph_param_at(sy_runtime_graph(rt), i);
         for (uint32_t k = 0; k <= p->state_count; ++k) {
             const sy_tid t = k == 0 ? p->master : p->state[k - 1];
-            const uint64_t n = out->counts[i][k] = sy_graph_tensor(rt->graph, t)->count;
+            const uint64_t n = out->counts[i][k] = sy_graph_tensor(sy_runtime_graph(rt), t)->count;
             out->values[i][k] = must(malloc(n * sizeof(float)));
             SY_TRY(sy_runtime_read_f32(rt, t, 0, n, out->values[i][k]));
         }
@@ -132,15 +132,15 @@ static enum sy_status read_all(struct sy_runtime *rt, struct outcome *out)
 /// Nothing but zeros between the parameters of a pack.
 static enum sy_status check_padding(struct sy_runtime *rt, bool *zero)
 {
-    const struct sy_graph *g = rt->graph;
+    const struct sy_graph *g = sy_runtime_graph(rt);
     *zero = true;
-    for (size_t k = 0; k < g->pack_count; ++k) {
-        const uint64_t n = sy_graph_tensor(g, g->packs[k].master)->count;
+    for (size_t k = 0; k < sy_graph_pack_count(g); ++k) {
+        const uint64_t n = sy_graph_tensor(g, sy_graph_pack(g, k)->master)->count;
         float *x = must(malloc(n * sizeof *x));
-        const enum sy_status status = sy_runtime_read_f32(rt, g->packs[k].master, 0, n, x);
+        const enum sy_status status = sy_runtime_read_f32(rt, sy_graph_pack(g, k)->master, 0, n, x);
         for (size_t i = 0; i < PARAMS; ++i)
-            if (g->params[i].pack == k)
-                memset(x + g->params[i].at, 0, size_of(&shapes[i]) * sizeof *x);
+            if (sy_graph_param_at(g, i)->pack == k)
+                memset(x + sy_graph_param_at(g, i)->at, 0, size_of(&shapes[i]) * sizeof *x);
         for (uint64_t i = 0; i < n; ++i)
             *zero = *zero && x[i] == 0.0f;
         free(x);
@@ -155,37 +155,39 @@ static enum sy_status steps(struct sy_runtime *rt, const struct sy_optimizer_out
     SY_TRY(write_all(rt, 0));
     for (uint64_t t = 1; t <= STEPS; ++t) {
         const struct sy_step step = step_of(t);
-        SY_TRY(sy_runtime_write(rt, rt->graph->step, &step, sizeof step));
+        SY_TRY(sy_runtime_write(rt, sy_graph_step_constants(sy_runtime_graph(rt)), &step, sizeof step));
         SY_TRY(write_all(rt, t));
         SY_TRY(sy_runtime_run(rt, SY_PHASE_UPDATE));
     }
     SY_TRY(read_all(rt, out));
     SY_TRY(check_padding(rt, zero));
-    out->dispatches = rt->dispatch_count[SY_PHASE_UPDATE];
+    out->dispatches = sy_runtime_dispatches(rt, SY_PHASE_UPDATE);
     return sy_runtime_read_f32(rt, o->clip, 0, 2, out->clip);
 }
 
 /// Runs the steps with packs of at most `binding` bytes (0: as the graph likes). Reports what fails.
 static bool run(struct tiny *t, struct sy_device *device, enum sy_optimizer kind, uint64_t binding, struct outcome *out)
 {
-    struct sy_graph g;
-    struct sy_runtime rt;
+    struct sy_graph *g = NULL;
+    struct sy_runtime *rt = NULL;
     struct sy_optimizer_outputs o;
     bool zero = false;
     memset(out, 0, sizeof *out);
-    sy_graph_init(&g, t->ctx, SY_PRECISION_F32, sy_device_caps(device)->device_class);
-    g.max_binding_bytes = binding;
-    build(&g, kind, &o);
-    sy_lower(&g, sy_device_caps(device));
-    bool good = tiny_try(t, sy_runtime_create(device, &g, NULL, &rt), "building", device);
+    struct sy_caps caps = *sy_device_caps(device);
+    caps.max_binding_bytes = binding;
+    if (sy_graph_create(t->ctx, SY_PRECISION_F32, &caps, &g) != SY_OK)
+        abort();
+    build(g, kind, &o);
+    sy_lower(g, sy_device_caps(device));
+    bool good = tiny_try(t, sy_runtime_create(device, g, NULL, &rt), "building", device);
     if (good) {
-        good = tiny_try(t, steps(&rt, &o, out, &zero), "updating", device);
-        sy_runtime_finish(&rt);
+        good = tiny_try(t, steps(rt, &o, out, &zero), "updating", device);
+        sy_runtime_destroy(&rt);
         if (good)
             tap_ok(&t->tap, zero, "%s: %zu packs: zeros between parameters stay zeros", sy_device_caps(device)->id,
-                   g.pack_count);
+                   sy_graph_pack_count(g));
     }
-    sy_graph_finish(&g);
+    sy_graph_destroy(&g);
     return good;
 }
 
@@ -355,19 +357,21 @@ static size_t dispatches(struct tiny *t, uint32_t layers)
     const struct sy_optimizer_params o = {.kind = SY_OPTIMIZER_ADAFACTOR};
     struct sy_optimizer_outputs out;
     struct sy_model *m = must(calloc(1, sizeof *m));
-    struct sy_graph g;
+    struct sy_graph *g = NULL;
     size_t count = 0;
-    sy_graph_init(&g, t->ctx, SY_PRECISION_SELECTIVE, SY_CLASS_CPU);
-    if (sy_model_build(&g, &p, m) == SY_OK) {
+    const struct sy_caps caps = sy_caps_imagined(SY_CLASS_CPU);
+    if (sy_graph_create(t->ctx, SY_PRECISION_SELECTIVE, &caps, &g) != SY_OK)
+        abort();
+    if (sy_model_build(g, &p, m) == SY_OK) {
         struct sy_loss loss;
-        sy_cross_entropy_emit(&g, m, &loss);
-        sy_backward(&g, false);
-        sy_optimizer_emit(&g, &o, &out);
-        sy_graph_refresh(&g);
+        sy_cross_entropy_emit(g, m, &loss);
+        sy_backward(g, false);
+        sy_optimizer_emit(g, &o, &out);
+        sy_graph_refresh(g);
     }
-    for (size_t i = 0; i < g.node_count && sy_graph_status(&g) == SY_OK; ++i)
-        count += g.nodes[i].phase == SY_PHASE_UPDATE || g.nodes[i].phase == SY_PHASE_REFRESH;
-    sy_graph_finish(&g);
+    for (size_t i = 0; i < sy_graph_node_count(g) && sy_graph_status(g) == SY_OK; ++i)
+        count += sy_graph_node(g, i)->phase == SY_PHASE_UPDATE || sy_graph_node(g, i)->phase == SY_PHASE_REFRESH;
+    sy_graph_destroy(&g);
     sy_config_finish(&c);
     free(m);
     return count;

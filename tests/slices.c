@@ -35,7 +35,7 @@ static enum sy_status append(struct sy_session *s, sy_tid t, struct outcome *out
 /// Fewer where a software rasteriser takes a millisecond for each of a tiny model's dispatches.
 static uint64_t steps_on(const struct sy_session *s)
 {
-    return sy_device_caps(s->device)->backend == SY_BACKEND_VULKAN ? STEPS / 10 : STEPS;
+    return sy_device_caps(sy_session_device(s))->backend == SY_BACKEND_VULKAN ? STEPS / 10 : STEPS;
 }
 
 static enum sy_status train(struct sy_session *s, const struct sy_batch *data, uint32_t micro, struct outcome *out)
@@ -46,8 +46,8 @@ static enum sy_status train(struct sy_session *s, const struct sy_batch *data, u
             cut[i] = tiny_slice(&data[t % 3], i * (SEQUENCES / micro), SEQUENCES / micro);
         SY_TRY(sy_session_step(s, cut, micro, t, 0.02, 7, &out->metrics));
     }
-    for (size_t i = 0; i < s->graph.param_count; ++i) {
-        const struct sy_param *p = &s->graph.params[i];
+    for (size_t i = 0; i < sy_graph_param_count(sy_session_graph(s)); ++i) {
+        const struct sy_param *p = sy_graph_param_at(sy_session_graph(s), i);
         SY_TRY(append(s, p->master, out));
         for (uint32_t k = 0; k < p->state_count; ++k)
             SY_TRY(append(s, p->state[k], out));

@@ -117,31 +117,31 @@ struct sy_session *tiny_session(struct tiny *t, struct sy_device *device, const 
     struct sy_session *s = NULL;
     if (!tiny_try(t, sy_session_create(t->ctx, device, params, &s), "creating a session", device))
         return NULL;
-    if (params->lender == NULL && !tiny_try(t, sy_weights_init(&s->runtime, 1), "drawing weights", device))
+    if (params->lender == NULL && !tiny_try(t, sy_weights_init(sy_session_runtime(s), 1), "drawing weights", device))
         sy_session_destroy(&s);
     return s;
 }
 
 enum sy_status tiny_read(struct sy_session *s, sy_tid t, float **out, uint64_t *out_count)
 {
-    *out_count = sy_graph_tensor(&s->graph, t)->count;
+    *out_count = sy_graph_tensor(sy_session_graph(s), t)->count;
     *out = malloc(*out_count * sizeof **out);
     if (*out == NULL)
         abort();
-    return sy_runtime_read_f32(&s->runtime, t, 0, *out_count, *out);
+    return sy_runtime_read_f32(sy_session_runtime(s), t, 0, *out_count, *out);
 }
 
 enum sy_status tiny_weights(struct sy_session *s, float **out, uint64_t *out_count)
 {
-    const struct sy_graph *g = &s->graph;
+    const struct sy_graph *g = sy_session_graph(s);
     *out_count = sy_model_parameter_count(g);
     *out = malloc(*out_count * sizeof **out);
     if (*out == NULL)
         abort();
     uint64_t at = 0;
-    for (size_t i = 0; i < g->param_count; ++i) {
-        uint64_t count = sy_graph_tensor(g, g->params[i].master)->count;
-        SY_TRY(sy_runtime_read_f32(&s->runtime, g->params[i].master, 0, count, *out + at));
+    for (size_t i = 0; i < sy_graph_param_count(g); ++i) {
+        uint64_t count = sy_graph_tensor(g, sy_graph_param_at(g, i)->master)->count;
+        SY_TRY(sy_runtime_read_f32(sy_session_runtime(s), sy_graph_param_at(g, i)->master, 0, count, *out + at));
         at += count;
     }
     return SY_OK;

@@ -65,8 +65,8 @@ static void check_choice(struct io *t)
 static unsigned count(const struct sy_graph *g, enum sy_op_id op)
 {
     unsigned n = 0;
-    for (size_t i = 0; i < g->node_count; ++i)
-        n += g->nodes[i].op == op;
+    for (size_t i = 0; i < sy_graph_node_count(g); ++i)
+        n += sy_graph_node(g, i)->op == op;
     return n;
 }
 
@@ -80,35 +80,40 @@ static struct sy_node *product(struct sy_graph *g, sy_tid b, uint32_t n, uint32_
 static void check_lowering(struct io *t)
 {
     const struct sy_caps caps = sy_caps_imagined(SY_CLASS_CPU);
-    struct sy_graph g;
-    sy_graph_init(&g, t->ctx, SY_PRECISION_F32, SY_CLASS_CPU);
-    sy_tid b = sy_act_t(&g, 8, 40, "b");
-    product(&g, b, 8, 40, 1); // packs
-    product(&g, b, 8, 40, 1); // the same panels
-    product(&g, b, 40, 8, 1); // the same numbers, seen as another matrix: packs
-    product(&g, b, 40, 8, 0); // and along the other side
-    product(&g, b, 8, 40, 1)->variant = sy_variant_find(SY_OP_matmul, "base");
-    SY_EMIT(&g, fill, &((struct sy_fill_args){.n = 8 * 40}), b);
-    product(&g, b, 8, 40, 1); // stale: packs
-    sy_lower(&g, &caps);
-    io_check(t, sy_graph_status(&g) == SY_OK && count(&g, SY_OP_matmul) == 6 && count(&g, SY_OP_pack_b) == 4,
+    struct sy_graph *g = NULL;
+    if (sy_graph_create(t->ctx, SY_PRECISION_F32, &caps, &g) != SY_OK)
+        abort();
+    sy_tid b = sy_act_t(g, 8, 40, "b");
+    product(g, b, 8, 40, 1); // packs
+    product(g, b, 8, 40, 1); // the same panels
+    product(g, b, 40, 8, 1); // the same numbers, seen as another matrix: packs
+    product(g, b, 40, 8, 0); // and along the other side
+    product(g, b, 8, 40, 1)->variant = sy_variant_find(SY_OP_matmul, "base");
+    SY_EMIT(g, fill, &((struct sy_fill_args){.n = 8 * 40}), b);
+    product(g, b, 8, 40, 1); // stale: packs
+    sy_lower(g, &caps);
+    io_check(t, sy_graph_status(g) == SY_OK && count(g, SY_OP_matmul) == 6 && count(g, SY_OP_pack_b) == 4,
              "a tensor is packed once for each way it is read, and again when it was written: %u times",
-             count(&g, SY_OP_pack_b));
+             count(g, SY_OP_pack_b));
     unsigned wrong = 0;
-    for (size_t i = 0; i < g.node_count; ++i)
-        wrong += g.nodes[i].variant == NULL || g.nodes[i].variant->op != g.nodes[i].op;
+    for (size_t i = 0; i < sy_graph_node_count(g); ++i) {
+        const struct sy_node *n = sy_graph_node(g, i);
+        wrong += n->variant == NULL || n->variant->op != n->op;
+    }
+    const sy_tid panels = sy_graph_node(g, 0)->bind[1];
     io_check(t,
-             wrong == 0 && g.nodes[0].op == SY_OP_pack_b && g.nodes[1].bind[1] == g.nodes[0].bind[1] &&
-                 g.nodes[2].bind[1] == g.nodes[1].bind[1],
+             wrong == 0 && sy_graph_node(g, 0)->op == SY_OP_pack_b && sy_graph_node(g, 1)->bind[1] == panels &&
+                 sy_graph_node(g, 2)->bind[1] == panels,
              "each node has a variant; products read the panels");
-    sy_graph_finish(&g);
+    sy_graph_destroy(&g);
 
     setenv("SY_NO_VARIANT", "matmul:packed,matmul:base", 1);
-    sy_graph_init(&g, t->ctx, SY_PRECISION_F32, SY_CLASS_CPU);
-    product(&g, sy_act_t(&g, 8, 40, "b"), 8, 40, 1);
-    sy_lower(&g, &caps);
-    io_fails(t, sy_graph_status(&g), SY_INVALID, "no variant of matmul", "a graph that nothing can run");
-    sy_graph_finish(&g);
+    if (sy_graph_create(t->ctx, SY_PRECISION_F32, &caps, &g) != SY_OK)
+        abort();
+    product(g, sy_act_t(g, 8, 40, "b"), 8, 40, 1);
+    sy_lower(g, &caps);
+    io_fails(t, sy_graph_status(g), SY_INVALID, "no variant of matmul", "a graph that nothing can run");
+    sy_graph_destroy(&g);
     unsetenv("SY_NO_VARIANT");
 }
 

@@ -27,7 +27,8 @@ static struct sy_session *session_of(struct suite *x, const struct sy_config *co
                                   .src_len = 4,
                                   .tgt_len = 4};
     struct sy_session *s = NULL;
-    if (sy_session_create(x->io.ctx, x->t.devices[0], &p, &s) != SY_OK || sy_weights_init(&s->runtime, 7) != SY_OK)
+    if (sy_session_create(x->io.ctx, x->t.devices[0], &p, &s) != SY_OK ||
+        sy_weights_init(sy_session_runtime(s), 7) != SY_OK)
         abort();
     return s;
 }
@@ -37,7 +38,7 @@ static struct sy_spec_list list_of(struct suite *x, const struct sy_config *conf
 {
     struct sy_spec_list list = {0};
     struct sy_session *s = session_of(x, config);
-    if (sy_weights_list(&s->runtime, false, &list) != SY_OK)
+    if (sy_weights_list(sy_session_runtime(s), false, &list) != SY_OK)
         abort();
     sy_spec_list_seal(&list);
     sy_session_destroy(&s);
@@ -185,7 +186,7 @@ static bool loads(struct suite *x, const struct sy_tensors *t, struct sy_config 
 {
     sy_weights_adapt_config(x->io.ctx, t, config);
     struct sy_session *s = session_of(x, config);
-    bool good = sy_weights_load(&s->runtime, t) == SY_OK;
+    bool good = sy_weights_load(sy_session_runtime(s), t) == SY_OK;
     sy_session_destroy(&s);
     return good;
 }
@@ -260,7 +261,7 @@ static void missing_and_unused(struct suite *x)
     struct sy_session *s = session_of(x, &c);
     rename_spec(&list, "decoder.block.0.layer.1.EncDecAttention.v.weight", "decoder.block.2.layer.9.unheard.weight");
     struct sy_tensors *t = store(x, &list);
-    io_fails(&x->io, sy_weights_load(&s->runtime, t), SY_FORMAT,
+    io_fails(&x->io, sy_weights_load(sy_session_runtime(s), t), SY_FORMAT,
              "decoder.block.0.layer.1.EncDecAttention.v.weight [12, 12] is missing", "a missing tensor");
     sy_tensors_close(&t);
     sy_session_destroy(&s);
@@ -294,7 +295,8 @@ static void narrow_shards(struct suite *x)
            !sy_file_exists(path) && sy_tensors_open(x->io.ctx, x->scratch, &t) == SY_OK;
     struct sy_session *s = session_of(x, &c);
     struct sy_spec_list back = {0};
-    good = good && sy_weights_load(&s->runtime, t) == SY_OK && sy_weights_list(&s->runtime, false, &back) == SY_OK;
+    good = good && sy_weights_load(sy_session_runtime(s), t) == SY_OK &&
+           sy_weights_list(sy_session_runtime(s), false, &back) == SY_OK;
     sy_spec_list_seal(&back);
     for (size_t i = 0; good && i < back.count; ++i) {
         const float *w = back.specs[i].data;

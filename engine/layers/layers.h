@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "engine/graph_private.h"
 #include "engine/model.h"
 #include "engine/stream.h"
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/session_private.h"
 #include "kernels/philox.h"
 
 /// A call of sy_decode() under way; the arrays have an entry for each row of the session's batch.
@@ -53,13 +54,13 @@ static enum sy_status encode(const struct decoding *d)
         ids[r] = mask[r] ? d->p->prompts[i].ids[at] : (int32_t)s->config.pad_id;
     }
     struct sy_step step = {.step = 1};
-    enum sy_status status = sy_runtime_write_part(&s->runtime, s->model.enc_ids, 0, rows, ids);
+    enum sy_status status = sy_runtime_write_part(s->runtime, s->model.enc_ids, 0, rows, ids);
     if (status == SY_OK)
-        status = sy_runtime_write_part(&s->runtime, s->model.enc_mask, 0, rows, mask);
+        status = sy_runtime_write_part(s->runtime, s->model.enc_mask, 0, rows, mask);
     if (status == SY_OK)
-        status = sy_runtime_write(&s->runtime, s->graph.step, &step, sizeof step);
+        status = sy_runtime_write(s->runtime, s->graph->step_constants, &step, sizeof step);
     if (status == SY_OK)
-        status = sy_runtime_run(&s->runtime, SY_PHASE_ENCODE);
+        status = sy_runtime_run(s->runtime, SY_PHASE_ENCODE);
     free(ids);
     return status;
 }
@@ -118,11 +119,11 @@ static enum sy_status position(const struct decoding *d, uint32_t t)
     struct sy_session *s = d->s;
     const uint32_t batch = s->params.batch;
     const struct sy_step step = {.step = 1, .position = t};
-    SY_TRY(sy_runtime_write_part(&s->runtime, s->model.dec_ids, 0, batch, d->tokens));
-    SY_TRY(sy_runtime_write_part(&s->runtime, s->model.dec_mask, 0, batch, d->going));
-    SY_TRY(sy_runtime_write(&s->runtime, s->graph.step, &step, sizeof step));
-    SY_TRY(sy_runtime_run(&s->runtime, SY_PHASE_MICRO));
-    return sy_runtime_read_f32(&s->runtime, s->model.logits, 0, (uint64_t)batch * s->config.vocab_size, d->logits);
+    SY_TRY(sy_runtime_write_part(s->runtime, s->model.dec_ids, 0, batch, d->tokens));
+    SY_TRY(sy_runtime_write_part(s->runtime, s->model.dec_mask, 0, batch, d->going));
+    SY_TRY(sy_runtime_write(s->runtime, s->graph->step_constants, &step, sizeof step));
+    SY_TRY(sy_runtime_run(s->runtime, SY_PHASE_MICRO));
+    return sy_runtime_read_f32(s->runtime, s->model.logits, 0, (uint64_t)batch * s->config.vocab_size, d->logits);
 }
 
 static enum sy_status generate(const struct decoding *d, int32_t *out, uint32_t *out_counts)

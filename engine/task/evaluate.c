@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/session_private.h"
+
 /// Rows of the last batch that the dataset wrapped around to are blanked.
 static void blank_from(struct sy_batch *b, uint32_t row, int32_t pad)
 {

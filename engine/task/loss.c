@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "engine/graph_private.h"
 #include "engine/session.h"
 #include "engine/slices.h"
 

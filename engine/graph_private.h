@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// graph_private.h: what a graph is made of, for the files that build and rewrite graphs. Layer: engine, private to it.
+#pragma once
+
+#include "engine/graph.h"
+
+struct sy_graph {
+    struct sy_ctx *ctx;
+    enum sy_status status;
+    enum sy_precision precision;
+    enum sy_device_class device_class;
+    enum sy_dtype t, f; ///< Storage of activations, and of what is "always f32".
+    uint32_t tile_rows; ///< Rows of a ragged matmul tile on this device class.
+
+    struct sy_tensor *tensors;
+    size_t tensor_count, tensor_room;
+    struct sy_node *nodes, spare; ///< spare: what sy_emit() returns when out of memory.
+    size_t node_count, node_room;
+    struct sy_param *params;
+    size_t param_count, param_room;
+    struct sy_pack *packs;
+    size_t pack_count, pack_room;
+    struct sy_sum *sums; ///< All of them, gradients too.
+    size_t sum_count, sum_room;
+
+    uint32_t slices;            ///< Of one micro-batch; 1 unless set before building. A power of two.
+    uint32_t micro_count;       ///< Micro-batches of a step; likewise.
+    uint64_t max_binding_bytes; ///< What one binding may hold, for packs; 0: 1 GiB.
+    struct sy_merge *merges;    ///< slices.h
+    size_t merge_count, merge_room;
+
+    uint32_t phase, phase_count; ///< phase: given to new nodes.
+    bool in_backward;
+    int32_t segment;
+    char scope[64]; ///< Prefix of new labels, e.g. "encoder.block.3".
+    sy_tid step_constants;
+    sy_tid *grads; ///< Gradient of each tensor (backward.c); index = tensor.
+    size_t grads_room;
+};
+
+/// The array with room for one more element, or NULL when out of memory: that sticks in `status`.
+void *sy_graph_grow(struct sy_graph *g, void *array, size_t count, size_t *room, size_t element);
