@@ -137,7 +137,7 @@ def self_test(root, say):
         check_citations('planted.c', text, known, lambda *finding: found.append(finding))
         if len(found) != wanted:
             say('tests/lint.py', 0, f'its own test: {text!r} gave {len(found)} findings, expected {wanted}')
-    for name, wanted in (('apps/planted.c', 1), ('engine/planted.c', 0)):
+    for name, wanted in (('apps/cli.c', 1), ('engine/graph.c', 0)):
         found = []
         check_layers(name, '#include "engine/' + 'graph_private.h"', lambda *finding: found.append(finding))
         if len(found) != wanted:
