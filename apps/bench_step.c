@@ -72,21 +72,21 @@ static enum sy_status submit_time(struct sy_session *s, enum sy_phase phase, uin
 
 static enum sy_status profile_phase(struct sy_session *s, enum sy_phase phase, const char *name, uint64_t repeat)
 {
-    const struct sy_runtime *rt = sy_session_runtime(s);
-    const size_t count = sy_runtime_dispatches(rt, phase);
+    struct sy_program *program = sy_runtime_program(sy_session_runtime(s), phase);
+    const size_t count = sy_runtime_dispatches(sy_session_runtime(s), phase);
     struct op_time ops[SY_VARIANT_COUNT] = {0};
     double submit = 0.0;
     SY_TRY(submit_time(s, phase, repeat, &submit));
     uint64_t *ns = calloc(count + 1, sizeof *ns);
     if (ns == NULL)
         return sy_fail(sy_device_ctx(sy_session_device(s)), SY_NOMEM, "out of host memory");
-    const enum sy_status status = sy_program_profile(sy_runtime_program(rt, phase), ns);
+    const enum sy_status status = sy_program_profile(program, ns);
     const double total = status == SY_OK ? add_up(s, phase, ns, ops) : 0.0;
     free(ns);
     SY_TRY(status);
     qsort(ops, SY_VARIANT_COUNT, sizeof *ops, slowest_first);
-    printf("%s: %zu dispatches in %zu waves, %.2f ms to submit, %.2f ms on the device\n", name, count,
-           sy_program_waves(sy_runtime_program(rt, phase)), submit, total);
+    printf("%s: %zu dispatches in %zu waves and %zu submissions, %.2f ms to submit, %.2f ms on the device\n", name,
+           count, sy_program_waves(program), sy_program_submissions(program), submit, total);
     for (size_t i = 0; i < SY_VARIANT_COUNT && ops[i].count != 0; ++i)
         printf("  %-18s %-8s %5u times %9.3f ms %5.1f %% %8.1f GFLOP/s %7.1f GB/s\n",
                sy_op_info(ops[i].variant->op)->name, ops[i].variant->name, ops[i].count, ops[i].ms,

@@ -12,6 +12,7 @@
 
 #include "hostlib/event.h"
 #include "hostlib/kernel.h"
+#include "hostlib/pace.h"
 
 struct sy_backend {
     enum sy_backend_id id;
@@ -45,10 +46,15 @@ struct sy_backend {
     enum sy_status (*kernel_statistics)(const struct sy_kernel *kernel, struct sy_kernel_stat **out, size_t *count);
     enum sy_status (*kernel_assembly)(const struct sy_kernel *kernel, char **out_text);
 
+    /// Without submissions: program->pace is set afterwards, then comes program_cut().
     enum sy_status (*program_create)(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,
                                      struct sy_program **out);
     void (*program_destroy)(struct sy_program *program);
-    enum sy_status (*program_submit)(struct sy_program *program);
+    size_t submission_dispatches; ///< At most in one submission; 0: programs are not cut.
+    /// Makes the submissions that program->pace says; the program is not running. NULL where nothing is made ahead.
+    enum sy_status (*program_cut)(struct sy_program *program);
+    /// Queues `count` submissions from `first` on.
+    enum sy_status (*program_submit)(struct sy_program *program, size_t first, size_t count);
     enum sy_status (*program_profile)(struct sy_program *program, uint64_t *out_ns);
 };
 
@@ -63,7 +69,8 @@ struct sy_device {
     uint64_t allocated_bytes;
     struct sy_buffer *buffers; ///< Live children, newest first (linked through `next`).
     uint32_t kernel_count, program_count, event_count;
-    atomic_bool lost; ///< Sticky: set on the first driver failure, on whichever thread.
+    double submit_seconds; ///< What a submission shall take (pace.h).
+    atomic_bool lost;      ///< Sticky: set on the first driver failure, on whichever thread.
 };
 
 struct sy_buffer {
@@ -87,4 +94,6 @@ struct sy_program {
     struct sy_device *device;
     char *name;
     size_t count, waves;
+    struct sy_pace pace;
+    double *seconds; ///< [count] of each submission of a measured replay.
 };

@@ -5,6 +5,7 @@
 #include "hostlib/quirk.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,6 +140,21 @@ static enum sy_status limit_caps(struct sy_ctx *ctx, struct sy_caps *caps)
     return SY_OK;
 }
 
+// What a submission shall take (pace.h).
+static enum sy_status read_submit_ms(struct sy_ctx *ctx, double *out_seconds)
+{
+    const char *text = getenv("SY_SUBMIT_MS");
+    char *end = NULL;
+    *out_seconds = 0.035;
+    if (text == NULL || text[0] == '\0')
+        return SY_OK;
+    *out_seconds = strtod(text, &end) / 1000.0;
+    if (*end != '\0' || !isfinite(*out_seconds) || *out_seconds <= 0.0)
+        return sy_fail(ctx, SY_INVALID, "SY_SUBMIT_MS=\"%s\": expected milliseconds, a number above 0 such as 35",
+                       text);
+    return SY_OK;
+}
+
 // ---- listing and choosing --------------------------------------------------------------------------------------
 
 // Appends one backend's devices, named and limited.
@@ -210,6 +226,8 @@ static enum sy_status open_index(struct sy_ctx *ctx, enum sy_backend_id backend,
     device->caps.backend = backend;
     snprintf(device->caps.id, sizeof device->caps.id, "%s:%u", sy_backend_name(backend), index);
     enum sy_status status = limit_caps(ctx, &device->caps);
+    if (status == SY_OK)
+        status = read_submit_ms(ctx, &device->submit_seconds);
     if (status != SY_OK) {
         device->backend->close(device);
         return status;

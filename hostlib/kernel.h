@@ -88,7 +88,7 @@ struct sy_dispatch {
     uint32_t args[SY_MAX_ARGS_BYTES / 4];
     uint64_t groups;   ///< Linear count of work-groups; Vulkan folds it into x·y, kernels read GROUP_ID.
     const char *label; ///< For profiles and "device lost" reports; borrowed for the life of the program.
-    double flops;      ///< Predicted; submissions are cut so that no single one runs long enough to trip a watchdog.
+    double flops;      ///< Predicted: where submissions are cut until their times have been measured.
 };
 
 struct sy_program;
@@ -102,7 +102,11 @@ void sy_program_destroy(struct sy_program **program);
 /// Waves of dispatches: inside one none waits for another (at most 256 dispatches), between two stands a barrier.
 size_t sy_program_waves(const struct sy_program *program);
 
-/// Queues the whole list; does not block. Errors: DEVICE (sticky: the device must be reopened).
+/// Submissions that the list is handed over in: first by predicted FLOPs, later by measured time (docs/architecture.md).
+size_t sy_program_submissions(const struct sy_program *program);
+
+/// Queues the whole list; does not block. Only the first few times (8 at most) it waits, to measure how long each
+/// submission takes. Errors: DEVICE (sticky: the device must be reopened).
 SY_MUST_CHECK enum sy_status sy_program_submit(struct sy_program *program);
 
 /// Runs the list once, alone, and writes each dispatch's device time. `out_ns` has `count` entries.

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 // ---- dispatches ------------------------------------------------------------------------------------------------
 
@@ -145,6 +146,29 @@ static enum sy_status count_waves(struct sy_device *device, const struct sy_disp
 
 size_t sy_program_waves(const struct sy_program *program) { return program->waves; }
 
+size_t sy_program_submissions(const struct sy_program *program) { return program->pace.cuts; }
+
+/// Cuts a program that the backend has made.
+static enum sy_status first_cut(struct sy_program *program, const struct sy_dispatch *dispatches)
+{
+    const struct sy_device *device = program->device;
+    const struct sy_backend *backend = device->backend;
+    const size_t most = backend->submission_dispatches != 0 ? backend->submission_dispatches : program->count;
+    // Slower than all but the slowest device of its kind.
+    const double rate = device->caps.software || device->caps.device_class == SY_CLASS_CPU ? 2e9 : 5e11;
+    program->seconds = calloc(program->count, sizeof *program->seconds);
+    if (program->seconds == NULL ||
+        !sy_pace_create(&program->pace, dispatches, program->count, most, rate, device->submit_seconds))
+        return sy_fail(device->ctx, SY_NOMEM, "out of host memory for program '%s' of %zu dispatches", program->name,
+                       program->count);
+    if (backend->submission_dispatches == 0) { // computed while being submitted
+        program->pace.ends[0] = program->count;
+        program->pace.cuts = 1;
+        program->pace.tries = 0;
+    }
+    return backend->program_cut != NULL ? backend->program_cut(program) : SY_OK;
+}
+
 enum sy_status sy_program_create(struct sy_device *device, const char *name, const struct sy_dispatch *dispatches,
                                  size_t count, struct sy_program **out_program)
 {
@@ -160,8 +184,8 @@ enum sy_status sy_program_create(struct sy_device *device, const char *name, con
         sy_fail(device->ctx, SY_NOMEM, "out of host memory for program '%s' of %zu dispatches", name, count);
     else
         status = device->backend->program_create(device, labelled, count, &program);
-    free(labelled);
     if (status != SY_OK) {
+        free(labelled);
         free(copy);
         return status;
     }
@@ -170,26 +194,62 @@ enum sy_status sy_program_create(struct sy_device *device, const char *name, con
     program->count = count;
     program->waves = waves;
     ++device->program_count;
-    *out_program = program;
-    return SY_OK;
+    status = first_cut(program, labelled);
+    free(labelled);
+    if (status != SY_OK)
+        sy_program_destroy(&program);
+    else
+        *out_program = program;
+    return status;
 }
 
 void sy_program_destroy(struct sy_program **program)
 {
     if (program == NULL || *program == NULL)
         return;
-    struct sy_device *device = (*program)->device;
-    char *name = (*program)->name;
+    struct sy_program *p = *program;
+    struct sy_device *device = p->device;
+    struct sy_pace pace = p->pace;
+    char *name = p->name;
+    double *seconds = p->seconds;
     --device->program_count;
-    device->backend->program_destroy(*program);
+    device->backend->program_destroy(p);
+    sy_pace_destroy(&pace);
+    free(seconds);
     free(name);
     *program = NULL;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/// One submission at a time, each alone on the device.
+static enum sy_status submit_measured(struct sy_program *program)
+{
+    struct sy_device *device = program->device;
+    const struct sy_backend *backend = device->backend;
+    SY_TRY(backend->wait(device));
+    for (size_t s = 0; s < program->pace.cuts; ++s) {
+        const double from = now();
+        SY_TRY(backend->program_submit(program, s, 1));
+        SY_TRY(backend->wait(device));
+        program->seconds[s] = now() - from;
+    }
+    if (!sy_pace_measured(&program->pace, program->seconds) || backend->program_cut == NULL)
+        return SY_OK;
+    return backend->program_cut(program);
 }
 
 enum sy_status sy_program_submit(struct sy_program *program)
 {
     SY_TRY(sy_device_usable(program->device));
-    return program->device->backend->program_submit(program);
+    if (program->pace.tries != 0)
+        return submit_measured(program);
+    return program->device->backend->program_submit(program, 0, program->pace.cuts);
 }
 
 enum sy_status sy_program_profile(struct sy_program *program, uint64_t *out_ns)

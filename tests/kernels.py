@@ -56,7 +56,9 @@ def check_bench(s, ops, matmuls):
              f'{device}: SY_NO_VARIANT', done.stdout + done.stderr)
     done = s.run('bench', 'step', '--model', s.path('tiny.json'), '--batch', 1, '--src-len', 8, '--tgt-len', 5, '--repeat', 1,
                  '--device', 'ref:0')
-    phases = re.findall(r'^(\w.*): (\d+) dispatches in (\d+) waves, [\d.]+ ms to submit, [\d.]+ ms on the device$', done.stdout, re.M)
+    phases = re.findall(
+        r'^(\w.*): (\d+) dispatches in (\d+) waves and (\d+) submissions, [\d.]+ ms to submit, [\d.]+ ms on the device$',
+        done.stdout, re.M)
     s.ok([p[0] for p in phases] == ['forward and backward', 'update'] and all(1 < int(p[2]) <= int(p[1]) for p in phases),
          'bench step: dispatches, waves, submission', done.stdout + done.stderr)
     counts = [int(n) for n in re.findall(r'^  \w+ +base +(\d+) times', done.stdout, re.M)]

@@ -126,6 +126,7 @@ const struct sy_backend sy_backend_opencl = {
     .kernel_statistics = sy_cl_kernel_statistics,
     .program_create = sy_cl_program_create,
     .program_destroy = sy_cl_program_destroy,
+    .submission_dispatches = SY_CL_SUBMISSION_DISPATCHES,
     .program_submit = sy_cl_program_submit,
     .program_profile = sy_cl_program_profile,
 };

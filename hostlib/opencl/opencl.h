@@ -10,6 +10,8 @@
 #include "hostlib/backend.h"
 #include "hostlib/ring.h"
 
+#define SY_CL_SUBMISSION_DISPATCHES 64u
+
 struct sy_cl_staging {
     struct sy_ring ring;
     cl_mem memory;
@@ -85,5 +87,5 @@ enum sy_status sy_cl_kernel_statistics(const struct sy_kernel *kernel, struct sy
 enum sy_status sy_cl_program_create(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,
                                     struct sy_program **out);
 void sy_cl_program_destroy(struct sy_program *program);
-enum sy_status sy_cl_program_submit(struct sy_program *program);
+enum sy_status sy_cl_program_submit(struct sy_program *program, size_t first, size_t count);
 enum sy_status sy_cl_program_profile(struct sy_program *program, uint64_t *out_ns);

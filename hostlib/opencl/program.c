@@ -5,17 +5,12 @@
 
 #include <stdlib.h>
 
-// A flush starts the device early without paying for one per dispatch, and keeps what a driver batches into one
-// submission far below a GPU watchdog's patience.
-#define FLUSH_DISPATCHES 64
-#define FLUSH_FLOPS 5e10
-#define PROFILE_BATCH 128 // events alive at a time
+// A submission ends with a flush: it starts the device early without paying for one per dispatch.
 
 struct recorded {
     cl_kernel kernel;
     size_t global, local;
     const char *label;
-    bool flush; ///< After this one.
 };
 
 /// A view of a buffer at an offset, shared by all dispatches that bind the same range.
@@ -105,21 +100,6 @@ static enum sy_status record(struct sy_device *device, struct sy_cl_program *pro
     return SY_OK;
 }
 
-// Decides where the driver is told to start.
-static void place_flushes(struct sy_cl_program *program, const struct sy_dispatch *dispatches, size_t count)
-{
-    double flops = 0;
-    size_t pending = 0;
-    for (size_t i = 0; i < count; ++i) {
-        flops += dispatches[i].flops;
-        if (++pending >= FLUSH_DISPATCHES || flops >= FLUSH_FLOPS || i + 1 == count) {
-            program->recorded[i].flush = true;
-            flops = 0;
-            pending = 0;
-        }
-    }
-}
-
 enum sy_status sy_cl_program_create(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,
                                     struct sy_program **out)
 {
@@ -143,7 +123,6 @@ enum sy_status sy_cl_program_create(struct sy_device *device, const struct sy_di
         sy_cl_program_destroy(&program->base);
         return status;
     }
-    place_flushes(program, dispatches, count);
     *out = &program->base;
     return SY_OK;
 }
@@ -168,19 +147,23 @@ static enum sy_status enqueue(struct sy_program *base, size_t i, cl_command_queu
     struct sy_cl_device *device = (struct sy_cl_device *)base->device;
     const struct recorded *r = &from_base(base)->recorded[i];
     cl_int error = clEnqueueNDRangeKernel(queue, r->kernel, 1, NULL, &r->global, &r->local, 0, NULL, event);
-    if (error == CL_SUCCESS && r->flush)
-        error = clFlush(queue);
     if (error != CL_SUCCESS)
         return sy_cl_lost(device, error, "program '%s', dispatch %zu '%s' (%zu items in groups of %zu)", base->name, i,
                           r->label, r->global, r->local);
     return SY_OK;
 }
 
-enum sy_status sy_cl_program_submit(struct sy_program *program)
+enum sy_status sy_cl_program_submit(struct sy_program *program, size_t first, size_t count)
 {
-    cl_command_queue queue = ((struct sy_cl_device *)program->device)->queue;
-    for (size_t i = 0; i < program->count; ++i)
-        SY_TRY(enqueue(program, i, queue, NULL));
+    struct sy_cl_device *device = (struct sy_cl_device *)program->device;
+    for (size_t s = first; s < first + count; ++s) {
+        for (size_t i = sy_pace_first(&program->pace, s); i < program->pace.ends[s]; ++i)
+            SY_TRY(enqueue(program, i, device->queue, NULL));
+        const cl_int error = clFlush(device->queue);
+        if (error != CL_SUCCESS)
+            return sy_cl_lost(device, error, "program '%s', submission %zu of %zu", program->name, s + 1,
+                              program->pace.cuts);
+    }
     return SY_OK;
 }
 
@@ -200,7 +183,7 @@ static enum sy_status make_profiling_queue(struct sy_cl_device *device)
 static enum sy_status profile_batch(struct sy_program *program, size_t first, size_t count, uint64_t *out_ns)
 {
     struct sy_cl_device *device = (struct sy_cl_device *)program->device;
-    cl_event events[PROFILE_BATCH] = {NULL};
+    cl_event events[SY_CL_SUBMISSION_DISPATCHES] = {NULL};
     enum sy_status status = SY_OK;
     for (size_t i = 0; i < count && status == SY_OK; ++i)
         status = enqueue(program, first + i, device->profiling, &events[i]);
@@ -227,9 +210,9 @@ enum sy_status sy_cl_program_profile(struct sy_program *program, uint64_t *out_n
     struct sy_cl_device *device = (struct sy_cl_device *)program->device;
     SY_TRY(make_profiling_queue(device));
     SY_TRY(sy_cl_finish(device, "finishing earlier work before a profile"));
-    for (size_t first = 0; first < program->count; first += PROFILE_BATCH) {
-        const size_t left = program->count - first;
-        SY_TRY(profile_batch(program, first, left < PROFILE_BATCH ? left : PROFILE_BATCH, out_ns));
+    for (size_t s = 0; s < program->pace.cuts; ++s) {
+        const size_t first = sy_pace_first(&program->pace, s);
+        SY_TRY(profile_batch(program, first, program->pace.ends[s] - first, out_ns));
     }
     return SY_OK;
 }

@@ -44,8 +44,10 @@ static void run_dispatch(const struct sy_dispatch *dispatch)
     params->source.ref(dispatch->args, tensors);
 }
 
-enum sy_status sy_ref_program_submit(struct sy_program *program)
+enum sy_status sy_ref_program_submit(struct sy_program *program, size_t first, size_t count)
 {
+    (void)first; // one submission, all of it
+    (void)count;
     for (size_t i = 0; i < program->count; ++i)
         run_dispatch(&from_base(program)->dispatches[i]);
     return SY_OK;

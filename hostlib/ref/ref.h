@@ -35,5 +35,5 @@ void sy_ref_kernel_destroy(struct sy_kernel *kernel);
 enum sy_status sy_ref_program_create(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,
                                      struct sy_program **out);
 void sy_ref_program_destroy(struct sy_program *program);
-enum sy_status sy_ref_program_submit(struct sy_program *program);
+enum sy_status sy_ref_program_submit(struct sy_program *program, size_t first, size_t count);
 enum sy_status sy_ref_program_profile(struct sy_program *program, uint64_t *out_ns);

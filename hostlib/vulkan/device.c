@@ -3,12 +3,9 @@
 #include "hostlib/names.h"
 #include "hostlib/vulkan/vulkan.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define DEFAULT_SEGMENT_FLOPS 2e10
 
 static enum sy_status list(struct sy_ctx *ctx, struct sy_caps **out_list, size_t *out_count)
 {
@@ -37,17 +34,7 @@ static enum sy_status list(struct sy_ctx *ctx, struct sy_caps **out_list, size_t
 static enum sy_status read_environment(struct sy_vk_device *device)
 {
     SY_TRY(sy_env_check(device->base.ctx, "SY_VULKAN_TIMESTAMPS"));
-    SY_TRY(sy_env_check(device->base.ctx, "SY_VULKAN_HOST_VISIBLE"));
-    device->segment_flops = DEFAULT_SEGMENT_FLOPS;
-    const char *wish = getenv("SY_VULKAN_SUBMIT_FLOPS");
-    if (wish == NULL || wish[0] == '\0')
-        return SY_OK;
-    char *end;
-    device->segment_flops = strtod(wish, &end);
-    if (*end != '\0' || !isfinite(device->segment_flops) || device->segment_flops <= 0)
-        return sy_fail(device->base.ctx, SY_INVALID,
-                       "SY_VULKAN_SUBMIT_FLOPS: expected a positive number such as 2e10, found \"%s\"", wish);
-    return SY_OK;
+    return sy_env_check(device->base.ctx, "SY_VULKAN_HOST_VISIBLE");
 }
 
 static enum sy_status open_logical(struct sy_vk_device *device, VkPhysicalDevice physical)
@@ -191,6 +178,8 @@ const struct sy_backend sy_backend_vulkan = {
     .kernel_assembly = sy_vk_kernel_assembly,
     .program_create = sy_vk_program_create,
     .program_destroy = sy_vk_program_destroy,
+    .submission_dispatches = SY_VK_SUBMISSION_DISPATCHES,
+    .program_cut = sy_vk_program_cut,
     .program_submit = sy_vk_program_submit,
     .program_profile = sy_vk_program_profile,
 };

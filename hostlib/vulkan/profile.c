@@ -5,6 +5,11 @@
 #include <string.h>
 #include <time.h>
 
+/// A run of dispatches.
+struct piece {
+    size_t first, count;
+};
+
 struct profile {
     VkCommandPool pool;
     VkCommandBuffer commands;
@@ -20,13 +25,12 @@ static VkResult open_profile(struct sy_vk_device *device, struct profile *profil
     const VkQueryPoolCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
         .queryType = VK_QUERY_TYPE_TIMESTAMP,
-        .queryCount = 2 * SY_VK_SEGMENT_DISPATCHES,
+        .queryCount = 2 * SY_VK_SUBMISSION_DISPATCHES,
     };
     return vkCreateQueryPool(device->handle, &info, NULL, &profile->queries);
 }
 
-static VkResult record_profile(const struct sy_vk_program *program, const struct profile *profile,
-                               struct sy_vk_segment piece)
+static VkResult record_profile(const struct sy_vk_program *program, const struct profile *profile, struct piece piece)
 {
     const struct sy_vk_device *device = (const struct sy_vk_device *)program->base.device;
     VkResult result = vkResetCommandPool(device->handle, profile->pool, 0);
@@ -57,7 +61,7 @@ static VkResult record_profile(const struct sy_vk_program *program, const struct
 static enum sy_status read_timestamps(struct sy_vk_device *device, const struct profile *profile, size_t count,
                                       uint64_t *out_ns)
 {
-    uint64_t ticks[2 * SY_VK_SEGMENT_DISPATCHES];
+    uint64_t ticks[2 * SY_VK_SUBMISSION_DISPATCHES];
     const VkResult result =
         vkGetQueryPoolResults(device->handle, profile->queries, 0, (uint32_t)(2 * count), sizeof ticks, ticks,
                               sizeof ticks[0], VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
@@ -78,8 +82,8 @@ static uint64_t host_ns(void)
 }
 
 /// Runs one command buffer to its end.
-static enum sy_status profile_piece(struct sy_vk_program *program, const struct profile *profile,
-                                    struct sy_vk_segment piece, uint64_t *out_ns)
+static enum sy_status profile_piece(struct sy_vk_program *program, const struct profile *profile, struct piece piece,
+                                    uint64_t *out_ns)
 {
     struct sy_vk_device *device = (struct sy_vk_device *)program->base.device;
     const VkResult result = record_profile(program, profile, piece);
@@ -116,13 +120,11 @@ enum sy_status sy_vk_program_profile(struct sy_program *base, uint64_t *out_ns)
     if (result != VK_SUCCESS)
         status = sy_vk_fail(device, result, "preparing a profile");
     const bool one_by_one = profile.queries == VK_NULL_HANDLE;
-    for (uint32_t s = 0; status == SY_OK && s < program->segment_count; ++s) {
-        const struct sy_vk_segment *segment = &program->segments[s];
-        const size_t step = one_by_one ? 1 : segment->count;
-        for (size_t i = 0; status == SY_OK && i < segment->count; i += step) {
-            const struct sy_vk_segment piece = {segment->first + i, step};
-            status = profile_piece(program, &profile, piece, out_ns + piece.first);
-        }
+    for (size_t s = 0; status == SY_OK && s < base->pace.cuts; ++s) {
+        const size_t first = sy_pace_first(&base->pace, s), end = base->pace.ends[s];
+        const size_t step = one_by_one ? 1 : end - first;
+        for (size_t i = first; status == SY_OK && i < end; i += step)
+            status = profile_piece(program, &profile, (struct piece){i, step}, out_ns + i);
     }
     sy_vk_drain(device, device->submitted); // after a failure part of it may be running
     vkDestroyQueryPool(device->handle, profile.queries, NULL);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // program.c: a list of dispatches becomes descriptor sets written once and command buffers recorded once.
 //
-// A program is cut into segments, one command buffer and one timeline value each, so that no submission runs into a
-// GPU watchdog. Their command buffers are recorded for simultaneous use: submit() then never waits for the previous
-// replay of the same program, which the queue's order and the opening barrier keep apart anyway.
+// A submission (pace.h) is one command buffer with one timeline value. Command buffers are recorded for simultaneous
+// use: submit() then never waits for the previous replay of the same program, which the queue's order and the opening
+// barrier keep apart anyway.
 //
-// Inside a segment a barrier is put only where a dispatch touches bytes that an earlier one, since the last barrier,
+// Inside a submission a barrier is put only where a dispatch touches bytes that an earlier one, since the last barrier,
 // wrote, or writes bytes that one read.
 #include "hostlib/hazards.h"
 #include "hostlib/vulkan/vulkan.h"
@@ -125,10 +125,10 @@ void sy_vk_barrier_between(VkCommandBuffer commands)
                   VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_UNIFORM_READ_BIT);
 }
 
-static VkResult record_segment(const struct sy_vk_program *program, uint32_t s, struct sy_hazards *hazards)
+static VkResult record_submission(const struct sy_vk_program *program, size_t s, struct sy_hazards *hazards)
 {
+    const struct sy_pace *pace = &program->base.pace;
     VkCommandBuffer commands = program->commands[s];
-    const struct sy_vk_segment *segment = &program->segments[s];
     const VkCommandBufferBeginInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
         .flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT,
@@ -138,12 +138,12 @@ static VkResult record_segment(const struct sy_vk_program *program, uint32_t s, 
         return result;
     sy_vk_barrier_begin(commands);
     hazards->count = hazards->dispatches = 0;
-    for (size_t i = segment->first; i < segment->first + segment->count; ++i) {
+    for (size_t i = sy_pace_first(pace, s); i < pace->ends[s]; ++i) {
         if (sy_hazards_add(hazards, &program->dispatches[i]))
             sy_vk_barrier_between(commands);
         sy_vk_record_dispatch(program, i, commands);
     }
-    if (s + 1 == program->segment_count)
+    if (s + 1 == pace->cuts)
         sy_vk_barrier_end(commands);
     return vkEndCommandBuffer(commands);
 }
@@ -154,9 +154,10 @@ static VkResult record(struct sy_vk_program *program)
     struct sy_hazards *hazards = malloc(sizeof *hazards);
     if (hazards == NULL)
         return VK_ERROR_OUT_OF_HOST_MEMORY;
-    VkResult result = sy_vk_commands_create(device, &program->pool, program->commands, program->segment_count);
-    for (uint32_t s = 0; result == VK_SUCCESS && s < program->segment_count; ++s) {
-        result = record_segment(program, s, hazards);
+    const uint32_t count = (uint32_t)program->base.pace.cuts;
+    VkResult result = sy_vk_commands_create(device, &program->pool, program->commands, count);
+    for (uint32_t s = 0; result == VK_SUCCESS && s < count; ++s) {
+        result = record_submission(program, s, hazards);
         sy_vk_submit_prepare(device, &program->commands[s], &program->infos[s], &program->timelines[s],
                              &program->values[s]);
     }
@@ -165,29 +166,6 @@ static VkResult record(struct sy_vk_program *program)
 }
 
 // ---- the vtable's part ---------------------------------------------------------------------------------------------
-
-/// Fills program->segments (NULL: only counts them).
-static uint32_t cut(const struct sy_vk_program *program, struct sy_vk_segment *segments)
-{
-    const double most = device_of(program)->segment_flops;
-    uint32_t count = 0;
-    size_t first = 0;
-    double flops = 0;
-    for (size_t i = 0; i < program->count; ++i) {
-        const double more = program->dispatches[i].flops;
-        if (i > first && (i - first == SY_VK_SEGMENT_DISPATCHES || flops + more > most)) {
-            if (segments != NULL)
-                segments[count] = (struct sy_vk_segment){first, i - first};
-            ++count;
-            first = i;
-            flops = 0;
-        }
-        flops += more;
-    }
-    if (segments != NULL)
-        segments[count] = (struct sy_vk_segment){first, program->count - first};
-    return count + 1;
-}
 
 static void collect_uses(struct sy_vk_program *program)
 {
@@ -214,17 +192,15 @@ static bool allocate_arrays(struct sy_vk_program *program, const struct sy_dispa
     size_t bindings = 0;
     for (size_t i = 0; i < program->count; ++i)
         bindings += dispatches[i].kernel->params.binding_count;
-    program->segment_count = cut(program, NULL);
-    const size_t n = program->segment_count;
+    const size_t n = program->count; // as many submissions as that, at most
     program->sets = calloc(program->count, sizeof *program->sets);
     program->uses = calloc(bindings, sizeof *program->uses);
-    program->segments = calloc(n, sizeof *program->segments);
     program->commands = calloc(n, sizeof *program->commands);
     program->infos = calloc(n, sizeof *program->infos);
     program->timelines = calloc(n, sizeof *program->timelines);
     program->values = calloc(n, sizeof *program->values);
-    return program->sets != NULL && program->uses != NULL && program->segments != NULL && program->commands != NULL &&
-           program->infos != NULL && program->timelines != NULL && program->values != NULL;
+    return program->sets != NULL && program->uses != NULL && program->commands != NULL && program->infos != NULL &&
+           program->timelines != NULL && program->values != NULL;
 }
 
 static enum sy_status build(struct sy_vk_program *program, const struct sy_dispatch *dispatches)
@@ -233,16 +209,12 @@ static enum sy_status build(struct sy_vk_program *program, const struct sy_dispa
     if (!allocate_arrays(program, dispatches))
         return sy_fail(device->base.ctx, SY_NOMEM, "%s: no host memory for a program of %zu dispatches",
                        device->base.caps.id, program->count);
-    cut(program, program->segments);
     collect_uses(program);
     VkResult result = allocate_sets(program);
     if (result != VK_SUCCESS)
         return sy_vk_fail(device, result, "allocating %zu descriptor sets", program->count);
     for (size_t i = 0; i < program->count; ++i)
         SY_TRY(write_set(program, i));
-    result = record(program);
-    if (result != VK_SUCCESS)
-        return sy_vk_fail(device, result, "recording %zu dispatches", program->count);
     return sy_vk_validated(device);
 }
 
@@ -267,8 +239,8 @@ void sy_vk_program_destroy(struct sy_program *base)
 {
     struct sy_vk_program *program = (struct sy_vk_program *)base;
     struct sy_vk_device *device = device_of(program);
-    if (program->values != NULL)
-        sy_vk_drain(device, program->values[program->segment_count - 1]);
+    for (size_t s = 0; program->values != NULL && s < program->base.pace.cuts; ++s)
+        sy_vk_drain(device, program->values[s]);
     if (device->latest == program)
         device->latest = NULL;
     vkDestroyCommandPool(device->handle, program->pool, NULL);
@@ -276,7 +248,6 @@ void sy_vk_program_destroy(struct sy_program *base)
     free(program->dispatches);
     free(program->sets);
     free(program->uses);
-    free(program->segments);
     free(program->commands);
     free(program->infos);
     free(program->timelines);
@@ -284,13 +255,25 @@ void sy_vk_program_destroy(struct sy_program *base)
     free(program);
 }
 
-/// One call, but one batch per segment: each signals a value of its own, so a driver cannot merge them into one job.
-enum sy_status sy_vk_program_submit(struct sy_program *base)
+enum sy_status sy_vk_program_cut(struct sy_program *base)
+{
+    struct sy_vk_program *program = (struct sy_vk_program *)base;
+    struct sy_vk_device *device = device_of(program);
+    vkDestroyCommandPool(device->handle, program->pool, NULL);
+    program->pool = VK_NULL_HANDLE;
+    const VkResult result = record(program);
+    if (result != VK_SUCCESS)
+        return sy_vk_fail(device, result, "recording %zu dispatches", program->count);
+    return sy_vk_validated(device);
+}
+
+/// One call, but one batch per submission: each signals a value of its own, so a driver cannot merge them into one job.
+enum sy_status sy_vk_program_submit(struct sy_program *base, size_t first, size_t count)
 {
     struct sy_vk_program *program = (struct sy_vk_program *)base;
     struct sy_vk_device *device = device_of(program);
     device->latest = program;
-    SY_TRY(sy_vk_submit(device, program->infos, program->values, program->segment_count));
+    SY_TRY(sy_vk_submit(device, program->infos + first, program->values + first, (uint32_t)count));
     for (size_t i = 0; i < program->use_count; ++i) {
         struct sy_vk_buffer *buffer = program->uses[i].buffer;
         buffer->last_use = device->submitted;

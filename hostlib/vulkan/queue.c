@@ -13,17 +13,17 @@ static void tell_where(const struct sy_vk_program *program, uint64_t finished, c
         snprintf(text, size, " (in work queued before the latest replay of program '%s')", name);
         return;
     }
-    uint32_t s = 0;
-    while (s < program->segment_count && program->values[s] <= finished)
+    const struct sy_pace *pace = &program->base.pace;
+    size_t s = 0;
+    while (s < pace->cuts && program->values[s] <= finished)
         ++s;
-    if (s == program->segment_count) {
+    if (s == pace->cuts) {
         snprintf(text, size, " (after program '%s', which was done)", name);
         return;
     }
-    const struct sy_vk_segment *segment = &program->segments[s];
-    const size_t last = segment->first + segment->count - 1;
-    snprintf(text, size, " (program '%s', between dispatch %zu '%s' and %zu '%s')", name, segment->first,
-             program->dispatches[segment->first].label, last, program->dispatches[last].label);
+    const size_t first = sy_pace_first(pace, s), last = pace->ends[s] - 1;
+    snprintf(text, size, " (program '%s', between dispatch %zu '%s' and %zu '%s')", name, first,
+             program->dispatches[first].label, last, program->dispatches[last].label);
 }
 
 enum sy_status sy_vk_fail(struct sy_vk_device *device, VkResult result, const char *format, ...)

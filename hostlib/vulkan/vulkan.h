@@ -10,7 +10,7 @@
 #include "hostlib/backend.h"
 #include "hostlib/ring.h"
 
-#define SY_VK_SEGMENT_DISPATCHES 256u // no more than SY_WAVE_DISPATCHES, so that a full wave ends with its segment
+#define SY_VK_SUBMISSION_DISPATCHES 256u // no more than SY_WAVE_DISPATCHES: a full wave ends with its submission
 
 // ---- instance.c ----------------------------------------------------------------------------------------------------
 
@@ -105,8 +105,7 @@ struct sy_vk_device {
     uint64_t finished;  ///< Latest value known to be reached.
     struct sy_vk_ring ring;
     VkPipelineCache pipeline_cache;
-    size_t pipeline_cache_bytes; ///< As loaded from disk.
-    double segment_flops;
+    size_t pipeline_cache_bytes;  ///< As loaded from disk.
     struct sy_vk_program *latest; ///< Latest program submitted, for reports.
 };
 
@@ -217,11 +216,6 @@ enum sy_status sy_vk_kernel_assembly(const struct sy_kernel *kernel, char **out_
 
 // ---- program.c -----------------------------------------------------------------------------------------------------
 
-/// A run of dispatches in one command buffer.
-struct sy_vk_segment {
-    size_t first, count;
-};
-
 /// A buffer the program touches, so that host copies know whom to wait for.
 struct sy_vk_use {
     struct sy_vk_buffer *buffer;
@@ -237,9 +231,7 @@ struct sy_vk_program {
     struct sy_vk_use *uses;
     size_t use_count;
     VkCommandPool pool;
-    struct sy_vk_segment *segments;
-    uint32_t segment_count;
-    // One entry per segment; `infos` points into the other three.
+    // One entry per submission, with room for one per dispatch; `infos` points into the other three.
     VkCommandBuffer *commands;
     VkSubmitInfo *infos;
     VkTimelineSemaphoreSubmitInfo *timelines;
@@ -249,7 +241,8 @@ struct sy_vk_program {
 enum sy_status sy_vk_program_create(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,
                                     struct sy_program **out);
 void sy_vk_program_destroy(struct sy_program *program);
-enum sy_status sy_vk_program_submit(struct sy_program *program);
+enum sy_status sy_vk_program_cut(struct sy_program *program);
+enum sy_status sy_vk_program_submit(struct sy_program *program, size_t first, size_t count);
 /// Binds and launches dispatch `index`.
 void sy_vk_record_dispatch(const struct sy_vk_program *program, size_t index, VkCommandBuffer commands);
 /// Makes what earlier dispatches of a command buffer wrote visible to later ones.
