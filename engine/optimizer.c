@@ -224,24 +224,19 @@ static void adamw(struct sy_graph *g, struct update *u, const struct sy_optimize
     SY_EMIT(g, adamw, &a, u->grads, gs, g->step_constants, u->master, m, v);
 }
 
-/// Parameters that took no part: zero gradient, exactly.
-static void zero_gradients(struct sy_graph *g)
+/// Parameters that took no part: their gradients are zeros from the start, as every buffer is, and nobody writes them.
+static void place_absent(struct sy_graph *g)
 {
-    for (size_t i = 0; i < g->param_count; ++i) {
-        if (g->params[i].grad.total != SY_NONE)
-            continue;
-        bool first;
-        sy_param_grad(g, g->params[i].weight, &first);
-        const sy_tid total = g->params[i].grad.total;
-        struct sy_fill_args f = {.n = (u32)sy_graph_tensor(g, total)->count, .value = 0.0f};
-        SY_EMIT(g, fill, &f, total);
-    }
+    bool first;
+    for (size_t i = 0; i < g->param_count; ++i)
+        if (g->params[i].grad.total == SY_NONE)
+            sy_param_grad(g, g->params[i].weight, &first);
 }
 
 void sy_optimizer_emit(struct sy_graph *g, const struct sy_optimizer_params *o, struct sy_optimizer_outputs *out)
 {
     g->phase = SY_PHASE_UPDATE;
-    zero_gradients(g);
+    place_absent(g);
     out->clip = SY_NONE;
     struct update *updates = calloc(g->pack_count + 1, sizeof *updates);
     if (updates == NULL)
