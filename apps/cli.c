@@ -114,7 +114,7 @@ bool cli_common_parse(struct argp_state *state, int key, const char *arg, struct
     case CLI_DEVICE: c->device = cli_text(state, "--device", arg); break;
     case CLI_PRECISION:
         c->precision = (enum sy_precision)choose(state, "--precision", arg, precisions, SY_COUNT(precisions),
-                                                 "selective, f32 or bf16");
+                                                 "selective, f32, bf16 or, on ref:0, f64");
         c->precision_given = true;
         break;
     case CLI_OPTIMIZER:

@@ -58,10 +58,11 @@ enum { CLI_MODEL = 0x4300, CLI_TOKENIZER, CLI_DEVICE, CLI_PRECISION, CLI_OPTIMIZ
         "device", CLI_DEVICE, "ID", 0, "auto (default), opencl:0, vulkan:0, ref:0, … (switchyard-devices lists them)", \
             group                                                                                                      \
     }
-#define CLI_PRECISION_OPTION(more, group)                                                      \
-    {                                                                                          \
-        "precision", CLI_PRECISION, "NAME", 0,                                                 \
-            "selective (default: bf16 storage, f32 sums and router" more "), f32, bf16", group \
+#define CLI_PRECISION_OPTION(more, group)                                                                          \
+    {                                                                                                              \
+        "precision", CLI_PRECISION, "NAME", 0,                                                                     \
+            "selective (default: bf16 storage, f32 sums and router" more "), f32, bf16; f64 on ref:0, to compare", \
+            group                                                                                                  \
     }
 #define CLI_OPTIMIZER_OPTION(group)                                                               \
     {                                                                                             \

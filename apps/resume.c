@@ -75,16 +75,24 @@ static void warn_number(struct sy_ctx *ctx, const char *dir, const char *option,
     warn_text(ctx, dir, option, a, b);
 }
 
-static void warn_config(struct sy_ctx *ctx, const char *dir, const struct sy_config *config)
+/// A model may change in what is no weight, such as dropout; but a mask of another id is another word.
+static enum sy_status check_config(struct sy_ctx *ctx, const char *dir, const struct sy_config *config)
 {
     char path[SY_PATH_ROOM];
     struct sy_config was;
     if (sy_path_print(ctx, path, dir, "config.json") != SY_OK || sy_config_load(ctx, path, &was) != SY_OK)
-        return; // its hash was right: a program of another version; loading the weights decides
+        return SY_OK; // its hash was right: a program of another version; loading the weights decides
     const char *key = sy_config_difference(&was, config);
-    if (key != NULL)
+    enum sy_status status = SY_OK;
+    if (key != NULL && strcmp(key, "sentinels") == 0)
+        status = sy_fail(ctx, SY_INVALID,
+                         "%s was trained with masks numbered \"%s\", but --model says \"%s\": give the same model, or "
+                         "start anew with --model %s and another --out",
+                         dir, sy_sentinels_name(was.sentinels), sy_sentinels_name(config->sentinels), dir);
+    else if (key != NULL)
         sy_log(ctx, SY_LOG_WARN, "--model differs from %s in %s; it goes on with --model", path, key);
     sy_config_finish(&was);
+    return status;
 }
 
 enum sy_status resume_check_state(struct sy_ctx *ctx, const char *dir, const struct sy_train_state *was,
@@ -109,6 +117,5 @@ enum sy_status resume_check_state(struct sy_ctx *ctx, const char *dir, const str
     warn_number(ctx, dir, "micro-batches of", was->micro_batch, now->micro_batch);
     if (strcmp(now->schedule, "linear") == 0 || strcmp(now->schedule, "cosine") == 0) // they end at --steps
         warn_number(ctx, dir, "--steps", (double)was->schedule_steps, (double)now->schedule_steps);
-    warn_config(ctx, dir, config);
-    return SY_OK;
+    return check_config(ctx, dir, config);
 }

@@ -240,8 +240,7 @@ struct sy_node *sy_emit(struct sy_graph *g, enum sy_op_id op, const void *args, 
     return n;
 }
 
-/// A tensor that views are being added to.
-static void extend(struct sy_graph *g, sy_tid t, uint64_t count)
+void sy_tensor_extend(struct sy_graph *g, sy_tid t, uint64_t count)
 {
     if (t != SY_NONE)
         g->tensors[t].count = g->tensors[t].shape[0] = count;
@@ -309,7 +308,7 @@ sy_tid sy_param_new(struct sy_graph *g, uint32_t parts, uint32_t rows, uint32_t 
         return SY_NONE;
     struct sy_pack *pack = &g->packs[p->pack];
     p->at = sy_pack_reserve(pack, count);
-    extend(g, pack->master, pack->count);
+    sy_tensor_extend(g, pack->master, pack->count);
     p->master = sy_tensor_view(g, pack->master, p->at, parts, rows, cols, names[0]);
     bool wide = (flags & SY_PARAM_WIDE) != 0, shared = g->t == g->f || (wide && g->precision != SY_PRECISION_BF16);
     if (shared) {
@@ -319,7 +318,7 @@ sy_tid sy_param_new(struct sy_graph *g, uint32_t parts, uint32_t rows, uint32_t 
     } else {
         if (pack->weight == SY_NONE)
             pack->weight = sy_tensor_new(g, SY_KIND_WEIGHT, g->t, 0, 1, 1, "weights");
-        extend(g, pack->weight, pack->count);
+        sy_tensor_extend(g, pack->weight, pack->count);
         p->weight = sy_tensor_view(g, pack->weight, p->at, parts, rows, cols, names[0]);
     }
     return p->weight;

@@ -40,3 +40,5 @@ struct sy_graph {
 
 /// The array with room for one more element, or NULL when out of memory: that sticks in `status`.
 void *sy_graph_grow(struct sy_graph *g, void *array, size_t count, size_t *room, size_t element);
+/// Makes a tensor that views are being added to `count` elements long; SY_NONE is left alone.
+void sy_tensor_extend(struct sy_graph *g, sy_tid t, uint64_t count);

@@ -61,12 +61,6 @@ struct sy_sum sy_sum_place(struct sy_graph *g, uint32_t pack, uint64_t at, enum 
     return s;
 }
 
-static void extend(struct sy_graph *g, sy_tid t, uint64_t count)
-{
-    if (t != SY_NONE)
-        g->tensors[t].count = g->tensors[t].shape[0] = count;
-}
-
 struct sy_sum sy_sum_new(struct sy_graph *g, uint64_t n, const char *name)
 {
     uint32_t pack = sy_sum_pack(g);
@@ -76,8 +70,8 @@ struct sy_sum sy_sum_new(struct sy_graph *g, uint64_t n, const char *name)
         return (struct sy_sum){0};
     const uint64_t at = sy_pack_reserve(&g->packs[pack], n);
     const struct sy_sum s = sy_sum_place(g, pack, at, SY_KIND_KEEP, n, 1, 1, name);
-    extend(g, g->packs[pack].levels[top(g)], g->packs[pack].count);
-    extend(g, g->packs[pack].part, g->slices * g->packs[pack].count);
+    sy_tensor_extend(g, g->packs[pack].levels[top(g)], g->packs[pack].count);
+    sy_tensor_extend(g, g->packs[pack].part, g->slices * g->packs[pack].count);
     return s;
 }
 

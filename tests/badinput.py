@@ -41,7 +41,8 @@ def check_flags(s):
     for app in ('train', 'plan'):
         refuse(s, f'unknown optimizer, {app}', ["--optimizer: 'sgd'", 'adafactor or adamw'], app, '--optimizer', 'sgd', usage=True)
     for app in ('train', 'eval', 'generate', 'plan', 'bench'):
-        refuse(s, f'unknown precision, {app}', ["--precision: 'f8'", 'selective, f32 or bf16'], app, '--precision', 'f8', usage=True)
+        refuse(s, f'unknown precision, {app}', ["--precision: 'f8'", 'selective, f32, bf16 or, on ref:0, f64'], app,
+               '--precision', 'f8', usage=True)
     refuse(s, 'unknown device', ['opencl:77', 'ref:0'], 'train', *train(s, 'x', '--device', 'opencl:77'))
     refuse(s, 'nonsense device', ['toaster', 'ref:0'], 'train', *train(s, 'x', '--device', 'toaster'))
     config(s.path('cut.json'), switchyard={'group_tokens': 50})

@@ -244,6 +244,9 @@ def check_masks(s):
     done = s.run('train', *train(s, 'tuned', model=folder))
     got = load(s.path('tuned', 'latest', 'config.json')) if done.returncode == 0 else {}
     s.ok(got.get('switchyard') == {'sentinels': 'byt5'}, 'fine-tuned, it keeps its masks and says so', done.stderr)
+    change(os.path.join(folder, 'config.json'), switchyard={'sentinels': 'top'})
+    refuse(s, 'resumed with other masks', ['"byt5"', '"top"'], 'train', *train(s, 'tuned', '--resume', '--steps', 3, model=folder))
+    change(os.path.join(folder, 'config.json'), switchyard={})
     got, tokens = (load(s.path('drawn', 'latest', f)) for f in ('config.json', 'tokenizer_config.json'))
     s.ok(got['switchyard']['sentinels'] == 'top' and tokens['tokenizer_class'] == 'ByT5Tokenizer' and
          tokens['added_tokens_decoder']['383']['content'] == '<extra_id_0>' and tokens['extra_ids'] == 125,

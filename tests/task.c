@@ -139,7 +139,7 @@ static void lengths(struct tiny *t)
 int main(int argc, char **argv)
 {
     struct tiny t;
-    char path[] = "/tmp/test_task.XXXXXX";
+    char path[] = P_tmpdir "/test_task.XXXXXX";
     const char *files[] = {path};
     struct sy_data_source source = {.files = files, .file_count = 1};
     struct sy_tokenizer *bytes = NULL;
