@@ -46,7 +46,7 @@ struct sy_caps {
     uint32_t offset_align;               ///< Of a binding inside a buffer, bytes.
     uint32_t subgroup_min, subgroup_max; ///< 0 when the device has no subgroups.
     uint32_t compute_units;
-    bool bf16;           ///< Buffers can hold 16-bit elements; without it there is only f32 (some Vulkan drivers).
+    bool bf16; ///< Buffers can hold 16-bit elements; without it there is only f32 (some Vulkan drivers).
     bool fp16, coopmat, command_buffers; ///< Optional features, for the requirements of variants.
     uint32_t quirks;                     ///< Bit i: the driver needs work-around i of quirk.h.
 };
@@ -64,8 +64,8 @@ SY_MUST_CHECK enum sy_status sy_device_open(struct sy_ctx *ctx, const char *id, 
 void sy_device_close(struct sy_device **device);
 
 const struct sy_caps *sy_device_caps(const struct sy_device *device);
-/// A device of that class that is not there, for planning: it can do what every device of the class can, and its numbers
-/// are 0.
+/// A device of that class that is not there, for planning: it can do what every device of the class can, and its
+/// numbers are 0.
 struct sy_caps sy_caps_imagined(enum sy_device_class device_class);
 struct sy_ctx *sy_device_ctx(const struct sy_device *device);
 const char *sy_backend_name(enum sy_backend_id backend);

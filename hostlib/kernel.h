@@ -54,8 +54,8 @@ struct sy_kernel;
 /// UNSUPPORTED limits exceeded (named) or no source for this backend.
 SY_MUST_CHECK enum sy_status sy_kernel_create(struct sy_device *device, const struct sy_kernel_params *params,
                                               struct sy_kernel **out_kernel);
-/// Compiles `count` kernels on as many threads as there are cores, 16 at most; `out_kernels` gets one for each `params`,
-/// or stays untouched when one of them fails. Logs how far it is (INFO) every two seconds. Errors: as above.
+/// Compiles `count` kernels on as many threads as there are cores, 16 at most; `out_kernels` gets one for each
+/// `params`, or stays untouched when one of them fails. Logs how far it is (INFO) every two seconds. Errors: as above.
 SY_MUST_CHECK enum sy_status sy_kernels_create(struct sy_device *device, const struct sy_kernel_params *params,
                                                size_t count, struct sy_kernel **out_kernels);
 void sy_kernel_destroy(struct sy_kernel **kernel);
@@ -102,7 +102,8 @@ void sy_program_destroy(struct sy_program **program);
 /// Waves of dispatches: inside one none waits for another (at most 256 dispatches), between two stands a barrier.
 size_t sy_program_waves(const struct sy_program *program);
 
-/// Submissions that the list is handed over in: first by predicted FLOPs, later by measured time (docs/architecture.md).
+/// Submissions that the list is handed over in: first by predicted FLOPs, later by measured time
+/// (docs/architecture.md).
 size_t sy_program_submissions(const struct sy_program *program);
 
 /// Queues the whole list; does not block. Only the first few times (8 at most) it waits, to measure how long each

@@ -61,14 +61,14 @@ static inline struct block block_of(__global const int *table, uint entries, uin
 #else
 #define LANES SY_MATRIX_LANES
 #define LOCAL_ARRAY(name, count) __local float name[count]
-#define LANE_SUMS(name, count)                                         \
-    BARRIER();                                                         \
-    for (uint half_ = LANES / 2u; half_ > 0u; half_ /= 2u) {           \
-        for (uint i_ = lid; i_ < (count) * half_; i_ += WG) {          \
-            const uint to_ = i_ / half_ * LANES + i_ % half_;          \
-            name[to_] += name[to_ + half_];                            \
-        }                                                              \
-        BARRIER();                                                     \
+#define LANE_SUMS(name, count)                                \
+    BARRIER();                                                \
+    for (uint half_ = LANES / 2u; half_ > 0u; half_ /= 2u) {  \
+        for (uint i_ = lid; i_ < (count)*half_; i_ += WG) {   \
+            const uint to_ = i_ / half_ * LANES + i_ % half_; \
+            name[to_] += name[to_ + half_];                   \
+        }                                                     \
+        BARRIER();                                            \
     }
 #endif
 #define EACH_LANE(lane) for (uint lane = lid; lane < LANES; lane += WG)

@@ -25,19 +25,20 @@ typedef float f32;
 // What changes from step to step. One small buffer (binding type `c`), written by the host before each replay.
 SY_STRUCT(sy_step)
 {
-    u32 step;            // t = 1, 2, …
+    u32 step; // t = 1, 2, …
     u32 seed_lo, seed_hi;
-    f32 lr;              // learning rate
-    f32 beta2;           // Adafactor: 1 − t^−0.8
-    f32 adam_c1, adam_c2; // AdamW: 1/(1−β1^t), 1/(1−β2^t)
-    f32 inv_labels;      // 1 / non-ignored target tokens of the whole step
+    f32 lr;                             // learning rate
+    f32 beta2;                          // Adafactor: 1 − t^−0.8
+    f32 adam_c1, adam_c2;               // AdamW: 1/(1−β1^t), 1/(1−β2^t)
+    f32 inv_labels;                     // 1 / non-ignored target tokens of the whole step
     f32 inv_tokens_enc, inv_tokens_dec; // 1 / non-padding tokens of the whole step
     f32 inv_groups_enc, inv_groups_dec; // 1 / routing groups with at least one such token
-    u32 row_enc, row_dec; // index within the step of this micro-batch's first token row
-    u32 sequence;        // index within the step of this micro-batch's first sequence
-    u32 position;        // decoding: position of query row 0
+    u32 row_enc, row_dec;               // index within the step of this micro-batch's first token row
+    u32 sequence;                       // index within the step of this micro-batch's first sequence
+    u32 position;                       // decoding: position of query row 0
 };
 
+// clang-format off
 SY_STRUCT(sy_fill_args) { u32 n; f32 value; };
 SY_STRUCT(sy_cast_args) { u32 n; };
 SY_STRUCT(sy_add_args) { u32 n; };

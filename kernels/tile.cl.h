@@ -4,8 +4,9 @@
 // A work-group computes TILE_ROWS × TILE_COLS outputs, SLAB values of k at a time: it copies the slab of A and of B
 // to local memory as f32, k by k, then every item multiplies 8 rows with 8 columns in registers. An item owns two quads
 // of rows and two of columns, half a tile apart, so that neighbouring items read neighbouring quads: no bank conflicts.
-// The sums are scalars at constant places, spelled out: what a loop indexes goes to memory where the compiler leaves the
-// loop alone (Intel's, Mesa's, and clang's for NVIDIA and AMD do, now one, now another), and Intel's keeps vectors twice.
+// The sums are scalars at constant places, spelled out: what a loop indexes goes to memory where the compiler leaves
+// the loop alone (Intel's, Mesa's, and clang's for NVIDIA and AMD do, now one, now another), and Intel's keeps vectors
+// twice.
 #ifndef SY_TILE_CL_H
 #define SY_TILE_CL_H
 #include "common.cl.h"
@@ -16,7 +17,7 @@
 #define TILE_ROWS (SY_ITEM * ITEMS_Y)
 #define TILE_COLS (SY_ITEM * ITEMS_X)
 #define SLAB (WG > 64 ? 8u : 16u) // keeps both slabs below 16 KiB for every WG
-#define A_LD (TILE_ROWS + 4)       // the padding spreads transposed writes over the banks
+#define A_LD (TILE_ROWS + 4)      // the padding spreads transposed writes over the banks
 #define B_LD (TILE_COLS + 4)
 #define A_SLAB (SLAB * A_LD)
 #define B_SLAB (SLAB * B_LD)
@@ -40,7 +41,8 @@ static inline float4 load_quad(__global const T *p, uint count)
 static inline uint left_of(uint limit, uint at) { return limit > at ? limit - at : 0; }
 
 // slab[k][line] of a matrix stored [line][k] if by_line, else [k][line], its rows `stride` apart; x is line 0, k 0 of
-// this tile and slab. Not unrolled: the addresses of several rounds at once are more than registers hold beside the sums.
+// this tile and slab. Not unrolled: the addresses of several rounds at once are more than registers hold beside the
+// sums.
 static inline void load_slab(__local float4 *quads, uint ld, uint lines, __global const T *restrict x, uint stride,
                              bool by_line, uint lines_left, uint k_left, uint lid)
 {
@@ -79,14 +81,14 @@ static inline uint slab_depth(uint n)
 }
 
 // sum[row][column] += the products of the first `depth` k of the slabs for item (ix, iy).
-#define MULTIPLY_ROW(r, factor)                    \
-    SUM(r, 0) = fma((factor), b_lo.x, SUM(r, 0));  \
-    SUM(r, 1) = fma((factor), b_lo.y, SUM(r, 1));  \
-    SUM(r, 2) = fma((factor), b_lo.z, SUM(r, 2));  \
-    SUM(r, 3) = fma((factor), b_lo.w, SUM(r, 3));  \
-    SUM(r, 4) = fma((factor), b_hi.x, SUM(r, 4));  \
-    SUM(r, 5) = fma((factor), b_hi.y, SUM(r, 5));  \
-    SUM(r, 6) = fma((factor), b_hi.z, SUM(r, 6));  \
+#define MULTIPLY_ROW(r, factor)                   \
+    SUM(r, 0) = fma((factor), b_lo.x, SUM(r, 0)); \
+    SUM(r, 1) = fma((factor), b_lo.y, SUM(r, 1)); \
+    SUM(r, 2) = fma((factor), b_lo.z, SUM(r, 2)); \
+    SUM(r, 3) = fma((factor), b_lo.w, SUM(r, 3)); \
+    SUM(r, 4) = fma((factor), b_hi.x, SUM(r, 4)); \
+    SUM(r, 5) = fma((factor), b_hi.y, SUM(r, 5)); \
+    SUM(r, 6) = fma((factor), b_hi.z, SUM(r, 6)); \
     SUM(r, 7) = fma((factor), b_hi.w, SUM(r, 7));
 ITEM_INLINE void multiply_slab(__local const float4 *a, __local const float4 *b, uint ix, uint iy, uint depth,
                                float *sum)
@@ -105,13 +107,10 @@ ITEM_INLINE void multiply_slab(__local const float4 *a, __local const float4 *b,
     }
 }
 
-#define CLEAR_ROW(r)                                       \
-    SUM(r, 0) = SUM(r, 1) = SUM(r, 2) = SUM(r, 3) = 0.0f;  \
+#define CLEAR_ROW(r)                                      \
+    SUM(r, 0) = SUM(r, 1) = SUM(r, 2) = SUM(r, 3) = 0.0f; \
     SUM(r, 4) = SUM(r, 5) = SUM(r, 6) = SUM(r, 7) = 0.0f;
-ITEM_INLINE void clear_item(float *sum)
-{
-    EACH_ROW(CLEAR_ROW)
-}
+ITEM_INLINE void clear_item(float *sum) { EACH_ROW(CLEAR_ROW); }
 
 // c[0 … 3] (+)= alpha · v, of which only the first `count` exist.
 ITEM_INLINE void store_quad(__global O *c, uint count, float4 v, float alpha, uint accumulate)
@@ -127,15 +126,15 @@ ITEM_INLINE void store_quad(__global O *c, uint count, float4 v, float alpha, ui
 }
 
 // c (+)= alpha · sum where the item's outputs exist; c is the tile's first element.
-#define STORE_ROW(r)                                                                                                \
-    row = (r) / 4 * 4 * ITEMS_Y + 4 * iy + (r) % 4;                                                                 \
-    if (row < rows_left) {                                                                                          \
-        __global O *const to = c + (size_t)row * stride + 4 * ix;                                                   \
-        store_quad(to, lo, (float4)(SUM(r, 0), SUM(r, 1), SUM(r, 2), SUM(r, 3)), alpha, accumulate);                \
-        store_quad(to + 4 * ITEMS_X, hi, (float4)(SUM(r, 4), SUM(r, 5), SUM(r, 6), SUM(r, 7)), alpha, accumulate);  \
+#define STORE_ROW(r)                                                                                               \
+    row = (r) / 4 * 4 * ITEMS_Y + 4 * iy + (r) % 4;                                                                \
+    if (row < rows_left) {                                                                                         \
+        __global O *const to = c + (size_t)row * stride + 4 * ix;                                                  \
+        store_quad(to, lo, (float4)(SUM(r, 0), SUM(r, 1), SUM(r, 2), SUM(r, 3)), alpha, accumulate);               \
+        store_quad(to + 4 * ITEMS_X, hi, (float4)(SUM(r, 4), SUM(r, 5), SUM(r, 6), SUM(r, 7)), alpha, accumulate); \
     }
-ITEM_INLINE void store_item(__global O *c, uint stride, uint rows_left, uint cols_left, uint ix, uint iy,
-                            float *sum, float alpha, uint accumulate)
+ITEM_INLINE void store_item(__global O *c, uint stride, uint rows_left, uint cols_left, uint ix, uint iy, float *sum,
+                            float alpha, uint accumulate)
 {
     const uint lo = left_of(cols_left, 4 * ix), hi = left_of(cols_left, 4 * (ITEMS_X + ix));
     uint row;

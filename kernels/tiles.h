@@ -20,7 +20,7 @@
 // matmul_packed, matmul_dw_packed: panels of B that one group multiplies with its rows of A. A group first copies those
 // rows, so it wants many panels, but not so many that fewer than 24 groups are left.
 #define SY_MAX_GROUP_PANELS 8u
-#define SY_GROUP_PANELS(tiles, panels)      \
+#define SY_GROUP_PANELS(tiles, panels)       \
     ((tiles) * ((panels) / 8u) >= 24u   ? 8u \
      : (tiles) * ((panels) / 4u) >= 24u ? 4u \
      : (tiles) * ((panels) / 2u) >= 24u ? 2u \

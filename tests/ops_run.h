@@ -88,8 +88,8 @@ struct ops_verdict ops_check_integrity(const struct ops_case *test, const struct
 /// errors of the variant.
 struct ops_verdict ops_compare(const struct ops_case *test, const struct ops_kernel *by, const struct ops_result *got,
                                enum sy_op_types want_types, const struct ops_result *want, double loosest);
-/// Changes inputs one element at a time on `ref` and looks whether the outputs change as little as the op's epilogue class
-/// says (ops_epilogue.c). `worst`: how many elements changed in all.
+/// Changes inputs one element at a time on `ref` and looks whether the outputs change as little as the op's epilogue
+/// class says (ops_epilogue.c). `worst`: how many elements changed in all.
 struct ops_verdict ops_check_epilogue(struct ops_case *test, const struct ops_kernel *kernel);
 /// Two runs of one kernel must agree in every bit.
 struct ops_verdict ops_same_bits(const struct ops_case *test, const struct ops_result *a, const struct ops_result *b);

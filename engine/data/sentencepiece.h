@@ -13,7 +13,8 @@ extern "C" {
 
 struct sy_spm;
 
-/// Checks the bytes of a model file (protobuf frame, normalisation table). sy_spm_load() begins with it. Errors: FORMAT.
+/// Checks the bytes of a model file (protobuf frame, normalisation table). sy_spm_load() begins with it. Errors:
+/// FORMAT.
 SY_MUST_CHECK enum sy_status sy_spm_check(struct sy_ctx *ctx, const void *data, size_t bytes, const char *name);
 
 /// Checks and loads a model. Errors: FORMAT · NOMEM · UNSUPPORTED built without the library.
@@ -38,8 +39,8 @@ bool sy_spm_words_alone(const struct sy_spm *spm);
 /// Results are malloc'ed, never NULL on success; text is NUL-terminated.
 SY_MUST_CHECK enum sy_status sy_spm_encode(struct sy_ctx *ctx, const struct sy_spm *spm, const char *text, size_t bytes,
                                            int32_t **out_ids, size_t *out_count);
-SY_MUST_CHECK enum sy_status sy_spm_decode(struct sy_ctx *ctx, const struct sy_spm *spm, const int32_t *ids, size_t count,
-                                           char **out_text, size_t *out_bytes);
+SY_MUST_CHECK enum sy_status sy_spm_decode(struct sy_ctx *ctx, const struct sy_spm *spm, const int32_t *ids,
+                                           size_t count, char **out_text, size_t *out_bytes);
 
 #ifdef __cplusplus
 }

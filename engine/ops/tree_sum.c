@@ -3,8 +3,8 @@
 #include "engine/op.h"
 #include "kernels/chunk.h"
 
-// Unlike other sums of `ref` this one rounds every node to the storage type: a tree that is finished by later calls must
-// have the bits of one that is not.
+// Unlike other sums of `ref` this one rounds every node to the storage type: a tree that is finished by later calls
+// must have the bits of one that is not.
 static double node(const struct sy_ref_tensor *x, double a, double b)
 {
     return x->dtype == SY_F32 ? (double)(float)(a + b) : a + b;
