@@ -50,7 +50,8 @@ static const struct argp_option options[] = {
     {"device", CLI_DEVICE, "ID", 0, "plan for this device's kernels and limits, and record the step there", 0},
     {"device-memory", OPT_MEMORY, "BYTES", 0, "say whether it fits (suffixes k, M, G)", 0},
     {"ranks", OPT_RANKS, "N", 0, "experts spread evenly over N ranks, the rest on every rank (default 1)", 0},
-    {"schedule", OPT_SCHEDULE, NULL, 0, "print the step from top to bottom: its segments and what each waits for", 0},
+    {"schedule", OPT_SCHEDULE, NULL, 0,
+     "print a training step, evaluation and decoding from top to bottom: segments and what each waits for", 0},
     {"trace", OPT_TRACE, "TENSOR", 0,
      "print which ops, kernel files, programs and bytes a tensor passes, and its gradient; a name, or a part of names",
      0},
@@ -226,11 +227,32 @@ static enum sy_status show(struct sy_ctx *ctx, const struct options *o, const st
     if (o->trace != NULL)
         return plan_show_trace(ctx, g, o->trace);
     if (o->schedule)
-        return plan_show_schedule(g, m, loss);
+        return plan_show_schedule(g, m, loss, SY_SESSION_TRAIN);
     if (o->json)
         return print_json(ctx, o, t);
     print_text(o, config, t);
     return SY_OK;
+}
+
+/// Evaluation, or decoding, of the same sizes.
+static enum sy_status show_other(struct sy_ctx *ctx, const struct sy_caps *caps, const struct sy_limits *limits,
+                                 struct sy_session_params p, enum sy_session_kind kind, struct sy_model *m)
+{
+    struct sy_graph *g = NULL;
+    struct sy_optimizer_outputs out;
+    struct sy_loss loss;
+    struct sy_plan made;
+    p.kind = kind;
+    p.micro_count = p.slices = 1;
+    enum sy_status status = sy_assemble(ctx, caps, &p, &g, m, &loss, &out);
+    if (status == SY_OK)
+        status = sy_plan_create(g, limits, &made);
+    if (status == SY_OK) {
+        sy_plan_finish(&made);
+        status = plan_show_schedule(g, m, kind == SY_SESSION_DECODE ? NULL : &loss, kind);
+    }
+    sy_graph_destroy(&g);
+    return status;
 }
 
 /// `device` is NULL without --device.
@@ -265,7 +287,11 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct s
         t.device = sy_device_caps(device);
         SY_TRY(plan_record(ctx, device, &p, &t.recorded));
     }
-    return show(ctx, o, &model->config, g, m, &loss, &t);
+    SY_TRY(show(ctx, o, &model->config, g, m, &loss, &t));
+    if (!o->schedule)
+        return SY_OK;
+    SY_TRY(show_other(ctx, &caps, &limits, p, SY_SESSION_EVAL, m));
+    return show_other(ctx, &caps, &limits, p, SY_SESSION_DECODE, m);
 }
 
 int main(int argc, char **argv)

@@ -6,7 +6,6 @@
 
 #include "apps/cli.h"
 #include "engine/backward.h"
-#include "engine/inputs.h"
 #include "engine/plan.h"
 #include "engine/segments.h"
 #include "engine/variant.h"
@@ -31,32 +30,41 @@ static void print_program(const struct sy_graph *g, uint32_t phase)
     printf("%zu ops, %s FLOPs, %sB of memory", count, a, b);
 }
 
-/// Bytes of the sums that the host reads, and of the gradient norm.
-static uint64_t download_bytes(const struct sy_graph *g)
-{
-    const uint32_t pack = sy_sum_pack(g);
-    const sy_tid sums = pack < sy_graph_pack_count(g) ? sy_sum_total(g, pack) : SY_NONE;
-    return (sums != SY_NONE ? sy_tensor_bytes(sy_graph_tensor(g, sums)) : 0) + 2 * sizeof(float);
-}
-
-static void print_segment(const struct sy_graph *g, const struct sy_model *m, const struct sy_loss *loss,
-                          const struct sy_segment *x)
+static void print_segment(const struct sy_graph *g, enum sy_session_kind kind, const struct sy_segment *x)
 {
     switch (x->kind) {
-    case SY_SEGMENT_HOST: printf("ids checked, labels shifted, ids sorted for the embedding's gradient"); break;
-    case SY_SEGMENT_UPLOAD: printf("%llu bytes", (unsigned long long)sy_inputs_bytes(g, m, loss)); break;
+    case SY_SEGMENT_HOST:
+        printf("%s", kind == SY_SESSION_TRAIN  ? "ids checked, labels shifted, ids sorted for the embedding's gradient"
+                     : kind == SY_SESSION_EVAL ? "ids checked, labels shifted"
+                     : x->phase == SY_PHASE_ENCODE ? "source tokens to one length"
+                                                   : "the most probable of each sequence, or one drawn");
+        break;
+    case SY_SEGMENT_UPLOAD: printf("%llu bytes", (unsigned long long)x->bytes); break;
     case SY_SEGMENT_PROGRAM: print_program(g, x->phase); break;
-    case SY_SEGMENT_DOWNLOAD: printf("%llu bytes; the host waits", (unsigned long long)download_bytes(g)); break;
+    case SY_SEGMENT_DOWNLOAD: printf("%llu bytes; the host waits", (unsigned long long)x->bytes); break;
     }
 }
 
-enum sy_status plan_show_schedule(const struct sy_graph *g, const struct sy_model *m, const struct sy_loss *loss)
+static void print_heading(const struct sy_graph *g, const struct sy_model *m, enum sy_session_kind kind,
+                          const struct sy_segments *s)
 {
-    const uint32_t micros = sy_graph_micro_count(g), slices = sy_graph_slices(g);
+    const uint32_t micros = sy_graph_micro_count(g), slices = sy_graph_slices(g), rows = m->params.batch;
+    if (kind == SY_SESSION_TRAIN)
+        printf("one step: %u micro-batch%s of %u slice%s; programs and uploads are queued, the host goes on\n", micros,
+               micros == 1 ? "" : "es", slices, slices == 1 ? "" : "s");
+    else if (kind == SY_SESSION_EVAL)
+        printf("\nevaluation: one batch of %u sequence%s, %u slice%s\n", rows, rows == 1 ? "" : "s", slices,
+               slices == 1 ? "" : "s");
+    else
+        printf("\ndecoding: %u prompt%s; from %zu on once for each token\n", rows, rows == 1 ? "" : "s", s->again);
+}
+
+enum sy_status plan_show_schedule(const struct sy_graph *g, const struct sy_model *m, const struct sy_loss *loss,
+                                  enum sy_session_kind kind)
+{
     struct sy_segments s;
-    SY_TRY(sy_segments_create(g, true, &s));
-    printf("one step: %u micro-batch%s of %u slice%s; programs and uploads are queued, the host goes on\n", micros,
-           micros == 1 ? "" : "es", slices, slices == 1 ? "" : "s");
+    SY_TRY(sy_segments_create(g, m, loss, kind, &s));
+    print_heading(g, m, kind, &s);
     printf("%4s  %-8s  %-24s  %5s  %-8s  %s\n", "#", "kind", "segment", "micro", "after", "work");
     for (size_t i = 0; i < s.count; ++i) {
         const struct sy_segment *x = &s.list[i];
@@ -64,7 +72,7 @@ enum sy_status plan_show_schedule(const struct sy_graph *g, const struct sy_mode
         for (uint32_t k = 0, at = 0; k < x->after_count && at < sizeof after; ++k)
             at += (uint32_t)snprintf(after + at, sizeof after - at, "%s%u", k == 0 ? "" : " ", x->after[k]);
         printf("%4zu  %-8s  %-24s  %5u  %-8s  ", i, sy_segment_kind_name(x->kind), x->name, x->micro, after);
-        print_segment(g, m, loss, x);
+        print_segment(g, kind, x);
         putchar('\n');
     }
     sy_segments_finish(&s);

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "engine/graph_private.h"
+#include "engine/inputs.h"
+#include "engine/slices.h"
 
 const char *sy_segment_kind_name(enum sy_segment_kind kind)
 {
@@ -14,18 +16,21 @@ const char *sy_segment_kind_name(enum sy_segment_kind kind)
 }
 
 /// Appends a segment; gives its index, or UINT32_MAX when out of memory.
-static uint32_t add(struct sy_segments *s, enum sy_segment_kind kind, const char *name, uint32_t micro, uint32_t phase)
+static uint32_t add(struct sy_segments *s, enum sy_segment_kind kind, const char *name, uint32_t micro, uint32_t phase,
+                    uint64_t bytes)
 {
     if (s->count == s->room) {
         const size_t room = s->room == 0 ? 16 : 2 * s->room;
         struct sy_segment *bigger = realloc(s->list, room * sizeof *bigger);
-        if (bigger == NULL)
+        if (bigger == NULL) {
+            s->failed = true;
             return UINT32_MAX;
+        }
         s->list = bigger;
         s->room = room;
     }
     struct sy_segment *x = &s->list[s->count];
-    *x = (struct sy_segment){.kind = kind, .micro = micro, .phase = phase};
+    *x = (struct sy_segment){.kind = kind, .micro = micro, .phase = phase, .bytes = bytes};
     snprintf(x->name, sizeof x->name, "%s", name);
     return (uint32_t)s->count++;
 }
@@ -43,7 +48,7 @@ static void after(struct sy_segments *s, uint32_t segment, uint32_t earlier)
 /// A program that runs after the segment `before`.
 static uint32_t program(struct sy_segments *s, const char *name, uint32_t micro, uint32_t phase, uint32_t before)
 {
-    const uint32_t p = add(s, SY_SEGMENT_PROGRAM, name, micro, phase);
+    const uint32_t p = add(s, SY_SEGMENT_PROGRAM, name, micro, phase, 0);
     after(s, p, before);
     return p;
 }
@@ -62,17 +67,29 @@ static void merge_name(const struct sy_graph *g, uint32_t phase, char out[32])
     }
 }
 
-enum sy_status sy_segments_create(const struct sy_graph *g, bool train, struct sy_segments *out)
+/// Bytes of the sums that the host reads (metrics.c), and of the gradient norm.
+static uint64_t download_bytes(const struct sy_graph *g, bool train)
+{
+    const uint32_t pack = sy_sum_pack(g);
+    if (pack == g->pack_count)
+        return 0;
+    const bool whole = train || !sy_slices_merge(g);
+    const struct sy_tensor *sums = sy_graph_tensor(g, whole ? sy_sum_total(g, pack) : g->packs[pack].part);
+    return sy_tensor_bytes(sums) + (train ? 2 * sizeof(float) : 0);
+}
+
+/// A training step, or one batch of anything else that has a loss.
+static void add_step(const struct sy_graph *g, const struct sy_model *m, const struct sy_loss *loss, bool train,
+                     struct sy_segments *out)
 {
     const uint32_t none = UINT32_MAX;
     uint32_t uploaded = none, last = none;
-    memset(out, 0, sizeof *out);
     for (uint32_t micro = 0; micro < (train ? g->micro_count : 1); ++micro) {
         uint32_t merges[SY_MAX_MERGES];
         const uint32_t count = train ? sy_slices_phases(g, micro, merges) : 0;
-        const uint32_t prepared = add(out, SY_SEGMENT_HOST, "prepare inputs", micro, 0);
+        const uint32_t prepared = add(out, SY_SEGMENT_HOST, "prepare inputs", micro, SY_PHASE_MICRO, 0);
         after(out, prepared, uploaded); // the host's copies are free again
-        uploaded = add(out, SY_SEGMENT_UPLOAD, "inputs", micro, 0);
+        uploaded = add(out, SY_SEGMENT_UPLOAD, "inputs", micro, SY_PHASE_MICRO, sy_inputs_bytes(g, m, loss));
         after(out, uploaded, prepared);
         after(out, uploaded, last); // what reads them on the device is done
         last = program(out, "micro-batch", micro, SY_PHASE_MICRO, uploaded);
@@ -86,9 +103,37 @@ enum sy_status sy_segments_create(const struct sy_graph *g, bool train, struct s
         last = program(out, "update", 0, SY_PHASE_UPDATE, last);
         last = program(out, "refresh", 0, SY_PHASE_REFRESH, last);
     }
-    const uint32_t read = add(out, SY_SEGMENT_DOWNLOAD, "sums", 0, 0);
-    after(out, read, last);
-    if (read != none)
+    after(out, add(out, SY_SEGMENT_DOWNLOAD, "sums", 0, SY_PHASE_MICRO, download_bytes(g, train)), last);
+    out->again = out->count;
+}
+
+static void add_decoding(const struct sy_graph *g, const struct sy_model *m, struct sy_segments *out)
+{
+    const uint64_t sources = (uint64_t)m->params.batch * m->params.src_len, rows = m->params.batch;
+    const uint64_t logits = rows * m->params.config->vocab_size * sy_dtype_bytes(sy_graph_tensor(g, m->logits)->dtype);
+    const uint64_t step = sizeof(struct sy_step), id = sizeof(int32_t);
+    const uint32_t prompts = add(out, SY_SEGMENT_HOST, "pad prompts", 0, SY_PHASE_ENCODE, 0);
+    const uint32_t sent = add(out, SY_SEGMENT_UPLOAD, "prompts", 0, SY_PHASE_ENCODE, 2 * sources * id + step);
+    after(out, sent, prompts);
+    const uint32_t encoded = program(out, "encode", 0, SY_PHASE_ENCODE, sent);
+    out->again = out->count;
+    const uint32_t token = add(out, SY_SEGMENT_UPLOAD, "last tokens", 0, SY_PHASE_MICRO, 2 * rows * id + step);
+    after(out, token, encoded);
+    const uint32_t decoded = program(out, "one position", 0, SY_PHASE_MICRO, token);
+    const uint32_t read = add(out, SY_SEGMENT_DOWNLOAD, "logits", 0, SY_PHASE_MICRO, logits);
+    after(out, read, decoded);
+    after(out, add(out, SY_SEGMENT_HOST, "choose tokens", 0, SY_PHASE_MICRO, 0), read);
+}
+
+enum sy_status sy_segments_create(const struct sy_graph *g, const struct sy_model *model, const struct sy_loss *loss,
+                                  enum sy_session_kind kind, struct sy_segments *out)
+{
+    memset(out, 0, sizeof *out);
+    if (kind == SY_SESSION_DECODE)
+        add_decoding(g, model, out);
+    else
+        add_step(g, model, loss, kind == SY_SESSION_TRAIN, out);
+    if (!out->failed)
         return SY_OK;
     sy_segments_finish(out);
     return sy_fail(g->ctx, SY_NOMEM, "out of host memory: the segments of a step");

@@ -23,14 +23,14 @@ enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, c
     if (status == SY_OK)
         status = sy_assemble(ctx, sy_device_caps(device), &s->params, &s->graph, &s->model, &s->loss, &s->outputs);
     if (status == SY_OK)
-        status = sy_segments_create(s->graph, params->kind == SY_SESSION_TRAIN, &s->segments);
-    if (status == SY_OK)
         status = sy_sums_create(ctx, s->graph, &s->sums);
     if (status == SY_OK)
         status =
             sy_runtime_create(device, s->graph, params->lender != NULL ? params->lender->runtime : NULL, &s->runtime);
     if (status == SY_OK)
         status = sy_inputs_create(s, &s->inputs); // the plan knows which of them are read
+    if (status == SY_OK)
+        status = sy_segments_create(s->graph, &s->model, &s->loss, params->kind, &s->segments);
     if (status != SY_OK)
         sy_session_destroy(&s);
     else

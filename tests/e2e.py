@@ -324,11 +324,19 @@ def check_plan_shows(s):
     """The printed step and the way of one tensor."""
     shape = ('--model', s.path('switch.json'), '--batch', 2, '--src-len', 48, '--tgt-len', 20, '--class', 'cpu')
     done = s.run('plan', *shape, '--micro-batches', 4, '--schedule')
-    rows = [line.split() for line in done.stdout.split('\n') if re.match(r' +\d+  ', line)]
+    parts = done.stdout.split('\n\n')
+    rows, scoring, decoding = ([line.split() for line in part.split('\n') if re.match(r' +\d+  ', line)]
+                               for part in (parts + ['', ''])[:3])
     programs = [' '.join(r[2:5]) for r in rows if r[1] == 'program']
     s.ok(done.returncode == 0 and [r[1] for r in rows].count('upload') == 4 and programs[0].startswith('micro-batch') and
          programs[-1].startswith('refresh') and 'level 2 +=' in programs and rows[-1][1] == 'download',
          'plan --schedule: four micro-batches, their merges, update, refresh', done.stdout + done.stderr)
+    ids, step = 4, 64
+    s.ok([r[1] for r in scoring] == ['host', 'upload', 'program', 'download'] and 'evaluation: one batch of 2' in parts[1],
+         'plan --schedule: evaluation', done.stdout)
+    s.ok([r[1] for r in decoding] == ['host', 'upload', 'program', 'upload', 'program', 'download', 'host'] and
+         'decoding: 2 prompts; from 3 on once for each token' in parts[2] and f' {2 * 2 * 48 * ids + step} bytes' in parts[2] and
+         f' {2 * 2 * ids + step} bytes' in parts[2], 'plan --schedule: decoding, its prompts and its tokens', done.stdout)
     router = 'encoder.block.1.layer.1.mlp.router.classifier.weight'
     done = s.run('plan', *shape, '--trace', router)
     s.ok(done.returncode == 0 and all(word in done.stdout for word in (router, 'forward   reads', 'backward  ', 'update  ',

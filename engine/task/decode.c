@@ -8,13 +8,17 @@
 #include "engine/session_private.h"
 #include "kernels/philox.h"
 
-/// A call of sy_decode() under way; the arrays have an entry for each row of the session's batch.
+/// A call of sy_decode() under way; most arrays have an entry for each row of the session's batch.
 struct decoding {
     struct sy_session *s;
     const struct sy_decode_params *p;
-    int32_t *tokens; ///< What each sequence said last.
-    int32_t *going;  ///< 0: at its end, or no prompt. The decoder's mask: such a row takes no expert's time.
-    float *logits;   ///< [batch, V], and V more to sort in.
+    int32_t *out;
+    uint32_t *out_counts;
+    uint32_t position, left; ///< left: sequences that are not at their end.
+    int32_t *ids, *mask;     ///< [batch, src_len]
+    int32_t *tokens;         ///< What each sequence said last.
+    int32_t *going;          ///< 0: at its end, or no prompt. The decoder's mask: such a row takes no expert's time.
+    float *logits;           ///< [batch, V], and V more to sort in.
 };
 
 static enum sy_status check(const struct decoding *d)
@@ -38,31 +42,6 @@ static enum sy_status check(const struct decoding *d)
                                p->first + i, prompt->ids[k], s->config.vocab_size);
     }
     return SY_OK;
-}
-
-static enum sy_status encode(const struct decoding *d)
-{
-    struct sy_session *s = d->s;
-    const uint32_t length = s->params.src_len, rows = s->params.batch * length;
-    int32_t *ids = calloc(2 * (size_t)rows, sizeof *ids);
-    if (ids == NULL)
-        return sy_fail(s->ctx, SY_NOMEM, "out of host memory: prompts");
-    int32_t *mask = ids + rows;
-    for (uint32_t r = 0; r < rows; ++r) {
-        const uint32_t i = r / length, at = r % length;
-        mask[r] = i < d->p->count && at < d->p->prompts[i].count;
-        ids[r] = mask[r] ? d->p->prompts[i].ids[at] : (int32_t)s->config.pad_id;
-    }
-    struct sy_step step = {.step = 1};
-    enum sy_status status = sy_runtime_write_part(s->runtime, s->model.enc_ids, 0, rows, ids);
-    if (status == SY_OK)
-        status = sy_runtime_write_part(s->runtime, s->model.enc_mask, 0, rows, mask);
-    if (status == SY_OK)
-        status = sy_runtime_write(s->runtime, s->graph->step_constants, &step, sizeof step);
-    if (status == SY_OK)
-        status = sy_runtime_run(s->runtime, SY_PHASE_ENCODE);
-    free(ids);
-    return status;
 }
 
 static uint32_t argmax(const float *x, uint32_t n)
@@ -113,67 +92,105 @@ static uint32_t sample(const float *x, uint32_t n, const struct sy_decode_params
     return last;
 }
 
-/// Logits of the next position of every sequence.
-static enum sy_status position(const struct decoding *d, uint32_t t)
+// ---- the segments (segments.h) -------------------------------------------------------------------------------------
+
+/// What the prompts are to the encoder, and that every sequence begins with the start token.
+static void pad_prompts(struct decoding *d)
 {
-    struct sy_session *s = d->s;
-    const uint32_t batch = s->params.batch;
-    const struct sy_step step = {.step = 1, .position = t};
-    SY_TRY(sy_runtime_write_part(s->runtime, s->model.dec_ids, 0, batch, d->tokens));
-    SY_TRY(sy_runtime_write_part(s->runtime, s->model.dec_mask, 0, batch, d->going));
-    SY_TRY(sy_runtime_write(s->runtime, s->graph->step_constants, &step, sizeof step));
-    SY_TRY(sy_runtime_run(s->runtime, SY_PHASE_MICRO));
-    return sy_runtime_read_f32(s->runtime, s->model.logits, 0, (uint64_t)batch * s->config.vocab_size, d->logits);
+    const struct sy_session *s = d->s;
+    const uint32_t length = s->params.src_len, rows = s->params.batch * length;
+    for (uint32_t r = 0; r < rows; ++r) {
+        const uint32_t i = r / length, at = r % length;
+        d->mask[r] = i < d->p->count && at < d->p->prompts[i].count;
+        d->ids[r] = d->mask[r] ? d->p->prompts[i].ids[at] : (int32_t)s->config.pad_id;
+    }
+    for (uint32_t i = 0; i < s->params.batch; ++i) {
+        d->going[i] = i < d->p->count;
+        d->tokens[i] = (int32_t)(i < d->p->count ? s->config.start_id : s->config.pad_id);
+    }
+    d->left = d->p->count;
 }
 
-static enum sy_status generate(const struct decoding *d, int32_t *out, uint32_t *out_counts)
+/// The next token of every sequence, from its logits.
+static void choose_tokens(struct decoding *d)
 {
     const struct sy_decode_params *p = d->p;
     const struct sy_config *c = &d->s->config;
-    const uint32_t batch = d->s->params.batch, v = c->vocab_size;
-    uint32_t left = p->count;
-    for (uint32_t i = 0; i < batch; ++i) {
-        d->going[i] = i < p->count;
-        d->tokens[i] = (int32_t)(i < p->count ? c->start_id : c->pad_id);
+    const uint32_t v = c->vocab_size;
+    float *room = d->logits + (size_t)d->s->params.batch * v;
+    for (uint32_t i = 0; i < p->count; ++i) {
+        const float *x = d->logits + (size_t)i * v;
+        if (!d->going[i])
+            continue;
+        const uint32_t token = p->temperature > 0.0 ? sample(x, v, p, p->first + i, d->position, room) : argmax(x, v);
+        d->going[i] = token != c->eos_id;
+        d->left -= token == c->eos_id;
+        d->tokens[i] = (int32_t)(d->going[i] ? token : c->pad_id);
+        if (d->going[i])
+            d->out[(size_t)i * p->max_tokens + d->out_counts[i]++] = d->tokens[i];
     }
-    for (uint32_t t = 0; t < p->max_tokens && left != 0; ++t) {
-        SY_TRY(position(d, t));
-        for (uint32_t i = 0; i < p->count; ++i) {
-            const float *x = d->logits + (size_t)i * v;
-            if (!d->going[i])
-                continue;
-            const uint32_t token =
-                p->temperature > 0.0 ? sample(x, v, p, p->first + i, t, d->logits + (size_t)batch * v) : argmax(x, v);
-            d->going[i] = token != c->eos_id;
-            left -= token == c->eos_id;
-            d->tokens[i] = (int32_t)(d->going[i] ? token : c->pad_id);
-            if (d->going[i])
-                out[(size_t)i * p->max_tokens + out_counts[i]++] = d->tokens[i];
+}
+
+static enum sy_status upload(const struct decoding *d, bool prompts)
+{
+    struct sy_session *s = d->s;
+    const struct sy_model *m = &s->model;
+    const uint32_t rows = prompts ? s->params.batch * s->params.src_len : s->params.batch;
+    const struct sy_step step = {.step = 1, .position = d->position};
+    SY_TRY(sy_runtime_write_part(s->runtime, prompts ? m->enc_ids : m->dec_ids, 0, rows, prompts ? d->ids : d->tokens));
+    SY_TRY(
+        sy_runtime_write_part(s->runtime, prompts ? m->enc_mask : m->dec_mask, 0, rows, prompts ? d->mask : d->going));
+    return sy_runtime_write(s->runtime, s->graph->step_constants, &step, sizeof step);
+}
+
+static enum sy_status run_segments(struct decoding *d, size_t first, size_t end)
+{
+    struct sy_session *s = d->s;
+    for (size_t i = first; i < end; ++i) {
+        const struct sy_segment *x = &s->segments.list[i];
+        const bool prompts = x->phase == SY_PHASE_ENCODE;
+        switch (x->kind) {
+        case SY_SEGMENT_HOST: prompts ? pad_prompts(d) : choose_tokens(d); break;
+        case SY_SEGMENT_UPLOAD: SY_TRY(upload(d, prompts)); break;
+        case SY_SEGMENT_PROGRAM: SY_TRY(sy_runtime_run(s->runtime, x->phase)); break;
+        case SY_SEGMENT_DOWNLOAD:
+            SY_TRY(sy_runtime_read_f32(s->runtime, s->model.logits, 0, (uint64_t)s->params.batch * s->config.vocab_size,
+                                       d->logits));
+            break;
         }
     }
     return SY_OK;
 }
 
+static enum sy_status generate(struct decoding *d)
+{
+    const struct sy_segments *segments = &d->s->segments;
+    SY_TRY(run_segments(d, 0, segments->again));
+    for (; d->position < d->p->max_tokens && d->left != 0; ++d->position)
+        SY_TRY(run_segments(d, segments->again, segments->count));
+    return SY_OK;
+}
+
 enum sy_status sy_decode(struct sy_session *s, const struct sy_decode_params *p, int32_t *out, uint32_t *out_counts)
 {
-    const size_t batch = s->params.batch, v = s->config.vocab_size;
-    struct decoding d = {.s = s, .p = p};
+    const size_t batch = s->params.batch, rows = batch * s->params.src_len, v = s->config.vocab_size;
+    struct decoding d = {.s = s, .p = p, .out = out, .out_counts = out_counts};
     memset(out_counts, 0, p->count * sizeof *out_counts);
     SY_TRY(check(&d));
-    d.tokens = calloc(2 * batch, sizeof *d.tokens);
+    d.ids = calloc(2 * rows + 2 * batch, sizeof *d.ids);
     d.logits = malloc((batch + 1) * v * sizeof *d.logits);
     enum sy_status status = SY_OK;
-    if (d.tokens == NULL || d.logits == NULL) {
-        status = sy_fail(s->ctx, SY_NOMEM, "out of host memory: logits");
+    if (d.ids == NULL || d.logits == NULL) {
+        status = sy_fail(s->ctx, SY_NOMEM, "out of host memory: prompts and logits");
     } else {
+        d.mask = d.ids + rows;
+        d.tokens = d.mask + rows;
         d.going = d.tokens + batch;
-        status = encode(&d);
+        status = generate(&d);
     }
-    if (status == SY_OK)
-        status = generate(&d, out, out_counts);
     if (status != SY_OK)
         memset(out_counts, 0, p->count * sizeof *out_counts);
-    free(d.tokens);
+    free(d.ids);
     free(d.logits);
     return status;
 }
