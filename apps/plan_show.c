@@ -41,7 +41,10 @@ static void print_segment(const struct sy_graph *g, enum sy_session_kind kind, c
         break;
     case SY_SEGMENT_UPLOAD: printf("%llu bytes", (unsigned long long)x->bytes); break;
     case SY_SEGMENT_PROGRAM: print_program(g, x->phase); break;
-    case SY_SEGMENT_DOWNLOAD: printf("%llu bytes; the host waits", (unsigned long long)x->bytes); break;
+    case SY_SEGMENT_DOWNLOAD:
+        printf("%llu bytes; %s", (unsigned long long)x->bytes,
+               kind == SY_SESSION_DECODE ? "the host waits" : "the host takes them when the next is queued");
+        break;
     }
 }
 

@@ -248,7 +248,8 @@ struct run {
     struct sy_rate rate;
     bool jitter;                   ///< --batch brings the router's noise.
     struct sy_batch fixed, *micro; ///< --batch; micro-batches of one step
-    bool drawn;                    ///< They are those of the next step.
+    bool drawn;                    ///< They are those of the step after `begun`.
+    uint64_t begun;                ///< The last step that was handed to the device; it, or the one before, is done.
     uint32_t sequences, micro_batch, micro_count, slices;
     struct sy_train_state state, was; ///< was: of the checkpoint, with --resume
     struct report report;
@@ -449,19 +450,43 @@ static enum sy_status draw_step(struct run *r, uint64_t first)
     return SY_OK;
 }
 
+/// Hands the next step to the device, and prepares the one after meanwhile.
+static enum sy_status begin_step(struct run *r)
+{
+    const uint64_t t = r->begun + 1;
+    if (!r->drawn)
+        SY_TRY(draw_step(r, r->state.next_example));
+    SY_TRY(sy_session_begin(r->session, r->micro, r->micro_count, t, sy_rate_at(&r->rate, t), r->o.seed));
+    r->begun = t;
+    r->drawn = false;
+    r->state.next_example += r->sequences;
+    return t < r->o.steps ? draw_step(r, r->state.next_example) : SY_OK;
+}
+
+static bool due(uint64_t step, uint64_t every) { return every != 0 && step % every == 0; }
+
+/// Whether the step after t may begin before t has ended: not where its weights are wanted, nor its time alone.
+static bool may_run_ahead(const struct run *r, uint64_t t)
+{
+    const bool first = t == r->report.first_step + 1;
+    return !first && t < r->o.steps && !leave_asked && !due(t, r->o.save_every) &&
+           !(r->valid != NULL && due(t, r->o.valid_every));
+}
+
+/// Ends the oldest step under way. The next is in the device's queue by then, so that it works while this one's metrics
+/// are looked at.
 static enum sy_status one_step(struct run *r)
 {
     struct sy_metrics m;
     const uint64_t t = r->state.step + 1;
-    const double lr = sy_rate_at(&r->rate, t);
-    if (!r->drawn)
-        SY_TRY(draw_step(r, r->state.next_example));
-    SY_TRY(sy_session_begin(r->session, r->micro, r->micro_count, t, lr, r->o.seed));
-    r->state.next_example += r->sequences;
-    const enum sy_status next = t < r->o.steps ? draw_step(r, r->state.next_example) : SY_OK; // while the device works
-    SY_TRY(sy_session_end(r->session, &m));
+    enum sy_status next = r->begun < t ? begin_step(r) : SY_OK;
+    if (r->begun < t)
+        return next;
+    if (next == SY_OK && may_run_ahead(r, t))
+        next = begin_step(r);
+    SY_TRY(sy_session_end(r->session, &m)); // before what is wrong with a later step
     r->state.step = t;
-    SY_TRY(report_step(&r->report, t, lr, &m));
+    SY_TRY(report_step(&r->report, t, sy_rate_at(&r->rate, t), &m));
     return next;
 }
 
@@ -473,13 +498,14 @@ static enum sy_status loop(struct run *r)
     if (r->state.step >= o->steps)
         sy_log(r->ctx, SY_LOG_INFO, "--steps %llu are done already: %s/latest holds step %llu",
                (unsigned long long)o->steps, o->out, (unsigned long long)r->state.step);
-    while (r->state.step < o->steps && !leave_asked) {
+    r->begun = r->state.step;
+    while (r->begun > r->state.step || (r->state.step < o->steps && !leave_asked)) {
         SY_TRY(one_step(r));
-        if (o->save_every != 0 && r->state.step % o->save_every == 0) {
+        if (due(r->state.step, o->save_every)) {
             SY_TRY(save(r));
             saved = r->state.step;
         }
-        if (r->valid != NULL && o->valid_every != 0 && r->state.step % o->valid_every == 0) {
+        if (r->valid != NULL && due(r->state.step, o->valid_every)) {
             SY_TRY(validate(r));
             validated = r->state.step;
         }

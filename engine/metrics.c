@@ -5,60 +5,104 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/session_private.h"
 #include "engine/slices.h"
 
 enum sy_status sy_sums_create(struct sy_ctx *ctx, const struct sy_graph *g, struct sy_sums **out)
 {
     const uint32_t pack = sy_sum_pack(g);
-    const uint64_t count = pack < g->pack_count ? g->packs[pack].count : 0;
+    const uint64_t count = pack < g->pack_count ? g->packs[pack].count : 0, size = sy_dtype_bytes(g->f);
     struct sy_sums *sums = calloc(1, sizeof *sums);
-    double *values = calloc(count + 1, sizeof *values);
-    float *staging = calloc(g->slices * count + 1, sizeof *staging);
-    if (sums == NULL || values == NULL || staging == NULL) {
-        free(sums);
-        free(values);
-        free(staging);
+    bool good = sums != NULL && (sums->values = calloc(count + 1, sizeof *sums->values)) != NULL;
+    for (uint32_t i = 0; good && i < SY_FLIGHTS; ++i) {
+        sums->downloads[i].staging = calloc(g->slices * count + 1, size);
+        sums->downloads[i].clip_staging = calloc(2, size);
+        good = sums->downloads[i].staging != NULL && sums->downloads[i].clip_staging != NULL;
+    }
+    if (!good) {
+        sy_sums_destroy(&sums);
         return sy_fail(ctx, SY_NOMEM, "out of host memory: %llu sums for the metrics", (unsigned long long)count);
     }
-    *sums = (struct sy_sums){.values = values, .staging = staging, .count = count};
+    sums->count = count;
     *out = sums;
     return SY_OK;
 }
 
 void sy_sums_destroy(struct sy_sums **sums)
 {
-    if (*sums != NULL) {
-        free((*sums)->values);
-        free((*sums)->staging);
+    struct sy_sums *x = *sums;
+    if (x == NULL)
+        return;
+    sy_sums_forget(x);
+    for (uint32_t i = 0; i < SY_FLIGHTS; ++i) {
+        free(x->downloads[i].staging);
+        free(x->downloads[i].clip_staging);
     }
-    free(*sums);
+    free(x->values);
+    free(x);
     *sums = NULL;
+}
+
+void sy_sums_forget(struct sy_sums *sums)
+{
+    for (uint32_t i = 0; i < SY_FLIGHTS; ++i) {
+        sy_event_destroy(&sums->downloads[i].sums);
+        sy_event_destroy(&sums->downloads[i].clip);
+    }
 }
 
 void sy_sums_clear(struct sy_sums *sums) { memset(sums->values, 0, sums->count * sizeof *sums->values); }
 
-/// Adds a sum's `slices` parts, which begin at `from` of what was read.
-static void add(struct sy_sums *sums, const struct sy_sum *s, uint64_t from, uint32_t slices)
+/// Whether a download is of the whole step's sums, else of each slice's.
+static bool reads_whole(const struct sy_session *s)
 {
-    for (uint32_t i = 0; i < slices; ++i)
-        for (uint64_t k = 0; k < s->count; ++k)
-            sums->values[s->at + k] += (double)sums->staging[from + i * s->count + k];
+    return s->params.kind == SY_SESSION_TRAIN || !sy_slices_merge(s->graph);
 }
 
-enum sy_status sy_sums_add(struct sy_session *s)
+enum sy_status sy_sums_start(struct sy_session *s, uint32_t flight)
 {
     const struct sy_graph *g = s->graph;
     const uint32_t pack = sy_sum_pack(g);
+    struct sy_download *r = &s->sums->downloads[flight];
+    if (s->params.kind == SY_SESSION_TRAIN)
+        SY_TRY(sy_runtime_read_start(s->runtime, s->outputs.clip, 0, 2, r->clip_staging, &r->clip));
     if (pack == g->pack_count)
         return SY_OK;
-    const bool whole = s->params.kind == SY_SESSION_TRAIN || !sy_slices_merge(g);
-    const uint32_t slices = whole ? 1 : g->slices;
+    const bool whole = reads_whole(s);
     const sy_tid from = whole ? sy_sum_total(g, pack) : g->packs[pack].part;
-    SY_TRY(sy_runtime_read_f32(s->runtime, from, 0, slices * s->sums->count, s->sums->staging));
+    return sy_runtime_read_start(s->runtime, from, 0, (whole ? 1 : g->slices) * s->sums->count, r->staging, &r->sums);
+}
+
+static double value_of(const struct sy_graph *g, const void *staging, uint64_t i)
+{
+    return g->f == SY_F64 ? (double)(float)((const double *)staging)[i] : (double)((const float *)staging)[i];
+}
+
+/// Adds a sum's `slices` parts, which begin at `from` of what was read.
+static void add(const struct sy_graph *g, struct sy_sums *sums, const struct sy_sum *s, const void *staging,
+                uint64_t from, uint32_t slices)
+{
+    for (uint32_t i = 0; i < slices; ++i)
+        for (uint64_t k = 0; k < s->count; ++k)
+            sums->values[s->at + k] += value_of(g, staging, from + i * s->count + k);
+}
+
+enum sy_status sy_sums_take(struct sy_session *s, uint32_t flight, double *out_norm)
+{
+    const struct sy_graph *g = s->graph;
+    const uint32_t pack = sy_sum_pack(g), slices = reads_whole(s) ? 1 : g->slices;
+    struct sy_download *r = &s->sums->downloads[flight];
+    if (r->clip != NULL) {
+        SY_TRY(sy_event_wait(r->clip));
+        sy_event_destroy(&r->clip);
+        *out_norm = value_of(g, r->clip_staging, 1);
+    }
+    if (r->sums == NULL)
+        return SY_OK;
+    SY_TRY(sy_event_wait(r->sums));
+    sy_event_destroy(&r->sums);
     for (size_t i = 0; i < g->sum_count; ++i)
         if (g->sums[i].pack == pack)
-            add(s->sums, &g->sums[i], slices * g->sums[i].at, slices);
+            add(g, s->sums, &g->sums[i], r->staging, slices * g->sums[i].at, slices);
     return SY_OK;
 }
 

@@ -270,6 +270,16 @@ enum sy_status sy_runtime_read_part(struct sy_runtime *rt, sy_tid t, uint64_t fi
     return sy_buffer_read(rt->places[t].buffer, rt->places[t].offset_bytes + first * size, destination, count * size);
 }
 
+enum sy_status sy_runtime_read_start(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count, void *destination,
+                                     struct sy_event **out)
+{
+    const struct sy_tensor *x = sy_graph_tensor(rt->graph, t);
+    const uint64_t size = sy_dtype_bytes(x->dtype);
+    assert(first + count <= x->count);
+    return sy_buffer_read_start(rt->places[t].buffer, rt->places[t].offset_bytes + first * size, destination,
+                                count * size, out);
+}
+
 enum sy_status sy_runtime_write(struct sy_runtime *rt, sy_tid t, const void *source, size_t bytes)
 {
     const struct sy_tensor *x = sy_graph_tensor(rt->graph, t);

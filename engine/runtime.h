@@ -43,6 +43,9 @@ SY_MUST_CHECK enum sy_status sy_runtime_write_part(struct sy_runtime *rt, sy_tid
                                                    const void *source);
 SY_MUST_CHECK enum sy_status sy_runtime_read_part(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count,
                                                   void *destination);
+/// The same read, started: `destination` has the elements once the event is done (hostlib/event.h).
+SY_MUST_CHECK enum sy_status sy_runtime_read_start(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count,
+                                                   void *destination, struct sy_event **out);
 /// Float tensors of any storage, converted to and from f32.
 SY_MUST_CHECK enum sy_status sy_runtime_read_f32(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count,
                                                  float *out);

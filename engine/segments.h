@@ -14,7 +14,7 @@ enum sy_segment_kind {
     SY_SEGMENT_HOST,     ///< Work of the host: inputs of a micro-batch; which token comes next.
     SY_SEGMENT_UPLOAD,   ///< Inputs and step constants go to the device.
     SY_SEGMENT_PROGRAM,  ///< A phase of the graph runs on the device.
-    SY_SEGMENT_DOWNLOAD, ///< Results come back; the host waits.
+    SY_SEGMENT_DOWNLOAD, ///< Results come back.
 };
 
 #define SY_SEGMENT_AFTER 3

@@ -43,9 +43,9 @@ void sy_session_destroy(struct sy_session **session)
     struct sy_session *s = *session;
     if (s == NULL)
         return;
+    sy_sums_destroy(&s->sums); // reads under way need the buffers
     sy_runtime_destroy(&s->runtime);
     sy_inputs_destroy(&s->inputs);
-    sy_sums_destroy(&s->sums);
     sy_segments_finish(&s->segments);
     sy_graph_destroy(&s->graph);
     sy_config_finish(&s->config);
@@ -83,10 +83,11 @@ static enum sy_status check_batches(const struct sy_session *s, const struct sy_
     return SY_OK;
 }
 
-/// Runs the segments but the last, which waits for results; `first` is the step's index of the first micro-batch.
-static enum sy_status run_segments(struct sy_session *s, const struct sy_batch *batches, uint32_t first)
+/// Runs the segments; `first` is the step's index of the first micro-batch, `flight` where the results go.
+static enum sy_status run_segments(struct sy_session *s, const struct sy_batch *batches, uint32_t first,
+                                   uint32_t flight)
 {
-    for (size_t i = 0; i + 1 < s->segments.count; ++i) {
+    for (size_t i = 0; i < s->segments.count; ++i) {
         const struct sy_segment *x = &s->segments.list[i];
         const uint32_t micro = first + x->micro;
         switch (x->kind) {
@@ -98,7 +99,7 @@ static enum sy_status run_segments(struct sy_session *s, const struct sy_batch *
             SY_TRY(sy_inputs_write(s));
             break;
         case SY_SEGMENT_PROGRAM: SY_TRY(sy_runtime_run(s->runtime, x->phase)); break;
-        case SY_SEGMENT_DOWNLOAD: assert(!"only the last segment waits"); break;
+        case SY_SEGMENT_DOWNLOAD: SY_TRY(sy_sums_start(s, flight)); break;
         }
     }
     return SY_OK;
@@ -107,30 +108,34 @@ static enum sy_status run_segments(struct sy_session *s, const struct sy_batch *
 enum sy_status sy_session_begin(struct sy_session *s, const struct sy_batch *batches, uint32_t count, uint64_t t,
                                 double lr, uint64_t seed)
 {
-    assert(s->params.kind == SY_SESSION_TRAIN);
-    memset(&s->metrics, 0, sizeof s->metrics);
+    struct sy_flight *f = &s->flights[s->begun % SY_FLIGHTS];
+    assert(s->params.kind == SY_SESSION_TRAIN && s->begun - s->ended < SY_FLIGHTS);
+    memset(&f->metrics, 0, sizeof f->metrics);
     SY_TRY(check_batches(s, batches, count));
-    sy_inputs_step(s, batches, count, t, lr, seed, &s->step, &s->metrics);
-    if (s->metrics.labels == 0)
+    sy_inputs_step(s, batches, count, t, lr, seed, &s->step, &f->metrics);
+    f->step = s->step;
+    if (f->metrics.labels == 0)
         return sy_fail(s->ctx, SY_INVALID, "step %llu: the batch has no target token", (unsigned long long)t);
-    return run_segments(s, batches, 0);
+    SY_TRY(run_segments(s, batches, 0, s->begun % SY_FLIGHTS));
+    ++s->begun;
+    return SY_OK;
 }
 
 enum sy_status sy_session_end(struct sy_session *s, struct sy_metrics *out)
 {
-    float clip[2];
+    assert(s->ended < s->begun);
+    const uint32_t flight = s->ended++ % SY_FLIGHTS;
+    const struct sy_flight *f = &s->flights[flight];
     sy_sums_clear(s->sums);
-    SY_TRY(sy_sums_add(s));
-    SY_TRY(sy_runtime_read_f32(s->runtime, s->outputs.clip, 0, 2, clip));
-    *out = s->metrics;
-    sy_metrics_fill(s, &s->step, out);
-    out->grad_norm = clip[1];
+    *out = f->metrics;
+    SY_TRY(sy_sums_take(s, flight, &out->grad_norm));
+    sy_metrics_fill(s, &f->step, out);
     if (!isfinite(out->total) || !isfinite(out->grad_norm))
         return sy_fail(
             s->ctx, SY_INTERNAL,
             "step %u: the loss is %g (cross-entropy %g, aux %g, z %g) and the gradient norm %g: training diverged; "
             "resume from the last checkpoint with a lower --lr, or --precision selective",
-            s->step.step, out->total, out->loss_ce, out->aux, out->z, out->grad_norm);
+            f->step.step, out->total, out->loss_ce, out->aux, out->z, out->grad_norm);
     return SY_OK;
 }
 
@@ -142,6 +147,18 @@ enum sy_status sy_session_step(struct sy_session *s, const struct sy_batch *batc
     return sy_session_end(s, out);
 }
 
+/// Each micro-batch's sums are taken when the next one is queued.
+static enum sy_status evaluate(struct sy_session *s, const struct sy_batch *batches, uint32_t count)
+{
+    double none;
+    for (uint32_t i = 0; i < count; ++i) {
+        SY_TRY(run_segments(s, &batches[i], i, i % SY_FLIGHTS));
+        if (i != 0)
+            SY_TRY(sy_sums_take(s, (i - 1) % SY_FLIGHTS, &none));
+    }
+    return count != 0 ? sy_sums_take(s, (count - 1) % SY_FLIGHTS, &none) : SY_OK;
+}
+
 enum sy_status sy_session_evaluate(struct sy_session *s, const struct sy_batch *batches, uint32_t count,
                                    struct sy_metrics *out)
 {
@@ -149,10 +166,10 @@ enum sy_status sy_session_evaluate(struct sy_session *s, const struct sy_batch *
     SY_TRY(check_batches(s, batches, count));
     sy_inputs_step(s, batches, count, 1, 0.0, 0, &s->step, out);
     sy_sums_clear(s->sums);
-    for (uint32_t i = 0; i < count; ++i) {
-        SY_TRY(run_segments(s, &batches[i], i));
-        SY_TRY(sy_sums_add(s));
-    }
-    sy_metrics_fill(s, &s->step, out);
-    return SY_OK;
+    const enum sy_status status = evaluate(s, batches, count);
+    if (status == SY_OK)
+        sy_metrics_fill(s, &s->step, out);
+    else
+        sy_sums_forget(s->sums);
+    return status;
 }

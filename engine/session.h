@@ -34,6 +34,8 @@ struct sy_metrics {
 
 struct sy_session;
 
+enum { SY_FLIGHTS = 2 };
+
 /// Builds, plans and compiles. `*out` is malloc'ed. Errors: those of graph, plan and runtime.
 SY_MUST_CHECK enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device,
                                                const struct sy_session_params *params, struct sy_session **out);
@@ -56,7 +58,9 @@ struct sy_runtime *sy_session_runtime(const struct sy_session *s);
 SY_MUST_CHECK enum sy_status sy_session_step(struct sy_session *s, const struct sy_batch *batches, uint32_t count,
                                              uint64_t t, double lr, uint64_t seed, struct sy_metrics *out);
 /// The same in two halves: begin() hands the whole step to the device and returns while it works, so that the caller
-/// can prepare the next batches; end() waits for it. Between them nothing else may be asked of the session.
+/// can prepare the next batches; end() waits for the oldest step that was begun. Up to SY_FLIGHTS may be: the device
+/// then has the next step in its queue while the host looks at the last one's metrics. Nothing else may be asked of the
+/// session while one is under way.
 SY_MUST_CHECK enum sy_status sy_session_begin(struct sy_session *s, const struct sy_batch *batches, uint32_t count,
                                               uint64_t t, double lr, uint64_t seed);
 SY_MUST_CHECK enum sy_status sy_session_end(struct sy_session *s, struct sy_metrics *out);

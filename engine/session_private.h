@@ -9,6 +9,12 @@
 struct sy_inputs;
 struct sy_sums;
 
+/// A training step that was begun; of evaluation, one batch.
+struct sy_flight {
+    struct sy_step step;
+    struct sy_metrics metrics; ///< Labels and tokens.
+};
+
 struct sy_session {
     struct sy_ctx *ctx;
     struct sy_device *device;
@@ -21,7 +27,8 @@ struct sy_session {
     struct sy_optimizer_outputs outputs;
     struct sy_segments segments; ///< What a step (elsewhere: one batch) consists of.
     struct sy_inputs *inputs;    ///< Of the micro-batch under way (inputs.h).
-    struct sy_sums *sums;        ///< Of the step under way (metrics.h).
-    struct sy_step step;         ///< Likewise; row offsets are those of the micro-batch under way.
-    struct sy_metrics metrics;   ///< Likewise.
+    struct sy_sums *sums;        ///< Of the step that ends (metrics.h).
+    struct sy_step step;         ///< Of the step under way; row offsets are those of its micro-batch.
+    struct sy_flight flights[SY_FLIGHTS];
+    uint64_t begun, ended; ///< Training steps; step n's flight is n modulo SY_FLIGHTS.
 };

@@ -109,6 +109,51 @@ static enum sy_status seed_matters(struct suite *x, struct sy_session *s)
     return status;
 }
 
+/// The next step is begun before the last one has ended: the same weights, and every step its own metrics.
+static enum sy_status runs_ahead(struct suite *x, struct sy_session *s, struct sy_session *ahead)
+{
+    enum { AHEAD = 5 };
+    struct sy_metrics want[AHEAD + 1], got[AHEAD + 1];
+    float *a = NULL, *b = NULL;
+    uint64_t count;
+    bool same = true;
+    for (uint64_t t = 1; t <= AHEAD; ++t)
+        SY_TRY(sy_session_step(s, &x->data[t % 3], 1, t, 0.02, SEED, &want[t]));
+    for (uint64_t t = 1; t <= AHEAD + 1; ++t) {
+        if (t <= AHEAD)
+            SY_TRY(sy_session_begin(ahead, &x->data[t % 3], 1, t, 0.02, SEED));
+        if (t > 1)
+            SY_TRY(sy_session_end(ahead, &got[t - 1]));
+    }
+    for (uint64_t t = 1; t <= AHEAD; ++t)
+        same = same && got[t].total == want[t].total && got[t].grad_norm == want[t].grad_norm &&
+               got[t].labels == want[t].labels && got[t].layers[1].aux == want[t].layers[1].aux &&
+               (t == 1 || got[t].total != got[t - 1].total);
+    enum sy_status status = tiny_weights(s, &a, &count);
+    if (status == SY_OK)
+        status = tiny_weights(ahead, &b, &count);
+    if (status == SY_OK)
+        tap_ok(&x->t.tap, same && equal_bits(a, b, count), "%s: steps begun ahead: the same metrics and bits",
+               id_of(s));
+    free(a);
+    free(b);
+    return status;
+}
+
+static void run_ahead(struct suite *x, struct sy_device *device)
+{
+    const struct sy_session_params p = train_params(&x->noisy, SY_PRECISION_SELECTIVE);
+    struct sy_session *s = tiny_session(&x->t, device, &p), *ahead = tiny_session(&x->t, device, &p);
+    struct sy_session *left = tiny_session(&x->t, device, &p);
+    if (s != NULL && ahead != NULL)
+        tiny_try(&x->t, runs_ahead(x, s, ahead), "running ahead", device);
+    if (left != NULL) // destroyed while its sums are on their way
+        tiny_try(&x->t, sy_session_begin(left, &x->data[0], 1, 1, 0.02, SEED), "a step that nobody ends", device);
+    sy_session_destroy(&s);
+    sy_session_destroy(&ahead);
+    sy_session_destroy(&left);
+}
+
 static void run_repeats(struct suite *x, struct sy_device *device, enum sy_precision precision)
 {
     struct sy_session_params p = train_params(&x->noisy, precision), r = p;
@@ -463,6 +508,7 @@ static void run_device(struct suite *x, struct sy_device *device)
 {
     run_repeats(x, device, SY_PRECISION_F32);
     run_repeats(x, device, SY_PRECISION_SELECTIVE);
+    run_ahead(x, device);
     run_resume(x, device);
     for (int router = 0; router < (device == x->t.devices[0] ? 4 : 1); ++router)
         run_accumulation(x, device, (enum sy_router)router);
