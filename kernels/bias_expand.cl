@@ -8,9 +8,5 @@ KERNEL void bias_expand(__global const T *restrict bias, __global const int *res
                         __global float *restrict rel, const struct sy_bias_args p)
 {
     GROUP_GUARD(p.heads);
-    const uint lid = LOCAL_ID, h = GROUP_ID;
-    for (uint d = lid; d < p.span; d += WG) {
-        const uint b = min((uint)bucket[d], p.buckets - 1u); // the host made them; clamped only to stay in memory
-        rel[h * p.span + d] = T_LD(bias, b * p.heads + h);
-    }
+#include "bias_expand.h"
 }

@@ -11,19 +11,5 @@ KERNEL void route_gate(__global const float *restrict prob, __global const int *
 {
     const uint gates = p.rows * p.k;
     GROUP_GUARD(SY_PIECES(gates, SY_CHUNK(WG)));
-    const uint lid = LOCAL_ID, first = GROUP_ID * SY_CHUNK(WG), count = min(SY_CHUNK(WG), gates - first);
-    for (uint i = first + lid; i < first + count; i += WG) {
-        const uint row = i / p.k;
-        const int e = expert[i];
-        float g = e >= 0 ? prob[row * p.experts + (uint)e] : 0.0f;
-        if (p.kind == 1u && e >= 0) {
-            float sum = 0.0f;
-            for (uint r = 0u; r < p.k; ++r) {
-                const int other = expert[row * p.k + r];
-                sum += other >= 0 ? prob[row * p.experts + (uint)other] : 0.0f;
-            }
-            g /= sum;
-        }
-        gate[i] = g;
-    }
+#include "route_gate.h"
 }

@@ -14,19 +14,5 @@ KERNEL void route_slots(__global const int *restrict expert, __global const int 
 {
     const uint choices = p.rows * p.k, all = max(choices, p.slots);
     GROUP_GUARD(SY_PIECES(all, SY_CHUNK(WG)));
-    const uint lid = LOCAL_ID, first = GROUP_ID * SY_CHUNK(WG), count = min(SY_CHUNK(WG), all - first);
-    const uint used = (uint)off[p.experts * p.slices];
-    for (uint i = first + lid; i < first + count; i += WG) {
-        if (i < choices) {
-            const int e = expert[i], place = pos[i];
-            int at = -1;
-            if (e >= 0 && place >= 0 && (uint)place < p.capacity) {
-                at = base[i / p.k / p.group * p.experts + (uint)e] + place;
-                src[at] = (int)i;
-            }
-            slot[i] = at;
-        }
-        if (i >= used && i < p.slots)
-            src[i] = -1;
-    }
+#include "route_slots.h"
 }

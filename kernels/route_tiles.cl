@@ -9,30 +9,8 @@ KERNEL void route_tiles(__global const int *restrict off, __global int *restrict
                         const struct sy_route_tiles_args p)
 {
     GROUP_GUARD(1u);
-    const uint lid = LOCAL_ID, run = (p.experts + WG - 1u) / WG;
-    const uint first = min(lid * run, p.experts), end = min(first + run, p.experts);
-    uint t = 0u;
-#if WG > 1
+#if !ALONE
     __local uint part[WG];
-    uint own = 0u;
-    for (uint e = first; e < end; ++e)
-        own += ((uint)(off[(e + 1u) * p.slices] - off[e * p.slices]) + p.tile_rows - 1u) / p.tile_rows;
-    part[lid] = own;
-    BARRIER();
-    uint total = 0u;
-    for (uint i = 0u; i < WG; ++i) {
-        t += i < lid ? part[i] : 0u;
-        total += part[i];
-    }
 #endif
-    for (uint e = first; e < end; ++e) {
-        const uint stop = (uint)off[(e + 1u) * p.slices];
-        for (uint row = (uint)off[e * p.slices]; row < stop; row += p.tile_rows, ++t)
-            vstore4((int4)((int)e, (int)row, (int)min(row + p.tile_rows, stop), 0), t, tiles);
-    }
-#if WG == 1
-    const uint total = t;
-#endif
-    for (uint i = total + lid; i < p.tiles; i += WG)
-        vstore4((int4)(-1, 0, 0, 0), i, tiles);
+#include "route_tiles.h"
 }

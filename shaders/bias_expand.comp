@@ -13,9 +13,5 @@ ARGS(sy_bias_args);
 void main()
 {
     GROUP_GUARD(p.heads);
-    const uint lid = LOCAL_ID, h = GROUP_ID;
-    for (uint d = lid; d < p.span; d += WG) {
-        const uint b = min(uint(bucket[d]), p.buckets - 1u); // the host made them; clamped only to stay in memory
-        rel[h * p.span + d] = T_LD(bias, b * p.heads + h);
-    }
+#include "bias_expand.h"
 }

@@ -12,23 +12,9 @@ IN(1, int, expert);
 OUT(2, float, gate);
 ARGS(sy_route_gate_args);
 
-float chosen(uint row, int e) { return e >= 0 ? prob[row * p.experts + uint(max(e, 0))] : 0.0; }
-
 void main()
 {
     const uint gates = p.rows * p.k;
     GROUP_GUARD(SY_PIECES(gates, SY_CHUNK(WG)));
-    const uint lid = LOCAL_ID, first = GROUP_ID * SY_CHUNK(WG), count = min(SY_CHUNK(WG), gates - first);
-    for (uint i = first + lid; i < first + count; i += WG) {
-        const uint row = i / p.k;
-        const int e = expert[i];
-        float g = chosen(row, e);
-        if (p.kind == 1u && e >= 0) {
-            float sum = 0.0;
-            for (uint r = 0u; r < p.k; ++r)
-                sum += chosen(row, expert[row * p.k + r]);
-            g /= sum;
-        }
-        gate[i] = g;
-    }
+#include "route_gate.h"
 }

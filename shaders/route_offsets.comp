@@ -16,26 +16,5 @@ shared int part[WG];
 void main()
 {
     GROUP_GUARD(1u);
-    const uint lid = LOCAL_ID, run = (p.experts + WG - 1u) / WG;
-    const uint first = min(lid * run, p.experts), end = min(first + run, p.experts);
-    const uint of_slice = p.groups / p.slices;
-    int own = 0;
-    for (uint e = first; e < end; ++e)
-        for (uint g = 0u; g < p.groups; ++g)
-            own += kept[g * p.experts + e];
-    part[lid] = own;
-    barrier();
-    int start = 0;
-    for (uint i = 0u; i < lid; ++i)
-        start += part[i];
-    for (uint e = first; e < end; ++e) {
-        for (uint g = 0u; g < p.groups; ++g) {
-            if (g % of_slice == 0u)
-                off[e * p.slices + g / of_slice] = start;
-            base[g * p.experts + e] = start;
-            start += kept[g * p.experts + e];
-        }
-    }
-    if (lid == WG - 1u)
-        off[p.experts * p.slices] = start;
+#include "route_offsets.h"
 }

@@ -11,34 +11,8 @@ OUT(1, int, tiles);
 ARGS(sy_route_tiles_args);
 shared uint part[WG];
 
-void put(uint t, int e, uint first, uint end)
-{
-    tiles[4u * t] = e;
-    tiles[4u * t + 1u] = int(first);
-    tiles[4u * t + 2u] = int(end);
-    tiles[4u * t + 3u] = 0;
-}
-
 void main()
 {
     GROUP_GUARD(1u);
-    const uint lid = LOCAL_ID, run = (p.experts + WG - 1u) / WG;
-    const uint first = min(lid * run, p.experts), end = min(first + run, p.experts);
-    uint own = 0u;
-    for (uint e = first; e < end; ++e)
-        own += (uint(off[(e + 1u) * p.slices] - off[e * p.slices]) + p.tile_rows - 1u) / p.tile_rows;
-    part[lid] = own;
-    barrier();
-    uint t = 0u, total = 0u;
-    for (uint i = 0u; i < WG; ++i) {
-        t += i < lid ? part[i] : 0u;
-        total += part[i];
-    }
-    for (uint e = first; e < end; ++e) {
-        const uint stop = uint(off[(e + 1u) * p.slices]);
-        for (uint row = uint(off[e * p.slices]); row < stop; row += p.tile_rows, ++t)
-            put(t, int(e), row, min(row + p.tile_rows, stop));
-    }
-    for (uint i = total + lid; i < p.tiles; i += WG)
-        put(i, -1, 0u, 0u);
+#include "route_tiles.h"
 }
