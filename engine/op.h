@@ -33,6 +33,16 @@ enum sy_epilogue {
     SY_EPILOGUE_GATED,   ///< A row has two halves: element i goes with element i of the other half (geglu).
 };
 
+/// How the work of one dispatch can be done by several: its units lie along one axis, and each dispatch does some of
+/// them. No sum goes along the axis, so the bits are the same.
+struct sy_axis {
+    /// Elements of one unit in binding `i`, of which each of *planes (1 unless it says otherwise) has as many; 0: every
+    /// dispatch takes all of it.
+    uint64_t (*unit)(const void *args, uint32_t i, uint64_t *planes);
+    /// Makes the arguments those of `count` units from `first` on.
+    void (*some)(void *args, uint64_t first, uint64_t count);
+};
+
 /// What an op's C file provides.
 struct sy_op_impl {
     /// The reference: computes the whole dispatch with plain loops, sums in double.
@@ -50,6 +60,7 @@ struct sy_op_impl {
     /// Work-group size the kernel wants on SIMT devices (power of two); 0 = 64. CPU class always gets 1.
     uint32_t wg_simt;
     enum sy_epilogue epilogue;
+    const struct sy_axis *axis; ///< NULL: it has none.
 };
 
 struct sy_op_info {
@@ -86,6 +97,9 @@ static inline double sy_no_flops(const void *args)
     (void)args;
     return 0.0;
 }
+
+/// Axis of an op whose bindings all have the elements that its only argument, `n`, counts.
+extern const struct sy_axis sy_axis_elements;
 
 static inline double sy_ld(const struct sy_ref_tensor *x, uint64_t i)
 {

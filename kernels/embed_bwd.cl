@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // embed_bwd: table[s][id] += Σ dx[row] over the rows of slice s with that id.
 //   index [slices, 2 + 3·rows/slices] i32 (U, the distinct ids, the start of each id's run, rows sorted by id: see op_args.h)
-//   dx [rows, dim] t · table [slices, vocab, dim] f32, accumulated
+//   dx [rows, dim] t · table [slices, vocab, dim] f32, accumulated; a part of a table takes no other ids
 // Launch: one work-group does SY_COLS(WG) columns of SY_ROWS(WG) distinct ids of a slice; those beyond U do nothing.
 // Determinism: the rows of an id are added in ascending order by one writer; bit-equal everywhere.
 #include "common.cl.h"
@@ -49,7 +49,10 @@ KERNEL void embed_bwd(__global const int *restrict indices, __global const T *re
     const uint last = min(first + SY_ROWS(WG), min((uint)index[0], rows));
     __global const int *ids = index + 1, *starts = ids + rows, *list = starts + rows + 1u;
     for (uint u = first; u < last; ++u) {
-        __global float *to = table + min((uint)ids[u], p.vocab - 1u) * p.dim;
+        const uint id = (uint)ids[u] - p.first;
+        if (p.part != 0u && id >= p.vocab)
+            continue;
+        __global float *to = table + min(id, p.vocab - 1u) * p.dim;
         const uint begin = (uint)starts[u], end = min((uint)starts[u + 1u], rows);
         for (uint i = left + lid * VEC; i < vectors; i += WG * VEC)
             V_STORE(V_LOAD(0, to + i) + run_sum_v(dx + i, list, begin, end, p.dim), 0, to + i);

@@ -2,7 +2,7 @@
 // matmul: c[m,n] = alpha · Σ_k a[m,k] · B_e[k,n] (+ c), dense or with a ragged range of rows per expert.
 //   a      t [M, K]
 //   b      t [E, N, K] if bt else [E, K, N]
-//   tiles  i [tiles, 4]  expert, first row, end row, 0 (read when experts > 1)
+//   tiles  i [tiles, 4]  expert, first row, end row, 0 (read when experts > 1 or of > 0)
 //   c      o [M, N]
 // Launch: one work-group per (row tile, TILE_COLS columns); it walks down the tile, TILE_ROWS at a time (tile.cl.h).
 // Determinism: each output is one chain of fma over ascending k.
@@ -14,13 +14,14 @@ KERNEL void matmul(__global const T *restrict a, __global const T *restrict b, _
                    __global O *restrict c, const struct sy_matmul_args p)
 {
     const uint across = (p.n + TILE_COLS - 1) / TILE_COLS;
-    GROUP_GUARD((p.experts > 1 ? p.tiles : (p.m + p.tile_rows - 1) / p.tile_rows) * across);
+    GROUP_GUARD((p.experts > 1 || p.of != 0 ? p.tiles : (p.m + p.tile_rows - 1) / p.tile_rows) * across);
     const uint lid = LOCAL_ID, ix = lid % ITEMS_X, iy = lid / ITEMS_X;
     const uint tile = GROUP_ID / across, col0 = GROUP_ID % across * TILE_COLS;
     int expert = 0;
     uint first = tile * p.tile_rows, end = min(first + p.tile_rows, p.m);
-    if (p.experts > 1) {
-        expert = tiles[4 * tile];
+    if (p.experts > 1 || p.of != 0) {
+        expert = tiles[4 * tile] - (int)p.first; // of other parts: below 0, or too large
+        expert = expert < (int)p.experts ? expert : -1;
         first = (uint)tiles[4 * tile + 1];
         end = expert < 0 ? first : (uint)tiles[4 * tile + 2]; // no rows: an empty loop, for the whole group
     }

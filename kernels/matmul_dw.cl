@@ -19,7 +19,7 @@ KERNEL void matmul_dw(__global const T *restrict y, __global const T *restrict x
     const uint lid = LOCAL_ID, ix = lid % ITEMS_X, iy = lid / ITEMS_X;
     const uint col0 = GROUP_ID % across * TILE_COLS, row0 = GROUP_ID / across % down * TILE_ROWS;
     const uint plane = GROUP_ID / across / down, slice = plane / p.experts;
-    const uint place = plane % p.experts * p.slices + slice, each = p.rows / p.slices;
+    const uint place = (p.first + plane % p.experts) * p.slices + slice, each = p.rows / p.slices;
     const uint first = p.ragged != 0 ? (uint)off[place] : slice * each;
     const uint end = p.ragged != 0 ? (uint)off[place + 1] : first + each;
 

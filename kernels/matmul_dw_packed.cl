@@ -57,7 +57,7 @@ KERNEL void matmul_dw_packed(__global const T *restrict y, __global const T *res
     GROUP_GUARD(p.slices * p.experts * down * across);
     const uint m0 = GROUP_ID % down * SY_TILE_ROWS_CPU, rows = min(p.m - m0, SY_TILE_ROWS_CPU);
     const uint q0 = GROUP_ID / down % across * each, plane = GROUP_ID / down / across; // neighbours share panels
-    const uint slice = plane / p.experts, place = plane % p.experts * p.slices + slice, length = p.rows / p.slices;
+    const uint slice = plane / p.experts, place = (p.first + plane % p.experts) * p.slices + slice, length = p.rows / p.slices;
     const uint first = p.ragged != 0 ? (uint)off[place] : slice * length;
     const uint end = p.ragged != 0 ? (uint)off[place + 1] : first + length;
     __global float *own = w + (size_t)plane * p.m * p.n;

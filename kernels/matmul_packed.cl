@@ -3,7 +3,7 @@
 // B in the panels that pack_b writes.
 //   a      t [M, K]
 //   p      t [E][ceil(N/32)][K][32]
-//   tiles  i [tiles, 4]  expert, first row, end row, 0 (read when experts > 1)
+//   tiles  i [tiles, 4]  expert, first row, end row, 0 (read when experts > 1 or of > 0)
 //   c      o [M, N]
 // Launch: one work-group per (row tile, SY_GROUP_PANELS panels): register block of float16 (panel.cl.h).
 // Determinism: each output is one chain of fma over ascending k, as in matmul.
@@ -51,18 +51,18 @@ KERNEL void matmul_packed(__global const T *restrict a, __global const T *restri
                           __global const int *restrict tiles, __global O *restrict c, const struct sy_matmul_args p)
 {
     const uint count = (p.n + SY_PANEL - 1) / SY_PANEL;
-    const uint total = p.experts > 1 ? p.tiles : (p.m + p.tile_rows - 1) / p.tile_rows;
+    const uint total = p.experts > 1 || p.of != 0 ? p.tiles : (p.m + p.tile_rows - 1) / p.tile_rows;
     const uint each = SY_GROUP_PANELS(total, count), across = (count + each - 1) / each;
     GROUP_GUARD(total * across);
     const uint tile = GROUP_ID / across, q0 = GROUP_ID % across * each;
     int expert = 0;
     uint row0 = tile * p.tile_rows, end = min(row0 + p.tile_rows, p.m);
-    if (p.experts > 1) {
-        expert = tiles[4 * tile];
+    if (p.experts > 1 || p.of != 0) {
+        expert = tiles[4 * tile] - (int)p.first; // of other parts: below 0, or too large
         row0 = (uint)tiles[4 * tile + 1];
         end = (uint)tiles[4 * tile + 2];
     }
-    if (expert < 0)
+    if (expert < 0 || expert >= (int)p.experts)
         return; // no barriers follow
     __global const T *own = panels + (size_t)expert * count * p.k * SY_PANEL;
     for (; row0 < end; row0 += PANEL_ROWS)

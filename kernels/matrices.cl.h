@@ -24,13 +24,14 @@ static inline __global const int *matrix_row(__global const int *table, uint ent
 struct block {
     uint matrix;     // its number
     uint rows, cols; // of the block
-    uint at;         // of its first element in the pack
+    uint at;         // of its first element in what is bound of the pack
     uint row, col;   // factored: of its first row's statistic in r, of its matrix's in col
     uint element;    // not factored: of its first element in v
     uint part;       // factored: of its column sums
 };
 
-static inline struct block block_of(__global const int *table, uint entries, uint id)
+// `base`: where what is bound of the pack begins.
+static inline struct block block_of(__global const int *table, uint entries, uint base, uint id)
 {
     __global const int *t = matrix_row(table, entries, SY_MATRIX_BLOCK, id);
     const uint height = FIELD(t, HEIGHT), cols = FIELD(t, WIDTH), blocks = SY_PIECES(height, SY_MATRIX_ROWS);
@@ -40,10 +41,10 @@ static inline struct block block_of(__global const int *table, uint entries, uin
     b.matrix = FIELD(t, NUMBER) + part;
     b.rows = min(SY_MATRIX_ROWS, height - first);
     b.cols = cols;
-    b.at = FIELD(t, AT) + row * cols;
+    b.at = FIELD(t, AT) + row * cols - base;
     b.row = FIELD(t, STATE) + row;
     b.col = FIELD(t, COL) + part * cols;
-    b.element = FIELD(t, STATE) + row * cols;
+    b.element = FIELD(t, STATE) + row * cols - base;
     b.part = FIELD(t, PART) + number * cols;
     return b;
 }

@@ -41,6 +41,8 @@ SY_STRUCT(sy_step)
 // clang-format off
 SY_STRUCT(sy_fill_args) { u32 n; f32 value; };
 SY_STRUCT(sy_cast_args) { u32 n; };
+// `rows` stretches of `cols` elements, stride and first element given on both sides; the rest is left alone.
+SY_STRUCT(sy_copy_args) { u32 rows, cols, from_stride, from_at, to_stride, to_at; };
 SY_STRUCT(sy_add_args) { u32 n; };
 
 // dropout, residual. Element (row, col) is dropped when philox(row0 + row, col) < threshold; kept ones × scale.
@@ -56,11 +58,13 @@ SY_STRUCT(sy_sum_rows_args) { u32 parts, n, accumulate; f32 scale; u32 slices; }
 // y[o][i] (+)= tree over s of x[o][s][i]: ((0+1)+(2+3))+…; slices is 1, 2, 4 or 8.
 SY_STRUCT(sy_tree_sum_args) { u32 n, slices, outer, accumulate; };
 
-SY_STRUCT(sy_embed_args) { u32 rows, dim, vocab; };
+// part 1, in embed and embed_bwd: the table holds the vocabulary's rows first … first + vocab − 1 only; what belongs to
+// other ids is left alone.
+SY_STRUCT(sy_embed_args) { u32 rows, dim, vocab, part, first; };
 // index (I32): [0] U = distinct ids; [1 .. 1+rows) the ids, ascending; [1+rows .. 2+2·rows) start of each id's
 // run (U+1 entries used); [2+2·rows .. 2+3·rows) row numbers sorted by id, ascending within an id. Made on the host,
 // one such block of its own rows (counted from its first) for each slice; table [slices, vocab, dim].
-SY_STRUCT(sy_embed_bwd_args) { u32 rows, dim, vocab, slices; };
+SY_STRUCT(sy_embed_bwd_args) { u32 rows, dim, vocab, slices, part, first; };
 
 SY_STRUCT(sy_rmsnorm_args) { u32 rows, dim; f32 eps; };
 SY_STRUCT(sy_rmsnorm_dx_args) { u32 rows, dim; f32 eps; u32 has_res; };
@@ -71,15 +75,23 @@ SY_STRUCT(sy_rmsnorm_dw_args) { u32 rows, dim, parts, slices; };
 // bt 1: b is [E][N][K] (a linear layer's weight, forward); bt 0: b is [E][K][N] (the same weight, for dX).
 // experts 1: dense, rows 0…m−1, `tiles` unused. experts > 1: tile t covers rows tiles[4t+1] … tiles[4t+2]−1 of expert
 // tiles[4t] (−1: nothing), written by route_tiles with the same tile_rows; rows no tile covers are left alone.
-SY_STRUCT(sy_matmul_args) { u32 m, n, k, experts, bt, accumulate; f32 alpha; u32 tile_rows, tiles; };
+// of > 0: a table of that many experts is read, of which b holds only `experts` from `first` on; rows of others are left
+// alone.
+SY_STRUCT(sy_matmul_args)
+{
+    u32 m, n, k, experts, bt, accumulate;
+    f32 alpha;
+    u32 tile_rows, tiles, first, of;
+};
 
 // Panels of SY_PANEL columns: p[batch][ceil(N/P)][K][P], zero-padded; b [N,K] if bt else [K,N].
 SY_STRUCT(sy_pack_b_args) { u32 batch, n, k, bt; };
 
 // w[s][e][m][n] (+)= alpha · Σ_r y[r,m] · x[r,n] over the rows of expert e in slice s. ragged 1: those are
 // off[i] … off[i+1]−1 with i = e·slices + s; ragged 0 (one expert): rows / slices rows each, `off` unused.
-// An expert without rows gets zeros (or is left alone when accumulating).
-SY_STRUCT(sy_matmul_dw_args) { u32 rows, m, n, experts, accumulate; f32 alpha; u32 slices, ragged; };
+// An expert without rows gets zeros (or is left alone when accumulating). of > 0: w holds only `experts` experts from
+// `first` on, of so many.
+SY_STRUCT(sy_matmul_dw_args) { u32 rows, m, n, experts, accumulate; f32 alpha; u32 slices, ragged, first, of; };
 
 // relu: x, y [rows, cols]. geglu: x [rows, 2·cols] = wi_0 x | wi_1 x, y [rows, cols] = gelu_tanh(x0) · x1.
 // Then dropout as in sy_dropout_args. indexed 1: row i belongs to src[i] = token·k + choice (−1: unused slot, write zeros),
@@ -158,16 +170,18 @@ SY_STRUCT(sy_router_loss_args) { u32 rows, group, groups, experts, k, kind, stac
 
 // rows[r] = (lse, ce, correct, z) with ce = lse − logit[label], z = z_coef·lse²; all but lse 0 where label < 0.
 // Label smoothing s: ce = lse − (1−s)·logit[label] − s·mean(logits).
-SY_STRUCT(sy_xent_args) { u32 rows, vocab; f32 z_coef, smoothing; };
+// Logits (and dlogits) hold `rows` rows from `first` on of those of labels and rows.
+SY_STRUCT(sy_xent_args) { u32 rows, vocab; f32 z_coef, smoothing; u32 first; };
 
 // The optimizer's ops over all matrices of a pack, by its table (matrices.h): sumsq, sum_blocks and af_*. A dispatch does
 // work-groups `first` … first + count − 1 of what the op goes by: blocks, strips or matrices; `work`: elements of the
 // matrices in question. The rest are the sizes of what is bound: blocks and matrices of the table, elements of the pack,
-// of r, col and v and of the blocks' column sums, and the matrices of all packs.
+// of r, col and v and of the blocks' column sums, and the matrices of all packs. Of a pack in pieces, one piece is bound
+// at a time: its elements (and v's) begin at element `base`, modulo 2^32.
 SY_STRUCT(sy_matrices_args)
 {
     u32 entries, first, count, work;
-    u32 blocks, matrices, elements, rows, cols, full, parts, everything;
+    u32 blocks, matrices, elements, rows, cols, full, parts, everything, base;
 };
 
 // gs = (min(1, max_norm/norm), norm), norm = sqrt(tree over sums). max_norm 0: gs[0] = 1.

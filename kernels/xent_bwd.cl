@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // xent_bwd: dlogits = inv_labels · (p·(1 + 2·z_coef·lse) − (1−s)·[i = label] − s/vocab), p = exp(logit − lse),
 // s = smoothing, inv_labels from the step constants; zeros where label < 0.
-//   logits [rows, vocab] f32 · labels [rows] i32 · rows [rows, 4] f32 (from xent; [0] = lse) · c
-//   dlogits [rows, vocab] t
+//   logits [rows, vocab] f32 · labels [first + rows] i32 · rows [first + rows, 4] f32 (from xent; [0] = lse) · c
+//   dlogits [rows, vocab] t, of rows `first` on like logits
 // Launch: one work-group does one row. No reduction.
 #include "common.cl.h"
 
@@ -16,8 +16,8 @@ KERNEL void xent_bwd(__global const float *restrict logits, __global const int *
 {
     GROUP_GUARD(p.rows);
     const uint lid = LOCAL_ID, row = GROUP_ID, base = row * p.vocab, vectors = p.vocab / VEC * VEC;
-    const int label = labels[row];
-    const float lse = rows[4u * row], scale = label >= 0 ? c->inv_labels : 0.0f;
+    const int label = labels[p.first + row];
+    const float lse = rows[4u * (p.first + row)], scale = label >= 0 ? c->inv_labels : 0.0f;
     const float slope = scale * (1.0f + 2.0f * p.z_coef * lse);
     const float hit = scale * (1.0f - p.smoothing), even = scale * (p.smoothing / (float)p.vocab);
     const VI lanes = V_LOAD(0, lane_index);

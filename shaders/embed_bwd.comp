@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // embed_bwd: table[s][id] += Σ dx[row] over the rows of slice s with that id.
 //   index [slices, 2 + 3·rows/slices] i32 (U, the distinct ids, the start of each id's run, rows sorted by id: see op_args.h)
-//   dx [rows, dim] t · table [slices, vocab, dim] f32, accumulated
+//   dx [rows, dim] t · table [slices, vocab, dim] f32, accumulated; a part of a table takes no other ids
 // Launch: one work-group does SY_COLS(WG) columns of SY_ROWS(WG) distinct ids of a slice; those beyond U do nothing.
 // Determinism: the rows of an id are added in ascending order by one writer; bit-equal everywhere.
 #include "common.glsl"
@@ -38,7 +38,10 @@ void main()
     const uint first = GROUP_ID / tiles % pieces * SY_ROWS(WG);
     const uint last = min(first + SY_ROWS(WG), min(uint(index[block]), rows));
     for (uint u = first; u < last; ++u) {
-        const uint to = (slice * p.vocab + min(uint(index[block + 1u + u]), p.vocab - 1u)) * p.dim;
+        const uint id = uint(index[block + 1u + u]) - p.first;
+        if (p.part != 0u && id >= p.vocab)
+            continue;
+        const uint to = (slice * p.vocab + min(id, p.vocab - 1u)) * p.dim;
         const uint begin = uint(index[starts + u]), end = min(uint(index[starts + u + 1u]), rows);
         for (uint i = left + lid; i < right; i += WG)
             table[to + i] += run_sum(starts + 1u + rows, slice * rows * p.dim + i, begin, end);

@@ -2,7 +2,7 @@
 // matmul: c[m,n] = alpha · Σ_k a[m,k] · B_e[k,n] (+ c), dense or with a ragged range of rows per expert.
 //   a      t [M, K]
 //   b      t [E, N, K] if bt else [E, K, N]
-//   tiles  i [tiles, 4]  expert, first row, end row, 0 (read when experts > 1)
+//   tiles  i [tiles, 4]  expert, first row, end row, 0 (read when experts > 1 or of > 0)
 //   c      o [M, N]
 // Launch: one work-group per (row tile, TILE_COLS columns); it walks down the tile in steps of TILE_ROWS (tile.glsl).
 // Determinism: each output is one chain of fma over ascending k.
@@ -19,13 +19,14 @@ ARGS(sy_matmul_args);
 void main()
 {
     const uint across = (p.n + TILE_COLS - 1u) / TILE_COLS;
-    GROUP_GUARD((p.experts > 1u ? p.tiles : (p.m + p.tile_rows - 1u) / p.tile_rows) * across);
+    GROUP_GUARD((p.experts > 1u || p.of != 0u ? p.tiles : (p.m + p.tile_rows - 1u) / p.tile_rows) * across);
     const uint lid = LOCAL_ID, ix = lid % ITEMS_X, iy = lid / ITEMS_X;
     const uint tile = GROUP_ID / across, col0 = GROUP_ID % across * TILE_COLS;
     int expert = 0;
     uint first = tile * p.tile_rows, end = min(first + p.tile_rows, p.m);
-    if (p.experts > 1u) {
-        expert = tiles[4u * tile];
+    if (p.experts > 1u || p.of != 0u) {
+        expert = tiles[4u * tile] - int(p.first); // of other parts: below 0, or too large
+        expert = expert < int(p.experts) ? expert : -1;
         first = uint(tiles[4u * tile + 1u]);
         end = expert < 0 ? first : uint(tiles[4u * tile + 2u]); // no rows: an empty loop, for the whole group
     }

@@ -26,7 +26,7 @@ void main()
     const uint plane = GROUP_ID / across / down, slice = plane / p.experts;
     uint first = slice * (p.rows / p.slices), end = first + p.rows / p.slices;
     if (p.ragged != 0u) {
-        const uint place = plane % p.experts * p.slices + slice;
+        const uint place = (p.first + plane % p.experts) * p.slices + slice;
         first = uint(off[place]);
         end = uint(off[place + 1u]);
     }

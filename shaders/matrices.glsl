@@ -23,20 +23,21 @@ uint matrix_row(uint entries, uint field, uint id)
 struct block {
     uint matrix;     // its number
     uint rows, cols; // of the block
-    uint at;         // of its first element in the pack
+    uint at;         // of its first element in what is bound of the pack
     uint row, col;   // factored: of its first row's statistic in r, of its matrix's in col
     uint element;    // not factored: of its first element in v
     uint part;       // factored: of its column sums
 };
 
-block block_of(uint entries, uint id)
+// `base`: where what is bound of the pack begins.
+block block_of(uint entries, uint base, uint id)
 {
     const uint t = matrix_row(entries, SY_MATRIX_BLOCK, id);
     const uint height = FIELD(t, HEIGHT), cols = FIELD(t, WIDTH), blocks = SY_PIECES(height, SY_MATRIX_ROWS);
     const uint number = id - FIELD(t, BLOCK), part = number / blocks, first = number % blocks * SY_MATRIX_ROWS;
     const uint row = part * height + first;
-    return block(FIELD(t, NUMBER) + part, min(SY_MATRIX_ROWS, height - first), cols, FIELD(t, AT) + row * cols,
-                 FIELD(t, STATE) + row, FIELD(t, COL) + part * cols, FIELD(t, STATE) + row * cols,
+    return block(FIELD(t, NUMBER) + part, min(SY_MATRIX_ROWS, height - first), cols, FIELD(t, AT) + row * cols - base,
+                 FIELD(t, STATE) + row, FIELD(t, COL) + part * cols, FIELD(t, STATE) + row * cols - base,
                  FIELD(t, PART) + number * cols);
 }
 

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // xent: rows[r] = (lse, ce, correct, z): lse = log Σ exp(logits[r]), ce = lse − (1−s)·logit[label] − s·mean(logits),
 // s = smoothing, correct = 1 when the label is the (lowest) arg-max, z = z_coef·lse²; all but lse 0 where label < 0.
-//   logits [rows, vocab] f32 · labels [rows] i32 · rows [rows, 4] f32
+//   logits [rows, vocab] f32 · labels [first + rows] i32 · rows [first + rows, 4] f32: logits of rows `first` on
 // Launch: one work-group does one row in one pass: each lane keeps its running maximum and sum of exp.
 // Determinism: the order of the sums depends on vocab and WG.
 #include "common.glsl"
@@ -20,7 +20,7 @@ void main()
 {
     GROUP_GUARD(p.rows);
     const uint lid = LOCAL_ID, row = GROUP_ID, base = row * p.vocab;
-    const int label = labels[row];
+    const int label = labels[p.first + row];
     const uint target = uint(clamp(label, 0, int(p.vocab) - 1));
     const float at_label = logits[base + target];
 
@@ -48,9 +48,10 @@ void main()
         const float lse = row_most + log(row_exp), s = p.smoothing;
         const float ce = lse - (1.0 - s) * at_label - s * (row_sum / float(p.vocab));
         const bool counts = label >= 0;
-        rows[4u * row] = lse;
-        rows[4u * row + 1u] = counts ? ce : 0.0;
-        rows[4u * row + 2u] = counts && row_beat == 0.0 ? 1.0 : 0.0;
-        rows[4u * row + 3u] = counts ? p.z_coef * lse * lse : 0.0;
+        const uint to = 4u * (p.first + row);
+        rows[to] = lse;
+        rows[to + 1u] = counts ? ce : 0.0;
+        rows[to + 2u] = counts && row_beat == 0.0 ? 1.0 : 0.0;
+        rows[to + 3u] = counts ? p.z_coef * lse * lse : 0.0;
     }
 }

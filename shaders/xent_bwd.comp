@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // xent_bwd: dlogits = inv_labels · (p·(1 + 2·z_coef·lse) − (1−s)·[i = label] − s/vocab), p = exp(logit − lse),
 // s = smoothing, inv_labels from the step constants; zeros where label < 0.
-//   logits [rows, vocab] f32 · labels [rows] i32 · rows [rows, 4] f32 (from xent; [0] = lse) · c
-//   dlogits [rows, vocab] t
+//   logits [rows, vocab] f32 · labels [first + rows] i32 · rows [first + rows, 4] f32 (from xent; [0] = lse) · c
+//   dlogits [rows, vocab] t, of rows `first` on like logits
 // Launch: one work-group does one row. No reduction.
 #include "common.glsl"
 
@@ -18,8 +18,8 @@ void main()
 {
     GROUP_GUARD(p.rows);
     const uint lid = LOCAL_ID, row = GROUP_ID, base = row * p.vocab;
-    const int label = labels[row];
-    const float lse = rows[4u * row], scale = label >= 0 ? c.inv_labels : 0.0;
+    const int label = labels[p.first + row];
+    const float lse = rows[4u * (p.first + row)], scale = label >= 0 ? c.inv_labels : 0.0;
     const float slope = scale * (1.0 + 2.0 * p.z_coef * lse);
     const float hit = scale * (1.0 - p.smoothing), even = scale * (p.smoothing / float(p.vocab));
     for (uint i = lid; i < p.vocab; i += WG) {

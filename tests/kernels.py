@@ -42,7 +42,7 @@ def check_devices(s, ops):
 def check_bench(s, ops, matmuls):
     """`matmuls`: for each device, the variants of matmul that it can run."""
     config(s.path('tiny.json'))
-    product = ['op', '--op', 'matmul', '--args', '20,30,40,1,1,0,1.0,48,0', '--repeat', 1]
+    product = ['op', '--op', 'matmul', '--args', '20,30,40,1,1,0,1.0,48,0,0,0', '--repeat', 1]
     done = s.run('bench', *product, '--device', 'ref:0')
     s.ok(re.findall(r'^matmul bf16 on ref:0, variant (\w+) .* GFLOP/s .* GB/s$', done.stdout, re.M) == ['base'],
          'bench op: one line a variant', done.stdout + done.stderr)
@@ -69,7 +69,7 @@ def check_bench(s, ops, matmuls):
            '--variant', 'nope')
     refuse(s, 'a variant for other devices', ['packed', 'ref:0'], 'bench', 'matmul', *at, '--variant', 'packed')
     refuse(s, 'an op that is not', ['"nope"', 'switchyard-devices'], 'bench', 'op', '--op', 'nope', '--args', 1, *at)
-    refuse(s, 'too few arguments', ['9 numbers', 'here are 2'], 'bench', 'op', '--op', 'matmul', '--args', '1,2', *at)
+    refuse(s, 'too few arguments', ['11 numbers', 'here are 2'], 'bench', 'op', '--op', 'matmul', '--args', '1,2', *at)
     refuse(s, 'an argument that is no number', ['"x"'], 'bench', 'op', '--op', 'add', '--args', 'x', *at)
     refuse(s, 'a model that is not', ['nowhere'], 'bench', 'step', '--model', s.path('nowhere'), *at)
     refuse(s, 'step with a variant', ['SY_NO_VARIANT'], 'bench', 'step', '--model', 'x', '--variant', 'base', usage=True)

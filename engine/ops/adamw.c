@@ -29,4 +29,19 @@ static uint64_t elements(const void *args, uint32_t i)
 
 static double flops(const void *args) { return 16.0 * ((const struct sy_adamw_args *)args)->n; }
 
-const struct sy_op_impl sy_op_impl_adamw = {.ref = ref, .groups = groups, .elements = elements, .flops = flops};
+static uint64_t unit(const void *args, uint32_t i, uint64_t *planes)
+{
+    (void)args, (void)planes;
+    return i == 1 || i == 2 ? 0 : 1; // not the clip factor and the step constants
+}
+
+static void some(void *args, uint64_t first, uint64_t count)
+{
+    (void)first;
+    ((struct sy_adamw_args *)args)->n = (u32)count;
+}
+
+static const struct sy_axis axis = {.unit = unit, .some = some};
+
+const struct sy_op_impl sy_op_impl_adamw = {
+    .ref = ref, .groups = groups, .elements = elements, .flops = flops, .axis = &axis};

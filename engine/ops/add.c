@@ -35,4 +35,5 @@ const struct sy_op_impl sy_op_impl_add = {
     .elements = elements,
     .flops = flops,
     .epilogue = SY_EPILOGUE_ELEMENT,
+    .axis = &sy_axis_elements,
 };

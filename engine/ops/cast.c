@@ -29,4 +29,5 @@ const struct sy_op_impl sy_op_impl_cast = {
     .elements = elements,
     .flops = sy_no_flops,
     .epilogue = SY_EPILOGUE_ELEMENT,
+    .axis = &sy_axis_elements,
 };

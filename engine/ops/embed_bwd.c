@@ -8,7 +8,9 @@ static void add_slice(const struct sy_embed_bwd_args *p, const struct sy_ref_ten
 {
     const uint64_t block = slice * (2 + 3 * rows), ids = block + 1, starts = ids + rows, list = starts + rows + 1;
     for (uint64_t u = 0; u < (uint64_t)sy_ldi(&b[0], block); ++u) {
-        const uint32_t id = (uint32_t)sy_ldi(&b[0], ids + u);
+        const uint32_t id = (uint32_t)sy_ldi(&b[0], ids + u) - p->first;
+        if (p->part != 0 && id >= p->vocab)
+            continue;
         const uint64_t to = (slice * p->vocab + (id < p->vocab ? id : p->vocab - 1)) * p->dim;
         const int32_t begin = sy_ldi(&b[0], starts + u), end = sy_ldi(&b[0], starts + u + 1);
         for (uint64_t j = 0; j < p->dim; ++j) {
@@ -56,10 +58,29 @@ static uint64_t moved(const void *args, uint32_t i)
     return i == 2 ? (uint64_t)p->rows * p->dim : elements(args, i); // at most one row per token
 }
 
+/// Rows of the table.
+static uint64_t unit(const void *args, uint32_t i, uint64_t *planes)
+{
+    const struct sy_embed_bwd_args *p = args;
+    *planes = p->slices;
+    return i == 2 ? p->dim : 0;
+}
+
+static void some(void *args, uint64_t first, uint64_t count)
+{
+    struct sy_embed_bwd_args *p = args;
+    p->first += (u32)first;
+    p->vocab = (u32)count;
+    p->part = 1;
+}
+
+static const struct sy_axis axis = {.unit = unit, .some = some};
+
 const struct sy_op_impl sy_op_impl_embed_bwd = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
     .moved = moved,
     .flops = flops,
+    .axis = &axis,
 };

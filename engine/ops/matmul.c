@@ -16,10 +16,35 @@ static uint64_t elements(const void *args, uint32_t i)
     switch (i) {
     case 0: return (uint64_t)p->m * p->k;
     case 1: return (uint64_t)p->experts * p->n * p->k;
-    case 2: return p->experts > 1 ? 4 * (uint64_t)p->tiles : 0;
+    case 2: return sy_matmul_ragged(p) ? 4 * (uint64_t)p->tiles : 0;
     default: return (uint64_t)p->m * p->n;
     }
 }
 
+/// Experts of b; of one matrix rows of a and c.
+static uint64_t unit(const void *args, uint32_t i, uint64_t *planes)
+{
+    const struct sy_matmul_args *p = args;
+    (void)planes;
+    if (sy_matmul_ragged(p))
+        return i == 1 ? (uint64_t)p->n * p->k : 0;
+    return i == 0 ? p->k : i == 3 ? p->n : 0;
+}
+
+static void some(void *args, uint64_t first, uint64_t count)
+{
+    struct sy_matmul_args *p = args;
+    if (sy_matmul_ragged(p)) {
+        p->of = p->of != 0 ? p->of : p->experts;
+        p->first += (u32)first;
+        p->experts = (u32)count;
+    } else {
+        p->m = (u32)count;
+        p->tiles = (u32)sy_ceil_div(count, p->tile_rows);
+    }
+}
+
+static const struct sy_axis axis = {.unit = unit, .some = some};
+
 const struct sy_op_impl sy_op_impl_matmul = {
-    .ref = ref, .groups = groups, .elements = elements, .flops = sy_matmul_flops};
+    .ref = ref, .groups = groups, .elements = elements, .flops = sy_matmul_flops, .axis = &axis};

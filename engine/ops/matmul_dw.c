@@ -19,10 +19,28 @@ static uint64_t elements(const void *args, uint32_t i)
     switch (i) {
     case 0: return (uint64_t)p->rows * p->m;
     case 1: return (uint64_t)p->rows * p->n;
-    case 2: return p->ragged ? (uint64_t)p->experts * p->slices + 1 : 0;
+    case 2: return p->ragged ? ((uint64_t)p->first + p->experts) * p->slices + 1 : 0;
     default: return (uint64_t)p->slices * p->experts * p->m * p->n;
     }
 }
 
+/// Experts of w, in each slice.
+static uint64_t unit(const void *args, uint32_t i, uint64_t *planes)
+{
+    const struct sy_matmul_dw_args *p = args;
+    *planes = p->slices;
+    return p->experts > 1 && i == 3 ? (uint64_t)p->m * p->n : 0;
+}
+
+static void some(void *args, uint64_t first, uint64_t count)
+{
+    struct sy_matmul_dw_args *p = args;
+    p->of = p->of != 0 ? p->of : p->experts;
+    p->first += (u32)first;
+    p->experts = (u32)count;
+}
+
+static const struct sy_axis axis = {.unit = unit, .some = some};
+
 const struct sy_op_impl sy_op_impl_matmul_dw = {
-    .ref = ref, .groups = groups, .elements = elements, .flops = sy_matmul_dw_flops};
+    .ref = ref, .groups = groups, .elements = elements, .flops = sy_matmul_dw_flops, .axis = &axis};

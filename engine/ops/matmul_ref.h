@@ -60,10 +60,13 @@ static inline void sy_ref_store(const struct sy_ref_block *s, const struct sy_re
 
 static inline uint32_t sy_ref_min(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
+/// Whether matmul reads a table.
+static inline bool sy_matmul_ragged(const struct sy_matmul_args *p) { return p->experts > 1 || p->of != 0; }
+
 /// Row tiles of matmul.
 static inline uint64_t sy_matmul_tiles(const struct sy_matmul_args *p)
 {
-    return p->experts > 1 ? p->tiles : sy_ceil_div(p->m, p->tile_rows);
+    return sy_matmul_ragged(p) ? p->tiles : sy_ceil_div(p->m, p->tile_rows);
 }
 
 /// Reference of matmul.
@@ -74,8 +77,9 @@ static inline void sy_matmul_ref(const struct sy_matmul_args *p, const struct sy
     for (uint64_t t = 0; t < sy_matmul_tiles(p); ++t) {
         int32_t expert = 0;
         uint32_t first = (uint32_t)t * p->tile_rows, end = sy_ref_min(first + p->tile_rows, p->m);
-        if (p->experts > 1) {
-            expert = sy_ldi(&x[2], 4 * t);
+        if (sy_matmul_ragged(p)) {
+            expert = sy_ldi(&x[2], 4 * t) - (int32_t)p->first; // of other parts: below 0, or too large
+            expert = expert < (int32_t)p->experts ? expert : -1;
             first = (uint32_t)sy_ldi(&x[2], 4 * t + 1);
             end = (uint32_t)sy_ldi(&x[2], 4 * t + 2);
         }
@@ -100,7 +104,7 @@ static inline void sy_matmul_dw_ref(const struct sy_matmul_dw_args *p, const str
     struct sy_ref_block block;
     const uint32_t each = p->rows / p->slices;
     for (uint64_t plane = 0; plane < (uint64_t)p->slices * p->experts; ++plane) {
-        const uint64_t slice = plane / p->experts, place = plane % p->experts * p->slices + slice;
+        const uint64_t slice = plane / p->experts, place = (p->first + plane % p->experts) * p->slices + slice;
         const uint32_t first = p->ragged ? (uint32_t)sy_ldi(&x[2], place) : (uint32_t)slice * each;
         const uint32_t end = p->ragged ? (uint32_t)sy_ldi(&x[2], place + 1) : first + each;
         for (uint32_t m = 0; m < p->m; m += SY_REF_ROWS)
@@ -115,14 +119,17 @@ static inline void sy_matmul_dw_ref(const struct sy_matmul_dw_args *p, const str
     }
 }
 
+/// Of a stack that is cut, its share of the experts.
+static inline double sy_matmul_share(u32 experts, u32 of) { return of != 0 ? (double)experts / of : 1.0; }
+
 static inline double sy_matmul_flops(const void *args)
 {
     const struct sy_matmul_args *p = args;
-    return 2.0 * p->m * p->n * p->k; // with experts, m bounds their rows
+    return 2.0 * p->m * p->n * p->k * sy_matmul_share(p->experts, p->of); // with experts, m bounds their rows
 }
 
 static inline double sy_matmul_dw_flops(const void *args)
 {
     const struct sy_matmul_dw_args *p = args;
-    return 2.0 * p->rows * p->m * p->n;
+    return 2.0 * p->rows * p->m * p->n * sy_matmul_share(p->experts, p->of);
 }

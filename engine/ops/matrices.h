@@ -27,7 +27,7 @@ static inline uint32_t sy_matrix_row(const struct sy_ref_tensor *table, const st
 struct sy_block {
     uint64_t number;     ///< Of the matrix.
     uint64_t rows, cols; ///< Of the block.
-    uint64_t at;         ///< Of its first element in the pack.
+    uint64_t at;         ///< Of its first element in the pack; sy_block_of(): in what is bound of it.
     uint64_t row, col;   ///< Factored: of its first row's statistic in r, of its matrix's in col.
     uint64_t element;    ///< Not factored: of its first element in v.
     uint64_t part;       ///< Factored: of its first column sum in those of blocks.
@@ -61,7 +61,10 @@ static inline struct sy_block sy_block_of(const struct sy_ref_tensor *table, con
     const uint32_t row = sy_matrix_row(table, a, SY_MATRIX_BLOCK, id);
     const uint64_t number = id - sy_matrix_field(table, row, SY_MATRIX_BLOCK);
     const uint64_t blocks = SY_PIECES(sy_matrix_field(table, row, SY_MATRIX_HEIGHT), SY_MATRIX_ROWS);
-    return sy_matrix_part(table, row, number / blocks, number % blocks * SY_MATRIX_ROWS, SY_MATRIX_ROWS);
+    struct sy_block b = sy_matrix_part(table, row, number / blocks, number % blocks * SY_MATRIX_ROWS, SY_MATRIX_ROWS);
+    b.at = (uint32_t)(b.at - a->base); // modulo 2^32, as in the kernels
+    b.element = (uint32_t)(b.element - a->base);
+    return b;
 }
 
 /// Matrix `id` as one block.

@@ -46,4 +46,20 @@ static double flops(const void *args)
     return (double)p->outer * p->n * p->slices;
 }
 
-const struct sy_op_impl sy_op_impl_tree_sum = {.ref = ref, .groups = groups, .elements = elements, .flops = flops};
+static uint64_t unit(const void *args, uint32_t i, uint64_t *planes)
+{
+    const struct sy_tree_sum_args *p = args;
+    *planes = (uint64_t)p->outer * (i == 0 ? p->slices : 1);
+    return 1;
+}
+
+static void some(void *args, uint64_t first, uint64_t count)
+{
+    (void)first;
+    ((struct sy_tree_sum_args *)args)->n = (u32)count;
+}
+
+static const struct sy_axis axis = {.unit = unit, .some = some};
+
+const struct sy_op_impl sy_op_impl_tree_sum = {
+    .ref = ref, .groups = groups, .elements = elements, .flops = flops, .axis = &axis};

@@ -16,9 +16,9 @@ static void ref(const void *args, const struct sy_ref_tensor *b)
 {
     const struct sy_xent_args *p = args;
     for (uint32_t row = 0; row < p->rows; ++row) {
-        const uint64_t at = (uint64_t)row * p->vocab, out = 4 * (uint64_t)row;
+        const uint64_t at = (uint64_t)row * p->vocab, out = 4 * ((uint64_t)p->first + row);
         const double lse = log_sum_exp(&b[0], at, p->vocab), s = (double)p->smoothing;
-        const int32_t label = sy_ldi(&b[1], row);
+        const int32_t label = sy_ldi(&b[1], (uint64_t)p->first + row);
         double mean = 0;
         uint32_t best = 0;
         for (uint32_t i = 0; i < p->vocab; ++i) {
@@ -44,7 +44,8 @@ static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 static uint64_t elements(const void *args, uint32_t i)
 {
     const struct sy_xent_args *p = args;
-    const uint64_t counts[] = {(uint64_t)p->rows * p->vocab, p->rows, 4 * (uint64_t)p->rows};
+    const uint64_t rows = (uint64_t)p->first + p->rows;
+    const uint64_t counts[] = {(uint64_t)p->rows * p->vocab, rows, 4 * rows};
     return counts[i];
 }
 
@@ -54,10 +55,28 @@ static double flops(const void *args)
     return 12.0 * p->rows * p->vocab;
 }
 
+/// Rows of logits.
+static uint64_t unit(const void *args, uint32_t i, uint64_t *planes)
+{
+    const struct sy_xent_args *p = args;
+    (void)planes;
+    return i == 0 ? p->vocab : 0;
+}
+
+static void some(void *args, uint64_t first, uint64_t count)
+{
+    struct sy_xent_args *p = args;
+    p->first += (u32)first;
+    p->rows = (u32)count;
+}
+
+static const struct sy_axis axis = {.unit = unit, .some = some};
+
 const struct sy_op_impl sy_op_impl_xent = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
     .flops = flops,
     .wg_simt = 256, // a row is tens of thousands of logits
+    .axis = &axis,
 };

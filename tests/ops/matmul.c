@@ -3,17 +3,22 @@
 #include "kernels/tiles.h"
 #include "tests/ops/matmul_cases.h"
 
-#define DENSE(m, n, k, bt, accumulate, alpha)                   \
-    {                                                           \
-        m, n, k, 1, bt, accumulate, alpha, SY_TILE_ROWS_SIMT, 0 \
+#define DENSE(m, n, k, bt, accumulate, alpha)                         \
+    {                                                                 \
+        m, n, k, 1, bt, accumulate, alpha, SY_TILE_ROWS_SIMT, 0, 0, 0 \
     }
-#define DENSE_CPU(m, n, k, bt, accumulate, alpha)              \
-    {                                                          \
-        m, n, k, 1, bt, accumulate, alpha, SY_TILE_ROWS_CPU, 0 \
+#define DENSE_CPU(m, n, k, bt, accumulate, alpha)                    \
+    {                                                                \
+        m, n, k, 1, bt, accumulate, alpha, SY_TILE_ROWS_CPU, 0, 0, 0 \
     }
-#define EXPERTS(m, n, k, e, bt, accumulate, alpha, rows)                   \
-    {                                                                      \
-        m, n, k, e, bt, accumulate, alpha, rows, SY_CASE_TILES(m, e, rows) \
+#define EXPERTS(m, n, k, e, bt, accumulate, alpha, rows)                         \
+    {                                                                            \
+        m, n, k, e, bt, accumulate, alpha, rows, SY_CASE_TILES(m, e, rows), 0, 0 \
+    }
+#define PART(m, n, k, first, e, bt, accumulate, alpha, rows)                                                    \
+    {                                                                                                           \
+        m, n, k, e, bt, accumulate, alpha, rows, SY_CASE_TILES(m, (first) + (e) + SY_CASE_OTHERS, rows), first, \
+            (first) + (e) + SY_CASE_OTHERS                                                                      \
     }
 
 static const struct sy_matmul_args cases[] = {
@@ -47,6 +52,10 @@ static const struct sy_matmul_args cases[] = {
     EXPERTS(130, 65, 32, 3, 1, 0, 1.0f, SY_TILE_ROWS_CPU),
     EXPERTS(150, 40, 48, 4, 0, 1, 0.5f, SY_TILE_ROWS_CPU),
     EXPERTS(300, 17, 13, 7, 0, 1, 3.0f, 100),
+    PART(200, 72, 64, 0, 4, 1, 0, 1.0f, SY_TILE_ROWS_SIMT), // of stacks of experts
+    PART(200, 72, 64, 5, 3, 0, 0, 0.5f, SY_TILE_ROWS_SIMT),
+    PART(300, 33, 20, 2, 1, 1, 0, 1.0f, SY_TILE_ROWS_CPU),
+    PART(130, 65, 32, 4, 2, 0, 1, 2.0f, SY_TILE_ROWS_CPU),
 };
 
 SY_OP_CASES(matmul, cases, .fill = sy_case_fill_tiles, .tolerance_f32 = 1e-5, .tolerance_bf16 = 8e-3,

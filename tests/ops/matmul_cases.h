@@ -4,7 +4,7 @@
 
 #include "tests/ops.h"
 
-enum { SY_CASE_EXPERTS = 16 };
+enum { SY_CASE_EXPERTS = 16, SY_CASE_OTHERS = 2 /* experts behind those of a part */ };
 
 /// Rows [off[e], off[e+1]) belong to expert e. The number of experts chooses the pattern: 2 all to the last · 3 all to
 /// the middle one · 4 the first and the last are empty · 5 nobody gets any · more: at random, some empty, and the last
@@ -35,10 +35,11 @@ static inline void sy_case_fill_tiles(const void *args, double *const *values, c
     (void)counts, (void)step;
     const struct sy_matmul_args *p = args;
     uint32_t off[SY_CASE_EXPERTS + 1], t = 0;
-    if (p->experts == 1)
+    if (p->experts == 1 && p->of == 0)
         return;
-    sy_case_offsets(p->m, p->experts, rng, off);
-    for (uint32_t e = 0; e < p->experts; ++e)
+    const uint32_t experts = p->of != 0 ? p->of : p->experts;
+    sy_case_offsets(p->m, experts, rng, off);
+    for (uint32_t e = 0; e < experts; ++e)
         for (uint32_t row = off[e]; row < off[e + 1]; row += p->tile_rows, ++t) {
             values[2][4 * t] = e;
             values[2][4 * t + 1] = row;
@@ -58,15 +59,16 @@ static inline void sy_case_fill_offsets(const void *args, double *const *values,
     uint32_t off[SY_CASE_EXPERTS + 1];
     if (!p->ragged)
         return;
-    sy_case_offsets(p->rows, p->experts, rng, off);
-    for (uint32_t e = 0; e < p->experts; ++e) { // an expert's rows in unequal pieces, some of them empty
+    const uint32_t experts = p->first + p->experts; // of a part: no offset behind it is read
+    sy_case_offsets(p->rows, experts, rng, off);
+    for (uint32_t e = 0; e < experts; ++e) { // an expert's rows in unequal pieces, some of them empty
         uint32_t at = off[e];
         for (uint32_t s = 0; s < p->slices; ++s) {
             values[2][e * p->slices + s] = at;
             at += sy_rng_u32(rng) % (off[e + 1] - at + 1);
         }
     }
-    values[2][p->experts * p->slices] = off[p->experts];
+    values[2][experts * p->slices] = off[experts];
 }
 
 /// Enough tiles for any spread of m rows over `experts`.
