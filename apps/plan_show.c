@@ -107,7 +107,9 @@ static void print_tensor(const struct sy_graph *g, sy_tid t, const char *indent)
     for (int d = 1; d < 3; ++d)
         if (x->shape[d] != 1 || (d == 1 && x->shape[2] != 1))
             printf(", %llu", (unsigned long long)x->shape[d]);
-    if (x->first < 0 && x->kind == SY_KIND_ACTIVATION)
+    if (x->pieces != SY_NONE)
+        printf("], too large for one binding: in pieces");
+    else if (x->first < 0 && x->kind == SY_KIND_ACTIVATION)
         printf("], not used");
     else
         printf("], %s, block %u, bytes %llu to %llu", sy_arena_name(sy_arena_of(x->kind)), x->block,
@@ -124,7 +126,8 @@ static void print_use(const struct sy_graph *g, size_t index, sy_tid t)
     const struct sy_op_info *info = sy_op_info(n->op);
     for (uint32_t b = 0; b < info->binding_count; ++b) {
         const bool same = n->bind[b] == t, whole = n->bind[b] == sy_graph_tensor(g, t)->parent && n->bind[b] != SY_NONE;
-        if (!same && !whole)
+        const bool part = sy_graph_tensor(g, t)->whole != SY_NONE && sy_graph_tensor(g, n->bind[b])->parent == t;
+        if (!same && !whole && !part)
             continue;
         const bool writes = (info->write_mask >> b & 1u) != 0, reads = (info->read_mask >> b & 1u) != 0;
         printf("    %5zu  %-11s  %-8s  %-7s  %s.%s%s: %s", index, phase_name(n->phase),
@@ -134,7 +137,11 @@ static void print_use(const struct sy_graph *g, size_t index, sy_tid t)
                writes && reads ? "updates"
                : writes        ? "writes"
                                : "reads",
-               n->label, info->binding_names[b], whole ? " (the whole of it)" : "", n->variant->name);
+               n->label, info->binding_names[b],
+               whole  ? " (the whole of it)"
+               : part ? " (a part of it)"
+                      : "",
+               n->variant->name);
         if ((n->variant->languages & SY_LANGUAGE_cl) != 0)
             printf(", kernels/%s.cl", n->variant->source);
         if ((n->variant->languages & SY_LANGUAGE_comp) != 0)
@@ -154,6 +161,8 @@ static void print_way(const struct sy_graph *g, sy_tid t, const char *what)
         if (n->prepares && n->bind[0] == t)
             print_way(g, n->bind[1], "prepared from it");
     }
+    for (sy_tid p = sy_graph_tensor(g, t)->pieces; p != SY_NONE; p = sy_graph_tensor(g, p)->next)
+        print_way(g, p, "one piece of it");
 }
 
 static void print_parameter(const struct sy_graph *g, const struct sy_param *p)
@@ -187,8 +196,8 @@ enum sy_status plan_show_trace(struct sy_ctx *ctx, const struct sy_graph *g, con
     size_t found = 0;
     for (int pass = 0; pass < 2 && found == 0; ++pass)
         for (sy_tid t = 1; t < sy_graph_tensor_count(g); ++t) {
-            if (!meant(g, t, name, pass == 0))
-                continue;
+            if (!meant(g, t, name, pass == 0) || sy_graph_tensor(g, t)->whole != SY_NONE)
+                continue; // pieces are shown with their whole
             const struct sy_param *p = sy_graph_tensor(g, t)->kind == SY_KIND_PARAM ? sy_graph_param(g, t) : NULL;
             const sy_tid gradient = p == NULL ? sy_grad_get(g, t) : SY_NONE;
             printf("%s%s\n", found++ == 0 ? "" : "\n", sy_graph_tensor(g, t)->name);

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/pieces.h"
 #include "engine/slices.h"
+#include "kernels/matrices.h"
 #include "kernels/tiles.h"
 
 enum sy_status sy_graph_create(struct sy_ctx *ctx, enum sy_precision precision, const struct sy_caps *caps,
@@ -122,11 +124,6 @@ sy_tid sy_tensor_new(struct sy_graph *g, enum sy_tensor_kind kind, enum sy_dtype
     x->shape[1] = d1;
     x->shape[2] = d2;
     x->count = d0 * d1 * d2;
-    if (x->count >= UINT32_MAX && g->status == SY_OK && kind == SY_KIND_ACTIVATION)
-        g->status = sy_fail(g->ctx, SY_INVALID,
-                            "tensor %s has %llu elements; kernels index with 32 bits: use a smaller batch "
-                            "or shorter sequences",
-                            x->name, (unsigned long long)x->count);
     return (sy_tid)g->tensor_count++;
 }
 
@@ -137,7 +134,7 @@ sy_tid sy_tensor_view(struct sy_graph *g, sy_tid parent, uint64_t at, uint64_t d
     const sy_tid t = sy_tensor_new(g, whole.kind, whole.dtype, d0, d1, d2, name);
     if (t == SY_NONE)
         return t;
-    assert(at % SY_PACK_ALIGN == 0 && whole.parent == SY_NONE);
+    assert(at % SY_PACK_ALIGN == 0 && whole.parent == SY_NONE && whole.pieces == SY_NONE);
     g->tensors[t].parent = parent;
     g->tensors[t].at = at;
     return t;
@@ -253,6 +250,23 @@ uint64_t sy_pack_reserve(struct sy_pack *pack, uint64_t count)
     return at;
 }
 
+sy_tid sy_pack_tensor(struct sy_graph *g, uint32_t pack, sy_tid whole, uint64_t at, uint64_t d0, uint64_t d1,
+                      uint64_t d2, const char *name)
+{
+    const uint64_t each = g->packs[pack].each;
+    sy_tensor_extend(g, whole, g->packs[pack].count);
+    if (each == 0)
+        return sy_tensor_view(g, whole, at, d0, d1, d2, name);
+    struct sy_tensor *x = &g->tensors[whole];
+    snprintf(x->name, sizeof x->name, "%s%s", name[0] == '.' ? g->scope : "", name);
+    x->shape[0] = d0;
+    x->shape[1] = d1;
+    x->shape[2] = d2;
+    if (x->pieces == SY_NONE)
+        sy_pieces_cut(g, whole, 1, each, each);
+    return whole;
+}
+
 uint32_t sy_pack_new(struct sy_graph *g, uint32_t flags)
 {
     struct sy_pack *packs = sy_graph_grow(g, g->packs, g->pack_count, &g->pack_room, sizeof *packs);
@@ -263,12 +277,22 @@ uint32_t sy_pack_new(struct sy_graph *g, uint32_t flags)
     return (uint32_t)g->pack_count++;
 }
 
+/// What a parameter can be cut into: experts; blocks of rows (of the optimizer's, too) where those of two matrices do
+/// not mix; else matrices.
+static uint64_t unit_of(uint32_t parts, uint32_t rows, uint32_t cols, uint32_t flags)
+{
+    const uint64_t matrix = (uint64_t)rows * cols;
+    if ((flags & SY_PARAM_EXPERT) != 0)
+        return (flags & SY_PARAM_PAIRS) != 0 ? 2 * matrix : matrix;
+    return parts == 1 || rows % SY_MATRIX_ROWS == 0 ? (uint64_t)SY_MATRIX_ROWS * cols : matrix;
+}
+
 /// The pack with these flags that has room for `count` more elements: the newest one, or a new one, which gets the name
 /// of its first parameter.
 static uint32_t pack_for(struct sy_graph *g, uint32_t flags, uint64_t count, const char *name)
 {
-    const uint64_t bytes = g->max_binding_bytes != 0 ? g->max_binding_bytes : (uint64_t)1 << 30;
-    const uint64_t most = bytes / sy_dtype_bytes(g->f);
+    const uint64_t most =
+        g->max_binding_bytes != 0 ? sy_most_elements(g, g->f) : ((uint64_t)1 << 30) / sy_dtype_bytes(g->f);
     for (size_t i = g->pack_count; i-- > 0;)
         if (g->packs[i].flags == flags) {
             if (g->packs[i].count + count <= most)
@@ -307,9 +331,12 @@ sy_tid sy_param_new(struct sy_graph *g, uint32_t parts, uint32_t rows, uint32_t 
     if (g->status != SY_OK)
         return SY_NONE;
     struct sy_pack *pack = &g->packs[p->pack];
-    p->at = sy_pack_reserve(pack, count);
-    sy_tensor_extend(g, pack->master, pack->count);
-    p->master = sy_tensor_view(g, pack->master, p->at, parts, rows, cols, names[0]);
+    const uint64_t each = sy_piece_columns(g, g->f, 1, count, unit_of(parts, rows, cols, flags));
+    pack->each = each < count ? each : 0;
+    p->at = pack->each == 0 ? sy_pack_reserve(pack, count) : 0;
+    pack->count = pack->each == 0 ? pack->count : count;
+    p->master = sy_pack_tensor(g, p->pack, pack->master, p->at, parts, rows, cols, names[0]);
+    sy_tensor_extend(g, pack->weight, pack->count); // also where this one has its own
     bool wide = (flags & SY_PARAM_WIDE) != 0, shared = g->t == g->f || (wide && g->precision != SY_PRECISION_BF16);
     if (shared) {
         p->weight = p->master;
@@ -318,8 +345,7 @@ sy_tid sy_param_new(struct sy_graph *g, uint32_t parts, uint32_t rows, uint32_t 
     } else {
         if (pack->weight == SY_NONE)
             pack->weight = sy_tensor_new(g, SY_KIND_WEIGHT, g->t, 0, 1, 1, "weights");
-        sy_tensor_extend(g, pack->weight, pack->count);
-        p->weight = sy_tensor_view(g, pack->weight, p->at, parts, rows, cols, names[0]);
+        p->weight = sy_pack_tensor(g, p->pack, pack->weight, p->at, parts, rows, cols, names[0]);
     }
     return p->weight;
 }
@@ -340,7 +366,8 @@ sy_tid sy_param_grad(struct sy_graph *g, sy_tid weight, bool *first)
     if (*first) {
         char name[112];
         snprintf(name, sizeof name, "grad.%.100s", p->names[0]);
-        p->grad = sy_sum_place(g, p->pack, p->at, SY_KIND_GRAD, p->parts, p->rows, p->cols, name);
+        p->grad = sy_sum_place(g, p->pack, p->at, SY_KIND_GRAD, p->parts, p->rows, p->cols,
+                               unit_of(p->parts, p->rows, p->cols, p->flags), name);
     }
     return p->grad.part;
 }

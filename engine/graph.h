@@ -45,7 +45,10 @@ struct sy_tensor {
     uint64_t count;    ///< Elements.
     const void *data;  ///< SY_KIND_CONST: owned copy of the contents.
     sy_tid parent;     ///< A view is a part of another tensor (SY_NONE: not a view) …
-    uint64_t at;       ///< … from this element of it on.
+    uint64_t at;       ///< … from this element of it on. Of a piece: its first column.
+    sy_tid pieces;     ///< Too large for one binding: the first of the pieces that hold it (pieces.h), else SY_NONE …
+    uint64_t planes;   ///< … it is [planes, columns]; its pieces are too.
+    sy_tid whole, next; ///< Of a piece: what it is a piece of, and the piece after it.
     // Written by plan.c:
     uint32_t block;      ///< Which memory block.
     uint64_t offset;     ///< Bytes into the block.
@@ -83,6 +86,7 @@ struct sy_node {
 enum sy_param_flags {
     SY_PARAM_EXPERT = 1, ///< Lives with an expert (partitioned over the expert axis).
     SY_PARAM_WIDE = 2,   ///< Kernels read f32 (the router): the master itself, but in SY_PRECISION_BF16 a rounded copy.
+    SY_PARAM_PAIRS = 4,  ///< An expert has two matrices, which stay together (a gated wi).
 };
 
 /// What an optimizer keeps of a parameter.
@@ -98,10 +102,12 @@ enum sy_init { SY_INIT_NORMAL, SY_INIT_TRUNCATED, SY_INIT_ONES };
 
 /// Parameters of one kind, one after the other in a few large tensors, so that one dispatch can work on all of them.
 /// Each starts at a multiple of SY_PACK_ALIGN elements; the same place in every tensor of the pack. A pack is no larger
-/// than the device binds at once; a single parameter that is has a pack of its own.
+/// than the device binds at once; a single parameter that is has a pack of its own, whose tensors are in pieces: they
+/// are the parameter's, without views.
 struct sy_pack {
     uint32_t flags;    ///< Of its parameters: 0 or SY_PARAM_EXPERT; SY_PACK_SUMS.
     uint64_t count;    ///< Elements.
+    uint64_t each;     ///< In pieces: elements of one. 0: it is not.
     sy_tid master;     ///< Views: the parameters' masters …
     sy_tid weight;     ///< … and bf16 weights (SY_NONE where kernels read the masters).
     sy_tid part;       ///< Sums of one micro-batch of one slice (slices.h); SY_NONE where it has several.
@@ -206,6 +212,10 @@ sy_tid sy_param_grad(struct sy_graph *g, sy_tid weight, bool *first);
 /// place.
 uint32_t sy_pack_new(struct sy_graph *g, uint32_t flags);
 uint64_t sy_pack_reserve(struct sy_pack *pack, uint64_t count);
+/// A parameter's place in a tensor of its pack, which grows to the pack's size: a view, or the tensor itself where it
+/// is in pieces.
+sy_tid sy_pack_tensor(struct sy_graph *g, uint32_t pack, sy_tid whole, uint64_t at, uint64_t d0, uint64_t d1,
+                      uint64_t d2, const char *name);
 
 /// Emits the casts master → weight (phase REFRESH).
 void sy_graph_refresh(struct sy_graph *g);

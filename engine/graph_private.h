@@ -25,7 +25,7 @@ struct sy_graph {
 
     uint32_t slices;            ///< Of one micro-batch; 1 unless set before building. A power of two.
     uint32_t micro_count;       ///< Micro-batches of a step; likewise.
-    uint64_t max_binding_bytes; ///< What one binding may hold, for packs; 0: 1 GiB.
+    uint64_t max_binding_bytes; ///< What one binding may hold; 0: any tensor of 2^32 elements, and packs of 1 GiB.
     struct sy_merge *merges;    ///< slices.h
     size_t merge_count, merge_room;
 

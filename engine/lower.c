@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/lower.h"
 
+#include "engine/cut.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,14 +97,49 @@ static sy_tid prepare(struct lowering *l, const struct sy_node *like, sy_tid sou
     return copy;
 }
 
-static void lower_node(struct lowering *l, struct sy_node n)
+/// A variant that wants more prepared than one binding holds gives way to `base`.
+static bool fits(const struct lowering *l, const struct sy_node *n, const struct sy_before *before)
 {
+    const struct sy_op_info *info = sy_op_info(before->op);
+    const uint64_t bytes =
+        info->impl->elements(before->args, 1) * sy_dtype_bytes(sy_graph_tensor(l->g, n->bind[before->binding])->dtype);
+    return l->g->max_binding_bytes == 0 || bytes <= l->g->max_binding_bytes;
+}
+
+static void choose_base(struct lowering *l, struct sy_node *n)
+{
+    const struct sy_variant *base = sy_variant_find(n->op, "base");
+    bool killed = false;
+    const enum sy_status status = sy_variant_killed(l->g->ctx, base, &killed);
+    if (status != SY_OK)
+        l->g->status = status;
+    else if (killed)
+        l->g->status =
+            sy_fail(l->g->ctx, SY_INVALID,
+                    "%s:%s wants more prepared than the device binds at once, and SY_NO_VARIANT takes %s:base away",
+                    sy_op_info(n->op)->name, n->variant->name, sy_op_info(n->op)->name);
+    n->variant = base;
+}
+
+static void lower_node(void *user, const struct sy_node *node)
+{
+    struct lowering *l = user;
+    struct sy_node n = *node;
     struct sy_before before;
+    l->g->phase = n.phase;
+    if (sy_cut_needed(l->g, &n)) {
+        sy_cut(l->g, &n, lower_node, l);
+        return;
+    }
     choose(l, &n);
     if (l->g->status != SY_OK)
         return;
-    l->g->phase = n.phase;
-    if (sy_variant_before(n.variant, n.args, &before))
+    bool prepares = sy_variant_before(n.variant, n.args, &before);
+    if (prepares && !fits(l, &n, &before)) {
+        choose_base(l, &n);
+        prepares = false;
+    }
+    if (prepares)
         n.bind[before.binding] = prepare(l, &n, n.bind[before.binding], &before);
     struct sy_node *copy = sy_emit(l->g, n.op, n.args, n.bind);
     *copy = n;
@@ -115,11 +152,12 @@ void sy_lower(struct sy_graph *g, const struct sy_caps *caps)
         return;
     struct lowering l = {.g = g, .caps = caps};
     struct sy_node *old = g->nodes;
+    sy_cut_activations(g);
     size_t count = g->node_count;
     g->nodes = NULL;
     g->node_count = g->node_room = 0;
     for (size_t i = 0; i < count && g->status == SY_OK; ++i)
-        lower_node(&l, old[i]);
+        lower_node(&l, &old[i]);
     free(old);
     free(l.prepared);
 }

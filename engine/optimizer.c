@@ -7,6 +7,7 @@
 
 #include "engine/graph_private.h"
 #include "engine/matrices.h"
+#include "engine/pieces.h"
 #include "engine/slices.h"
 
 bool sy_adafactor_factored(uint32_t rows, uint32_t cols) { return rows >= 128 && cols >= 128; }
@@ -70,6 +71,47 @@ static struct sy_matrices_args some(const struct update *u, u32 first, u32 count
     return a;
 }
 
+/// What a dispatch over blocks binds of the pack: all of it, or one piece of the only parameter in it.
+struct stretch {
+    u32 first, count;        ///< Blocks.
+    bool piece;              ///< One piece …
+    uint64_t base, elements; ///< … these of the pack.
+    sy_tid grads, master, v;
+};
+
+/// The one that begins with block `first`; no block from `end` on. `v` may be SY_NONE.
+static struct stretch stretch_of(const struct sy_graph *g, const struct update *u, u32 first, u32 end, sy_tid v)
+{
+    struct stretch s = {.first = first, .count = end - first, .grads = u->grads, .master = u->master, .v = v};
+    if (sy_graph_tensor(g, u->master)->pieces == SY_NONE)
+        return s;
+    const struct sy_param *p = u->params[0];
+    const uint64_t matrix = (uint64_t)p->rows * p->cols, blocks = sy_ceil_div(p->rows, SY_MATRIX_ROWS);
+    const uint64_t at = first / blocks * matrix + (uint64_t)(first % blocks) * SY_MATRIX_ROWS * p->cols;
+    s.grads = sy_piece_at(g, u->grads, at);
+    s.master = sy_piece_at(g, u->master, at);
+    s.v = v != SY_NONE ? sy_piece_at(g, v, at) : SY_NONE;
+    s.piece = true;
+    s.base = at;
+    s.elements = sy_graph_tensor(g, s.master)->count;
+    assert(sy_graph_tensor(g, s.master)->at == at);
+    const uint64_t stop = at + s.elements; // of whole blocks, or of the parameter
+    s.count = (u32)(stop / matrix * blocks + sy_ceil_div(stop % matrix, SY_MATRIX_ROWS * (uint64_t)p->cols)) - first;
+    return s;
+}
+
+/// Arguments of a dispatch over it; `work`: elements of its matrices where it is no piece.
+static struct sy_matrices_args over(const struct update *u, const struct stretch *s, u32 work)
+{
+    struct sy_matrices_args a = some(u, s->first, s->count, s->piece ? (u32)s->elements : work);
+    if (s->piece) {
+        a.elements = (u32)s->elements;
+        a.full = a.full != 0 ? (u32)s->elements : 0;
+        a.base = (u32)s->base;
+    }
+    return a;
+}
+
 // ---- the global norm -----------------------------------------------------------------------------------------------
 
 struct named {
@@ -111,19 +153,25 @@ static sy_tid block_sums(struct sy_graph *g, struct update *u, enum sy_optimizer
 {
     const struct sy_matrices *m = &u->matrices;
     const struct sy_matrices_args *a = &m->args;
-    const struct sy_matrices_args blocks = some(u, 0, m->factored.blocks, m->factored.work);
-    const struct sy_matrices_args rest =
-        some(u, m->factored.blocks, a->blocks - m->factored.blocks, a->work - m->factored.work);
+    const u32 factored = m->factored.blocks;
     sy_tid sums = sy_act_f(g, a->blocks, 1, "norm.blocks");
     if (kind == SY_OPTIMIZER_ADAFACTOR)
         u->wsq = sy_act_f(g, a->blocks, 1, "wsq");
-    if (blocks.count != 0) {
+    if (factored != 0) {
         u->rowsq = sy_act_f(g, a->rows, 1, "rowsq");
         u->parts = sy_act_f(g, a->parts, 1, "col.parts");
-        SY_EMIT(g, af_sums, &blocks, u->table, u->grads, u->master, u->rowsq, u->parts, u->wsq, sums);
     }
-    if (rest.count != 0)
-        SY_EMIT(g, sumsq, &rest, u->table, u->grads, sums);
+    struct stretch s;
+    for (u32 first = 0; first < factored && g->status == SY_OK; first += s.count) {
+        s = stretch_of(g, u, first, factored, SY_NONE);
+        const struct sy_matrices_args args = over(u, &s, m->factored.work);
+        SY_EMIT(g, af_sums, &args, u->table, s.grads, s.master, u->rowsq, u->parts, u->wsq, sums);
+    }
+    for (u32 first = factored; first < a->blocks && g->status == SY_OK; first += s.count) {
+        s = stretch_of(g, u, first, a->blocks, SY_NONE);
+        const struct sy_matrices_args args = over(u, &s, a->work - m->factored.work);
+        SY_EMIT(g, sumsq, &args, u->table, s.grads, sums);
+    }
     return sums;
 }
 
@@ -159,20 +207,32 @@ static sy_tid state_new(struct sy_graph *g, enum sy_state kind, uint64_t count)
     return count == 0 ? SY_NONE : sy_tensor_new(g, SY_KIND_STATE, g->f, count, 1, 1, name);
 }
 
-/// A parameter's piece of a state: parts × n elements from `at` on.
+/// … with an element for each of the pack's, and in pieces where they are; else of `count`.
+static sy_tid state_alike(struct sy_graph *g, const struct update *u, enum sy_state kind, uint64_t count)
+{
+    const bool pieces = sy_graph_tensor(g, u->master)->pieces != SY_NONE;
+    const uint64_t all = sy_graph_tensor(g, u->master)->count;
+    const sy_tid t = state_new(g, kind, pieces && count != 0 ? all : count);
+    if (pieces && t != SY_NONE)
+        sy_pieces_alike(g, t, 1, u->master);
+    return t;
+}
+
+/// A parameter's part of a state: parts × n elements from `at` on.
 static void state_add(struct sy_graph *g, struct sy_param *p, enum sy_state kind, sy_tid whole, uint64_t at, uint64_t n)
 {
+    const bool pieces = sy_graph_tensor(g, whole)->pieces != SY_NONE;
     p->state_kinds[p->state_count] = kind;
-    p->state[p->state_count++] = sy_tensor_view(g, whole, at, p->parts, n, 1, p->names[0]);
+    p->state[p->state_count++] = pieces ? whole : sy_tensor_view(g, whole, at, p->parts, n, 1, p->names[0]);
 }
 
 static void adafactor(struct sy_graph *g, struct update *u, sy_tid gs)
 {
     const struct sy_matrices *m = &u->matrices;
     const struct sy_matrices_args *a = &m->args;
-    const sy_tid t = u->table, grads = u->grads;
+    const sy_tid t = u->table;
     sy_tid r = state_new(g, SY_STATE_R, a->rows), col = state_new(g, SY_STATE_COL, a->cols);
-    sy_tid v = state_new(g, SY_STATE_V, a->full);
+    sy_tid v = state_alike(g, u, SY_STATE_V, a->full);
     for (uint32_t e = 0; e < a->entries; ++e) {
         struct sy_param *p = u->params[e];
         const uint64_t at = sy_matrices_place(m, e, SY_MATRIX_STATE);
@@ -185,24 +245,36 @@ static void adafactor(struct sy_graph *g, struct update *u, sy_tid gs)
     }
     sy_tid usq = sy_act_f(g, a->blocks, 1, "usq");
     sy_tid mean = sy_act_f(g, a->matrices, 1, "mean"), scale = sy_act_f(g, a->matrices, 1, "scale");
-    const struct sy_matrices_args blocks = some(u, 0, m->factored.blocks, m->factored.work);
-    const struct sy_matrices_args rest =
-        some(u, m->factored.blocks, a->blocks - m->factored.blocks, a->work - m->factored.work);
     const struct sy_matrices_args all = some(u, 0, a->matrices, a->work);
-    if (blocks.count != 0) {
+    const u32 factored = m->factored.blocks;
+    struct stretch s;
+    if (factored != 0) {
         const struct sy_matrices_args matrices = some(u, 0, m->factored.matrices, m->factored.work);
         const struct sy_matrices_args strips = some(u, 0, m->factored.strips, m->factored.work);
         SY_EMIT(g, af_row, &matrices, t, u->rowsq, gs, g->step_constants, r, mean);
         SY_EMIT(g, af_col, &strips, t, u->parts, gs, g->step_constants, col);
-        SY_EMIT(g, af_usq, &blocks, t, grads, r, mean, col, gs, usq);
     }
-    if (rest.count != 0)
-        SY_EMIT(g, af_v, &rest, t, grads, u->master, gs, g->step_constants, v, u->wsq, usq);
+    for (u32 first = 0; first < factored && g->status == SY_OK; first += s.count) {
+        s = stretch_of(g, u, first, factored, v);
+        const struct sy_matrices_args args = over(u, &s, m->factored.work);
+        SY_EMIT(g, af_usq, &args, t, s.grads, r, mean, col, gs, usq);
+    }
+    for (u32 first = factored; first < a->blocks && g->status == SY_OK; first += s.count) {
+        s = stretch_of(g, u, first, a->blocks, v);
+        const struct sy_matrices_args args = over(u, &s, a->work - m->factored.work);
+        SY_EMIT(g, af_v, &args, t, s.grads, s.master, gs, g->step_constants, s.v, u->wsq, usq);
+    }
     SY_EMIT(g, af_scale, &all, t, u->wsq, usq, g->step_constants, scale);
-    if (blocks.count != 0)
-        SY_EMIT(g, af_apply, &blocks, t, grads, r, mean, col, scale, gs, u->master);
-    if (rest.count != 0)
-        SY_EMIT(g, af_apply_v, &rest, t, grads, v, scale, gs, u->master);
+    for (u32 first = 0; first < factored && g->status == SY_OK; first += s.count) {
+        s = stretch_of(g, u, first, factored, v);
+        const struct sy_matrices_args args = over(u, &s, m->factored.work);
+        SY_EMIT(g, af_apply, &args, t, s.grads, r, mean, col, scale, gs, s.master);
+    }
+    for (u32 first = factored; first < a->blocks && g->status == SY_OK; first += s.count) {
+        s = stretch_of(g, u, first, a->blocks, v);
+        const struct sy_matrices_args args = over(u, &s, a->work - m->factored.work);
+        SY_EMIT(g, af_apply_v, &args, t, s.grads, s.v, scale, gs, s.master);
+    }
 }
 
 /// Goes over whole packs: what lies between two parameters is zero in gradients, weights and state, and stays it.
@@ -214,7 +286,7 @@ static void adamw(struct sy_graph *g, struct update *u, const struct sy_optimize
                                     .beta2 = o->beta2 != 0.0f ? o->beta2 : 0.999f,
                                     .eps = o->eps != 0.0f ? o->eps : 1e-8f,
                                     .decay = o->weight_decay};
-    sy_tid m = state_new(g, SY_STATE_M, n), v = state_new(g, SY_STATE_V, n);
+    sy_tid m = state_alike(g, u, SY_STATE_M, n), v = state_alike(g, u, SY_STATE_V, n);
     for (uint32_t e = 0; e < u->matrices.args.entries; ++e) {
         struct sy_param *p = u->params[e];
         const uint64_t size = (uint64_t)p->rows * p->cols;

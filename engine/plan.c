@@ -50,6 +50,12 @@ static void lifetimes(struct sy_graph *g)
     }
 }
 
+/// Whether it needs a place.
+static bool is_used(const struct sy_tensor *x)
+{
+    return x->pieces == SY_NONE && (x->kind != SY_KIND_ACTIVATION || x->first >= 0);
+}
+
 static uint32_t block_new(struct sy_plan *plan, enum sy_arena arena)
 {
     struct sy_block *bigger = realloc(plan->blocks, (plan->block_count + 1) * sizeof *bigger);
@@ -67,7 +73,7 @@ static enum sy_status place_lasting(struct sy_graph *g, struct sy_plan *plan, en
     uint32_t block = UINT32_MAX;
     for (size_t i = 0; i < g->tensor_count; ++i) {
         struct sy_tensor *x = &g->tensors[i];
-        if (sy_arena_of(x->kind) != arena || x->parent != SY_NONE)
+        if (sy_arena_of(x->kind) != arena || x->parent != SY_NONE || x->pieces != SY_NONE)
             continue;
         uint64_t bytes = sy_plan_bytes(x);
         if (block == UINT32_MAX || align_up(plan->blocks[block].bytes, l->align) + bytes > l->max_block_bytes)
@@ -127,7 +133,7 @@ static enum sy_status place_activations(struct sy_graph *g, struct sy_plan *plan
         goto out;
     }
     for (size_t i = 0; i < g->tensor_count; ++i)
-        if (g->tensors[i].kind == SY_KIND_ACTIVATION && g->tensors[i].first >= 0 && g->tensors[i].parent == SY_NONE)
+        if (g->tensors[i].kind == SY_KIND_ACTIVATION && is_used(&g->tensors[i]) && g->tensors[i].parent == SY_NONE)
             order[count++] = &g->tensors[i];
     qsort(order, count, sizeof(struct sy_tensor *), by_size);
     // One block after the other takes whatever fits; most devices need a single one.
@@ -171,6 +177,29 @@ static void place_view(const struct sy_graph *g, struct sy_tensor *x)
     x->last = whole->last;
 }
 
+/// Kernels count and index elements with 32 bits; what is bound is no larger than the device binds.
+static enum sy_status check_sizes(const struct sy_graph *g, const struct sy_limits *l)
+{
+    for (size_t i = 0; i < g->tensor_count; ++i) {
+        const struct sy_tensor *x = &g->tensors[i];
+        const char *what = x->whole != SY_NONE ? g->tensors[x->whole].name : x->name;
+        if (!is_used(x))
+            continue;
+        if (l->max_binding_bytes != 0 && sy_plan_bytes(x) > l->max_binding_bytes)
+            return sy_fail(g->ctx, SY_INVALID,
+                           "tensor %s needs %llu bytes in one binding but the device binds at most %llu, and it cannot "
+                           "be bound in smaller parts: use a smaller --batch-tokens or model, or another device",
+                           what, (unsigned long long)sy_plan_bytes(x), (unsigned long long)l->max_binding_bytes);
+        if (x->count > UINT32_MAX)
+            return sy_fail(
+                g->ctx, SY_UNSUPPORTED,
+                "tensor %s has %llu elements, cannot be bound in parts, and kernels index with 32 bits: use a "
+                "smaller batch or model",
+                what, (unsigned long long)x->count);
+    }
+    return SY_OK;
+}
+
 enum sy_status sy_plan_create(struct sy_graph *g, const struct sy_limits *limits, struct sy_plan *out)
 {
     SY_TRY(sy_graph_status(g));
@@ -179,17 +208,10 @@ enum sy_status sy_plan_create(struct sy_graph *g, const struct sy_limits *limits
     l.max_block_bytes = l.max_block_bytes != 0 ? l.max_block_bytes : (uint64_t)1 << 30;
     l.align = l.align != 0 ? l.align : 256;
     lifetimes(g);
-    for (size_t i = 0; i < g->tensor_count; ++i) {
-        struct sy_tensor *x = &g->tensors[i];
-        if (sy_plan_bytes(x) > sy_plan_bytes(&g->tensors[out->largest]))
+    SY_TRY(check_sizes(g, &l));
+    for (size_t i = 0; i < g->tensor_count; ++i)
+        if (is_used(&g->tensors[i]) && sy_plan_bytes(&g->tensors[i]) > sy_plan_bytes(&g->tensors[out->largest]))
             out->largest = (sy_tid)i;
-    }
-    const struct sy_tensor *big = &g->tensors[out->largest];
-    if (l.max_binding_bytes != 0 && sy_plan_bytes(big) > l.max_binding_bytes)
-        return sy_fail(g->ctx, SY_INVALID,
-                       "tensor %s needs %llu bytes in one binding but the device binds at most %llu: use a smaller "
-                       "--batch-tokens or model, or another device",
-                       big->name, (unsigned long long)sy_plan_bytes(big), (unsigned long long)l.max_binding_bytes);
     enum sy_status status = SY_OK;
     for (int a = l.borrow_params ? SY_ARENA_GRADS : 0; a < SY_ARENA_COUNT && status == SY_OK; ++a)
         status =

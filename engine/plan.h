@@ -38,8 +38,8 @@ struct sy_limits {
     bool borrow_params;         ///< Parameters and weights live in another runtime: no room for them here.
 };
 
-/// Fills block and offset of every tensor of `g`. Errors: INVALID when a tensor is larger than one binding (named) ·
-/// NOMEM.
+/// Fills block and offset of every tensor of `g` that is not in pieces. Errors: INVALID when one (named) is larger than
+/// one binding · UNSUPPORTED when it has more than 2^32 elements · NOMEM.
 SY_MUST_CHECK enum sy_status sy_plan_create(struct sy_graph *g, const struct sy_limits *limits, struct sy_plan *out);
 void sy_plan_finish(struct sy_plan *plan);
 /// Bytes of a tensor's place, and of its binding: at least 64, whole words.

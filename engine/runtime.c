@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/runtime_private.h"
 
+#include "engine/pieces.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +27,23 @@ static enum sy_status allocate(struct sy_runtime *rt)
     return SY_OK;
 }
 
+/// A parameter's tensor, or the pieces of it, lives where the lender's does.
+static bool borrow_tensor(struct sy_runtime *rt, const struct sy_runtime *lender, sy_tid to, sy_tid from)
+{
+    const struct sy_tensor *x = sy_graph_tensor(rt->graph, to), *y = sy_graph_tensor(lender->graph, from);
+    rt->places[to] = lender->places[from];
+    to = x->pieces;
+    from = y->pieces;
+    for (; to != SY_NONE && from != SY_NONE; to = x->next, from = y->next) {
+        x = sy_graph_tensor(rt->graph, to);
+        y = sy_graph_tensor(lender->graph, from);
+        if (x->count != y->count)
+            return false;
+        rt->places[to] = lender->places[from];
+    }
+    return to == SY_NONE && from == SY_NONE;
+}
+
 /// Parameters are matched by name: decoding meets the cross-attention keys in another order.
 static enum sy_status borrow(struct sy_runtime *rt, const struct sy_runtime *lender)
 {
@@ -34,10 +53,9 @@ static enum sy_status borrow(struct sy_runtime *rt, const struct sy_runtime *len
         for (size_t k = 0; k < from->param_count && q == NULL; ++k)
             if (strcmp(from->params[k].names[0], p->names[0]) == 0)
                 q = &from->params[k];
-        if (q == NULL || q->parts != p->parts || q->rows != p->rows || q->cols != p->cols)
+        if (q == NULL || q->parts != p->parts || q->rows != p->rows || q->cols != p->cols ||
+            !borrow_tensor(rt, lender, p->master, q->master) || !borrow_tensor(rt, lender, p->weight, q->weight))
             return sy_fail(g->ctx, SY_INVALID, "%s: the lending runtime has no such parameter", p->names[0]);
-        rt->places[p->master] = lender->places[q->master];
-        rt->places[p->weight] = lender->places[q->weight];
     }
     return SY_OK;
 }
@@ -51,7 +69,7 @@ static enum sy_status place_tensors(struct sy_runtime *rt, const struct sy_runti
     for (size_t i = 0; i < g->tensor_count; ++i) {
         const struct sy_tensor *x = &g->tensors[i];
         bool borrowed = lender != NULL && (x->kind == SY_KIND_PARAM || x->kind == SY_KIND_WEIGHT);
-        bool unused = x->kind == SY_KIND_ACTIVATION && x->first < 0;
+        bool unused = (x->kind == SY_KIND_ACTIVATION && x->first < 0) || x->pieces != SY_NONE;
         if (!borrowed && !unused)
             rt->places[i] = (struct sy_binding){
                 .buffer = rt->buffers[x->block], .offset_bytes = x->offset, .bytes = sy_plan_bytes(x)};
@@ -149,19 +167,6 @@ struct sy_limits sy_runtime_limits(const struct sy_caps *caps, bool borrow_param
                               .borrow_params = borrow_params};
 }
 
-/// The planner takes models of any size; kernels count and index elements with 32 bits.
-static enum sy_status check_sizes(const struct sy_graph *g)
-{
-    for (size_t i = 0; i < g->tensor_count; ++i)
-        if (g->tensors[i].count > UINT32_MAX)
-            return sy_fail(
-                g->ctx, SY_UNSUPPORTED,
-                "tensor %s has %llu elements; kernels index with 32 bits, so one device can hold at most 2^32 "
-                "in one tensor: use fewer experts, or smaller ones",
-                g->tensors[i].name, (unsigned long long)g->tensors[i].count);
-    return SY_OK;
-}
-
 enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *graph, const struct sy_runtime *lender,
                                  struct sy_runtime **out)
 {
@@ -171,9 +176,7 @@ enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *grap
     rt->device = device;
     rt->graph = graph;
     const struct sy_limits limits = sy_runtime_limits(sy_device_caps(device), lender != NULL);
-    enum sy_status status = check_sizes(graph);
-    if (status == SY_OK)
-        status = sy_plan_create(graph, &limits, &rt->plan);
+    enum sy_status status = sy_plan_create(graph, &limits, &rt->plan);
     rt->kernels = calloc((size_t)SY_VARIANT_COUNT * 16, sizeof(struct sy_kernel *));
     rt->programs = calloc(graph->phase_count, sizeof(struct sy_program *));
     rt->dispatch_count = calloc(graph->phase_count, sizeof *rt->dispatch_count);
@@ -253,21 +256,55 @@ enum sy_status sy_runtime_run(struct sy_runtime *rt, uint32_t phase)
     return rt->programs[phase] == NULL ? SY_OK : sy_program_submit(rt->programs[phase]);
 }
 
+/// One stretch of a tensor's elements that lies in one place.
+struct stretch {
+    struct sy_buffer *buffer;
+    uint64_t offset_bytes, count;
+};
+
+/// The longest one from element `first` on, `count` elements at most.
+static struct stretch stretch_of(const struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count)
+{
+    const struct sy_tensor *x = sy_graph_tensor(rt->graph, t);
+    if (x->pieces != SY_NONE) {
+        const uint64_t columns = sy_tensor_columns(x), plane = first / columns, column = first % columns;
+        t = sy_piece_at(rt->graph, t, column);
+        x = sy_graph_tensor(rt->graph, t);
+        const uint64_t own = sy_tensor_columns(x), left = own - (column - x->at);
+        first = plane * own + column - x->at;
+        count = count < left ? count : left;
+    }
+    assert(first + count <= x->count);
+    return (struct stretch){rt->places[t].buffer, rt->places[t].offset_bytes + first * sy_dtype_bytes(x->dtype), count};
+}
+
 enum sy_status sy_runtime_write_part(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count,
                                      const void *source)
 {
-    const struct sy_tensor *x = sy_graph_tensor(rt->graph, t);
-    uint64_t size = sy_dtype_bytes(x->dtype);
-    assert(first + count <= x->count);
-    return sy_buffer_write(rt->places[t].buffer, rt->places[t].offset_bytes + first * size, source, count * size);
+    const uint64_t size = sy_dtype_bytes(sy_graph_tensor(rt->graph, t)->dtype);
+    const char *from = source;
+    while (count > 0) {
+        const struct stretch s = stretch_of(rt, t, first, count);
+        SY_TRY(sy_buffer_write(s.buffer, s.offset_bytes, from, s.count * size));
+        from += s.count * size;
+        first += s.count;
+        count -= s.count;
+    }
+    return SY_OK;
 }
 
 enum sy_status sy_runtime_read_part(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count, void *destination)
 {
-    const struct sy_tensor *x = sy_graph_tensor(rt->graph, t);
-    uint64_t size = sy_dtype_bytes(x->dtype);
-    assert(first + count <= x->count);
-    return sy_buffer_read(rt->places[t].buffer, rt->places[t].offset_bytes + first * size, destination, count * size);
+    const uint64_t size = sy_dtype_bytes(sy_graph_tensor(rt->graph, t)->dtype);
+    char *to = destination;
+    while (count > 0) {
+        const struct stretch s = stretch_of(rt, t, first, count);
+        SY_TRY(sy_buffer_read(s.buffer, s.offset_bytes, to, s.count * size));
+        to += s.count * size;
+        first += s.count;
+        count -= s.count;
+    }
+    return SY_OK;
 }
 
 enum sy_status sy_runtime_read_start(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count, void *destination,
@@ -333,5 +370,8 @@ enum sy_status sy_runtime_write_f32(struct sy_runtime *rt, sy_tid t, uint64_t fi
 
 enum sy_status sy_runtime_zero(struct sy_runtime *rt, sy_tid t)
 {
-    return sy_buffer_zero(rt->places[t].buffer, rt->places[t].offset_bytes, rt->places[t].bytes);
+    const sy_tid pieces = sy_graph_tensor(rt->graph, t)->pieces;
+    for (sy_tid p = pieces != SY_NONE ? pieces : t; p != SY_NONE; p = sy_graph_tensor(rt->graph, p)->next)
+        SY_TRY(sy_buffer_zero(rt->places[p].buffer, rt->places[p].offset_bytes, rt->places[p].bytes));
+    return SY_OK;
 }

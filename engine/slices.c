@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "engine/graph_private.h"
+#include "engine/pieces.h"
 
 enum { TREE = 8 }; ///< Slices that one tree_sum adds up.
 
@@ -28,6 +29,8 @@ static sy_tid level_tensor(struct sy_graph *g, uint32_t pack, uint32_t level, en
         char name[32];
         snprintf(name, sizeof name, "%s.%u", (p->flags & SY_PACK_SUMS) != 0 ? "sums" : "gradients", level);
         p->levels[level] = sy_tensor_new(g, kind, g->f, p->count, 1, 1, name);
+        if (p->each != 0 && p->levels[level] != SY_NONE)
+            sy_pieces_cut(g, p->levels[level], 1, p->each, p->each);
     }
     return p->levels[level];
 }
@@ -35,22 +38,44 @@ static sy_tid level_tensor(struct sy_graph *g, uint32_t pack, uint32_t level, en
 /// Where a pack's sums of one micro-batch lie, [slices, n] of each sum; made when first asked for.
 static sy_tid part_tensor(struct sy_graph *g, uint32_t pack, enum sy_tensor_kind kind)
 {
-    struct sy_pack *p = &g->packs[pack];
-    if (p->part == SY_NONE)
-        p->part = sy_tensor_new(g, kind, g->f, g->slices * p->count, 1, 1, "micro-batch");
-    return p->part;
+    const uint64_t count = g->slices * g->packs[pack].count;
+    if (g->packs[pack].part == SY_NONE)
+        g->packs[pack].part = sy_tensor_new(g, kind, g->f, count, 1, 1, "micro-batch");
+    return g->packs[pack].part;
+}
+
+/// A sum's place of its own, [slices, n].
+static sy_tid own_part(struct sy_graph *g, const struct sy_sum *s, enum sy_tensor_kind kind, const uint64_t shape[3],
+                       uint64_t unit, const char *name)
+{
+    const uint64_t pack = g->packs[s->pack].each, each = pack != 0 ? pack : s->count;
+    const uint64_t fine = sy_piece_columns(g, g->f, g->slices, each, unit);
+    const sy_tid t = sy_tensor_new(g, kind, g->f, g->slices * shape[0], shape[1], shape[2], name);
+    if (fine < s->count && t != SY_NONE)
+        sy_pieces_cut(g, t, g->slices, each, fine);
+    return t;
+}
+
+/// A sum's place in a level of its pack.
+static sy_tid level_part(struct sy_graph *g, const struct sy_sum *s, uint32_t level, enum sy_tensor_kind kind,
+                         const uint64_t shape[3], const char *name)
+{
+    const sy_tid whole = level_tensor(g, s->pack, level, kind);
+    return sy_pack_tensor(g, s->pack, whole, s->at, shape[0], shape[1], shape[2], name);
 }
 
 struct sy_sum sy_sum_place(struct sy_graph *g, uint32_t pack, uint64_t at, enum sy_tensor_kind kind, uint64_t d0,
-                           uint64_t d1, uint64_t d2, const char *name)
+                           uint64_t d1, uint64_t d2, uint64_t unit, const char *name)
 {
     struct sy_sum s = {.pack = pack, .at = at, .count = d0 * d1 * d2};
-    s.total = sy_tensor_view(g, level_tensor(g, pack, top(g), kind), at, d0, d1, d2, name);
+    s.total = level_part(g, &s, top(g), kind, (const uint64_t[]){d0, d1, d2}, name);
     const bool small = (g->packs[pack].flags & SY_PACK_SUMS) != 0;
     if (!sy_slices_merge(g))
         s.part = s.total;
     else if (g->slices > 1 && !small) // all of a model's gradients, several times over, may be more than one allocation
-        s.part = sy_tensor_new(g, kind, g->f, g->slices * d0, d1, d2, name);
+        s.part = own_part(g, &s, kind, (const uint64_t[]){d0, d1, d2}, unit, name);
+    else if (g->packs[pack].each != 0)
+        s.part = sy_pack_tensor(g, pack, part_tensor(g, pack, kind), at, d0, d1, d2, name);
     else
         s.part = sy_tensor_view(g, part_tensor(g, pack, kind), g->slices * at, g->slices * d0, d1, d2, name);
     struct sy_sum *sums = sy_graph_grow(g, g->sums, g->sum_count, &g->sum_room, sizeof *sums);
@@ -69,8 +94,7 @@ struct sy_sum sy_sum_new(struct sy_graph *g, uint64_t n, const char *name)
     if (g->status != SY_OK)
         return (struct sy_sum){0};
     const uint64_t at = sy_pack_reserve(&g->packs[pack], n);
-    const struct sy_sum s = sy_sum_place(g, pack, at, SY_KIND_KEEP, n, 1, 1, name);
-    sy_tensor_extend(g, g->packs[pack].levels[top(g)], g->packs[pack].count);
+    const struct sy_sum s = sy_sum_place(g, pack, at, SY_KIND_KEEP, n, 1, 1, n, name);
     sy_tensor_extend(g, g->packs[pack].part, g->slices * g->packs[pack].count);
     return s;
 }
@@ -116,6 +140,8 @@ static void add_slices(struct sy_graph *g, const struct sy_sum *s, sy_tid to, bo
         const struct sy_tree_sum_args a = {
             .n = (u32)s->count, .slices = each, .outer = outer, .accumulate = outer == 1 && add};
         const sy_tid out = outer == 1 ? to : sy_act_f(g, outer, s->count, ".slices");
+        if (outer > 1 && g->tensors[from].pieces != SY_NONE && out != SY_NONE)
+            sy_pieces_alike(g, out, outer, from);
         SY_EMIT(g, tree_sum, &a, from, out);
         from = out;
         left = outer == 1 ? 0 : outer;
@@ -127,9 +153,9 @@ static void emit(struct sy_graph *g, const struct sy_merge *m)
     for (size_t i = 0; i < g->sum_count && m->from == 0 && g->slices > 1; ++i) {
         const struct sy_sum s = g->sums[i];
         const enum sy_tensor_kind kind = sy_graph_tensor(g, s.total)->kind;
-        const sy_tid whole = level_tensor(g, s.pack, m->to, kind);
-        add_slices(g, &s, m->to == top(g) ? s.total : sy_tensor_view(g, whole, s.at, s.count, 1, 1, ".partial"),
-                   m->add);
+        const sy_tid to =
+            m->to == top(g) ? s.total : level_part(g, &s, m->to, kind, (const uint64_t[]){s.count, 1, 1}, ".partial");
+        add_slices(g, &s, to, m->add);
     }
     for (uint32_t i = 0; i < g->pack_count && (m->from != 0 || g->slices == 1); ++i) {
         const struct sy_pack *p = &g->packs[i];

@@ -27,9 +27,10 @@ enum { SY_MAX_MERGES = 32 }; ///< After one micro-batch.
 /// Whether a step needs merges at all: not when it is one micro-batch of one slice, whose sums are the step's.
 bool sy_slices_merge(const struct sy_graph *g);
 
-/// Place of a sum of d0·d1·d2 elements at `at` of a pack.
+/// Place of a sum of d0·d1·d2 elements at `at` of a pack; where it is too large to be bound at once, it is cut into
+/// whole units (pieces.h).
 struct sy_sum sy_sum_place(struct sy_graph *g, uint32_t pack, uint64_t at, enum sy_tensor_kind kind, uint64_t d0,
-                           uint64_t d1, uint64_t d2, const char *name);
+                           uint64_t d1, uint64_t d2, uint64_t unit, const char *name);
 /// A sum of n elements that is no gradient: losses, counts. The host reads it.
 struct sy_sum sy_sum_new(struct sy_graph *g, uint64_t n, const char *name);
 /// The pack that holds them; pack_count when there are none.

@@ -241,7 +241,8 @@ static sy_tid experts(struct sy_build *b, const struct moe *s, const struct plac
                                : "_1");
         snprintf(out[e], 112, "%s.experts.expert_%u.wo.weight", prefix, e);
     }
-    sy_tid wi = sy_linear_weight(b, s->experts * width, f, d, (const char(*)[112])in, SY_PARAM_EXPERT);
+    const uint32_t pairs = c->gated ? SY_PARAM_PAIRS : 0;
+    sy_tid wi = sy_linear_weight(b, s->experts * width, f, d, (const char(*)[112])in, SY_PARAM_EXPERT | pairs);
     sy_tid h = expert_linear(b, s, r, xe, wi, width * f, d, ".expert_in");
     struct sy_dropout_args drop = sy_dropout_args_of(b, (float)c->expert_dropout, f, "expert");
     struct sy_ffn_act_args a = {.rows = s->slots,
