@@ -17,6 +17,7 @@ static const char doc[] = "Plan a training step without a device: exact paramete
                           "kernels compiled, every dispatch checked and recorded, and none submitted.\n\n"
                           "Examples:\n"
                           "  switchyard-plan --model configs/switch-base-128.json --device-memory 24G\n"
+                          "  switchyard-plan --model configs/switch-base-128.json --device-binding 128M\n"
                           "  switchyard-plan --model configs/switch-c-2048.json --ranks 2048\n"
                           "  switchyard-plan --model configs/t5-base.json --micro-batches 4 --schedule\n"
                           "  switchyard-plan --model configs/quickstart-switch.json --trace shared.weight\n";
@@ -26,6 +27,7 @@ enum {
     OPT_SRC,
     OPT_TGT,
     OPT_MEMORY,
+    OPT_BINDING,
     OPT_RANKS,
     OPT_CLASS,
     OPT_JSON,
@@ -49,6 +51,8 @@ static const struct argp_option options[] = {
     {"class", OPT_CLASS, "NAME", 0, "kernels of a gpu (default) or a cpu device", 0},
     {"device", CLI_DEVICE, "ID", 0, "plan for this device's kernels and limits, and record the step there", 0},
     {"device-memory", OPT_MEMORY, "BYTES", 0, "say whether it fits (suffixes k, M, G)", 0},
+    {"device-binding", OPT_BINDING, "BYTES", 0,
+     "of an imagined device: what it allocates or binds at once (default: 2^32 elements); larger tensors are cut", 0},
     {"ranks", OPT_RANKS, "N", 0, "experts spread evenly over N ranks, the rest on every rank (default 1)", 0},
     {"schedule", OPT_SCHEDULE, NULL, 0,
      "print a training step, evaluation and decoding from top to bottom: segments and what each waits for", 0},
@@ -61,7 +65,7 @@ static const struct argp_option options[] = {
 struct options {
     struct cli_common common; ///< device NULL: none
     const char *device_class, *trace;
-    uint64_t batch, src_len, tgt_len, memory, ranks, micro, slices;
+    uint64_t batch, src_len, tgt_len, memory, binding, ranks, micro, slices;
     bool json, recompute, schedule;
 };
 
@@ -73,6 +77,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_SRC: o->src_len = cli_count(state, "--src-len", arg, 1, 1u << 20, false); break;
     case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 1, 1u << 20, false); break;
     case OPT_MEMORY: o->memory = cli_count(state, "--device-memory", arg, 1, (uint64_t)1 << 60, true); break;
+    case OPT_BINDING: o->binding = cli_count(state, "--device-binding", arg, 1u << 10, (uint64_t)1 << 60, true); break;
     case OPT_RANKS: o->ranks = cli_count(state, "--ranks", arg, 1, 1u << 20, false); break;
     case OPT_CLASS:
         if (strcmp(arg, "gpu") != 0 && strcmp(arg, "cpu") != 0)
@@ -93,6 +98,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "--json prints the totals; --schedule and --trace are text");
         if (o->common.device != NULL && o->device_class != NULL)
             argp_error(state, "--class is the device's own where there is a --device");
+        if (o->common.device != NULL && o->binding != 0)
+            argp_error(state, "--device-binding is the device's own where there is a --device");
         break;
     default: return cli_common_parse(state, key, arg, &o->common) ? 0 : ARGP_ERR_UNKNOWN;
     }
@@ -215,8 +222,10 @@ static struct sy_caps caps_of(const struct options *o, const struct sy_device *d
 {
     if (device != NULL)
         return *sy_device_caps(device);
-    return sy_caps_imagined(o->device_class != NULL && strcmp(o->device_class, "cpu") == 0 ? SY_CLASS_CPU
-                                                                                           : SY_CLASS_SIMT);
+    const bool cpu = o->device_class != NULL && strcmp(o->device_class, "cpu") == 0;
+    struct sy_caps caps = sy_caps_imagined(cpu ? SY_CLASS_CPU : SY_CLASS_SIMT);
+    caps.max_alloc_bytes = caps.max_binding_bytes = o->binding;
+    return caps;
 }
 
 /// What was asked for: the step, one tensor, or the totals.
@@ -276,9 +285,7 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct s
     SY_TRY(sy_assemble(ctx, &caps, &p, graph, m, &loss, &out));
     struct sy_graph *g = *graph;
     struct sy_plan made;
-    struct sy_limits limits = {0};
-    if (device != NULL)
-        limits = sy_runtime_limits(&caps, false);
+    const struct sy_limits limits = sy_runtime_limits(&caps, false);
     SY_TRY(sy_plan_create(g, &limits, &made));
     struct totals t;
     add_up(g, &made, o->ranks, &t);

@@ -346,6 +346,25 @@ def check_plan_shows(s):
     s.ok(done.returncode == 1 and 'no.such.tensor' in done.stderr, 'plan --trace: a name that nothing has', done.stderr)
 
 
+def check_plan_pieces(s):
+    """Stacks of 5 GB on devices that bind less: planned in pieces, the same parameters and work."""
+    with open(os.path.join(s.source, 'configs', 'switch-base-128.json'), encoding='utf-8') as file:
+        config(s.path('stacks.json'), **{**json.load(file), 'd_ff': 12288})
+    model = ('--model', s.path('stacks.json'), '--batch', 4)
+    plans = [json.loads(s.run('plan', *model, *limit, '--json').stdout or '{}') for limit in
+             ([], ['--device-binding', '4G'], ['--device-binding', '512M'])]
+    flops = [p.get('flops_forward', 0) + p.get('flops_backward', 0) + p.get('flops_update', 0) for p in plans]
+    s.ok(len({p.get('parameters') for p in plans}) == 1 and max(flops) - min(flops) < 1e-9 * max(flops) and flops[0] > 0 and
+         plans[0]['ops'] < plans[1]['ops'] < plans[2]['ops'],
+         f'plan --device-binding: {[p.get("ops") for p in plans]} ops do the work of one', flops)
+    done = s.run('plan', *model, '--device-binding', '512M', '--trace', 'encoder.block.1.layer.1.mlp.experts.expert_0.wi.weight')
+    s.ok(done.returncode == 0 and 'in pieces' in done.stdout and 'one piece of it' in done.stdout,
+         'plan --trace: a stack and its pieces', done.stdout[:2000] + done.stderr)
+    done = s.run('plan', *model, '--device-binding', '16M')
+    s.ok(done.returncode == 1 and done.stderr.count('error') == 1 and '16777216' in done.stderr and 'tensor ' in done.stderr,
+         'plan --device-binding: what cannot be cut is named', done.stderr)
+
+
 def check_plan(s, devices):
     for name, want in COUNTS.items():
         done = s.run('plan', '--model', os.path.join(s.source, 'configs', name + '.json'), '--json')
@@ -363,11 +382,16 @@ def check_plan(s, devices):
     s.ok(round(linear / 1e9) == 124 and abs(got - linear - rest) < 0.01 * got,
          f'plan: T5-Base takes {got / 1e9:.1f} GFLOP a sequence forward, {linear / 1e9:.1f} of them in linear layers', done.stderr)
     check_plan_shows(s)
+    check_plan_pieces(s)
     for device in devices:
         done = s.run('plan', '--model', s.path('switch.json'), '--batch', 4, '--src-len', 48, '--tgt-len', 20, '--json',
                      '--device', device)
         j = json.loads(done.stdout) if done.returncode == 0 else {'total_bytes': 0, 'recorded': {'bytes': 1}}
         s.ok(j['total_bytes'] == j['recorded']['bytes'], f'plan: what {device} allocates, to the byte: {j["total_bytes"]}', done.stderr)
+        done = s.run('plan', '--model', s.path('switch.json'), '--batch', 4, '--src-len', 48, '--tgt-len', 20, '--json',
+                     '--device', device, env={'SY_FORCE_MAX_ALLOC': '96K'})
+        j = json.loads(done.stdout) if done.returncode == 0 else {'total_bytes': 0, 'recorded': {'bytes': 1}}
+        s.ok(j['total_bytes'] == j['recorded']['bytes'], f'plan: in pieces, too: {j["total_bytes"]}', done.stderr)
     said = re.search(r'(\d+) MiB of device memory', train(s, 'planned', 1).stdout)
     s.ok(said and abs(float(said.group(1)) - mib) < 1.5, f'plan and train agree on memory: {mib:.2f} MiB')
 
