@@ -75,14 +75,16 @@ static struct sy_matrices_args some(const struct update *u, u32 first, u32 count
 struct stretch {
     u32 first, count;        ///< Blocks.
     bool piece;              ///< One piece …
-    uint64_t base, elements; ///< … these of the pack.
-    sy_tid grads, master, v;
+    uint64_t base, elements; ///< … these of the pack …
+    uint64_t part_base;      ///< … and their column sums from here on.
+    sy_tid grads, master, v, parts;
 };
 
 /// The one that begins with block `first`; no block from `end` on. `v` may be SY_NONE.
 static struct stretch stretch_of(const struct sy_graph *g, const struct update *u, u32 first, u32 end, sy_tid v)
 {
-    struct stretch s = {.first = first, .count = end - first, .grads = u->grads, .master = u->master, .v = v};
+    struct stretch s = {
+        .first = first, .count = end - first, .grads = u->grads, .master = u->master, .v = v, .parts = u->parts};
     if (sy_graph_tensor(g, u->master)->pieces == SY_NONE)
         return s;
     const struct sy_param *p = u->params[0];
@@ -94,6 +96,10 @@ static struct stretch stretch_of(const struct sy_graph *g, const struct update *
     s.piece = true;
     s.base = at;
     s.elements = sy_graph_tensor(g, s.master)->count;
+    if (u->parts != SY_NONE && sy_graph_tensor(g, u->parts)->pieces != SY_NONE) {
+        s.parts = sy_piece_at(g, u->parts, (uint64_t)first * p->cols);
+        s.part_base = sy_graph_tensor(g, s.parts)->at;
+    }
     assert(sy_graph_tensor(g, s.master)->at == at);
     const uint64_t stop = at + s.elements; // of whole blocks, or of the parameter
     s.count = (u32)(stop / matrix * blocks + sy_ceil_div(stop % matrix, SY_MATRIX_ROWS * (uint64_t)p->cols)) - first;
@@ -101,13 +107,15 @@ static struct stretch stretch_of(const struct sy_graph *g, const struct update *
 }
 
 /// Arguments of a dispatch over it; `work`: elements of its matrices where it is no piece.
-static struct sy_matrices_args over(const struct update *u, const struct stretch *s, u32 work)
+static struct sy_matrices_args over(const struct sy_graph *g, const struct update *u, const struct stretch *s, u32 work)
 {
     struct sy_matrices_args a = some(u, s->first, s->count, s->piece ? (u32)s->elements : work);
     if (s->piece) {
         a.elements = (u32)s->elements;
         a.full = a.full != 0 ? (u32)s->elements : 0;
         a.base = (u32)s->base;
+        a.part_base = (u32)s->part_base;
+        a.parts = s->parts != SY_NONE ? (u32)sy_graph_tensor(g, s->parts)->count : a.parts;
     }
     return a;
 }
@@ -148,6 +156,18 @@ static u32 rank_matrices(struct sy_graph *g, struct update *updates)
     return (u32)n;
 }
 
+/// Room for the column sums of blocks; in pieces where the pack is in pieces of whole matrices.
+static sy_tid column_sums(struct sy_graph *g, const struct update *u)
+{
+    const struct sy_param *p = u->params[0];
+    const uint64_t matrix = (uint64_t)p->rows * p->cols, each = g->packs[p->pack].each;
+    const uint64_t of_matrix = sy_ceil_div(p->rows, SY_MATRIX_ROWS) * p->cols;
+    const sy_tid t = sy_act_f(g, u->matrices.args.parts, 1, "col.parts");
+    if (each != 0 && each % matrix == 0 && t != SY_NONE)
+        sy_pieces_cut(g, t, 1, each / matrix * of_matrix, each / matrix * of_matrix);
+    return t;
+}
+
 /// Sums of squares of a pack's gradients, block by block. Adafactor makes its other sums in the same pass over them.
 static sy_tid block_sums(struct sy_graph *g, struct update *u, enum sy_optimizer kind)
 {
@@ -159,17 +179,17 @@ static sy_tid block_sums(struct sy_graph *g, struct update *u, enum sy_optimizer
         u->wsq = sy_act_f(g, a->blocks, 1, "wsq");
     if (factored != 0) {
         u->rowsq = sy_act_f(g, a->rows, 1, "rowsq");
-        u->parts = sy_act_f(g, a->parts, 1, "col.parts");
+        u->parts = column_sums(g, u);
     }
     struct stretch s;
     for (u32 first = 0; first < factored && g->status == SY_OK; first += s.count) {
         s = stretch_of(g, u, first, factored, SY_NONE);
-        const struct sy_matrices_args args = over(u, &s, m->factored.work);
-        SY_EMIT(g, af_sums, &args, u->table, s.grads, s.master, u->rowsq, u->parts, u->wsq, sums);
+        const struct sy_matrices_args args = over(g, u, &s, m->factored.work);
+        SY_EMIT(g, af_sums, &args, u->table, s.grads, s.master, u->rowsq, s.parts, u->wsq, sums);
     }
     for (u32 first = factored; first < a->blocks && g->status == SY_OK; first += s.count) {
         s = stretch_of(g, u, first, a->blocks, SY_NONE);
-        const struct sy_matrices_args args = over(u, &s, a->work - m->factored.work);
+        const struct sy_matrices_args args = over(g, u, &s, a->work - m->factored.work);
         SY_EMIT(g, sumsq, &args, u->table, s.grads, sums);
     }
     return sums;
@@ -226,6 +246,21 @@ static void state_add(struct sy_graph *g, struct sy_param *p, enum sy_state kind
     p->state[p->state_count++] = pieces ? whole : sy_tensor_view(g, whole, at, p->parts, n, 1, p->names[0]);
 }
 
+/// Column statistics where the column sums are in pieces.
+static void columns_by_piece(struct sy_graph *g, const struct update *u, sy_tid gs, sy_tid col)
+{
+    const struct sy_param *p = u->params[0];
+    const u32 blocks = (u32)sy_ceil_div(p->rows, SY_MATRIX_ROWS), strips = (u32)sy_ceil_div(p->cols, SY_MATRIX_STRIP);
+    struct stretch s;
+    for (u32 first = 0; first < u->matrices.factored.blocks && g->status == SY_OK; first += s.count) {
+        s = stretch_of(g, u, first, u->matrices.factored.blocks, SY_NONE);
+        struct sy_matrices_args args = over(g, u, &s, 0);
+        args.first = s.first / blocks * strips;
+        args.count = s.count / blocks * strips;
+        SY_EMIT(g, af_col, &args, u->table, s.parts, gs, g->step_constants, col);
+    }
+}
+
 static void adafactor(struct sy_graph *g, struct update *u, sy_tid gs)
 {
     const struct sy_matrices *m = &u->matrices;
@@ -252,27 +287,30 @@ static void adafactor(struct sy_graph *g, struct update *u, sy_tid gs)
         const struct sy_matrices_args matrices = some(u, 0, m->factored.matrices, m->factored.work);
         const struct sy_matrices_args strips = some(u, 0, m->factored.strips, m->factored.work);
         SY_EMIT(g, af_row, &matrices, t, u->rowsq, gs, g->step_constants, r, mean);
-        SY_EMIT(g, af_col, &strips, t, u->parts, gs, g->step_constants, col);
+        if (sy_graph_tensor(g, u->parts)->pieces == SY_NONE)
+            SY_EMIT(g, af_col, &strips, t, u->parts, gs, g->step_constants, col);
+        else
+            columns_by_piece(g, u, gs, col);
     }
     for (u32 first = 0; first < factored && g->status == SY_OK; first += s.count) {
         s = stretch_of(g, u, first, factored, v);
-        const struct sy_matrices_args args = over(u, &s, m->factored.work);
+        const struct sy_matrices_args args = over(g, u, &s, m->factored.work);
         SY_EMIT(g, af_usq, &args, t, s.grads, r, mean, col, gs, usq);
     }
     for (u32 first = factored; first < a->blocks && g->status == SY_OK; first += s.count) {
         s = stretch_of(g, u, first, a->blocks, v);
-        const struct sy_matrices_args args = over(u, &s, a->work - m->factored.work);
+        const struct sy_matrices_args args = over(g, u, &s, a->work - m->factored.work);
         SY_EMIT(g, af_v, &args, t, s.grads, s.master, gs, g->step_constants, s.v, u->wsq, usq);
     }
     SY_EMIT(g, af_scale, &all, t, u->wsq, usq, g->step_constants, scale);
     for (u32 first = 0; first < factored && g->status == SY_OK; first += s.count) {
         s = stretch_of(g, u, first, factored, v);
-        const struct sy_matrices_args args = over(u, &s, m->factored.work);
+        const struct sy_matrices_args args = over(g, u, &s, m->factored.work);
         SY_EMIT(g, af_apply, &args, t, s.grads, r, mean, col, scale, gs, s.master);
     }
     for (u32 first = factored; first < a->blocks && g->status == SY_OK; first += s.count) {
         s = stretch_of(g, u, first, a->blocks, v);
-        const struct sy_matrices_args args = over(u, &s, a->work - m->factored.work);
+        const struct sy_matrices_args args = over(g, u, &s, a->work - m->factored.work);
         SY_EMIT(g, af_apply_v, &args, t, s.grads, s.v, scale, gs, s.master);
     }
 }

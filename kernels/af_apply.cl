@@ -14,7 +14,7 @@ KERNEL void af_apply(__global const int *restrict table, __global const float *r
     GROUP_GUARD(p.count);
     LOCAL_ARRAY(row_factor, SY_MATRIX_ROWS);
     const uint lid = LOCAL_ID;
-    const struct block b = block_of(table, p.entries, p.base, p.first + GROUP_ID);
+    const struct block b = block_of(table, p, p.first + GROUP_ID);
     const uint full = b.cols - b.cols % VEC;
     const float root = sqrt(mean[b.matrix]), clip = gs[0], step = scale[b.matrix];
     for (uint k = lid; k < b.rows; k += WG)

@@ -12,7 +12,7 @@ KERNEL void af_apply_v(__global const int *restrict table, __global const float 
 {
     GROUP_GUARD(p.count);
     const uint lid = LOCAL_ID;
-    const struct block b = block_of(table, p.entries, p.base, p.first + GROUP_ID);
+    const struct block b = block_of(table, p, p.first + GROUP_ID);
     const uint n = b.rows * b.cols, full = n - n % VEC;
     const float clip = gs[0], step = scale[b.matrix];
     for (uint i = lid * VEC; i < full; i += WG * VEC) {

@@ -20,7 +20,7 @@ KERNEL void af_col(__global const int *restrict table, __global const float *res
     const uint matrix = number / strips, first = number % strips * SY_MATRIX_STRIP;
     const uint n = min(SY_MATRIX_STRIP, cols - first), full = n - n % VEC;
     const float clip = gs[0], beta = c->beta2, rows = (float)height;
-    __global const float *pm = part + FIELD(t, PART) + matrix * blocks * cols + first;
+    __global const float *pm = part + (FIELD(t, PART) + matrix * blocks * cols - p.part_base) + first;
     __global float *cm = col + FIELD(t, COL) + matrix * cols + first;
     for (uint j = lid * VEC; j < full; j += WG * VEC) {
         VF sum = (VF)(0.0f);

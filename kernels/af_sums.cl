@@ -15,7 +15,7 @@ KERNEL void af_sums(__global const int *restrict table, __global const float *re
     GROUP_GUARD(p.count);
     LOCAL_ARRAY(sums, (SY_MATRIX_ROWS + 1u) * LANES); // of w² over the block, then of g² over each row
     const uint lid = LOCAL_ID, id = p.first + GROUP_ID;
-    const struct block b = block_of(table, p.entries, p.base, id);
+    const struct block b = block_of(table, p, id);
     const uint full = b.cols - b.cols % VEC;
     EACH_LANE (lane) {
         float w2_block = 0.0f;

@@ -15,7 +15,7 @@ KERNEL void af_usq(__global const int *restrict table, __global const float *res
     LOCAL_ARRAY(sums, LANES);
     LOCAL_ARRAY(row_factor, SY_MATRIX_ROWS);
     const uint lid = LOCAL_ID, id = p.first + GROUP_ID;
-    const struct block b = block_of(table, p.entries, p.base, id);
+    const struct block b = block_of(table, p, id);
     const uint full = b.cols - b.cols % VEC;
     const float root = sqrt(mean[b.matrix]), clip = gs[0];
     for (uint k = lid; k < b.rows; k += WG)

@@ -13,7 +13,7 @@ KERNEL void af_v(__global const int *restrict table, __global const float *restr
     GROUP_GUARD(p.count);
     LOCAL_ARRAY(sums, 2u * LANES);
     const uint lid = LOCAL_ID, id = p.first + GROUP_ID;
-    const struct block b = block_of(table, p.entries, p.base, id);
+    const struct block b = block_of(table, p, id);
     const uint full = b.cols - b.cols % VEC;
     const float clip = gs[0], beta = c->beta2;
     EACH_LANE (lane) {

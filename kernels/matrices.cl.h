@@ -30,10 +30,10 @@ struct block {
     uint part;       // factored: of its column sums
 };
 
-// `base`: where what is bound of the pack begins.
-static inline struct block block_of(__global const int *table, uint entries, uint base, uint id)
+// Of the arguments: where what is bound of the pack, and of the column sums, begins.
+static inline struct block block_of(__global const int *table, const struct sy_matrices_args p, uint id)
 {
-    __global const int *t = matrix_row(table, entries, SY_MATRIX_BLOCK, id);
+    __global const int *t = matrix_row(table, p.entries, SY_MATRIX_BLOCK, id);
     const uint height = FIELD(t, HEIGHT), cols = FIELD(t, WIDTH), blocks = SY_PIECES(height, SY_MATRIX_ROWS);
     const uint number = id - FIELD(t, BLOCK), part = number / blocks, first = number % blocks * SY_MATRIX_ROWS;
     const uint row = part * height + first;
@@ -41,11 +41,11 @@ static inline struct block block_of(__global const int *table, uint entries, uin
     b.matrix = FIELD(t, NUMBER) + part;
     b.rows = min(SY_MATRIX_ROWS, height - first);
     b.cols = cols;
-    b.at = FIELD(t, AT) + row * cols - base;
+    b.at = FIELD(t, AT) + row * cols - p.base;
     b.row = FIELD(t, STATE) + row;
     b.col = FIELD(t, COL) + part * cols;
-    b.element = FIELD(t, STATE) + row * cols - base;
-    b.part = FIELD(t, PART) + number * cols;
+    b.element = FIELD(t, STATE) + row * cols - p.base;
+    b.part = FIELD(t, PART) + number * cols - p.part_base;
     return b;
 }
 

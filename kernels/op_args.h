@@ -177,11 +177,12 @@ SY_STRUCT(sy_xent_args) { u32 rows, vocab; f32 z_coef, smoothing; u32 first; };
 // work-groups `first` … first + count − 1 of what the op goes by: blocks, strips or matrices; `work`: elements of the
 // matrices in question. The rest are the sizes of what is bound: blocks and matrices of the table, elements of the pack,
 // of r, col and v and of the blocks' column sums, and the matrices of all packs. Of a pack in pieces, one piece is bound
-// at a time: its elements (and v's) begin at element `base`, modulo 2^32.
+// at a time: its elements (and v's) begin at element `base`, modulo 2^32, and where it is of whole matrices, its column
+// sums at `part_base`.
 SY_STRUCT(sy_matrices_args)
 {
     u32 entries, first, count, work;
-    u32 blocks, matrices, elements, rows, cols, full, parts, everything, base;
+    u32 blocks, matrices, elements, rows, cols, full, parts, everything, base, part_base;
 };
 
 // gs = (min(1, max_norm/norm), norm), norm = sqrt(tree over sums). max_norm 0: gs[0] = 1.

@@ -11,7 +11,7 @@ KERNEL void sumsq(__global const int *restrict table, __global const float *rest
     GROUP_GUARD(p.count);
     LOCAL_ARRAY(sums, LANES);
     const uint lid = LOCAL_ID, id = p.first + GROUP_ID;
-    const struct block b = block_of(table, p.entries, p.base, id);
+    const struct block b = block_of(table, p, id);
     const uint full = b.cols - b.cols % VEC;
     EACH_LANE (lane) {
         float total = 0.0f;

@@ -21,7 +21,7 @@ void main()
 {
     GROUP_GUARD(p.count);
     const uint lid = LOCAL_ID;
-    const block b = block_of(p.entries, p.base, p.first + GROUP_ID);
+    const block b = block_of(p.entries, p.base, p.part_base, p.first + GROUP_ID);
     const float root = sqrt(mean[b.matrix]), clip = gs[0], step = scale[b.matrix];
     for (uint k = lid; k < b.rows; k += WG)
         row_factor[k] = root / sqrt(r[b.row + k]);

@@ -23,7 +23,7 @@ void main()
     const uint strips = SY_PIECES(cols, SY_MATRIX_STRIP), blocks = SY_PIECES(height, SY_MATRIX_ROWS);
     const uint matrix = number / strips, first = number % strips * SY_MATRIX_STRIP;
     const uint n = min(SY_MATRIX_STRIP, cols - first);
-    const uint pm = FIELD(t, PART) + matrix * blocks * cols + first, cm = FIELD(t, COL) + matrix * cols + first;
+    const uint pm = FIELD(t, PART) + matrix * blocks * cols - p.part_base + first, cm = FIELD(t, COL) + matrix * cols + first;
     const float clip = gs[0];
     for (uint j = lid; j < n; j += WG) {
         float sum = 0.0;

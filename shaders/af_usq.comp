@@ -21,7 +21,7 @@ void main()
 {
     GROUP_GUARD(p.count);
     const uint lid = LOCAL_ID, id = p.first + GROUP_ID;
-    const block b = block_of(p.entries, p.base, id);
+    const block b = block_of(p.entries, p.base, p.part_base, id);
     const float root = sqrt(mean[b.matrix]), clip = gs[0];
     for (uint k = lid; k < b.rows; k += WG)
         row_factor[k] = root / sqrt(r[b.row + k]);

@@ -21,7 +21,7 @@ void main()
 {
     GROUP_GUARD(p.count);
     const uint lid = LOCAL_ID, id = p.first + GROUP_ID;
-    const block b = block_of(p.entries, p.base, id);
+    const block b = block_of(p.entries, p.base, p.part_base, id);
     const float clip = gs[0], beta = c.beta2;
     EACH_LANE (lane) {
         float w2_block = 0.0, u2_block = 0.0;

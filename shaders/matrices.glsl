@@ -29,8 +29,8 @@ struct block {
     uint part;       // factored: of its column sums
 };
 
-// `base`: where what is bound of the pack begins.
-block block_of(uint entries, uint base, uint id)
+// `base`, `part_base`: where what is bound of the pack, and of the column sums, begins.
+block block_of(uint entries, uint base, uint part_base, uint id)
 {
     const uint t = matrix_row(entries, SY_MATRIX_BLOCK, id);
     const uint height = FIELD(t, HEIGHT), cols = FIELD(t, WIDTH), blocks = SY_PIECES(height, SY_MATRIX_ROWS);
@@ -38,7 +38,7 @@ block block_of(uint entries, uint base, uint id)
     const uint row = part * height + first;
     return block(FIELD(t, NUMBER) + part, min(SY_MATRIX_ROWS, height - first), cols, FIELD(t, AT) + row * cols - base,
                  FIELD(t, STATE) + row, FIELD(t, COL) + part * cols, FIELD(t, STATE) + row * cols - base,
-                 FIELD(t, PART) + number * cols);
+                 FIELD(t, PART) + number * cols - part_base);
 }
 
 // LANE_ARRAY(n) declares room for n sums; each lane of EACH_LANE writes sums[k * LANES + lane]; after LANE_SUMS(n)

@@ -15,7 +15,7 @@ void main()
 {
     GROUP_GUARD(p.count);
     const uint lid = LOCAL_ID, id = p.first + GROUP_ID;
-    const block b = block_of(p.entries, p.base, id);
+    const block b = block_of(p.entries, p.base, p.part_base, id);
     EACH_LANE (lane) {
         float total = 0.0;
         for (uint k = 0u; k < b.rows; ++k) { // short sums, added up: better rounding than one long sum

@@ -352,12 +352,12 @@ def check_plan_pieces(s):
         config(s.path('stacks.json'), **{**json.load(file), 'd_ff': 12288})
     model = ('--model', s.path('stacks.json'), '--batch', 4)
     plans = [json.loads(s.run('plan', *model, *limit, '--json').stdout or '{}') for limit in
-             ([], ['--device-binding', '4G'], ['--device-binding', '512M'])]
+             ([], ['--device-binding', '4G'], ['--device-binding', '128M'])]
     flops = [p.get('flops_forward', 0) + p.get('flops_backward', 0) + p.get('flops_update', 0) for p in plans]
     s.ok(len({p.get('parameters') for p in plans}) == 1 and max(flops) - min(flops) < 1e-9 * max(flops) and flops[0] > 0 and
          plans[0]['ops'] < plans[1]['ops'] < plans[2]['ops'],
          f'plan --device-binding: {[p.get("ops") for p in plans]} ops do the work of one', flops)
-    done = s.run('plan', *model, '--device-binding', '512M', '--trace', 'encoder.block.1.layer.1.mlp.experts.expert_0.wi.weight')
+    done = s.run('plan', *model, '--device-binding', '128M', '--trace', 'encoder.block.1.layer.1.mlp.experts.expert_0.wi.weight')
     s.ok(done.returncode == 0 and 'in pieces' in done.stdout and 'one piece of it' in done.stdout,
          'plan --trace: a stack and its pieces', done.stdout[:2000] + done.stderr)
     done = s.run('plan', *model, '--device-binding', '16M')

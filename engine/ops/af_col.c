@@ -15,7 +15,7 @@ static void ref(const void *args, const struct sy_ref_tensor *t)
         for (uint64_t j = first; j < (end < m.cols ? end : m.cols); ++j) {
             double sum = 0.0;
             for (uint64_t block = 0; block < sy_ceil_div(m.rows, SY_MATRIX_ROWS); ++block)
-                sum += sy_ld(&t[1], m.part + block * m.cols + j);
+                sum += sy_ld(&t[1], m.part - a->part_base + block * m.cols + j);
             const double square = sum * sy_ld(&t[2], 0) * sy_ld(&t[2], 0) / (double)m.rows + 1e-30;
             sy_st(&t[4], m.col + j, beta * sy_ld(&t[4], m.col + j) + (1.0 - beta) * square);
         }

@@ -30,7 +30,7 @@ struct sy_block {
     uint64_t at;         ///< Of its first element in the pack; sy_block_of(): in what is bound of it.
     uint64_t row, col;   ///< Factored: of its first row's statistic in r, of its matrix's in col.
     uint64_t element;    ///< Not factored: of its first element in v.
-    uint64_t part;       ///< Factored: of its first column sum in those of blocks.
+    uint64_t part;       ///< Factored: of its first column sum in those of blocks; likewise.
     uint64_t blocks;     ///< The number of the matrix's first block.
 };
 
@@ -64,6 +64,7 @@ static inline struct sy_block sy_block_of(const struct sy_ref_tensor *table, con
     struct sy_block b = sy_matrix_part(table, row, number / blocks, number % blocks * SY_MATRIX_ROWS, SY_MATRIX_ROWS);
     b.at = (uint32_t)(b.at - a->base); // modulo 2^32, as in the kernels
     b.element = (uint32_t)(b.element - a->base);
+    b.part -= a->part_base;
     return b;
 }
 
