@@ -41,6 +41,7 @@ static void print_segment(const struct sy_graph *g, enum sy_session_kind kind, c
         break;
     case SY_SEGMENT_UPLOAD: printf("%llu bytes", (unsigned long long)x->bytes); break;
     case SY_SEGMENT_PROGRAM: print_program(g, x->phase); break;
+    case SY_SEGMENT_MESSAGE: printf("the host waits for the device and the other ranks"); break;
     case SY_SEGMENT_DOWNLOAD:
         printf("%llu bytes; %s", (unsigned long long)x->bytes,
                kind == SY_SESSION_DECODE ? "the host waits" : "the host takes them when the next is queued");
@@ -141,10 +142,10 @@ static void print_use(const struct sy_graph *g, size_t index, sy_tid t)
                whole  ? " (the whole of it)"
                : part ? " (a part of it)"
                       : "",
-               n->variant->name);
-        if ((n->variant->languages & SY_LANGUAGE_cl) != 0)
+               n->variant != NULL ? n->variant->name : "between ranks");
+        if (n->variant != NULL && (n->variant->languages & SY_LANGUAGE_cl) != 0)
             printf(", kernels/%s.cl", n->variant->source);
-        if ((n->variant->languages & SY_LANGUAGE_comp) != 0)
+        if (n->variant != NULL && (n->variant->languages & SY_LANGUAGE_comp) != 0)
             printf(", shaders/%s.comp", n->variant->source);
         putchar('\n');
     }

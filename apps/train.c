@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "apps/cli.h"
+#include "apps/ranks.h"
 #include "apps/report.h"
 #include "apps/resume.h"
 #include "apps/texts.h"
@@ -15,7 +16,6 @@
 #include "engine/dump.h"
 #include "engine/file.h"
 #include "engine/rate.h"
-#include "hostlib/group.h"
 
 static const char doc[] = "Train a Switch Transformer (or a dense T5) by span corruption.\v"
                           "The model is a Hugging Face directory (its weights are the start) or a config.json (weights "
@@ -110,6 +110,8 @@ static const struct argp_option options[] = {
     {"recompute", OPT_RECOMPUTE, NULL, 0,
      "recompute each block's activations in the backward pass: less memory, same bits", 4},
     {"seed", OPT_SEED, "N", 0, "of weights, data order and dropout (default 0)", 4},
+    {NULL, 0, NULL, 0, "Several processes (mpirun -n R switchyard-train …; both numbers are powers of two):", 6},
+    RANKS_OPTIONS(6),
     {NULL, 0, NULL, 0, "Checkpoints, validation, progress:", 5},
     {"save-every", OPT_SAVE, "N", 0, "steps between checkpoints (default: only at the end)", 5},
     {"keep", OPT_KEEP, "N", 0, "checkpoints to keep (default 2; 0 = all)", 5},
@@ -126,6 +128,7 @@ struct options {
     const char *out, *batch_file, *schedule;
     struct cli_list data, valid, *current;
     struct texts texts;
+    struct ranks_options ranks;
     uint64_t steps, batch_tokens, micro, slices, src_len, tgt_len, seed, save_every, keep, valid_every, valid_batches,
         valid_sequences, log_every, warmup;
     double lr, clip, decay, mix;
@@ -202,7 +205,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "--weight-decay needs --optimizer adamw");
         break;
     default:
-        return cli_common_parse(state, key, arg, &o->common) || texts_parse(state, key, arg, &o->texts)
+        return cli_common_parse(state, key, arg, &o->common) || texts_parse(state, key, arg, &o->texts) ||
+                       ranks_parse(state, key, arg, &o->ranks)
                    ? 0
                    : ARGP_ERR_UNKNOWN;
     }
@@ -240,7 +244,7 @@ static void catch_signals(void)
 struct run {
     struct options o;
     struct sy_ctx *ctx;
-    struct sy_group group;
+    struct ranks ranks;
     struct sy_device *device;
     struct cli_model model;
     struct sy_dataset *train, *valid;
@@ -250,8 +254,11 @@ struct run {
     struct sy_batch fixed, *micro; ///< --batch; micro-batches of one step
     bool drawn;                    ///< They are those of the step after `begun`.
     uint64_t begun;                ///< The last step that was handed to the device; it, or the one before, is done.
-    uint32_t sequences, micro_batch, micro_count, slices;
-    struct sy_train_state state, was; ///< was: of the checkpoint, with --resume
+    uint32_t sequences;            ///< Of a step, on all ranks.
+    uint32_t share, micro_batch, micro_count; ///< This rank's sequences of a step, and how they are cut.
+    uint32_t slices;                          ///< Of a step, on all ranks.
+    struct sy_train_state state, was;         ///< was: of the checkpoint, with --resume
+    int leave;                                ///< The signal that asked a rank to leave; all know of it.
     struct report report;
     struct sy_lock lock;     ///< Held on --out.
     bool made_out;           ///< --out was not there before.
@@ -281,20 +288,27 @@ static uint32_t nearest_micro(uint32_t sequences, uint32_t wanted)
     return micro;
 }
 
-/// Cuts the sequences of a step into micro-batches.
+/// Cuts the sequences of a step into shares of ranks, and those into micro-batches.
 static enum sy_status divide(struct run *r)
 {
     const uint64_t wanted = r->o.micro;
-    r->micro_batch = wanted == 0 || wanted > r->sequences ? r->sequences : (uint32_t)wanted;
-    if (r->sequences % r->micro_batch != 0)
-        return sy_fail(r->ctx, SY_INVALID, "--micro-batch %u does not divide the %u sequences of a step",
-                       r->micro_batch, r->sequences);
-    r->micro_count = r->sequences / r->micro_batch;
+    const uint32_t ranks = r->ranks.group.size;
+    if (r->sequences % ranks != 0)
+        return sy_fail(r->ctx, SY_INVALID,
+                       "the %u sequences of a step cannot be shared out evenly among %u ranks: change --batch-tokens",
+                       r->sequences, ranks);
+    r->share = r->sequences / ranks;
+    const char *whose = ranks > 1 ? "a rank's share of a step" : "a step";
+    r->micro_batch = wanted == 0 || wanted > r->share ? r->share : (uint32_t)wanted;
+    if (r->share % r->micro_batch != 0)
+        return sy_fail(r->ctx, SY_INVALID, "--micro-batch %u does not divide the %u sequences of %s", r->micro_batch,
+                       r->share, whose);
+    r->micro_count = r->share / r->micro_batch;
     if ((r->micro_count & (r->micro_count - 1)) != 0)
         return sy_fail(r->ctx, SY_INVALID,
-                       "--micro-batch %u cuts the %u sequences of a step into %u: a step is a power of two of "
+                       "--micro-batch %u cuts the %u sequences of %s into %u: it is a power of two of "
                        "micro-batches; take --micro-batch %u",
-                       r->micro_batch, r->sequences, r->micro_count, nearest_micro(r->sequences, r->micro_batch));
+                       r->micro_batch, r->share, whose, r->micro_count, nearest_micro(r->share, r->micro_batch));
     r->micro = calloc(r->micro_count, sizeof *r->micro);
     return r->micro != NULL ? SY_OK : sy_fail(r->ctx, SY_NOMEM, "out of host memory");
 }
@@ -309,7 +323,7 @@ static enum sy_status open_data(struct run *r)
         r->sequences = r->fixed.batch;
         SY_TRY(divide(r));
         for (uint32_t i = 0; i < r->micro_count; ++i) {
-            const size_t first = (size_t)i * r->micro_batch;
+            const size_t first = (size_t)r->ranks.group.rank * r->share + (size_t)i * r->micro_batch;
             r->micro[i] = r->fixed; // a view
             r->micro[i].batch = r->micro_batch;
             r->micro[i].input_ids += first * r->fixed.src_len;
@@ -317,10 +331,10 @@ static enum sy_status open_data(struct run *r)
             r->micro[i].labels += first * r->fixed.tgt_len;
         }
         SY_TRY(sy_dump_has_jitter(r->ctx, o->batch_file, &r->jitter));
-        return !r->jitter || r->micro_count == 1
+        return !r->jitter || (r->micro_count == 1 && r->ranks.group.size == 1)
                    ? SY_OK
                    : sy_fail(r->ctx, SY_INVALID,
-                             "%s holds jitter for all of its %u sequences at once: leave --micro-batch away",
+                             "%s holds jitter for all of its %u sequences at once: leave --micro-batch and mpirun away",
                              o->batch_file, r->sequences);
     }
     SY_TRY(cli_model_tokenizer(r->ctx, o->common.model, o->common.tokenizer, &r->model));
@@ -354,17 +368,18 @@ static enum sy_status choose(struct run *r)
 /// A run keeps the slices that it began with: its bits depend on them.
 static enum sy_status choose_slices(struct run *r)
 {
-    r->slices = r->o.slices != 0 ? (uint32_t)r->o.slices : r->o.resume ? r->was.slices : r->micro_count;
+    const uint32_t least = r->micro_count * r->ranks.group.size;
+    r->slices = r->o.slices != 0 ? (uint32_t)r->o.slices : r->o.resume ? r->was.slices : least;
     if (r->o.resume && r->slices != r->was.slices)
         return sy_fail(r->ctx, SY_INVALID, "%s was trained with --slices %u, not %u: leave --slices away", r->from,
                        r->was.slices, r->slices);
-    if ((r->slices & (r->slices - 1)) != 0 || r->sequences % r->slices != 0 || r->slices % r->micro_count != 0)
+    if ((r->slices & (r->slices - 1)) != 0 || r->sequences % r->slices != 0 || r->slices % least != 0)
         return sy_fail(
             r->ctx, SY_INVALID,
-            "%u slices of a step of %u sequences in %u micro-batches: the slices must be a power of two, divide "
+            "%u slices of a step of %u sequences in %u micro-batches%s: the slices must be a power of two, divide "
             "the sequences, and be at least as many as the micro-batches: change --slices, --micro-batch or "
             "--batch-tokens",
-            r->slices, r->sequences, r->micro_count);
+            r->slices, r->sequences, least, r->ranks.group.size > 1 ? " of all ranks" : "");
     return SY_OK;
 }
 
@@ -377,13 +392,14 @@ static enum sy_status open_sessions(struct run *r)
         .precision = o->common.precision,
         .batch = r->micro_batch,
         .micro_count = r->micro_count,
-        .slices = r->slices,
+        .slices = r->slices / r->ranks.group.size,
+        .ranks = ranks_layout(&r->ranks),
         .src_len = (uint32_t)o->src_len,
         .tgt_len = (uint32_t)o->tgt_len,
         .jitter_input = r->jitter,
         .recompute = o->recompute,
         .optimizer = {.kind = o->common.optimizer, .clip_norm = (float)o->clip, .weight_decay = (float)o->decay}};
-    SY_TRY(cli_check_fits(r->ctx, sy_device_caps(r->device), &p, r->valid != NULL, r->sequences, "--micro-batch"));
+    SY_TRY(cli_check_fits(r->ctx, sy_device_caps(r->device), &p, r->valid != NULL, r->share, "--micro-batch"));
     SY_TRY(sy_session_create(r->ctx, r->device, &p, &r->session));
     if (r->valid == NULL)
         return SY_OK;
@@ -438,12 +454,13 @@ static enum sy_status validate(struct run *r)
     const uint64_t most = r->o.valid_sequences != 0 ? r->o.valid_sequences : batches * r->sequences;
     struct sy_metrics m;
     SY_TRY(report_evaluate(r->validation, r->valid, r->sequences, most, &m));
-    return report_validation(&r->report, r->state.step, &m);
+    return r->ranks.group.rank == 0 ? report_validation(&r->report, r->state.step, &m) : SY_OK;
 }
 
 /// Makes the batches of the step whose first example is `first`.
 static enum sy_status draw_step(struct run *r, uint64_t first)
 {
+    first += (uint64_t)r->ranks.group.rank * r->share;
     for (uint32_t i = 0; r->train != NULL && i < r->micro_count; ++i)
         SY_TRY(sy_dataset_batch(r->ctx, r->train, first + (uint64_t)i * r->micro_batch, r->micro_batch, &r->micro[i]));
     r->drawn = true;
@@ -468,8 +485,8 @@ static bool due(uint64_t step, uint64_t every) { return every != 0 && step % eve
 /// Whether the step after t may begin before t has ended: not where its weights are wanted, nor its time alone.
 static bool may_run_ahead(const struct run *r, uint64_t t)
 {
-    const bool first = t == r->report.first_step + 1;
-    return !first && t < r->o.steps && !leave_asked && !due(t, r->o.save_every) &&
+    const bool first = t == r->was.step + 1;
+    return !first && t < r->o.steps && !r->leave && !due(t, r->o.save_every) &&
            !(r->valid != NULL && due(t, r->o.valid_every));
 }
 
@@ -486,8 +503,24 @@ static enum sy_status one_step(struct run *r)
         next = begin_step(r);
     SY_TRY(sy_session_end(r->session, &m)); // before what is wrong with a later step
     r->state.step = t;
-    SY_TRY(report_step(&r->report, t, sy_rate_at(&r->rate, t), &m));
+    if (r->ranks.group.rank == 0)
+        SY_TRY(report_step(&r->report, t, sy_rate_at(&r->rate, t), &m));
     return next;
+}
+
+/// Whether any rank was asked to leave: then all do, after the same step.
+static enum sy_status hear_signals(struct run *r)
+{
+    const int32_t mine = (int32_t)leave_asked;
+    int32_t *all = calloc(r->ranks.group.size, sizeof *all);
+    if (all == NULL)
+        return sy_fail(r->ctx, SY_NOMEM, "out of host memory");
+    const enum sy_status status =
+        sy_group_collect(r->ctx, &r->ranks.group, "whether to leave", &mine, sizeof mine, all);
+    for (uint32_t i = 0; i < r->ranks.group.size && status == SY_OK && r->leave == 0; ++i)
+        r->leave = all[i];
+    free(all);
+    return status;
 }
 
 static enum sy_status loop(struct run *r)
@@ -499,7 +532,8 @@ static enum sy_status loop(struct run *r)
         sy_log(r->ctx, SY_LOG_INFO, "--steps %llu are done already: %s/latest holds step %llu",
                (unsigned long long)o->steps, o->out, (unsigned long long)r->state.step);
     r->begun = r->state.step;
-    while (r->begun > r->state.step || (r->state.step < o->steps && !leave_asked)) {
+    SY_TRY(hear_signals(r));
+    while (r->begun > r->state.step || (r->state.step < o->steps && !r->leave)) {
         SY_TRY(one_step(r));
         if (due(r->state.step, o->save_every)) {
             SY_TRY(save(r));
@@ -509,10 +543,11 @@ static enum sy_status loop(struct run *r)
             SY_TRY(validate(r));
             validated = r->state.step;
         }
+        SY_TRY(hear_signals(r));
     }
     if (r->state.step != saved)
         SY_TRY(save(r));
-    if (leave_asked) {
+    if (r->leave) {
         if (saved == 0 && r->state.step == 0)
             sy_log(r->ctx, SY_LOG_INFO, "asked to leave before the first step: there was nothing to save");
         else
@@ -523,26 +558,43 @@ static enum sy_status loop(struct run *r)
     return r->valid != NULL && validated != r->state.step ? validate(r) : SY_OK;
 }
 
-/// Several processes would write into one --out, each believing it was alone.
-static enum sy_status join(struct run *r)
+/// Only rank 0 touches --out before the first save; the others learn from it where to go on.
+static enum sy_status take_out(struct run *r)
 {
-    SY_TRY(sy_group_open(r->ctx, &r->group));
-    if (r->group.size == 1)
-        return SY_OK;
-    if (r->group.rank != 0)
-        return SY_UNSUPPORTED; // rank 0 says it once for all
-    return sy_fail(r->ctx, SY_UNSUPPORTED,
-                   "started on %u ranks, but this version trains on one: leave mpirun away, or use "
-                   "mpirun -n 1",
-                   r->group.size);
+    const bool first = r->ranks.group.rank == 0;
+    r->made_out = first && !sy_dir_exists(r->o.out);
+    SY_TRY(ranks_agree(r->ctx, &r->ranks,
+                       first ? resume_take_out(r->ctx, r->o.out, r->o.resume, &r->lock, r->from) : SY_OK));
+    return sy_group_spread(r->ctx, &r->ranks.group, 0, r->from, sizeof r->from);
 }
 
-/// Brings the session to where training begins.
+/// What must be the same on all ranks, before anything is allocated.
+static enum sy_status compare(struct run *r)
+{
+    const struct options *o = &r->o;
+    char text[256];
+    SY_TRY(ranks_compare(r->ctx, &r->ranks, "program version", SY_VERSION));
+    snprintf(text, sizeof text, "%s, optimizer %s, clip %g, decay %g, %s lr %g, warm-up %llu, steps %llu%s",
+             cli_precision_name(o->common.precision), cli_optimizer_name(o->common.optimizer), o->clip, o->decay,
+             o->schedule, r->rate.peak, (unsigned long long)r->rate.warmup, (unsigned long long)o->steps,
+             o->recompute ? ", recompute" : "");
+    SY_TRY(ranks_compare(r->ctx, &r->ranks, "set of options", text));
+    snprintf(text, sizeof text, "%u sequences of %llu and %llu tokens, %u slices", r->sequences,
+             (unsigned long long)o->src_len, (unsigned long long)o->tgt_len, r->slices);
+    SY_TRY(ranks_compare(r->ctx, &r->ranks, "size of a step", text));
+    snprintf(text, sizeof text, "%llu", (unsigned long long)o->seed);
+    SY_TRY(ranks_compare(r->ctx, &r->ranks, "--seed", text));
+    snprintf(text, sizeof text, "%016llx",
+             (unsigned long long)(r->train != NULL ? sy_dataset_fingerprint(r->train) : 0));
+    SY_TRY(ranks_compare(r->ctx, &r->ranks, "training text (fingerprint)", text));
+    return ranks_compare_config(r->ctx, &r->ranks, &r->model.config);
+}
+
+/// What rank 0 does alone before the first step.
 static enum sy_status begin(struct run *r)
 {
     const struct options *o = &r->o;
     SY_TRY(resume_check_room(r->ctx, o->out, r->session, o->keep));
-    SY_TRY(start(r));
     if (r->jitter)
         SY_TRY(sy_dump_load_jitter(r->session, o->batch_file));
     return report_open(&r->report, r->ctx, o->out, r->session, r->state.step, o->steps, o->log_every);
@@ -554,21 +606,36 @@ static enum cli_weights weights_wanted(const struct options *o)
     return o->draw ? CLI_WEIGHTS_UNREAD : o->resume ? CLI_WEIGHTS_IF_ANY : CLI_WEIGHTS_UNLESS_CONFIG;
 }
 
-static enum sy_status run(struct run *r)
+/// Everything that needs no device.
+static enum sy_status prepare(struct run *r)
 {
     const struct options *o = &r->o;
-    SY_TRY(join(r));
     SY_TRY(choose(r));
-    r->made_out = !sy_dir_exists(o->out);
-    SY_TRY(resume_take_out(r->ctx, o->out, o->resume, &r->lock, r->from)); // before minutes of reading text
     SY_TRY(cli_model_open(r->ctx, o->common.model, weights_wanted(o), &r->model));
     SY_TRY(open_data(r));
     if (o->resume)
         SY_TRY(sy_checkpoint_read_state(r->ctx, r->from, &r->was));
-    SY_TRY(choose_slices(r));
-    SY_TRY(cli_device_open(r->ctx, o->common.device, false, &r->device));
+    return choose_slices(r);
+}
+
+static enum sy_status open_device(struct run *r)
+{
+    char id[64];
+    SY_TRY(ranks_device(r->ctx, &r->ranks, r->o.common.device, id));
+    SY_TRY(cli_device_open(r->ctx, id, false, &r->device));
     SY_TRY(open_sessions(r));
-    SY_TRY(begin(r));
+    return start(r);
+}
+
+static enum sy_status run(struct run *r)
+{
+    const struct options *o = &r->o;
+    SY_TRY(ranks_open(&r->ranks, &o->ranks, "switchyard-train", &r->ctx));
+    SY_TRY(take_out(r)); // before minutes of reading text
+    SY_TRY(ranks_agree(r->ctx, &r->ranks, prepare(r)));
+    SY_TRY(compare(r));
+    SY_TRY(ranks_agree(r->ctx, &r->ranks, open_device(r)));
+    SY_TRY(ranks_agree(r->ctx, &r->ranks, r->ranks.group.rank == 0 ? begin(r) : SY_OK));
     enum sy_status status = loop(r);
     report_close(&r->report);
     if (status == SY_OK && r->state.step != 0)
@@ -578,9 +645,9 @@ static enum sy_status run(struct run *r)
 }
 
 /// Ctrl-C: a shell only stops its own loop when the program really died of the signal.
-static int end(enum sy_status status)
+static int end(enum sy_status status, int leave)
 {
-    if (leave_asked == SIGINT && status == SY_OK && fflush(stdout) == 0) {
+    if (leave == SIGINT && status == SY_OK && fflush(stdout) == 0) {
         signal(SIGINT, SIG_DFL);
         raise(SIGINT);
     }
@@ -591,12 +658,14 @@ int main(int argc, char **argv)
 {
     cli_start();
     struct run r = {.lock = SY_LOCK_NONE,
+                    .report = {.file = -1},
                     .o = {.common = CLI_COMMON,
                           .schedule = "rsqrt",
                           .batch_tokens = 4096,
                           .src_len = sy_task_spans.src_len,
                           .tgt_len = sy_task_spans.tgt_len,
                           .keep = 2,
+                          .ranks = {.patience = 600.0},
                           .log_every = 10,
                           .mix = 1.0}};
     argp_program_version = SY_VERSION_TEXT;
@@ -605,6 +674,7 @@ int main(int argc, char **argv)
     catch_early_signals();
     r.ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-train", SY_LOG_INFO);
     enum sy_status status = r.ctx != NULL ? run(&r) : SY_NOMEM;
+    ranks_close(&r.ranks, r.ctx, status); // before all else: the others wait
     sy_session_destroy(&r.validation);
     sy_session_destroy(&r.session);
     sy_dataset_close(&r.valid);
@@ -615,12 +685,11 @@ int main(int argc, char **argv)
     sy_batch_finish(&r.fixed);
     cli_model_close(&r.model);
     sy_device_close(&r.device);
-    sy_group_close(&r.group);
     sy_ctx_destroy(&r.ctx);
     free(r.o.data.items);
     free(r.o.valid.items);
     sy_dir_unlock(&r.lock);
     if (status != SY_OK && r.made_out)
         (void)!rmdir(r.o.out); // a run that did not begin leaves nothing
-    return end(status);
+    return end(status, r.leave);
 }

@@ -49,6 +49,7 @@ enum sy_status sy_assemble(struct sy_ctx *ctx, const struct sy_caps *caps, const
                                       .keep_internals = p->keep_internals};
     SY_TRY(sy_graph_create(ctx, p->precision, caps, graph));
     struct sy_graph *g = *graph;
+    g->ranks = sy_layout_ranks(p->ranks) > 1 ? p->ranks : NULL;
     SY_TRY(cut(g, p));
     SY_TRY(sy_model_build(g, &m, model));
     if (p->kind != SY_SESSION_DECODE)
@@ -57,6 +58,7 @@ enum sy_status sy_assemble(struct sy_ctx *ctx, const struct sy_caps *caps, const
         sy_backward(g, p->recompute);
     if (p->kind == SY_SESSION_TRAIN) {
         sy_slices_emit(g);
+        sy_ranks_emit(g);
         sy_optimizer_emit(g, &p->optimizer, outputs);
     }
     if (p->lender == NULL && !p->borrows)

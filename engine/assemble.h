@@ -30,8 +30,10 @@ struct sy_session_params {
     bool capacity_train; ///< Evaluate with capacity_factor_train.
     bool jitter_input, keep_internals, recompute;
     struct sy_optimizer_params optimizer; ///< TRAIN.
-    const struct sy_session *lender;      ///< Borrow its parameters, or NULL.
-    bool borrows;                         ///< sy_session_bytes(): there will be a lender.
+    const struct sy_layout
+        *ranks; ///< Who else takes part; NULL: nobody. batch, slices and micro_count are this rank's.
+    const struct sy_session *lender; ///< Borrow its parameters, or NULL.
+    bool borrows;                    ///< sy_session_bytes(): there will be a lender.
 };
 
 /// Builds `*graph` (NULL before; to be destroyed by the caller in any case) and fills `model`, `loss` and `outputs`,

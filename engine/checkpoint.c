@@ -73,21 +73,61 @@ static enum sy_status write_state(struct sy_ctx *ctx, const char *dir, const str
     return status;
 }
 
-static enum sy_status write_all(struct sy_session *s, const char *dir, const struct sy_train_state *state,
-                                const struct sy_tokenizer *tokenizer, struct sy_file_sums *sums)
+/// Rank 0 learns the sums of what the others wrote.
+static enum sy_status collect_sums(const struct sy_session *s, struct sy_file_sums *sums)
+{
+    enum { MOST = 2 }; // files with tensors that a rank writes: its shard, its optimizer state
+    const struct sy_layout *l = s->graph->ranks;
+    struct sy_file_sum mine[MOST] = {0};
+    if (l == NULL)
+        return SY_OK;
+    const size_t before = sums->count, ranks = l->group->size;
+    struct sy_file_sum *all = calloc(ranks * MOST, sizeof *all);
+    struct sy_file_sum *bigger = realloc(sums->items, (before + ranks * MOST) * sizeof *bigger);
+    sums->items = bigger != NULL ? bigger : sums->items;
+    for (size_t i = 0; i < before && i < MOST && l->rank != 0; ++i)
+        mine[i] = sums->items[i];
+    enum sy_status status = all == NULL || bigger == NULL ? sy_fail(s->ctx, SY_NOMEM, "out of host memory") : SY_OK;
+    if (status == SY_OK)
+        status = sy_group_collect(s->ctx, l->group, "sums of a checkpoint's files", mine, sizeof mine, all);
+    for (size_t i = 0; i < ranks * MOST && status == SY_OK && l->rank == 0; ++i)
+        if (all[i].name[0] != '\0')
+            sums->items[sums->count++] = all[i];
+    free(all);
+    return status;
+}
+
+/// What is the same on all ranks: rank 0 writes it, last of all.
+static enum sy_status write_rest(struct sy_session *s, const char *dir, const struct sy_train_state *state,
+                                 const struct sy_tokenizer *tokenizer, const struct sy_file_sums *sums)
 {
     char path[SY_PATH_ROOM];
-    SY_TRY(sy_dir_create(s->ctx, dir));
     SY_TRY(sy_path_print(s->ctx, path, dir, "config.json"));
     SY_TRY(sy_config_save(s->ctx, &s->config, path));
-    SY_TRY(sy_weights_save(s->runtime, &s->config, dir, sums));
     SY_TRY(sy_path_print(s->ctx, path, dir, "generation_config.json"));
     SY_TRY(sy_config_save_generation(s->ctx, &s->config, path));
     if (tokenizer != NULL)
         SY_TRY(sy_tokenizer_save(s->ctx, tokenizer, dir));
-    SY_TRY(sy_path_print(s->ctx, path, dir, "optimizer-00001.safetensors"));
-    SY_TRY(sy_state_save(s->runtime, path, sums));
     return write_state(s->ctx, dir, state, sums);
+}
+
+/// Whether all ranks could do their part.
+static enum sy_status agree(struct sy_session *s, enum sy_status status)
+{
+    return s->graph->ranks == NULL ? status : sy_group_agree(s->ctx, s->graph->ranks->group, status);
+}
+
+static enum sy_status write_all(struct sy_session *s, const char *dir, const struct sy_train_state *state,
+                                const struct sy_tokenizer *tokenizer, struct sy_file_sums *sums)
+{
+    const bool first = sy_layout_rank(s->graph->ranks) == 0;
+    SY_TRY(agree(s, first ? sy_dir_create(s->ctx, dir) : SY_OK));
+    enum sy_status status = sy_weights_save(s->runtime, &s->config, dir, sums);
+    if (status == SY_OK)
+        status = sy_state_save(s->runtime, dir, sums);
+    SY_TRY(agree(s, status));
+    SY_TRY(collect_sums(s, sums));
+    return first ? write_rest(s, dir, state, tokenizer, sums) : SY_OK;
 }
 
 /// Removes OUT/step-N so that nobody sees half of it under that name: it is renamed first.
@@ -208,15 +248,20 @@ enum sy_status sy_checkpoint_save(struct sy_session *s, const char *out_dir, con
                                   const struct sy_tokenizer *tokenizer, uint32_t keep)
 {
     char name[64], temporary[SY_PATH_ROOM], target[SY_PATH_ROOM];
-    SY_TRY(sy_dir_create(s->ctx, out_dir));
+    const bool first = sy_layout_rank(s->graph->ranks) == 0;
     snprintf(name, sizeof name, ".step-%llu.tmp", (unsigned long long)state->step);
     SY_TRY(sy_path_print(s->ctx, temporary, out_dir, name));
     snprintf(name, sizeof name, "step-%llu", (unsigned long long)state->step);
     SY_TRY(sy_path_print(s->ctx, target, out_dir, name));
-    SY_TRY(sy_dir_remove(s->ctx, temporary));
+    enum sy_status status = first ? sy_dir_create(s->ctx, out_dir) : SY_OK;
+    if (status == SY_OK && first)
+        status = sy_dir_remove(s->ctx, temporary);
+    SY_TRY(agree(s, status));
     struct sy_file_sums sums = {0};
-    enum sy_status status = write_all(s, temporary, state, tokenizer, &sums);
+    status = write_all(s, temporary, state, tokenizer, &sums);
     sy_file_sums_finish(&sums);
+    if (!first)
+        return agree(s, status);
     // The same step may have been saved before, and `latest` may point at it: the new one takes its place at once.
     if (status == SY_OK)
         status = sy_dir_exists(target) ? sy_path_exchange(s->ctx, temporary, target)
@@ -228,11 +273,12 @@ enum sy_status sy_checkpoint_save(struct sy_session *s, const char *out_dir, con
         if (quiet != NULL && sy_dir_remove(quiet, temporary) != SY_OK)
             sy_log(s->ctx, SY_LOG_WARN, "%s could not be removed", temporary);
         sy_ctx_destroy(&quiet);
-        return status;
     }
-    SY_TRY(sy_latest_point(s->ctx, out_dir, name));
-    prune(s->ctx, out_dir, state->step, keep);
-    return SY_OK;
+    if (status == SY_OK)
+        status = sy_latest_point(s->ctx, out_dir, name);
+    if (status == SY_OK)
+        prune(s->ctx, out_dir, state->step, keep);
+    return agree(s, status);
 }
 
 static enum sy_status parse_text(struct sy_ctx *ctx, const json_t *root, const char *name, const char *key, char *out,
@@ -396,12 +442,9 @@ enum sy_status sy_checkpoint_read_state(struct sy_ctx *ctx, const char *dir, str
 
 enum sy_status sy_checkpoint_load(struct sy_session *s, const char *dir)
 {
-    char path[SY_PATH_ROOM];
     struct sy_tensors *tensors = NULL;
     SY_TRY(sy_tensors_open(s->ctx, dir, &tensors));
     enum sy_status status = sy_weights_load(s->runtime, tensors);
     sy_tensors_close(&tensors);
-    SY_TRY(status);
-    SY_TRY(sy_path_print(s->ctx, path, dir, "optimizer-00001.safetensors"));
-    return sy_state_load(s->runtime, path);
+    return status != SY_OK ? status : sy_state_load(s->runtime, dir);
 }

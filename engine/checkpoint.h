@@ -22,6 +22,7 @@ struct sy_train_state {
     uint64_t warmup, schedule_steps;
 };
 
+/// With several ranks all of them call it, each writes its own files, and nothing is seen before all have finished.
 /// Writes OUT/step-N and switches OUT/latest to it; older checkpoints beyond the newest `keep` are removed (0 keeps
 /// all). `tokenizer`: written in as Hugging Face's files, or NULL. Errors: IO (what existed is untouched).
 SY_MUST_CHECK enum sy_status sy_checkpoint_save(struct sy_session *s, const char *out_dir,

@@ -48,6 +48,7 @@ void sy_graph_destroy(struct sy_graph **graph)
     free(g->packs);
     free(g->sums);
     free(g->merges);
+    free(g->foreign);
     free(g->grads);
     free(g);
     *graph = NULL;
@@ -273,7 +274,8 @@ uint32_t sy_pack_new(struct sy_graph *g, uint32_t flags)
     if (packs == NULL)
         return 0;
     g->packs = packs;
-    packs[g->pack_count] = (struct sy_pack){.flags = flags};
+    const bool experts = (flags & SY_PARAM_EXPERT) != 0;
+    packs[g->pack_count] = (struct sy_pack){.flags = flags, .sources = experts ? sy_layout_sources(g->ranks) : 1};
     return (uint32_t)g->pack_count++;
 }
 
@@ -291,8 +293,9 @@ static uint64_t unit_of(uint32_t parts, uint32_t rows, uint32_t cols, uint32_t f
 /// of its first parameter.
 static uint32_t pack_for(struct sy_graph *g, uint32_t flags, uint64_t count, const char *name)
 {
-    const uint64_t most =
+    const uint64_t bound =
         g->max_binding_bytes != 0 ? sy_most_elements(g, g->f) : ((uint64_t)1 << 30) / sy_dtype_bytes(g->f);
+    const uint64_t most = bound / ((flags & SY_PARAM_EXPERT) != 0 ? sy_layout_sources(g->ranks) : 1); // sums by source
     for (size_t i = g->pack_count; i-- > 0;)
         if (g->packs[i].flags == flags) {
             if (g->packs[i].count + count <= most)
@@ -356,6 +359,23 @@ struct sy_param *sy_graph_param(const struct sy_graph *g, sy_tid weight)
         if (g->params[i].weight == weight || g->params[i].master == weight)
             return &g->params[i];
     return NULL;
+}
+
+uint32_t sy_param_slices(const struct sy_graph *g, sy_tid weight)
+{
+    const struct sy_param *p = sy_graph_param(g, weight);
+    assert(p != NULL);
+    return g->slices * g->packs[p->pack].sources;
+}
+
+void sy_graph_foreign(struct sy_graph *g, const char *name, uint32_t place)
+{
+    struct sy_foreign *list = sy_graph_grow(g, g->foreign, g->foreign_count, &g->foreign_room, sizeof *list);
+    if (list == NULL)
+        return;
+    g->foreign = list;
+    snprintf(list[g->foreign_count].name, sizeof list->name, "%s", name);
+    list[g->foreign_count++].place = place;
 }
 
 sy_tid sy_param_grad(struct sy_graph *g, sy_tid weight, bool *first)

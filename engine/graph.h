@@ -11,6 +11,7 @@
 // Ownership: the graph owns tensors, nodes and names. Threads: one.   Layer: engine.
 #pragma once
 
+#include "engine/layout.h"
 #include "engine/variant.h"
 
 struct sy_graph;
@@ -105,12 +106,14 @@ enum sy_init { SY_INIT_NORMAL, SY_INIT_TRUNCATED, SY_INIT_ONES };
 /// than the device binds at once; a single parameter that is has a pack of its own, whose tensors are in pieces: they
 /// are the parameter's, without views.
 struct sy_pack {
-    uint32_t flags;    ///< Of its parameters: 0 or SY_PARAM_EXPERT; SY_PACK_SUMS.
-    uint64_t count;    ///< Elements.
-    uint64_t each;     ///< In pieces: elements of one. 0: it is not.
-    sy_tid master;     ///< Views: the parameters' masters …
-    sy_tid weight;     ///< … and bf16 weights (SY_NONE where kernels read the masters).
-    sy_tid part;       ///< Sums of one micro-batch of one slice (slices.h); SY_NONE where it has several.
+    uint32_t flags;   ///< Of its parameters: 0 or SY_PARAM_EXPERT; SY_PACK_SUMS.
+    uint64_t count;   ///< Elements.
+    uint64_t each;    ///< In pieces: elements of one. 0: it is not.
+    uint32_t sources; ///< Ranks whose rows its gradients are sums of, each kept apart to the end of the step: 1, or …
+    sy_tid apart;     ///< … several, and the step's sums of them here.
+    sy_tid master;    ///< Views: the parameters' masters …
+    sy_tid weight;    ///< … and bf16 weights (SY_NONE where kernels read the masters).
+    sy_tid part;      ///< Sums of one micro-batch of one slice (slices.h); SY_NONE where it has several.
     sy_tid levels[32]; ///< Partial sums of the tree over micro-batches; the last one in use is the step's sum.
 };
 
@@ -119,8 +122,10 @@ enum { SY_PACK_SUMS = 1 << 8 }; ///< Holds sums that are no gradients: losses, c
 
 /// Where the tokens of one slice are added up, and where the step's sum of all slices ends up (slices.h).
 struct sy_sum {
-    sy_tid part;  ///< [slices of a micro-batch, n]; the same as total when there is one micro-batch of one slice.
-    sy_tid total; ///< [n], after the merges.
+    sy_tid
+        part; ///< [sources, slices of a micro-batch, n]; the same as last when there is one micro-batch of one slice.
+    sy_tid last;  ///< [sources, n], after the merges; the same as total where there is one source.
+    sy_tid total; ///< [n]
     uint32_t pack;
     uint64_t at, count;
 };
@@ -207,6 +212,11 @@ sy_tid sy_param_new(struct sy_graph *g, uint32_t parts, uint32_t rows, uint32_t 
 struct sy_param *sy_graph_param(const struct sy_graph *g, sy_tid weight);
 /// Where one more contribution to its gradient goes, [slices, parts, rows, cols]; sets `*first` when this is the first.
 sy_tid sy_param_grad(struct sy_graph *g, sy_tid weight, bool *first);
+
+/// Slices of a micro-batch that a parameter's gradient is made in: an expert's rows come from several ranks.
+uint32_t sy_param_slices(const struct sy_graph *g, sy_tid weight);
+/// Notes the name of a matrix that another place of the expert axis holds.
+void sy_graph_foreign(struct sy_graph *g, const char *name, uint32_t place);
 
 /// A new, empty pack (0 and an error in `status` when out of memory), and room for `count` more elements in one: their
 /// place.

@@ -4,6 +4,12 @@
 
 #include "engine/graph.h"
 
+/// A matrix of the model that another place of the expert axis holds.
+struct sy_foreign {
+    char name[112];
+    uint32_t place;
+};
+
 struct sy_graph {
     struct sy_ctx *ctx;
     enum sy_status status;
@@ -22,6 +28,10 @@ struct sy_graph {
     size_t pack_count, pack_room;
     struct sy_sum *sums; ///< All of them, gradients too.
     size_t sum_count, sum_room;
+
+    const struct sy_layout *ranks; ///< Set before building; NULL: one rank.
+    struct sy_foreign *foreign;    ///< Matrices that other ranks hold.
+    size_t foreign_count, foreign_room;
 
     uint32_t slices;            ///< Of one micro-batch; 1 unless set before building. A power of two.
     uint32_t micro_count;       ///< Micro-batches of a step; likewise.

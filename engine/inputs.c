@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "engine/message.h"
 #include "engine/session_private.h"
 
 void sy_shift_right(const int32_t *labels, uint32_t batch, uint32_t tgt_len, int32_t start, int32_t pad, int32_t *out)
@@ -175,8 +176,8 @@ static struct counts count_tokens(const int32_t *mask, bool labels, uint64_t row
 
 static float inverse(uint64_t n) { return n == 0 ? 0.0f : (float)(1.0 / (double)n); }
 
-void sy_inputs_step(const struct sy_session *s, const struct sy_batch *batches, uint32_t count, uint64_t t, double lr,
-                    uint64_t seed, struct sy_step *step, struct sy_metrics *out)
+enum sy_status sy_inputs_step(const struct sy_session *s, const struct sy_batch *batches, uint32_t count, uint64_t t,
+                              double lr, uint64_t seed, struct sy_step *step, struct sy_metrics *out)
 {
     uint32_t enc_group = s->config.group_tokens != 0 ? s->config.group_tokens : s->params.src_len;
     uint32_t dec_group = s->config.group_tokens != 0 ? s->config.group_tokens : s->params.tgt_len;
@@ -190,6 +191,10 @@ void sy_inputs_step(const struct sy_session *s, const struct sy_batch *batches, 
         dec.tokens += d.tokens;
         dec.groups += d.groups;
     }
+    uint64_t all[] = {enc.tokens, enc.groups, dec.tokens, dec.groups};
+    SY_TRY(sy_layout_add(s->ctx, s->graph->ranks, all, SY_COUNT(all)));
+    enc = (struct counts){.tokens = all[0], .groups = all[1]};
+    dec = (struct counts){.tokens = all[2], .groups = all[3]};
     const struct sy_optimizer_params *o = &s->params.optimizer;
     double b1 = o->beta1 != 0.0f ? o->beta1 : 0.9, b2 = o->beta2 != 0.0f ? o->beta2 : 0.999, at = (double)t;
     *step = (struct sy_step){.step = (u32)t,
@@ -206,4 +211,5 @@ void sy_inputs_step(const struct sy_session *s, const struct sy_batch *batches, 
                              .inv_groups_dec = inverse(dec.groups)};
     out->labels = dec.tokens;
     out->tokens = enc.tokens + dec.tokens;
+    return SY_OK;
 }

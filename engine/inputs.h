@@ -26,9 +26,10 @@ SY_MUST_CHECK enum sy_status sy_inputs_write(struct sy_session *s);
 /// Bytes that sy_inputs_write() writes.
 uint64_t sy_inputs_bytes(const struct sy_graph *g, const struct sy_model *m, const struct sy_loss *loss);
 
-/// Step constants of a whole step; also counts its labels and tokens. `t` = 1, 2, …
-void sy_inputs_step(const struct sy_session *s, const struct sy_batch *batches, uint32_t count, uint64_t t, double lr,
-                    uint64_t seed, struct sy_step *step, struct sy_metrics *out);
+/// Step constants of a whole step; also counts its labels and tokens, over all ranks. `t` = 1, 2, … Errors: COMM.
+SY_MUST_CHECK enum sy_status sy_inputs_step(const struct sy_session *s, const struct sy_batch *batches, uint32_t count,
+                                            uint64_t t, double lr, uint64_t seed, struct sy_step *step,
+                                            struct sy_metrics *out);
 
 /// Makes decoder inputs: labels shifted right behind `start`; ignored labels become `pad`.
 void sy_shift_right(const int32_t *labels, uint32_t batch, uint32_t tgt_len, int32_t start, int32_t pad, int32_t *out);

@@ -106,6 +106,26 @@ enum sy_status sy_sums_take(struct sy_session *s, uint32_t flight, double *out_n
     return SY_OK;
 }
 
+enum sy_status sy_sums_share(struct sy_session *s)
+{
+    const struct sy_layout *l = s->graph->ranks;
+    const uint64_t n = s->sums->count;
+    if (l == NULL || n == 0)
+        return SY_OK;
+    double *all = calloc(n * l->group->size, sizeof *all);
+    if (all == NULL)
+        return sy_fail(s->ctx, SY_NOMEM, "out of host memory: sums of %u ranks", l->group->size);
+    const enum sy_status status =
+        sy_group_collect(s->ctx, l->group, "the ranks' losses and counts", s->sums->values, n * sizeof *all, all);
+    for (uint64_t i = 0; i < n && status == SY_OK; ++i) {
+        s->sums->values[i] = 0.0;
+        for (uint32_t r = 0; r < l->group->size; ++r)
+            s->sums->values[i] += all[r * n + i];
+    }
+    free(all);
+    return status;
+}
+
 /// `load` [E], then what sy_route_stats_args names.
 static void describe_layer(const struct sy_model_sparse *l, const double *load, struct sy_layer_metrics *out)
 {

@@ -33,5 +33,7 @@ void sy_sums_forget(struct sy_sums *sums);
 SY_MUST_CHECK enum sy_status sy_sums_start(struct sy_session *s, uint32_t flight);
 /// Waits for a download and adds it; the gradient norm in `out_norm`, if there is one. It is free then.
 SY_MUST_CHECK enum sy_status sy_sums_take(struct sy_session *s, uint32_t flight, double *out_norm);
+/// Evaluation: adds the other ranks' sums, in the order of the ranks. Errors: COMM.
+SY_MUST_CHECK enum sy_status sy_sums_share(struct sy_session *s);
 /// The step's metrics out of the sums; labels and tokens are filled already.
 void sy_metrics_fill(const struct sy_session *s, const struct sy_step *step, struct sy_metrics *out);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // op.c: the op registry: lookups in the table generated from ops.def.
+#include "engine/message.h"
 #include "engine/op_table.h"
 
 const struct sy_op_info *sy_op_info(enum sy_op_id op)
 {
-    assert((unsigned)op < SY_OP_COUNT);
-    return &sy_op_infos[op];
+    assert((unsigned)op < SY_OP_END && op != SY_OP_COUNT);
+    return sy_op_is_message(op) ? sy_message_info(op) : &sy_op_infos[op];
 }
 
 enum sy_op_id sy_op_find(const char *name)

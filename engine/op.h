@@ -14,8 +14,15 @@ enum sy_op_id {
 #define SY_OP(name, bindings, args, types) SY_OP_##name,
 #include "engine/ops.def"
 #undef SY_OP
-    SY_OP_COUNT
+    SY_OP_COUNT, ///< Ops that devices run. What follows are messages between ranks: the host's work (message.h).
+    SY_OP_exchange_routes,
+    SY_OP_exchange_rows,
+    SY_OP_sum_ranks,
+    SY_OP_gather_norms,
+    SY_OP_END
 };
+
+static inline bool sy_op_is_message(enum sy_op_id op) { return op > SY_OP_COUNT; }
 
 /// Element types of an op: what `t` and `o` bindings hold.
 enum sy_op_types { SY_TYPES_F = 1, SY_TYPES_B = 2, SY_TYPES_M = 4, SY_TYPES_D = 8 /* f64, `ref` only: t, o and f */ };
@@ -43,7 +50,7 @@ struct sy_axis {
     void (*some)(void *args, uint64_t first, uint64_t count);
 };
 
-/// What an op's C file provides.
+/// What an op's C file provides. Of messages: elements and flops.
 struct sy_op_impl {
     /// The reference: computes the whole dispatch with plain loops, sums in double.
     sy_ref_fn ref;

@@ -7,6 +7,7 @@
 
 #include "engine/graph_private.h"
 #include "engine/matrices.h"
+#include "engine/message.h"
 #include "engine/pieces.h"
 #include "engine/slices.h"
 
@@ -138,6 +139,7 @@ static u32 rank_matrices(struct sy_graph *g, struct update *updates)
     size_t count = 0, n = 0;
     for (size_t i = 0; i < g->param_count; ++i)
         count += g->params[i].parts;
+    count += g->foreign_count;
     struct named *list = calloc(count + 1, sizeof *list);
     if (list == NULL) {
         sy_graph_no_memory(g);
@@ -149,9 +151,12 @@ static u32 rank_matrices(struct sy_graph *g, struct update *updates)
             for (uint32_t part = 0; part < updates[k].params[e]->parts; ++part)
                 list[n++] = (struct named){updates[k].params[e]->names[part], rank++};
     }
+    for (size_t i = 0; i < g->foreign_count; ++i)
+        list[n++] = (struct named){g->foreign[i].name, NULL};
     qsort(list, n, sizeof *list, by_name);
     for (size_t i = 0; i < n; ++i)
-        *list[i].rank = (int32_t)i;
+        if (list[i].rank != NULL)
+            *list[i].rank = (int32_t)i;
     free(list);
     return (u32)n;
 }
@@ -195,6 +200,23 @@ static sy_tid block_sums(struct sy_graph *g, struct update *u, enum sy_optimizer
     return sums;
 }
 
+/// Other ranks know the norms of their experts, and they of ours. What all have counts once: the first place's.
+static void gather(struct sy_graph *g, const struct update *updates, u32 count, sy_tid by_rank)
+{
+    int32_t *own = calloc(count + 1, sizeof *own);
+    if (own == NULL) {
+        sy_graph_no_memory(g);
+        return;
+    }
+    for (size_t k = 0; k < g->pack_count; ++k)
+        for (uint32_t m = 0; m < updates[k].matrices.args.matrices; ++m)
+            own[updates[k].ranks[m]] = g->packs[k].sources > 1 || sy_layout_place(g->ranks) == 0;
+    const sy_tid mine = sy_tensor_const(g, SY_I32, count, own, "own norms");
+    const struct sy_sum_ranks_args a = {.n = count};
+    free(own);
+    SY_EMIT(g, gather_norms, &a, mine, by_rank);
+}
+
 /// Block sums, added up matrix by matrix, those in the order of their names, then one factor: the order does not depend
 /// on which pack holds a matrix.
 static sy_tid global_norm(struct sy_graph *g, struct update *updates, const struct sy_optimizer_params *o)
@@ -213,6 +235,8 @@ static sy_tid global_norm(struct sy_graph *g, struct update *updates, const stru
         const struct sy_matrices_args all = some(u, 0, m->matrices, m->work);
         SY_EMIT(g, sum_blocks, &all, u->table, rank, sums, by_rank);
     }
+    if (sy_layout_sources(g->ranks) > 1)
+        gather(g, updates, count, by_rank);
     struct sy_clip_args c = {.n = count, .max_norm = o->clip_norm};
     SY_EMIT(g, clip, &c, by_rank, gs);
     return gs;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine/graph_private.h"
+#include "engine/message.h"
 #include "kernels/chunk.h"
 
 #define ARGS(type, n) struct type a = *(const struct type *)(const void *)(n)->args
@@ -48,7 +49,7 @@ static void matmul_rule(struct sy_graph *g, const struct sy_node *n)
                                    .experts = a.experts,
                                    .accumulate = !first,
                                    .alpha = a.alpha,
-                                   .slices = g->slices,
+                                   .slices = sy_param_slices(g, w),
                                    .ragged = n->aux[0] != SY_NONE};
     SY_EMIT(g, matmul_dw, &wa, dy, x, n->aux[0], dw);
 }
@@ -205,6 +206,18 @@ static void dispatch_rule(struct sy_graph *g, const struct sy_node *n)
     sy_grad_add(g, n->bind[0], dx);
 }
 
+static void exchange_rule(struct sy_graph *g, const struct sy_node *n)
+{
+    ARGS(sy_exchange_args, n);
+    sy_tid dy = sy_grad_get(g, n->bind[1]);
+    if (dy == SY_NONE)
+        return;
+    a.back = !a.back;
+    sy_tid dx = sy_act_t(g, a.back ? a.slots : a.xslots, a.dim, ".dx");
+    SY_EMIT(g, exchange_rows, &a, dy, dx);
+    sy_grad_add(g, n->bind[0], dx);
+}
+
 static void combine_rule(struct sy_graph *g, const struct sy_node *n)
 {
     ARGS(sy_dispatch_args, n);
@@ -228,14 +241,22 @@ static void xent_rule(struct sy_graph *g, const struct sy_node *n)
 
 sy_rule sy_rule_get(enum sy_op_id op)
 {
-    static const sy_rule rules[SY_OP_COUNT] = {
-        [SY_OP_matmul] = matmul_rule,         [SY_OP_embed] = embed_rule,
-        [SY_OP_rmsnorm] = rmsnorm_rule,       [SY_OP_residual] = residual_rule,
-        [SY_OP_dropout] = dropout_rule,       [SY_OP_relu] = relu_rule,
-        [SY_OP_geglu] = geglu_rule,           [SY_OP_bias_expand] = bias_expand_rule,
-        [SY_OP_attention] = attention_rule,   [SY_OP_router_input] = router_input_rule,
-        [SY_OP_route_gate] = route_gate_rule, [SY_OP_dispatch] = dispatch_rule,
-        [SY_OP_combine] = combine_rule,       [SY_OP_xent] = xent_rule,
+    static const sy_rule rules[SY_OP_END] = {
+        [SY_OP_matmul] = matmul_rule,
+        [SY_OP_embed] = embed_rule,
+        [SY_OP_rmsnorm] = rmsnorm_rule,
+        [SY_OP_residual] = residual_rule,
+        [SY_OP_dropout] = dropout_rule,
+        [SY_OP_relu] = relu_rule,
+        [SY_OP_geglu] = geglu_rule,
+        [SY_OP_bias_expand] = bias_expand_rule,
+        [SY_OP_attention] = attention_rule,
+        [SY_OP_router_input] = router_input_rule,
+        [SY_OP_route_gate] = route_gate_rule,
+        [SY_OP_dispatch] = dispatch_rule,
+        [SY_OP_combine] = combine_rule,
+        [SY_OP_xent] = xent_rule,
+        [SY_OP_exchange_rows] = exchange_rule,
     };
     return rules[op];
 }

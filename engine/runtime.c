@@ -104,7 +104,7 @@ static enum sy_status compile_kernels(struct sy_runtime *rt)
         status = sy_fail(g->ctx, SY_NOMEM, "out of host memory");
     for (size_t i = 0; status == SY_OK && i < g->node_count; ++i) {
         const struct sy_node *n = &g->nodes[i];
-        if (wanted[kernel_slot(n)])
+        if (sy_op_is_message(n->op) || wanted[kernel_slot(n)])
             continue;
         wanted[kernel_slot(n)] = true;
         sy_variant_kernel_params(n->variant, n->types, sy_device_caps(rt->device), &params[count]);
@@ -135,15 +135,19 @@ static void fill_dispatch(const struct sy_runtime *rt, const struct sy_node *n, 
     d->flops = info->impl->flops(n->args);
 }
 
-static enum sy_status record(struct sy_runtime *rt, uint32_t phase)
+static enum sy_status record(struct sy_runtime *rt, size_t leg)
 {
     static const char *const names[] = {"refresh", "encode", "micro-batch", "update", "merge"};
     const struct sy_graph *g = rt->graph;
-    struct sy_dispatch *list = calloc(g->node_count + 1, sizeof *list);
+    const struct sy_leg *p = &rt->legs.list[leg];
+    const uint32_t phase = p->phase;
+    if (p->message)
+        return SY_OK;
+    struct sy_dispatch *list = calloc(p->end - p->first + 1, sizeof *list);
     if (list == NULL)
         return sy_fail(g->ctx, SY_NOMEM, "out of host memory: recording %zu dispatches", g->node_count);
     size_t count = 0;
-    for (size_t i = 0; i < g->node_count; ++i) {
+    for (size_t i = p->first; i < p->end; ++i) {
         if (g->nodes[i].phase != phase)
             continue;
         fill_dispatch(rt, &g->nodes[i], &list[count]);
@@ -152,8 +156,8 @@ static enum sy_status record(struct sy_runtime *rt, uint32_t phase)
     enum sy_status status = SY_OK;
     if (count != 0)
         status = sy_program_create(rt->device, names[phase < SY_PHASE_MERGE ? phase : SY_PHASE_MERGE], list, count,
-                                   &rt->programs[phase]);
-    rt->dispatch_count[phase] = count;
+                                   &rt->programs[leg]);
+    rt->dispatch_count[leg] = count;
     free(list);
     return status;
 }
@@ -177,9 +181,11 @@ enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *grap
     rt->graph = graph;
     const struct sy_limits limits = sy_runtime_limits(sy_device_caps(device), lender != NULL);
     enum sy_status status = sy_plan_create(graph, &limits, &rt->plan);
+    if (status == SY_OK)
+        status = sy_legs_create(graph, &rt->legs);
     rt->kernels = calloc((size_t)SY_VARIANT_COUNT * 16, sizeof(struct sy_kernel *));
-    rt->programs = calloc(graph->phase_count, sizeof(struct sy_program *));
-    rt->dispatch_count = calloc(graph->phase_count, sizeof *rt->dispatch_count);
+    rt->programs = calloc(rt->legs.count + 1, sizeof(struct sy_program *));
+    rt->dispatch_count = calloc(rt->legs.count + 1, sizeof *rt->dispatch_count);
     if (status == SY_OK && (rt->kernels == NULL || rt->programs == NULL || rt->dispatch_count == NULL))
         status = sy_fail(graph->ctx, SY_NOMEM, "out of host memory");
     if (status == SY_OK)
@@ -188,7 +194,7 @@ enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *grap
         status = place_tensors(rt, lender);
     if (status == SY_OK)
         status = compile_kernels(rt);
-    for (uint32_t p = 0; p < graph->phase_count && status == SY_OK; ++p)
+    for (size_t p = 0; p < rt->legs.count && status == SY_OK; ++p)
         status = record(rt, p);
     if (status == SY_OK)
         *out = rt;
@@ -202,8 +208,9 @@ void sy_runtime_destroy(struct sy_runtime **runtime)
     struct sy_runtime *rt = *runtime;
     if (rt == NULL)
         return;
-    for (uint32_t p = 0; rt->programs != NULL && p < rt->graph->phase_count; ++p)
+    for (size_t p = 0; rt->programs != NULL && p < rt->legs.count; ++p)
         sy_program_destroy(&rt->programs[p]);
+    sy_legs_finish(&rt->legs);
     for (size_t i = 0; rt->kernels != NULL && i < (size_t)SY_VARIANT_COUNT * 16; ++i)
         sy_kernel_destroy(&rt->kernels[i]);
     for (size_t i = 0; rt->buffers != NULL && i < rt->plan.block_count; ++i)
@@ -233,27 +240,38 @@ size_t sy_runtime_kernel_count(const struct sy_runtime *rt)
 size_t sy_runtime_dispatches(const struct sy_runtime *rt, uint32_t phase)
 {
     assert(phase < rt->graph->phase_count);
-    return rt->dispatch_count[phase];
+    size_t count = 0;
+    for (size_t p = rt->legs.first[phase]; p < rt->legs.first[phase + 1]; ++p)
+        count += rt->dispatch_count[p];
+    return count;
 }
 
 size_t sy_runtime_dispatches_all(const struct sy_runtime *rt)
 {
     size_t count = 0;
-    for (uint32_t p = 0; p < rt->graph->phase_count; ++p)
+    for (size_t p = 0; p < rt->legs.count; ++p)
         count += rt->dispatch_count[p];
     return count;
 }
 
 struct sy_program *sy_runtime_program(const struct sy_runtime *rt, uint32_t phase)
 {
-    assert(phase < rt->graph->phase_count);
-    return rt->programs[phase];
+    assert(phase < rt->graph->phase_count && rt->legs.first[phase] + 1 == rt->legs.first[phase + 1]);
+    return rt->programs[rt->legs.first[phase]];
 }
 
 enum sy_status sy_runtime_run(struct sy_runtime *rt, uint32_t phase)
 {
     assert(phase < rt->graph->phase_count);
-    return rt->programs[phase] == NULL ? SY_OK : sy_program_submit(rt->programs[phase]);
+    for (size_t p = rt->legs.first[phase]; p < rt->legs.first[phase + 1]; ++p)
+        SY_TRY(sy_runtime_run_leg(rt, p));
+    return SY_OK;
+}
+
+enum sy_status sy_runtime_run_leg(struct sy_runtime *rt, size_t leg)
+{
+    assert(leg < rt->legs.count && !rt->legs.list[leg].message);
+    return rt->programs[leg] == NULL ? SY_OK : sy_program_submit(rt->programs[leg]);
 }
 
 /// One stretch of a tensor's elements that lies in one place.

@@ -7,6 +7,7 @@
 // Ownership: the runtime owns buffers, kernels and programs; it borrows the graph and the device.
 #pragma once
 
+#include "engine/legs.h"
 #include "engine/plan.h"
 
 struct sy_runtime;
@@ -26,13 +27,16 @@ const struct sy_graph *sy_runtime_graph(const struct sy_runtime *rt);
 const struct sy_plan *sy_runtime_plan(const struct sy_runtime *rt);
 /// How many kernels were compiled.
 size_t sy_runtime_kernel_count(const struct sy_runtime *rt);
-/// Dispatches of a phase, or of all phases, and the program that makes them: NULL where there are none.
+/// Dispatches of a phase, or of all phases, and the program that makes those of a phase without messages: NULL where
+/// there are none.
 size_t sy_runtime_dispatches(const struct sy_runtime *rt, uint32_t phase);
 size_t sy_runtime_dispatches_all(const struct sy_runtime *rt);
 struct sy_program *sy_runtime_program(const struct sy_runtime *rt, uint32_t phase);
 
-/// Submits a phase (enum sy_phase, or a merge); does not block.
+/// Submits a phase (enum sy_phase, or a merge) without messages; does not block.
 SY_MUST_CHECK enum sy_status sy_runtime_run(struct sy_runtime *rt, uint32_t phase);
+/// Submits one leg that is no message; does not block.
+SY_MUST_CHECK enum sy_status sy_runtime_run_leg(struct sy_runtime *rt, size_t leg);
 
 /// Whole-tensor copies in the tensor's own element type; `bytes` must be its size. read() blocks.
 SY_MUST_CHECK enum sy_status sy_runtime_write(struct sy_runtime *rt, sy_tid t, const void *source, size_t bytes);

@@ -11,7 +11,7 @@
 
 const char *sy_segment_kind_name(enum sy_segment_kind kind)
 {
-    static const char *const names[] = {"host", "upload", "program", "download"};
+    static const char *const names[] = {"host", "upload", "program", "message", "download"};
     return names[kind];
 }
 
@@ -45,12 +45,21 @@ static void after(struct sy_segments *s, uint32_t segment, uint32_t earlier)
         x->after[x->after_count++] = earlier;
 }
 
-/// A program that runs after the segment `before`.
-static uint32_t program(struct sy_segments *s, const char *name, uint32_t micro, uint32_t phase, uint32_t before)
+/// The programs and messages of a phase, one after the other, after the segment `before`; gives the last.
+static uint32_t program(struct sy_segments *s, const struct sy_graph *g, const char *name, uint32_t micro,
+                        uint32_t phase, uint32_t before)
 {
-    const uint32_t p = add(s, SY_SEGMENT_PROGRAM, name, micro, phase, 0);
-    after(s, p, before);
-    return p;
+    for (size_t i = s->legs.first[phase]; i < s->legs.first[phase + 1]; ++i) {
+        const struct sy_leg *leg = &s->legs.list[i];
+        const uint32_t p =
+            leg->message ? add(s, SY_SEGMENT_MESSAGE, sy_op_info(g->nodes[leg->first].op)->name, micro, phase, 0)
+                           : add(s, SY_SEGMENT_PROGRAM, name, micro, phase, 0);
+        if (p != UINT32_MAX)
+            s->list[p].leg = (uint32_t)i;
+        after(s, p, before);
+        before = p;
+    }
+    return before;
 }
 
 static void merge_name(const struct sy_graph *g, uint32_t phase, char out[32])
@@ -92,16 +101,16 @@ static void add_step(const struct sy_graph *g, const struct sy_model *m, const s
         uploaded = add(out, SY_SEGMENT_UPLOAD, "inputs", micro, SY_PHASE_MICRO, sy_inputs_bytes(g, m, loss));
         after(out, uploaded, prepared);
         after(out, uploaded, last); // what reads them on the device is done
-        last = program(out, "micro-batch", micro, SY_PHASE_MICRO, uploaded);
+        last = program(out, g, "micro-batch", micro, SY_PHASE_MICRO, uploaded);
         for (uint32_t i = 0; i < count; ++i) {
             char name[32] = "merge";
             merge_name(g, merges[i], name);
-            last = program(out, name, micro, merges[i], last);
+            last = program(out, g, name, micro, merges[i], last);
         }
     }
     if (train) {
-        last = program(out, "update", 0, SY_PHASE_UPDATE, last);
-        last = program(out, "refresh", 0, SY_PHASE_REFRESH, last);
+        last = program(out, g, "update", 0, SY_PHASE_UPDATE, last);
+        last = program(out, g, "refresh", 0, SY_PHASE_REFRESH, last);
     }
     after(out, add(out, SY_SEGMENT_DOWNLOAD, "sums", 0, SY_PHASE_MICRO, download_bytes(g, train)), last);
     out->again = out->count;
@@ -115,11 +124,11 @@ static void add_decoding(const struct sy_graph *g, const struct sy_model *m, str
     const uint32_t prompts = add(out, SY_SEGMENT_HOST, "pad prompts", 0, SY_PHASE_ENCODE, 0);
     const uint32_t sent = add(out, SY_SEGMENT_UPLOAD, "prompts", 0, SY_PHASE_ENCODE, 2 * sources * id + step);
     after(out, sent, prompts);
-    const uint32_t encoded = program(out, "encode", 0, SY_PHASE_ENCODE, sent);
+    const uint32_t encoded = program(out, g, "encode", 0, SY_PHASE_ENCODE, sent);
     out->again = out->count;
     const uint32_t token = add(out, SY_SEGMENT_UPLOAD, "last tokens", 0, SY_PHASE_MICRO, 2 * rows * id + step);
     after(out, token, encoded);
-    const uint32_t decoded = program(out, "one position", 0, SY_PHASE_MICRO, token);
+    const uint32_t decoded = program(out, g, "one position", 0, SY_PHASE_MICRO, token);
     const uint32_t read = add(out, SY_SEGMENT_DOWNLOAD, "logits", 0, SY_PHASE_MICRO, logits);
     after(out, read, decoded);
     after(out, add(out, SY_SEGMENT_HOST, "choose tokens", 0, SY_PHASE_MICRO, 0), read);
@@ -129,6 +138,7 @@ enum sy_status sy_segments_create(const struct sy_graph *g, const struct sy_mode
                                   enum sy_session_kind kind, struct sy_segments *out)
 {
     memset(out, 0, sizeof *out);
+    SY_TRY(sy_legs_create(g, &out->legs));
     if (kind == SY_SESSION_DECODE)
         add_decoding(g, model, out);
     else
@@ -142,5 +152,6 @@ enum sy_status sy_segments_create(const struct sy_graph *g, const struct sy_mode
 void sy_segments_finish(struct sy_segments *s)
 {
     free(s->list);
+    sy_legs_finish(&s->legs);
     memset(s, 0, sizeof *s);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/inputs.h"
+#include "engine/message.h"
 #include "engine/metrics.h"
 
 enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, const struct sy_session_params *params,
@@ -24,6 +25,8 @@ enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, c
         status = sy_assemble(ctx, sy_device_caps(device), &s->params, &s->graph, &s->model, &s->loss, &s->outputs);
     if (status == SY_OK)
         status = sy_sums_create(ctx, s->graph, &s->sums);
+    if (status == SY_OK && s->graph->ranks != NULL)
+        status = sy_messages_create(s, &s->messages);
     if (status == SY_OK)
         status =
             sy_runtime_create(device, s->graph, params->lender != NULL ? params->lender->runtime : NULL, &s->runtime);
@@ -46,6 +49,7 @@ void sy_session_destroy(struct sy_session **session)
     sy_sums_destroy(&s->sums); // reads under way need the buffers
     sy_runtime_destroy(&s->runtime);
     sy_inputs_destroy(&s->inputs);
+    sy_messages_destroy(&s->messages);
     sy_segments_finish(&s->segments);
     sy_graph_destroy(&s->graph);
     sy_config_finish(&s->config);
@@ -98,7 +102,8 @@ static enum sy_status run_segments(struct sy_session *s, const struct sy_batch *
             s->step.sequence = micro * s->params.batch;
             SY_TRY(sy_inputs_write(s));
             break;
-        case SY_SEGMENT_PROGRAM: SY_TRY(sy_runtime_run(s->runtime, x->phase)); break;
+        case SY_SEGMENT_PROGRAM: SY_TRY(sy_runtime_run_leg(s->runtime, x->leg)); break;
+        case SY_SEGMENT_MESSAGE: SY_TRY(sy_segment_message(s, x)); break;
         case SY_SEGMENT_DOWNLOAD: SY_TRY(sy_sums_start(s, flight)); break;
         }
     }
@@ -112,11 +117,11 @@ enum sy_status sy_session_begin(struct sy_session *s, const struct sy_batch *bat
     assert(s->params.kind == SY_SESSION_TRAIN && s->begun - s->ended < SY_FLIGHTS);
     memset(&f->metrics, 0, sizeof f->metrics);
     SY_TRY(check_batches(s, batches, count));
-    sy_inputs_step(s, batches, count, t, lr, seed, &s->step, &f->metrics);
+    SY_TRY(sy_inputs_step(s, batches, count, t, lr, seed, &s->step, &f->metrics));
     f->step = s->step;
     if (f->metrics.labels == 0)
         return sy_fail(s->ctx, SY_INVALID, "step %llu: the batch has no target token", (unsigned long long)t);
-    SY_TRY(run_segments(s, batches, 0, s->begun % SY_FLIGHTS));
+    SY_TRY(run_segments(s, batches, sy_layout_rank(s->graph->ranks) * count, s->begun % SY_FLIGHTS));
     ++s->begun;
     return SY_OK;
 }
@@ -151,12 +156,15 @@ enum sy_status sy_session_step(struct sy_session *s, const struct sy_batch *batc
 static enum sy_status evaluate(struct sy_session *s, const struct sy_batch *batches, uint32_t count)
 {
     double none;
+    const uint32_t first = sy_layout_rank(s->graph->ranks) * count;
     for (uint32_t i = 0; i < count; ++i) {
-        SY_TRY(run_segments(s, &batches[i], i, i % SY_FLIGHTS));
+        SY_TRY(run_segments(s, &batches[i], first + i, i % SY_FLIGHTS));
         if (i != 0)
             SY_TRY(sy_sums_take(s, (i - 1) % SY_FLIGHTS, &none));
     }
-    return count != 0 ? sy_sums_take(s, (count - 1) % SY_FLIGHTS, &none) : SY_OK;
+    if (count != 0)
+        SY_TRY(sy_sums_take(s, (count - 1) % SY_FLIGHTS, &none));
+    return sy_sums_share(s);
 }
 
 enum sy_status sy_session_evaluate(struct sy_session *s, const struct sy_batch *batches, uint32_t count,
@@ -164,7 +172,7 @@ enum sy_status sy_session_evaluate(struct sy_session *s, const struct sy_batch *
 {
     memset(out, 0, sizeof *out);
     SY_TRY(check_batches(s, batches, count));
-    sy_inputs_step(s, batches, count, 1, 0.0, 0, &s->step, out);
+    SY_TRY(sy_inputs_step(s, batches, count, 1, 0.0, 0, &s->step, out));
     sy_sums_clear(s->sums);
     const enum sy_status status = evaluate(s, batches, count);
     if (status == SY_OK)

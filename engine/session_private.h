@@ -8,6 +8,7 @@
 
 struct sy_inputs;
 struct sy_sums;
+struct sy_messages;
 
 /// A training step that was begun; of evaluation, one batch.
 struct sy_flight {
@@ -25,10 +26,11 @@ struct sy_session {
     struct sy_loss loss; ///< But for DECODE.
     struct sy_runtime *runtime;
     struct sy_optimizer_outputs outputs;
-    struct sy_segments segments; ///< What a step (elsewhere: one batch) consists of.
-    struct sy_inputs *inputs;    ///< Of the micro-batch under way (inputs.h).
-    struct sy_sums *sums;        ///< Of the step that ends (metrics.h).
-    struct sy_step step;         ///< Of the step under way; row offsets are those of its micro-batch.
+    struct sy_segments segments;  ///< What a step (elsewhere: one batch) consists of.
+    struct sy_inputs *inputs;     ///< Of the micro-batch under way (inputs.h).
+    struct sy_sums *sums;         ///< Of the step that ends (metrics.h).
+    struct sy_messages *messages; ///< With several ranks (message.h).
+    struct sy_step step;          ///< Of the step under way; row offsets are those of its micro-batch.
     struct sy_flight flights[SY_FLIGHTS];
     uint64_t begun, ended; ///< Training steps; step n's flight is n modulo SY_FLIGHTS.
 };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "engine/graph_private.h"
+#include "engine/message.h"
 #include "engine/pieces.h"
 
 enum { TREE = 8 }; ///< Slices that one tree_sum adds up.
@@ -28,39 +29,52 @@ static sy_tid level_tensor(struct sy_graph *g, uint32_t pack, uint32_t level, en
     if (p->levels[level] == SY_NONE) {
         char name[32];
         snprintf(name, sizeof name, "%s.%u", (p->flags & SY_PACK_SUMS) != 0 ? "sums" : "gradients", level);
-        p->levels[level] = sy_tensor_new(g, kind, g->f, p->count, 1, 1, name);
+        p->levels[level] = sy_tensor_new(g, kind, g->f, p->sources * p->count, 1, 1, name);
         if (p->each != 0 && p->levels[level] != SY_NONE)
             sy_pieces_cut(g, p->levels[level], 1, p->each, p->each);
     }
     return p->levels[level];
 }
 
-/// Where a pack's sums of one micro-batch lie, [slices, n] of each sum; made when first asked for.
+/// Where a pack's sums of one micro-batch lie, [sources, slices, n] of each sum; made when first asked for.
 static sy_tid part_tensor(struct sy_graph *g, uint32_t pack, enum sy_tensor_kind kind)
 {
-    const uint64_t count = g->slices * g->packs[pack].count;
+    const uint64_t count = g->packs[pack].sources * g->slices * g->packs[pack].count;
     if (g->packs[pack].part == SY_NONE)
         g->packs[pack].part = sy_tensor_new(g, kind, g->f, count, 1, 1, "micro-batch");
     return g->packs[pack].part;
 }
 
-/// A sum's place of its own, [slices, n].
+/// The tensor of a pack's sums of all sources, made when first asked for.
+static sy_tid apart_tensor(struct sy_graph *g, uint32_t pack, enum sy_tensor_kind kind)
+{
+    struct sy_pack *p = &g->packs[pack];
+    if (p->apart == SY_NONE)
+        p->apart = sy_tensor_new(g, kind, g->f, p->count, 1, 1, "gradients");
+    return p->apart;
+}
+
+/// A sum's place of its own, [sources, slices, n].
 static sy_tid own_part(struct sy_graph *g, const struct sy_sum *s, enum sy_tensor_kind kind, const uint64_t shape[3],
                        uint64_t unit, const char *name)
 {
     const uint64_t pack = g->packs[s->pack].each, each = pack != 0 ? pack : s->count;
-    const uint64_t fine = sy_piece_columns(g, g->f, g->slices, each, unit);
-    const sy_tid t = sy_tensor_new(g, kind, g->f, g->slices * shape[0], shape[1], shape[2], name);
+    const uint64_t parts = g->packs[s->pack].sources * (uint64_t)g->slices;
+    const uint64_t fine = sy_piece_columns(g, g->f, parts, each, unit);
+    const sy_tid t = sy_tensor_new(g, kind, g->f, parts * shape[0], shape[1], shape[2], name);
     if (fine < s->count && t != SY_NONE)
-        sy_pieces_cut(g, t, g->slices, each, fine);
+        sy_pieces_cut(g, t, parts, each, fine);
     return t;
 }
 
-/// A sum's place in a level of its pack.
+/// A sum's place in a level of its pack, [sources, n].
 static sy_tid level_part(struct sy_graph *g, const struct sy_sum *s, uint32_t level, enum sy_tensor_kind kind,
                          const uint64_t shape[3], const char *name)
 {
     const sy_tid whole = level_tensor(g, s->pack, level, kind);
+    const uint64_t sources = g->packs[s->pack].sources;
+    if (sources > 1)
+        return sy_tensor_view(g, whole, sources * s->at, sources * shape[0], shape[1], shape[2], name);
     return sy_pack_tensor(g, s->pack, whole, s->at, shape[0], shape[1], shape[2], name);
 }
 
@@ -68,16 +82,25 @@ struct sy_sum sy_sum_place(struct sy_graph *g, uint32_t pack, uint64_t at, enum 
                            uint64_t d1, uint64_t d2, uint64_t unit, const char *name)
 {
     struct sy_sum s = {.pack = pack, .at = at, .count = d0 * d1 * d2};
-    s.total = level_part(g, &s, top(g), kind, (const uint64_t[]){d0, d1, d2}, name);
+    const uint64_t sources = g->packs[pack].sources, parts = sources * g->slices;
+    if (sources > 1 && g->packs[pack].each != 0 && g->status == SY_OK)
+        g->status =
+            sy_fail(g->ctx, SY_UNSUPPORTED,
+                    "%s: with its experts spread over ranks, one tensor of them must fit into one binding of the "
+                    "device %u times: spread them over more ranks, or take another device",
+                    name, (unsigned)sources);
+    s.total = s.last = level_part(g, &s, top(g), kind, (const uint64_t[]){d0, d1, d2}, name);
+    if (sources > 1)
+        s.total = sy_tensor_view(g, apart_tensor(g, pack, kind), at, d0, d1, d2, name);
     const bool small = (g->packs[pack].flags & SY_PACK_SUMS) != 0;
     if (!sy_slices_merge(g))
-        s.part = s.total;
+        s.part = s.last;
     else if (g->slices > 1 && !small) // all of a model's gradients, several times over, may be more than one allocation
         s.part = own_part(g, &s, kind, (const uint64_t[]){d0, d1, d2}, unit, name);
     else if (g->packs[pack].each != 0)
         s.part = sy_pack_tensor(g, pack, part_tensor(g, pack, kind), at, d0, d1, d2, name);
     else
-        s.part = sy_tensor_view(g, part_tensor(g, pack, kind), g->slices * at, g->slices * d0, d1, d2, name);
+        s.part = sy_tensor_view(g, part_tensor(g, pack, kind), parts * at, parts * d0, d1, d2, name);
     struct sy_sum *sums = sy_graph_grow(g, g->sums, g->sum_count, &g->sum_room, sizeof *sums);
     if (sums != NULL) {
         g->sums = sums;
@@ -107,7 +130,10 @@ uint32_t sy_sum_pack(const struct sy_graph *g)
     return pack;
 }
 
-sy_tid sy_sum_total(const struct sy_graph *g, uint32_t pack) { return g->packs[pack].levels[top(g)]; }
+sy_tid sy_sum_total(const struct sy_graph *g, uint32_t pack)
+{
+    return g->packs[pack].sources > 1 ? g->packs[pack].apart : g->packs[pack].levels[top(g)];
+}
 
 /// The merges after micro-batch `micro`; `phase` is not filled.
 static uint32_t merges_after(const struct sy_graph *g, uint32_t micro, struct sy_merge out[SY_MAX_MERGES])
@@ -131,20 +157,19 @@ static const struct sy_merge *find(const struct sy_graph *g, const struct sy_mer
     return NULL;
 }
 
-/// One sum of several slices: passes of at most eight until one is left.
-static void add_slices(struct sy_graph *g, const struct sy_sum *s, sy_tid to, bool add)
+/// [outer, n] = or += the tree over the middle of [outer, count, n]: passes of at most eight until one is left.
+static void add_up(struct sy_graph *g, sy_tid from, sy_tid to, uint64_t n, uint32_t outer, uint32_t count, bool add)
 {
-    sy_tid from = s->part;
-    for (uint32_t left = g->slices; left > 0;) {
-        const uint32_t each = left < TREE ? left : TREE, outer = left / each;
+    for (uint32_t left = count; left > 0;) {
+        const uint32_t each = left < TREE ? left : TREE, rest = left / each;
         const struct sy_tree_sum_args a = {
-            .n = (u32)s->count, .slices = each, .outer = outer, .accumulate = outer == 1 && add};
-        const sy_tid out = outer == 1 ? to : sy_act_f(g, outer, s->count, ".slices");
-        if (outer > 1 && g->tensors[from].pieces != SY_NONE && out != SY_NONE)
-            sy_pieces_alike(g, out, outer, from);
+            .n = (u32)n, .slices = each, .outer = outer * rest, .accumulate = rest == 1 && add};
+        const sy_tid out = rest == 1 ? to : sy_act_f(g, (uint64_t)outer * rest, n, ".slices");
+        if (rest > 1 && g->tensors[from].pieces != SY_NONE && out != SY_NONE)
+            sy_pieces_alike(g, out, outer * rest, from);
         SY_EMIT(g, tree_sum, &a, from, out);
         from = out;
-        left = outer == 1 ? 0 : outer;
+        left = rest == 1 ? 0 : rest;
     }
 }
 
@@ -154,15 +179,16 @@ static void emit(struct sy_graph *g, const struct sy_merge *m)
         const struct sy_sum s = g->sums[i];
         const enum sy_tensor_kind kind = sy_graph_tensor(g, s.total)->kind;
         const sy_tid to =
-            m->to == top(g) ? s.total : level_part(g, &s, m->to, kind, (const uint64_t[]){s.count, 1, 1}, ".partial");
-        add_slices(g, &s, to, m->add);
+            m->to == top(g) ? s.last : level_part(g, &s, m->to, kind, (const uint64_t[]){s.count, 1, 1}, ".partial");
+        add_up(g, s.part, to, s.count, g->packs[s.pack].sources, g->slices, m->add);
     }
     for (uint32_t i = 0; i < g->pack_count && (m->from != 0 || g->slices == 1); ++i) {
         const struct sy_pack *p = &g->packs[i];
         if (p->levels[top(g)] == SY_NONE)
             continue; // nothing is summed in this pack
         const enum sy_tensor_kind kind = sy_graph_tensor(g, p->levels[top(g)])->kind;
-        const struct sy_tree_sum_args a = {.n = (u32)p->count, .slices = 1, .outer = 1, .accumulate = m->add};
+        const struct sy_tree_sum_args a = {
+            .n = (u32)(p->sources * p->count), .slices = 1, .outer = 1, .accumulate = m->add};
         const sy_tid from = m->from == 0 ? p->part : level_tensor(g, i, m->from, kind);
         SY_EMIT(g, tree_sum, &a, from, level_tensor(g, i, m->to, kind));
     }
@@ -185,6 +211,31 @@ void sy_slices_emit(struct sy_graph *g)
             merges[g->merge_count++] = list[i];
             emit(g, &list[i]);
         }
+    }
+    g->phase = before;
+}
+
+/// What the sources' sums of a pack become: one, by the tree over sources.
+static void add_sources(struct sy_graph *g, uint32_t pack)
+{
+    for (size_t i = 0; i < g->sum_count && g->packs[pack].sources > 1; ++i) {
+        const struct sy_sum s = g->sums[i];
+        if (s.pack == pack)
+            add_up(g, s.last, s.total, s.count, 1, g->packs[pack].sources, false);
+    }
+}
+
+void sy_ranks_emit(struct sy_graph *g)
+{
+    const uint32_t before = g->phase;
+    g->phase = SY_PHASE_UPDATE;
+    for (uint32_t k = 0; k < g->pack_count && sy_layout_ranks(g->ranks) > 1; ++k) {
+        const struct sy_pack pack = g->packs[k];
+        const bool experts = pack.sources > 1; // every place along the expert axis has its own
+        add_sources(g, k);
+        const struct sy_sum_ranks_args a = {.n = (u32)pack.count, .data_only = experts};
+        if (sy_sum_total(g, k) != SY_NONE && (!experts || g->ranks->data > 1))
+            SY_EMIT(g, sum_ranks, &a, sy_sum_total(g, k));
     }
     g->phase = before;
 }

@@ -27,6 +27,9 @@ enum { SY_MAX_MERGES = 32 }; ///< After one micro-batch.
 /// Whether a step needs merges at all: not when it is one micro-batch of one slice, whose sums are the step's.
 bool sy_slices_merge(const struct sy_graph *g);
 
+/// A rank holds a run of the slices too (layout.h). A sum over an expert's rows is kept apart for each rank that they
+/// come from until the step's end, because the slices of another rank come after all of this rank's.
+
 /// Place of a sum of d0·d1·d2 elements at `at` of a pack; where it is too large to be bound at once, it is cut into
 /// whole units (pieces.h).
 struct sy_sum sy_sum_place(struct sy_graph *g, uint32_t pack, uint64_t at, enum sy_tensor_kind kind, uint64_t d0,
@@ -40,5 +43,7 @@ sy_tid sy_sum_total(const struct sy_graph *g, uint32_t pack);
 
 /// Emits the merges of every micro-batch of a step, each once; after sy_backward().
 void sy_slices_emit(struct sy_graph *g);
+/// Emits, at the beginning of the update, what makes the ranks' sums one: the rest of the tree; after sy_slices_emit().
+void sy_ranks_emit(struct sy_graph *g);
 /// The phases to run after micro-batch `micro`, in order: how many, in `out`.
 uint32_t sy_slices_phases(const struct sy_graph *g, uint32_t micro, uint32_t out[SY_MAX_MERGES]);

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/file.h"
+#include "engine/json.h"
+#include "engine/message.h"
 #include "engine/optimizer.h"
 #include "engine/runtime_private.h"
 
@@ -160,7 +163,66 @@ static enum sy_status produce(void *user, const struct sy_tensor_spec *spec, voi
     return sy_runtime_read_f32(p->rt, p->tensor, p->first, p->count, out);
 }
 
-/// Specs of all parameters (parts × names), written piecewise. `extra` names copies of shared.weight.
+/// Whether this rank writes a parameter: what several ranks have, the first of them does.
+static bool is_writer(const struct sy_graph *g, const struct sy_param *p)
+{
+    const bool first_row = g->ranks == NULL || g->ranks->rank < g->ranks->expert;
+    return (p->flags & SY_PARAM_EXPERT) != 0 ? first_row : sy_layout_rank(g->ranks) == 0;
+}
+
+bool sy_weights_writer(const struct sy_graph *g) { return g->ranks == NULL || g->ranks->rank < g->ranks->expert; }
+
+/// "model-00002-of-00004.safetensors": the second rank's of four.
+static void shard_name(const struct sy_layout *l, uint32_t place, char out[64])
+{
+    snprintf(out, 64, "model-%05u-of-%05u.safetensors", place + 1, l->expert);
+}
+
+/// The index of all ranks' files: a tensor is in the file of the place that holds it.
+static enum sy_status save_index(const struct sy_graph *g, const char *directory, const struct sy_tensor_spec *specs,
+                                 size_t count, uint64_t bytes)
+{
+    char name[64];
+    json_t *map = json_object();
+    int bad = map == NULL;
+    shard_name(g->ranks, 0, name);
+    for (size_t i = 0; i < count && !bad; ++i)
+        bad = json_object_set_new(map, specs[i].name, json_string(name));
+    for (size_t i = 0; i < g->foreign_count && !bad; ++i) {
+        shard_name(g->ranks, g->foreign[i].place, name);
+        bad = json_object_set_new(map, g->foreign[i].name, json_string(name));
+    }
+    json_t *root =
+        bad ? NULL : json_pack("{s:{s:I}, s:O}", "metadata", "total_size", (json_int_t)bytes, "weight_map", map);
+    char path[SY_PATH_ROOM];
+    enum sy_status status = root != NULL ? sy_path_print(g->ctx, path, directory, "model.safetensors.index.json")
+                                         : sy_fail(g->ctx, SY_NOMEM, "out of host memory: the index of %s", directory);
+    if (status == SY_OK)
+        status = sy_json_save(g->ctx, root, path);
+    json_decref(root);
+    json_decref(map);
+    return status;
+}
+
+/// Every rank its own file, at once.
+static enum sy_status save_shard(const struct sy_graph *g, const char *directory, const struct sy_tensor_spec *specs,
+                                 size_t count, struct sy_file_sums *sums)
+{
+    char name[64], path[SY_PATH_ROOM];
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; ++i)
+        bytes += 4 * specs[i].shape[0] * (specs[i].ndim > 1 ? specs[i].shape[1] : 1);
+    SY_TRY(sy_layout_add(g->ctx, g->ranks, &bytes, 1));
+    if (!sy_weights_writer(g))
+        return SY_OK;
+    shard_name(g->ranks, sy_layout_place(g->ranks), name);
+    SY_TRY(sy_path_print(g->ctx, path, directory, name));
+    SY_TRY(sy_tensors_save(g->ctx, path, specs, count, sums));
+    return sy_layout_rank(g->ranks) == 0 ? save_index(g, directory, specs, count, bytes) : SY_OK;
+}
+
+/// Specs of the parameters that this rank writes (parts × names), written piecewise. `extra` names copies of
+/// shared.weight.
 enum sy_status sy_weights_save(struct sy_runtime *rt, const struct sy_config *config, const char *directory,
                                struct sy_file_sums *sums)
 {
@@ -180,7 +242,7 @@ enum sy_status sy_weights_save(struct sy_runtime *rt, const struct sy_config *co
         uint64_t part = (uint64_t)p->rows * p->cols;
         bool shared = strcmp(p->names[0], "shared.weight") == 0;
         uint32_t extra = shared && config->is_switch && !config->tied ? (uint32_t)SY_COUNT(copies) : 0; // spec §2
-        for (uint32_t e = 0; e < p->parts + extra; ++e, ++n) {
+        for (uint32_t e = 0; is_writer(g, p) && e < p->parts + extra; ++e, ++n) {
             bool copy = e >= p->parts;
             pieces[n] = (struct piece){.rt = rt, .tensor = p->master, .first = copy ? 0 : e * part, .count = part};
             specs[n] = (struct sy_tensor_spec){.name = copy ? copies[e - p->parts] : p->names[e],
@@ -191,7 +253,9 @@ enum sy_status sy_weights_save(struct sy_runtime *rt, const struct sy_config *co
         }
     }
     if (status == SY_OK)
-        status = sy_tensors_save_dir(g->ctx, directory, "model", specs, n, 0, sums);
+        status = sy_layout_sources(g->ranks) > 1 ? save_shard(g, directory, specs, n, sums)
+                 : sy_weights_writer(g)          ? sy_tensors_save_dir(g->ctx, directory, "model", specs, n, 0, sums)
+                                                 : SY_OK;
     free(specs);
     free(pieces);
     return status;
@@ -206,10 +270,22 @@ static void state_piece(const struct sy_graph *g, const struct sy_param *p, uint
     out->count = per_part;
 }
 
-enum sy_status sy_state_save(struct sy_runtime *rt, const char *path, struct sy_file_sums *sums)
+/// "optimizer-00002.safetensors": of the second place along the expert axis.
+static enum sy_status state_path(struct sy_ctx *ctx, const char *directory, uint32_t place, char path[SY_PATH_ROOM])
+{
+    char name[64];
+    snprintf(name, sizeof name, "optimizer-%05u.safetensors", place + 1);
+    return sy_path_print(ctx, path, directory, name);
+}
+
+enum sy_status sy_state_save(struct sy_runtime *rt, const char *directory, struct sy_file_sums *sums)
 {
     struct sy_graph *g = rt->graph;
     size_t total = 0, n = 0;
+    char path[SY_PATH_ROOM];
+    if (!sy_weights_writer(g))
+        return SY_OK;
+    SY_TRY(state_path(g->ctx, directory, sy_layout_place(g->ranks), path));
     for (size_t i = 0; i < g->param_count; ++i)
         total += (size_t)g->params[i].parts * g->params[i].state_count;
     struct sy_tensor_spec *specs = calloc(total + 1, sizeof *specs);
@@ -220,7 +296,7 @@ enum sy_status sy_state_save(struct sy_runtime *rt, const char *path, struct sy_
         status = sy_fail(g->ctx, SY_NOMEM, "out of host memory: list of %zu tensors", total);
     for (size_t i = 0; i < g->param_count && status == SY_OK; ++i) {
         const struct sy_param *p = &g->params[i];
-        for (uint32_t s = 0; s < p->state_count; ++s) {
+        for (uint32_t s = 0; s < p->state_count && is_writer(g, p); ++s) {
             for (uint32_t e = 0; e < p->parts; ++e, ++n) {
                 pieces[n].rt = rt;
                 state_piece(g, p, s, e, &pieces[n]);
@@ -242,12 +318,48 @@ enum sy_status sy_state_save(struct sy_runtime *rt, const char *path, struct sy_
     return status;
 }
 
-enum sy_status sy_state_load(struct sy_runtime *rt, const char *path)
+/// The files of optimizer state in a checkpoint: one for each rank that wrote it.
+struct state_files {
+    struct sy_tensors **list;
+    size_t count;
+};
+
+static void close_state(struct state_files *files)
+{
+    for (size_t i = 0; i < files->count; ++i)
+        sy_tensors_close(&files->list[i]);
+    free(files->list);
+}
+
+/// Opens all of them; closed with close_state() in any case.
+static enum sy_status open_state(struct sy_ctx *ctx, const char *directory, struct state_files *files)
+{
+    for (char path[SY_PATH_ROOM];; ++files->count) {
+        SY_TRY(state_path(ctx, directory, (uint32_t)files->count, path));
+        if (files->count > 0 && !sy_file_exists(path))
+            return SY_OK;
+        struct sy_tensors **list = realloc(files->list, (files->count + 1) * sizeof *list);
+        if (list == NULL)
+            return sy_fail(ctx, SY_NOMEM, "out of host memory");
+        files->list = list;
+        SY_TRY(sy_tensors_open(ctx, path, &list[files->count]));
+    }
+}
+
+/// The file that has a tensor; the first, which will say that it is missing, when none has.
+static const struct sy_tensors *state_file(const struct state_files *files, const char *name)
+{
+    for (size_t i = 1; i < files->count; ++i)
+        if (sy_tensors_find(files->list[i], name) != NULL)
+            return files->list[i];
+    return files->list[0];
+}
+
+enum sy_status sy_state_load(struct sy_runtime *rt, const char *directory)
 {
     struct sy_graph *g = rt->graph;
-    struct sy_tensors *tensors = NULL;
-    SY_TRY(sy_tensors_open(g->ctx, path, &tensors));
-    enum sy_status status = SY_OK;
+    struct state_files files = {0};
+    enum sy_status status = open_state(g->ctx, directory, &files);
     for (size_t i = 0; i < g->param_count && status == SY_OK; ++i) {
         const struct sy_param *p = &g->params[i];
         for (uint32_t s = 0; s < p->state_count && status == SY_OK; ++s) {
@@ -256,10 +368,11 @@ enum sy_status sy_state_load(struct sy_runtime *rt, const char *path)
                 state_piece(g, p, s, e, &piece);
                 char name[128];
                 snprintf(name, sizeof name, "%s/%s", p->names[e], sy_state_name(p->state_kinds[s]));
-                status = upload(rt, tensors, name, 1, &piece.count, piece.count, piece.tensor, piece.first);
+                status =
+                    upload(rt, state_file(&files, name), name, 1, &piece.count, piece.count, piece.tensor, piece.first);
             }
         }
     }
-    sy_tensors_close(&tensors);
+    close_state(&files);
     return status;
 }

@@ -22,7 +22,8 @@ void sy_weights_adapt_config(struct sy_ctx *ctx, const struct sy_tensors *tensor
 const char *sy_weights_stored_name(const struct sy_tensors *tensors, const char *name);
 /// Warns when the file has tensors that are no part of the model. Errors: NOMEM.
 SY_MUST_CHECK enum sy_status sy_weights_check_unused(const struct sy_graph *g, const struct sy_tensors *tensors);
-/// Writes DIRECTORY/model.safetensors (or shards), F32, Hugging Face names; notes their sums in `sums` (or NULL).
+/// Writes DIRECTORY/model.safetensors (or shards), F32, Hugging Face names; notes their sums in `sums` (or NULL). With
+/// several ranks all of them call it: each place of the expert axis writes one shard, rank 0 the index.
 SY_MUST_CHECK enum sy_status sy_weights_save(struct sy_runtime *rt, const struct sy_config *config,
                                              const char *directory, struct sy_file_sums *sums);
 /// Tensors to be written to one file (dump.c).
@@ -39,6 +40,9 @@ void sy_spec_list_seal(struct sy_spec_list *list);
 void sy_spec_list_finish(struct sy_spec_list *list);
 /// Adds one f32 tensor per parameter part: the parameter itself, or its gradient as "grad." + name.
 SY_MUST_CHECK enum sy_status sy_weights_list(struct sy_runtime *rt, bool gradients, struct sy_spec_list *list);
-/// Optimizer state in and out: "NAME/r", … for parts × state (spec §12).
-SY_MUST_CHECK enum sy_status sy_state_save(struct sy_runtime *rt, const char *path, struct sy_file_sums *sums);
-SY_MUST_CHECK enum sy_status sy_state_load(struct sy_runtime *rt, const char *path);
+/// Whether this rank writes anything of a checkpoint's tensors: one along the data axis does.
+bool sy_weights_writer(const struct sy_graph *g);
+/// Optimizer state in and out of DIRECTORY/optimizer-*.safetensors: "NAME/r", … for parts × state (spec §12). Each
+/// place of the expert axis writes one file; any number of ranks reads what any number wrote.
+SY_MUST_CHECK enum sy_status sy_state_save(struct sy_runtime *rt, const char *directory, struct sy_file_sums *sums);
+SY_MUST_CHECK enum sy_status sy_state_load(struct sy_runtime *rt, const char *directory);

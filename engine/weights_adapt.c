@@ -73,7 +73,7 @@ static bool superfluous(const char *name)
 
 enum sy_status sy_weights_check_unused(const struct sy_graph *g, const struct sy_tensors *tensors)
 {
-    size_t total = 0, unused = 0, n = 0;
+    size_t total = g->foreign_count, unused = 0, n = 0;
     for (size_t i = 0; i < g->param_count; ++i)
         total += g->params[i].parts;
     const char **names = malloc((total + 1) * sizeof *names), *first = NULL;
@@ -82,6 +82,8 @@ enum sy_status sy_weights_check_unused(const struct sy_graph *g, const struct sy
     for (size_t i = 0; i < g->param_count; ++i)
         for (uint32_t e = 0; e < g->params[i].parts; ++e)
             names[n++] = g->params[i].names[e];
+    for (size_t i = 0; i < g->foreign_count; ++i)
+        names[n++] = g->foreign[i].name;
     qsort(names, n, sizeof *names, by_text);
     for (size_t i = 0; i < sy_tensors_count(tensors); ++i) {
         const char *name = sy_tensors_at(tensors, i)->name;

@@ -2,6 +2,7 @@
 #include "hostlib/group.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 uint32_t sy_group_launched(void)
 {
@@ -14,4 +15,60 @@ uint32_t sy_group_launched(void)
             return (uint32_t)size;
     }
     return 1;
+}
+
+enum sy_status sy_group_spread(struct sy_ctx *ctx, struct sy_group *group, uint32_t from, void *data, uint64_t bytes)
+{
+    if (group->size == 1)
+        return SY_OK;
+    const bool send = group->rank == from;
+    struct sy_transfer *list = calloc(group->size, sizeof *list);
+    size_t count = 0;
+    if (list == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    for (uint32_t r = 0; r < group->size && send; ++r)
+        if (r != from)
+            list[count++] = (struct sy_transfer){.peer = r, .send = true, .data = data, .bytes = bytes};
+    if (!send)
+        list[count++] = (struct sy_transfer){.peer = from, .data = data, .bytes = bytes};
+    const enum sy_status status = sy_group_exchange(ctx, group, "a rank's word to all", list, count);
+    free(list);
+    return status;
+}
+
+enum sy_status sy_group_collect(struct sy_ctx *ctx, struct sy_group *group, const char *what, const void *data,
+                                uint64_t bytes, void *out)
+{
+    char *all = out;
+    memcpy(all + group->rank * bytes, data, bytes);
+    if (group->size == 1)
+        return SY_OK;
+    struct sy_transfer *list = calloc(2 * (size_t)group->size, sizeof *list);
+    size_t count = 0;
+    if (list == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    for (uint32_t r = 0; r < group->size; ++r) {
+        if (r == group->rank)
+            continue;
+        list[count++] = (struct sy_transfer){.peer = r, .data = all + r * bytes, .bytes = bytes};
+        list[count++] =
+            (struct sy_transfer){.peer = r, .send = true, .data = all + group->rank * bytes, .bytes = bytes};
+    }
+    const enum sy_status status = sy_group_exchange(ctx, group, what, list, count);
+    free(list);
+    return status;
+}
+
+enum sy_status sy_group_agree(struct sy_ctx *ctx, struct sy_group *group, enum sy_status status)
+{
+    if (group->size == 1)
+        return status;
+    const int32_t mine = status;
+    int32_t *all = calloc(group->size, sizeof *all);
+    enum sy_status others =
+        all == NULL ? SY_NOMEM : sy_group_collect(ctx, group, "whether all ranks are well", &mine, sizeof mine, all);
+    for (uint32_t r = 0; r < group->size && others == SY_OK; ++r)
+        others = all[r] != SY_OK ? SY_COMM : SY_OK;
+    free(all);
+    return status != SY_OK ? status : others;
 }

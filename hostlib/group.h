@@ -1,17 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// group.h: the processes ("ranks") of one run, as mpirun started them.
+// group.h: the processes ("ranks") of one run, as mpirun started them, and what they send to each other.
 //
-// A program that was not started by mpirun is rank 0 of 1, and MPI is not touched. mpi/group.c asks MPI; mpi/stub.c
+// A program that was not started by mpirun is rank 0 of 1, and MPI is not touched. mpi/group.c talks to MPI; mpi/stub.c
 // takes its place in a build without it (-Dmpi=disabled).
+//
+// All ranks make the same calls in the same order; an exchange matches its namesakes of the other ranks by that order.
+// Nothing waits for ever: a rank that does not come within `patience_s` is an error that names it.
 // Layer: hostlib.   Threads: the thread that opened it.
 #pragma once
 
 #include "hostlib/status.h"
 
 struct sy_group {
-    uint32_t rank; ///< 0 … size − 1
-    uint32_t size; ///< At least 1.
-    bool started;  ///< MPI was initialised here, and sy_group_close() ends it.
+    uint32_t rank;                 ///< 0 … size − 1
+    uint32_t size;                 ///< At least 1.
+    uint32_t node_rank, node_size; ///< Among the ranks of this host.
+    double patience_s;             ///< How long an exchange waits for the others; 0: for ever.
+    uint64_t exchanges;            ///< Counted, so that each can tell its messages from those of the next.
+    bool started;                  ///< MPI was initialised here, and sy_group_close() ends it.
+};
+
+/// One message: `bytes` from or to `data`, which must stay until the exchange has ended.
+struct sy_transfer {
+    uint32_t peer; ///< Another rank.
+    bool send;     ///< Else it is received.
+    void *data;
+    uint64_t bytes; ///< Both ranks must say the same.
 };
 
 /// Joins the run. Blocks until every rank has started. Errors: UNSUPPORTED started as one of several by a build without
@@ -19,6 +33,21 @@ struct sy_group {
 SY_MUST_CHECK enum sy_status sy_group_open(struct sy_ctx *ctx, struct sy_group *out);
 /// Leaves it; nothing happens for a zeroed group or one that is closed. Blocks until every rank does the same.
 void sy_group_close(struct sy_group *group);
+/// Ends all ranks at once: after an error in the middle of a step, when the others wait. Does not return when size > 1.
+void sy_group_abort(const struct sy_group *group);
 
 /// How many processes mpirun says that it started: 1 when there was no mpirun.
 uint32_t sy_group_launched(void);
+
+/// Hands over all transfers and blocks until they have arrived. `what` is for errors. Errors: COMM naming the rank that
+/// did not come, or sent another number of bytes than expected.
+SY_MUST_CHECK enum sy_status sy_group_exchange(struct sy_ctx *ctx, struct sy_group *group, const char *what,
+                                               const struct sy_transfer *list, size_t count);
+/// What rank `from` has in `data` everywhere. Errors: COMM.
+SY_MUST_CHECK enum sy_status sy_group_spread(struct sy_ctx *ctx, struct sy_group *group, uint32_t from, void *data,
+                                             uint64_t bytes);
+/// `out` [size][bytes]: `data` of every rank, in their order. Errors: COMM.
+SY_MUST_CHECK enum sy_status sy_group_collect(struct sy_ctx *ctx, struct sy_group *group, const char *what,
+                                              const void *data, uint64_t bytes, void *out);
+/// Whether all ranks are well: `status` where this one is not, COMM where another is not (it has said why).
+SY_MUST_CHECK enum sy_status sy_group_agree(struct sy_ctx *ctx, struct sy_group *group, enum sy_status status);

@@ -36,7 +36,7 @@ static inline struct drop_row drop_row(__constant const struct sy_step *c, uint 
     d.threshold = threshold;
     d.stream = stream;
     d.plane = plane;
-    d.row = (stack != 0u ? c->row_dec : c->row_enc) + row;
+    d.row = (stack == SY_STACK_STEP ? 0u : stack != 0u ? c->row_dec : c->row_enc) + row;
     d.key0 = c->seed_lo;
     d.key1 = c->seed_hi ^ c->step;
     d.scale = scale;

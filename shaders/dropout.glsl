@@ -13,7 +13,7 @@ struct drop_row {
 
 drop_row make_drop_row(uint threshold, float scale, uint stream, uint stack, uint row, uint plane)
 {
-    const uint row0 = stack != 0u ? c.row_dec : c.row_enc;
+    const uint row0 = stack == SY_STACK_STEP ? 0u : stack != 0u ? c.row_dec : c.row_enc;
     return drop_row(threshold, stream, plane, row0 + row, scale, 1.0, threshold != 0u);
 }
 

@@ -54,14 +54,14 @@ def check_flags(s):
 def check_ranks(s):
     out = s.path('ranks')
     if shutil.which('mpirun'):
-        command = ['mpirun', '--allow-run-as-root', '--oversubscribe', '-n', '2', os.path.join(s.apps, 'switchyard-train'),
+        command = ['mpirun', '--allow-run-as-root', '--oversubscribe', '-n', '3', os.path.join(s.apps, 'switchyard-train'),
                    *map(str, train(s, 'ranks'))]
         done = subprocess.run(command, capture_output=True, text=True, errors='replace', timeout=120)
-        good = done.returncode != 0 and ('2 ranks' in done.stderr or 'no MPI' in done.stderr)
-        s.ok(good and not os.path.exists(out), 'two ranks are refused', f'exit {done.returncode}\n{done.stderr}')
+        good = done.returncode != 0 and ('powers of two' in done.stderr or 'no MPI' in done.stderr)
+        s.ok(good and not os.path.exists(out), 'three ranks are refused', f'exit {done.returncode}\n{done.stderr}')
     else:
         refuse(s, 'started as one of two processes', ['2'], 'train', *train(s, 'ranks'), env={'PMI_SIZE': '2'})
-    s.ok(not os.path.exists(out), 'two ranks have written nothing')
+    s.ok(not os.path.exists(out), 'refused ranks have written nothing')
 
 
 def check_texts(s):

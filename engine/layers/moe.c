@@ -2,8 +2,11 @@
 // moe.c: the Switch layer: router → places → dispatch → experts → combine (spec §4).
 //
 // One mechanism for all routers: each leaves `expert` and `pos` [rows, k]; from there on they are the same. The expert
-// side is a ragged buffer of `slots` rows sorted by expert, then by group, then by place.
+// side is a ragged buffer of `slots` rows sorted by expert, then by group, then by place. With several ranks that is
+// the order in which rows are sent; where they arrive, they lie by expert, then by the rank that they come from, then
+// as there (message.h).
 #include "engine/layers/layers.h"
+#include "engine/message.h"
 #include "engine/slices.h"
 
 #include <math.h>
@@ -13,7 +16,16 @@
 struct moe {
     struct sy_model_sparse *info;
     uint32_t rows, experts, k, group, groups, capacity, slots, rounds;
+    uint32_t first, own, xslots; ///< Experts that are this rank's, and the rows that they have room for.
 };
+
+/// At most so many rows go to `experts` of them.
+static uint32_t most_rows(const struct moe *s, uint32_t experts)
+{
+    const uint32_t per_group = s->capacity < s->group ? s->capacity : s->group;
+    const uint64_t by_capacity = (uint64_t)s->groups * experts * per_group, by_rows = (uint64_t)s->rows * s->k;
+    return (uint32_t)(by_capacity < by_rows ? by_capacity : by_rows);
+}
 
 static struct moe moe_shape(struct sy_build *b, struct sy_model_sparse *info)
 {
@@ -30,9 +42,15 @@ static struct moe moe_shape(struct sy_build *b, struct sy_model_sparse *info)
     s.rounds = c->router == SY_ROUTER_TOP2 ? 2 : c->router == SY_ROUTER_NTLB ? c->ntlb_top_k : 1;
     s.rounds = s.rounds < s.experts ? s.rounds : s.experts;
     s.k = c->router == SY_ROUTER_TOP2 ? s.rounds : c->router == SY_ROUTER_EXPERT_CHOICE ? s.experts : 1;
-    uint32_t per_group = s.capacity < s.group ? s.capacity : s.group;
-    uint64_t by_capacity = (uint64_t)s.groups * s.experts * per_group, by_rows = (uint64_t)s.rows * s.k;
-    s.slots = (uint32_t)(by_capacity < by_rows ? by_capacity : by_rows);
+    s.slots = s.xslots = most_rows(&s, s.experts);
+    s.own = s.experts;
+    if (sy_layout_sources(b->g->ranks) > 1) {
+        const uint32_t place = sy_layout_place(b->g->ranks);
+        s.first = sy_layout_first_expert(b->g->ranks, place, s.experts);
+        s.own = sy_layout_first_expert(b->g->ranks, place + 1, s.experts) - s.first;
+        s.xslots = sy_layout_sources(b->g->ranks) * most_rows(&s, s.own);
+        s.xslots = s.xslots != 0 ? s.xslots : 1; // no tensor is empty
+    }
     snprintf(info->name, sizeof info->name, "%s", b->g->scope);
     info->decoder = b->decoder;
     info->rows = s.rows;
@@ -128,20 +146,41 @@ static void place(struct sy_build *b, struct moe *s, sy_tid p)
     SY_EMIT(g, route_place, &a, i->choice, i->expert, i->pos, i->load, i->kept);
 }
 
-/// slot [rows, k], src [slots], off [E+1], tiles: where every kept token goes.
+/// slot [rows, k], src [slots], off [E·slices+1]: where every kept token goes. xsrc, xoff, tiles: the same of the rows
+/// of this rank's experts, wherever they come from; with one rank they are the same rows.
 struct places {
-    sy_tid slot, src, off, tiles;
-    uint32_t tile_count;
+    sy_tid slot, src, off, xsrc, xoff, tiles;
+    uint32_t tile_count, xslices;
+    struct sy_exchange_args exchange;
 };
+
+/// Tells the experts' owners which rows will come.
+static void announce(struct sy_build *b, const struct moe *s, struct places *r)
+{
+    struct sy_graph *g = b->g;
+    r->exchange = (struct sy_exchange_args){.route = b->m->sparse_count - 1,
+                                            .experts = s->experts,
+                                            .slices = g->slices,
+                                            .slots = s->slots,
+                                            .xslots = s->xslots,
+                                            .dim = b->c->d_model,
+                                            .k = s->k,
+                                            .decoder = b->decoder};
+    r->xoff = sy_act_i(g, (uint64_t)s->own * r->xslices + 1, 1, ".expert_offsets");
+    r->xsrc = sy_act_i(g, s->xslots, 1, ".expert_source");
+    SY_EMIT(g, exchange_routes, &r->exchange, r->off, r->src, r->xoff, r->xsrc);
+}
 
 static struct places arrange(struct sy_build *b, const struct moe *s)
 {
     struct sy_graph *g = b->g;
-    struct places r = {.tile_count = (u32)sy_ceil_div(s->slots, g->tile_rows) + s->experts};
+    const uint32_t sources = sy_layout_sources(g->ranks);
+    struct places r = {.tile_count = (u32)sy_ceil_div(s->xslots, g->tile_rows) + s->own,
+                       .xslices = g->slices * sources};
     sy_tid base = sy_act_i(g, s->groups, s->experts, ".base");
-    r.off = sy_act_i(g, (uint64_t)s->experts * g->slices + 1, 1, ".offsets");
+    r.off = r.xoff = sy_act_i(g, (uint64_t)s->experts * g->slices + 1, 1, ".offsets");
     r.slot = sy_act_i(g, s->rows, s->k, ".slot");
-    r.src = sy_act_i(g, s->slots, 1, ".source");
+    r.src = r.xsrc = sy_act_i(g, s->slots, 1, ".source");
     r.tiles = sy_act_i(g, r.tile_count, 4, ".tiles");
     struct sy_route_offsets_args o = {.groups = s->groups, .experts = s->experts, .slices = g->slices};
     SY_EMIT(g, route_offsets, &o, s->info->kept, base, r.off);
@@ -153,9 +192,12 @@ static struct places arrange(struct sy_build *b, const struct moe *s)
                                     .slots = s->slots,
                                     .slices = g->slices};
     SY_EMIT(g, route_slots, &l, s->info->expert, s->info->pos, base, r.off, r.slot, r.src);
+    if (sources > 1)
+        announce(b, s, &r);
     struct sy_route_tiles_args t = {
-        .experts = s->experts, .tile_rows = g->tile_rows, .tiles = r.tile_count, .slices = g->slices};
-    SY_EMIT(g, route_tiles, &t, r.off, r.tiles);
+        .experts = s->own, .tile_rows = g->tile_rows, .tiles = r.tile_count, .slices = r.xslices};
+    if (s->own != 0)
+        SY_EMIT(g, route_tiles, &t, r.xoff, r.tiles);
     s->info->slot = r.slot;
     return r;
 }
@@ -206,19 +248,46 @@ static sy_tid gates_and_losses(struct sy_build *b, const struct moe *s, sy_tid z
 static sy_tid expert_linear(struct sy_build *b, const struct moe *s, const struct places *r, sy_tid x, sy_tid w,
                             uint32_t out, uint32_t in, const char *name)
 {
-    sy_tid y = sy_act_t(b->g, s->slots, out, name);
-    struct sy_matmul_args a = {.m = s->slots,
+    sy_tid y = sy_act_t(b->g, s->xslots, out, name);
+    struct sy_matmul_args a = {.m = s->xslots,
                                .n = out,
                                .k = in,
-                               .experts = s->experts,
+                               .experts = s->own,
                                .bt = 1,
                                .alpha = 1.0f,
                                .tile_rows = b->g->tile_rows,
                                .tiles = r->tile_count};
-    if (s->experts == 1) // a dense product over all slots (dispatch fills unused ones with zeros); no table is read
-        a.tiles = (u32)sy_ceil_div(s->slots, a.tile_rows);
-    SY_EMIT(b->g, matmul, &a, x, w, r->tiles, y)->aux[0] = r->off;
+    if (s->own == 1) // a dense product over all slots (unused ones are filled with zeros); no table is read
+        a.tiles = (u32)sy_ceil_div(s->xslots, a.tile_rows);
+    SY_EMIT(b->g, matmul, &a, x, w, r->tiles, y)->aux[0] = r->xoff;
     return y;
+}
+
+/// Name of expert e's wi (part `half` of a gated one) or wo.
+static void expert_name(char out[112], const struct sy_build *b, const char *prefix, uint32_t e, bool in, uint32_t half)
+{
+    static const char *const gated[] = {"_0", "_1"};
+    snprintf(out, 112, "%s.experts.expert_%u.%s%s.weight", prefix, e, in ? "wi" : "wo",
+             in && b->c->gated ? gated[half] : "");
+}
+
+/// Notes the names of the experts that other ranks have.
+static void foreign_experts(struct sy_build *b, const struct moe *s, const char *prefix)
+{
+    for (uint32_t place = 0; place < sy_layout_sources(b->g->ranks); ++place) {
+        if (place == sy_layout_place(b->g->ranks))
+            continue;
+        const uint32_t end = sy_layout_first_expert(b->g->ranks, place + 1, s->experts);
+        for (uint32_t e = sy_layout_first_expert(b->g->ranks, place, s->experts); e < end; ++e) {
+            char name[112];
+            for (uint32_t half = 0; half < (b->c->gated ? 2u : 1u); ++half) {
+                expert_name(name, b, prefix, e, true, half);
+                sy_graph_foreign(b->g, name, place);
+            }
+            expert_name(name, b, prefix, e, false, 0);
+            sy_graph_foreign(b->g, name, place);
+        }
+    }
 }
 
 static sy_tid experts(struct sy_build *b, const struct moe *s, const struct places *r, sy_tid xe, const char *prefix)
@@ -226,39 +295,51 @@ static sy_tid experts(struct sy_build *b, const struct moe *s, const struct plac
     struct sy_graph *g = b->g;
     const struct sy_config *c = b->c;
     uint32_t width = c->gated ? 2 : 1, d = c->d_model, f = c->d_ff;
-    char(*in)[112] = calloc((size_t)s->experts * width, 112), (*out)[112] = calloc(s->experts, 112);
+    char(*in)[112] = calloc((size_t)s->own * width, 112), (*out)[112] = calloc(s->own, 112);
     if (in == NULL || out == NULL) {
-        g->status = sy_fail(g->ctx, SY_NOMEM, "out of host memory: names of %u experts", s->experts);
+        g->status = sy_fail(g->ctx, SY_NOMEM, "out of host memory: names of %u experts", s->own);
         free(in);
         free(out);
         return xe;
     }
-    for (uint32_t e = 0; e < s->experts; ++e) {
+    for (uint32_t e = 0; e < s->own; ++e) {
         for (uint32_t i = 0; i < width; ++i)
-            snprintf(in[e * width + i], 112, "%s.experts.expert_%u.wi%s.weight", prefix, e,
-                     !c->gated ? ""
-                     : i == 0  ? "_0"
-                               : "_1");
-        snprintf(out[e], 112, "%s.experts.expert_%u.wo.weight", prefix, e);
+            expert_name(in[e * width + i], b, prefix, s->first + e, true, i);
+        expert_name(out[e], b, prefix, s->first + e, false, 0);
     }
     const uint32_t pairs = c->gated ? SY_PARAM_PAIRS : 0;
-    sy_tid wi = sy_linear_weight(b, s->experts * width, f, d, (const char(*)[112])in, SY_PARAM_EXPERT | pairs);
+    sy_tid wi = sy_linear_weight(b, s->own * width, f, d, (const char(*)[112])in, SY_PARAM_EXPERT | pairs);
     sy_tid h = expert_linear(b, s, r, xe, wi, width * f, d, ".expert_in");
     struct sy_dropout_args drop = sy_dropout_args_of(b, (float)c->expert_dropout, f, "expert");
-    struct sy_ffn_act_args a = {.rows = s->slots,
+    struct sy_ffn_act_args a = {.rows = s->xslots,
                                 .cols = f,
                                 .threshold = drop.threshold,
                                 .scale = drop.scale,
                                 .stream = drop.stream,
-                                .stack = drop.stack,
+                                .stack = sy_layout_sources(g->ranks) > 1 ? SY_STACK_STEP : drop.stack,
                                 .indexed = 1,
                                 .k = s->k};
-    sy_tid y = sy_act_t(g, s->slots, f, ".expert_act");
-    sy_emit(g, c->gated ? SY_OP_geglu : SY_OP_relu, &a, (const sy_tid[]){h, r->src, SY_NONE, y});
-    sy_tid wo = sy_linear_weight(b, s->experts, d, f, (const char(*)[112])out, SY_PARAM_EXPERT);
+    sy_tid y = sy_act_t(g, s->xslots, f, ".expert_act");
+    sy_emit(g, c->gated ? SY_OP_geglu : SY_OP_relu, &a, (const sy_tid[]){h, r->xsrc, SY_NONE, y});
+    sy_tid wo = sy_linear_weight(b, s->own, d, f, (const char(*)[112])out, SY_PARAM_EXPERT);
     free(in);
     free(out);
     return expert_linear(b, s, r, y, wo, d, f, ".expert_out");
+}
+
+/// The experts' part of the layer where they are spread over ranks: rows out, experts, rows back.
+static sy_tid remote_experts(struct sy_build *b, const struct moe *s, const struct places *r, sy_tid xe,
+                             const char *prefix)
+{
+    struct sy_graph *g = b->g;
+    struct sy_exchange_args a = r->exchange;
+    sy_tid there = sy_act_t(g, s->xslots, a.dim, ".arrived"), back = sy_act_t(g, s->slots, a.dim, ".returned");
+    foreign_experts(b, s, prefix);
+    SY_EMIT(g, exchange_rows, &a, xe, there);
+    const sy_tid h = s->own != 0 ? experts(b, s, r, there, prefix) : there;
+    a.back = 1;
+    SY_EMIT(g, exchange_rows, &a, h, back);
+    return back;
 }
 
 sy_tid sy_switch_ffn(struct sy_build *b, sy_tid x, uint32_t block)
@@ -284,7 +365,8 @@ sy_tid sy_switch_ffn(struct sy_build *b, sy_tid x, uint32_t block)
     struct sy_dispatch_args da = {.rows = s.rows, .slots = s.slots, .dim = b->c->d_model, .k = s.k};
     sy_tid xe = sy_act_t(g, s.slots, b->c->d_model, ".dispatched");
     SY_EMIT(g, dispatch, &da, x, r.src, xe)->aux[0] = r.slot;
-    sy_tid h = experts(b, &s, &r, xe, prefix);
+    const bool spread = sy_layout_sources(g->ranks) > 1;
+    sy_tid h = spread ? remote_experts(b, &s, &r, xe, prefix) : experts(b, &s, &r, xe, prefix);
     sy_tid y = sy_act_t(g, s.rows, b->c->d_model, ".combined");
     SY_EMIT(g, combine, &da, h, r.slot, gate, y)->aux[0] = r.src;
     return y;

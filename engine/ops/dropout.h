@@ -19,7 +19,7 @@ static inline double sy_drop_factor(const struct sy_step *c, const struct sy_dro
 {
     if (d->threshold == 0)
         return 1.0;
-    const uint32_t row0 = d->stack != 0 ? c->row_dec : c->row_enc;
+    const uint32_t row0 = d->stack == SY_STACK_STEP ? 0 : d->stack != 0 ? c->row_dec : c->row_enc;
     const uint32_t bits = sy_random_bits(c->seed_lo, c->seed_hi, c->step, d->stream, plane, row0 + row, col);
     return bits < d->threshold ? 0.0 : (double)d->scale;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/message.h"
 #include "engine/session_private.h"
 #include "kernels/philox.h"
 
@@ -152,7 +153,8 @@ static enum sy_status run_segments(struct decoding *d, size_t first, size_t end)
         switch (x->kind) {
         case SY_SEGMENT_HOST: prompts ? pad_prompts(d) : choose_tokens(d); break;
         case SY_SEGMENT_UPLOAD: SY_TRY(upload(d, prompts)); break;
-        case SY_SEGMENT_PROGRAM: SY_TRY(sy_runtime_run(s->runtime, x->phase)); break;
+        case SY_SEGMENT_PROGRAM: SY_TRY(sy_runtime_run_leg(s->runtime, x->leg)); break;
+        case SY_SEGMENT_MESSAGE: SY_TRY(sy_segment_message(s, x)); break;
         case SY_SEGMENT_DOWNLOAD:
             SY_TRY(sy_runtime_read_f32(s->runtime, s->model.logits, 0, (uint64_t)s->params.batch * s->config.vocab_size,
                                        d->logits));

@@ -71,14 +71,23 @@ enum sy_status sy_evaluate_check(struct sy_ctx *ctx, const char *what, const str
                          "%s: not one target token, so there is nothing to score (labels of -100 are ignored)", what);
 }
 
-/// Runs the batch of the `count` sequences from `first`; `pieces` are its micro-batches.
+/// Micro-batches of each rank that `count` sequences take.
+static uint32_t pieces_of(const struct sy_session *s, uint64_t count)
+{
+    const uint64_t all = (count + s->params.batch - 1) / s->params.batch, ranks = sy_layout_ranks(s->graph->ranks);
+    return (uint32_t)((all + ranks - 1) / ranks);
+}
+
+/// Runs the batch of the `count` sequences from `first`; `pieces` are this rank's micro-batches of it. All ranks run as
+/// many, in which the sequences lie in the order of the ranks: the last ones may have none.
 static enum sy_status evaluate_batch(struct sy_session *s, const struct sy_dataset *data, uint64_t first,
                                      uint64_t count, struct sy_batch *pieces, struct sy_metrics *out)
 {
-    const uint32_t size = s->params.batch, used = (uint32_t)((count + size - 1) / size);
+    const uint32_t size = s->params.batch, used = pieces_of(s, count);
     for (uint32_t i = 0; i < used; ++i) {
-        const uint64_t left = count - (uint64_t)i * size;
-        SY_TRY(sy_dataset_batch(s->ctx, data, first + (uint64_t)i * size, size, &pieces[i]));
+        const uint64_t at = ((uint64_t)sy_layout_rank(s->graph->ranks) * used + i) * size;
+        const uint64_t left = at < count ? count - at : 0;
+        SY_TRY(sy_dataset_batch(s->ctx, data, first + at, size, &pieces[i]));
         if (left < size)
             blank_from(&pieces[i], (uint32_t)left, (int32_t)s->config.pad_id);
     }
@@ -90,7 +99,7 @@ enum sy_status sy_evaluate(struct sy_session *s, const struct sy_evaluate_params
     memset(out, 0, sizeof *out);
     if (p->batch == 0)
         return sy_fail(s->ctx, SY_INVALID, "evaluation: a batch of no sequence; expected at least 1");
-    const uint32_t pieces_max = (p->batch - 1) / s->params.batch + 1;
+    const uint32_t pieces_max = pieces_of(s, p->batch);
     struct sy_batch *pieces = calloc(pieces_max, sizeof *pieces);
     if (pieces == NULL)
         return sy_fail(s->ctx, SY_NOMEM, "out of host memory for a batch of held-out text");
@@ -105,7 +114,7 @@ enum sy_status sy_evaluate(struct sy_session *s, const struct sy_evaluate_params
         if (status != SY_OK)
             break;
         add_weighted(out, &m);
-        if (p->progress != NULL)
+        if (p->progress != NULL && sy_layout_rank(s->graph->ranks) == 0)
             p->progress(p->user, i + 1, batches);
     }
     for (uint32_t i = 0; i < pieces_max; ++i)

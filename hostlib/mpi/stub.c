@@ -4,7 +4,7 @@
 
 enum sy_status sy_group_open(struct sy_ctx *ctx, struct sy_group *out)
 {
-    *out = (struct sy_group){.rank = 0, .size = 1};
+    *out = (struct sy_group){.size = 1, .node_size = 1};
     if (sy_group_launched() == 1)
         return SY_OK;
     return sy_fail(ctx, SY_UNSUPPORTED,
@@ -13,4 +13,13 @@ enum sy_status sy_group_open(struct sy_ctx *ctx, struct sy_group *out)
                    sy_group_launched());
 }
 
-void sy_group_close(struct sy_group *group) { *group = (struct sy_group){.rank = 0, .size = 1}; }
+void sy_group_close(struct sy_group *group) { *group = (struct sy_group){.size = 1, .node_size = 1}; }
+
+void sy_group_abort(const struct sy_group *group) { (void)group; }
+
+enum sy_status sy_group_exchange(struct sy_ctx *ctx, struct sy_group *group, const char *what,
+                                 const struct sy_transfer *list, size_t count)
+{
+    (void)group, (void)list;
+    return count == 0 ? SY_OK : sy_fail(ctx, SY_UNSUPPORTED, "%s: this build has no MPI", what);
+}

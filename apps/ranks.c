@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/ranks.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool ranks_parse(struct argp_state *state, int key, const char *arg, struct ranks_options *o)
+{
+    switch (key) {
+    case OPT_EXPERT_PARALLEL: o->expert = cli_count(state, "--expert-parallel", arg, 1, 1u << 16, false); break;
+    case OPT_DATA_PARALLEL: o->data = cli_count(state, "--data-parallel", arg, 1, 1u << 16, false); break;
+    case OPT_COMM_TIMEOUT: o->patience = cli_real(state, "--comm-timeout", arg, 0.0, 1e6); break;
+    default: return false;
+    }
+    return true;
+}
+
+/// Sizes of the axes from what was given and the number of ranks.
+static enum sy_status lay_out(struct sy_ctx *ctx, struct ranks *r, const struct ranks_options *o)
+{
+    const uint32_t size = r->group.size;
+    uint64_t expert = o->expert, data = o->data;
+    if (expert == 0)
+        expert = data == 0 ? size : size > data ? size / data : 1;
+    if (data == 0)
+        data = size > expert ? size / expert : 1;
+    if (data * expert != size)
+        return sy_fail(ctx, SY_INVALID,
+                       "--data-parallel %llu × --expert-parallel %llu need %llu ranks, but mpirun started %u: start as "
+                       "many, or leave one of the options away",
+                       (unsigned long long)data, (unsigned long long)expert, (unsigned long long)(data * expert), size);
+    if ((data & (data - 1)) != 0 || (expert & (expert - 1)) != 0)
+        return sy_fail(ctx, SY_INVALID,
+                       "%u ranks as --data-parallel %llu × --expert-parallel %llu: both must be powers of two, because "
+                       "sums go by a pairwise tree over ranks",
+                       size, (unsigned long long)data, (unsigned long long)expert);
+    r->layout = (struct sy_layout){
+        .group = &r->group, .data = (uint32_t)data, .expert = (uint32_t)expert, .rank = r->group.rank};
+    return SY_OK;
+}
+
+enum sy_status ranks_open(struct ranks *r, const struct ranks_options *o, const char *program, struct sy_ctx **ctx)
+{
+    SY_TRY(sy_group_open(*ctx, &r->group));
+    r->group.patience_s = o->patience;
+    snprintf(r->name, sizeof r->name, "%s", program);
+    if (r->group.size > 1) {
+        const bool first = r->group.rank == 0;
+        struct sy_ctx *own = sy_ctx_create(first ? sy_log_stderr : NULL, r->name, SY_LOG_INFO);
+        if (own == NULL || (!first && freopen("/dev/null", "w", stdout) == NULL))
+            return sy_fail(*ctx, SY_NOMEM, "rank %u could not start", r->group.rank);
+        sy_ctx_destroy(ctx);
+        *ctx = own;
+    }
+    SY_TRY(ranks_agree(*ctx, r, lay_out(*ctx, r, o)));
+    if (r->group.size > 1)
+        printf("%u ranks: %u data × %u expert\n", r->group.size, r->layout.data, r->layout.expert);
+    return SY_OK;
+}
+
+const struct sy_layout *ranks_layout(const struct ranks *r) { return r->group.size > 1 ? &r->layout : NULL; }
+
+enum sy_status ranks_compare(struct sy_ctx *ctx, struct ranks *r, const char *item, const char *value)
+{
+    enum { ROOM = 256 };
+    char mine[ROOM] = "";
+    if (r->group.size == 1)
+        return SY_OK;
+    char(*all)[ROOM] = calloc(r->group.size, ROOM);
+    if (all == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    snprintf(mine, sizeof mine, "%s", value);
+    enum sy_status status = sy_group_collect(ctx, &r->group, item, mine, sizeof mine, all);
+    for (uint32_t i = 1; i < r->group.size && status == SY_OK; ++i) {
+        all[i][ROOM - 1] = '\0';
+        if (strcmp(all[i], all[0]) != 0)
+            status =
+                sy_fail(ctx, SY_COMM, "rank %u has another %s than rank 0: %s, and rank 0 %s", i, item, all[i], all[0]);
+    }
+    free(all);
+    r->failed |= status == SY_COMM; // all have seen the same
+    return status;
+}
+
+enum sy_status ranks_compare_config(struct sy_ctx *ctx, struct ranks *r, const struct sy_config *config)
+{
+    if (r->group.size == 1)
+        return SY_OK;
+    struct sy_config *all = calloc(r->group.size, sizeof *all); // pointers in them are not looked at
+    if (all == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    enum sy_status status = sy_group_collect(ctx, &r->group, "the model's config", config, sizeof *config, all);
+    for (uint32_t i = 1; i < r->group.size && status == SY_OK; ++i) {
+        const char *key = sy_config_difference(&all[0], &all[i]);
+        if (key != NULL)
+            status = sy_fail(ctx, SY_COMM, "rank %u has another model than rank 0: its config differs in %s", i, key);
+    }
+    free(all);
+    r->failed |= status == SY_COMM;
+    return status;
+}
+
+/// How a rank is, and what it would say.
+struct word {
+    int32_t status;
+    char text[600];
+};
+
+enum sy_status ranks_agree(struct sy_ctx *ctx, struct ranks *r, enum sy_status status)
+{
+    struct word mine = {.status = status};
+    if (r->group.size == 1 || r->failed)
+        return status;
+    struct word *all = calloc(r->group.size, sizeof *all);
+    if (all == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    if (status != SY_OK)
+        snprintf(mine.text, sizeof mine.text, "%s", sy_error(ctx));
+    enum sy_status others = sy_group_collect(ctx, &r->group, "whether all ranks are well", &mine, sizeof mine, all);
+    const bool heard = others == SY_OK;
+    for (uint32_t i = 0; i < r->group.size && heard; ++i) {
+        bool said = i == 0 || all[i].status == SY_OK || all[i].text[0] == '\0';
+        for (uint32_t k = 0; k < i && !said; ++k)
+            said = strcmp(all[k].text, all[i].text) == 0;
+        if (!said && r->group.rank == 0)
+            fprintf(stderr, "%s: rank %u: error: %s\n", r->name, i, all[i].text);
+        others = all[i].status != SY_OK ? SY_COMM : others;
+    }
+    free(all);
+    r->failed |= heard && others != SY_OK;
+    return status != SY_OK ? status : others;
+}
+
+enum sy_status ranks_device(struct sy_ctx *ctx, const struct ranks *r, const char *list, char out[64])
+{
+    const char *at = list;
+    uint32_t count = 1;
+    for (const char *c = list; *c != '\0'; ++c)
+        count += *c == ',';
+    if (count > 1 && count < r->group.node_size)
+        return sy_fail(ctx, SY_INVALID,
+                       "--device names %u devices for the %u ranks of this host: name one for each, or "
+                       "one for all",
+                       count, r->group.node_size);
+    for (uint32_t i = 0; count > 1 && i < r->group.node_rank; ++i)
+        at = strchr(at, ',') + 1;
+    const int length = (int)strcspn(at, ",");
+    if (length == 0 || length >= 64)
+        return sy_fail(ctx, SY_INVALID, "--device %s: an empty or overlong name in the list", list);
+    snprintf(out, 64, "%.*s", length, at);
+    return SY_OK;
+}
+
+void ranks_close(struct ranks *r, const struct sy_ctx *ctx, enum sy_status status)
+{
+    if (r->group.size > 1 && status != SY_OK && !r->failed) {
+        if (r->group.rank != 0 && ctx != NULL)
+            fprintf(stderr, "%s: rank %u: error: %s\n", r->name, r->group.rank, sy_error(ctx));
+        fflush(stderr);
+        sy_group_abort(&r->group);
+    }
+    sy_group_close(&r->group);
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// ranks.h: a program's part in a run of several processes: options, who does what, which device, errors said once.
+#pragma once
+
+#include "apps/cli.h"
+#include "engine/layout.h"
+
+struct ranks_options {
+    uint64_t data, expert; ///< 0: not given.
+    double patience;
+};
+
+enum { OPT_DATA_PARALLEL = 0x4600, OPT_EXPERT_PARALLEL, OPT_COMM_TIMEOUT };
+
+/// Rows of an argp table, in its group `group`.
+#define RANKS_OPTIONS(group)                                                                            \
+    {"expert-parallel",                                                                                 \
+     OPT_EXPERT_PARALLEL,                                                                               \
+     "E",                                                                                               \
+     0,                                                                                                 \
+     "spread each layer's experts over E ranks (default: all ranks that mpirun started)",               \
+     group},                                                                                            \
+        {"data-parallel",                                                                               \
+         OPT_DATA_PARALLEL,                                                                             \
+         "D",                                                                                           \
+         0,                                                                                             \
+         "D groups of such ranks, each with all experts and sequences of its own (default: ranks / E)", \
+         group},                                                                                        \
+    {                                                                                                   \
+        "comm-timeout", OPT_COMM_TIMEOUT, "SECONDS", 0,                                                 \
+            "end the run when another rank does not answer for so long (default 600; 0 = never)", group \
+    }
+/// Handles their keys; false: not one of them.
+bool ranks_parse(struct argp_state *state, int key, const char *arg, struct ranks_options *o);
+
+struct ranks {
+    struct sy_group group;
+    struct sy_layout layout;
+    char name[64]; ///< "switchyard-train"; of several ranks "switchyard-train: rank 2".
+    bool failed;   ///< All ranks know, and rank 0 has said it.
+};
+
+/// Joins the run that mpirun started, if any, and lays it out for a model of `sparse` layers or none. With several
+/// ranks
+/// `*ctx` becomes one that knows the rank: only rank 0 logs, and ranks_agree() says the others' errors. Standard output
+/// of the others goes nowhere. Errors: INVALID a layout that does not fit the number of ranks.
+SY_MUST_CHECK enum sy_status ranks_open(struct ranks *r, const struct ranks_options *o, const char *program,
+                                        struct sy_ctx **ctx);
+/// The layout for sessions: NULL when there is one rank.
+const struct sy_layout *ranks_layout(const struct ranks *r);
+/// What all ranks must have the same of, checked by rank 0's: a difference is an error that names rank, item and both.
+SY_MUST_CHECK enum sy_status ranks_compare(struct sy_ctx *ctx, struct ranks *r, const char *item, const char *value);
+/// The same for a model's config: the error names the key.
+SY_MUST_CHECK enum sy_status ranks_compare_config(struct sy_ctx *ctx, struct ranks *r, const struct sy_config *config);
+/// Whether all ranks are well. Each message that rank 0 has not logged is printed once, with its rank.
+SY_MUST_CHECK enum sy_status ranks_agree(struct sy_ctx *ctx, struct ranks *r, enum sy_status status);
+/// This rank's piece of a list "opencl:0,vulkan:1,…", by its place on the host; one for all is given to all.
+SY_MUST_CHECK enum sy_status ranks_device(struct sy_ctx *ctx, const struct ranks *r, const char *list, char out[64]);
+/// Leaves. A `status` that the others do not know of ends them, too, after it was printed.
+void ranks_close(struct ranks *r, const struct sy_ctx *ctx, enum sy_status status);

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// message.h: what ranks do together in the middle of a step. A message is a node of the graph like an op, with
+// bindings, sizes and a gradient rule, but the host carries it out, between two device programs (legs.h).
+//
+//   exchange_routes  every rank tells the owner of each expert how many rows it has for it, slice by slice, and which
+//   exchange_rows    rows go to the experts' owners, or come back
+//   sum_ranks        x = the pairwise tree of all ranks' x: what slices begin (slices.h), ranks end
+//   gather_norms     x = each rank's own part of x, put together
+//
+// Every rank of a layout must run the same messages in the same order. Ownership: the session's.   Layer: engine.
+#pragma once
+
+#include "engine/layout.h"
+#include "engine/op.h"
+
+/// exchange_routes, exchange_rows. The rank's own side: `slots` rows by expert, slice, group; off [experts·slices + 1]
+/// says where. The experts' side: `xslots` rows by own expert, source rank, slice, group; xoff [own·sources·slices +
+/// 1]; xsrc [xslots] = row of the whole step · k + choice, −1 for an unused slot. `back`: from there to here.
+struct sy_exchange_args {
+    u32 route; ///< Which sparse layer's: rows go by the counts that exchange_routes of that layer found last.
+    u32 experts, slices, slots, xslots, dim, k, decoder, back;
+};
+
+/// sum_ranks: over the ranks at all places (or along the data axis alone). gather_norms: own [n] is 1 where this rank's
+/// value counts; along the expert axis.
+struct sy_sum_ranks_args {
+    u32 n, data_only;
+};
+
+const struct sy_op_info *sy_message_info(enum sy_op_id op);
+
+struct sy_session;
+struct sy_messages;
+struct sy_segment;
+
+/// Room for the messages of a session, which knows its layout. Malloc'ed. Errors: NOMEM.
+SY_MUST_CHECK enum sy_status sy_messages_create(const struct sy_session *s, struct sy_messages **out);
+void sy_messages_destroy(struct sy_messages **messages);
+/// Carries out a segment's message: waits for the device, then for the other ranks. Errors: DEVICE · COMM naming the
+/// rank.
+SY_MUST_CHECK enum sy_status sy_segment_message(struct sy_session *s, const struct sy_segment *segment);
+
+/// The sums of `n` whole numbers over all ranks, in place. Errors: COMM.
+SY_MUST_CHECK enum sy_status sy_layout_add(struct sy_ctx *ctx, const struct sy_layout *layout, uint64_t *values,
+                                           size_t n);

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""ranks.py APPS_DIR SOURCE_DIR: runs of several processes, which must have the bits of one.
+
+Weights, optimizer state and metrics after 20 steps are compared, tensor by tensor, over layouts, routers and devices.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+from apps import Suite, config, text
+
+STEPS = 20
+# data × expert, then what else may differ without changing a bit
+LAYOUTS = [(1, 2, []), (2, 1, ['--micro-batch', 2]), (1, 4, ['--recompute']), (2, 2, []), (4, 1, []), (1, 8, []), (4, 2, []),
+           (2, 4, [])]
+ROUTERS = ('switch', 'top2', 'expert_choice', 'ntlb')
+
+
+def mpirun(s, ranks, app, *arguments, env=None, timeout=300, mpi=()):
+    """One thread a rank: the machine has fewer processors than ranks."""
+    command = ['mpirun', '--allow-run-as-root', '--oversubscribe', *mpi, '-n', str(ranks),
+               os.path.join(s.apps, 'switchyard-' + app), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, errors='replace', timeout=timeout,
+                          env=dict(s.env, POCL_MAX_PTHREAD_COUNT='1', LP_NUM_THREADS='1', **(env or {})))
+
+
+def tensors(folder):
+    """{name: bytes} of weights and optimizer state, whatever files they are in."""
+    found = {}
+    for name in sorted(os.listdir(folder)):
+        if name.endswith('.safetensors'):
+            with open(os.path.join(folder, name), 'rb') as file:
+                raw = file.read()
+            start = 8 + int.from_bytes(raw[:8], 'little')
+            for key, entry in json.loads(raw[8:start]).items():
+                if key != '__metadata__':
+                    first, end = entry['data_offsets']
+                    assert key not in found, f'{key} is in two files of {folder}'
+                    found[key] = raw[start + first:start + end]
+    return found
+
+
+def metrics(folder):
+    with open(os.path.join(folder, 'metrics.jsonl'), encoding='utf-8') as file:
+        lines = [json.loads(line) for line in file]
+    for line in lines:
+        for key in ('seconds', 'tokens_per_second'):
+            line.pop(key, None)
+    return lines
+
+
+def arguments(s, out, model, *more, steps=STEPS, device='ref:0'):
+    return ['--model', s.path(model), '--data', s.path('a.txt'), '--out', s.path(out), '--steps', steps, '--src-len', 32,
+            '--tgt-len', 24, '--batch-tokens', 256, '--device', device, '--clip-norm', 1, *more]
+
+
+def same(s, out, whole):
+    """Why not, or ''."""
+    a, b = tensors(s.path(whole, 'latest')), tensors(s.path(out, 'latest'))
+    if sorted(a) != sorted(b):
+        return f'other tensors: {sorted(set(a) ^ set(b))[:3]}'
+    other = [name for name in a if a[name] != b[name]]
+    if other:
+        return f'{len(other)} of {len(a)} tensors differ, the first is {other[0]}'
+    return '' if metrics(s.path(out)) == metrics(s.path(whole)) else 'the metrics differ'
+
+
+def model(s, name, **ours):
+    switchyard = {'group_tokens': 8, 'capacity_factor_train': 1.0, 'capacity_factor_eval': 1.0, 'min_expert_capacity': 1,
+                  'expert_dropout_rate': 0.3, **ours}
+    config(s.path(name), num_experts=6, router_z_loss_coef=0.001, switchyard=switchyard)
+
+
+def check_bits(s):
+    """The table: every layout of every router on ref, some of them on PoCL."""
+    rows = []
+    for router in ROUTERS:
+        model(s, router + '.json', router=router, **({'ntlb_top_k': 2} if router == 'ntlb' else {}))
+        for device, steps, layouts in (('ref:0', STEPS, LAYOUTS), ('opencl:0', STEPS, LAYOUTS[1:4])):
+            if device != 'ref:0' and not s.opencl:
+                s.skip(f'{router} on {device}', 'there is no OpenCL device')
+                continue
+            whole = f'{router}-{device[:3]}'
+            done = s.run('train', *arguments(s, whole, router + '.json', '--slices', 8, device=device, steps=steps), env=ONE)
+            s.ok(done.returncode == 0 and 'dropped' in done.stdout, f'{whole}: one rank', done.stderr)
+            row = []
+            for data, expert, more in layouts:
+                out = f'{whole}-{data}x{expert}'
+                ranks = data * expert
+                done = mpirun(s, ranks, 'train', *arguments(s, out, router + '.json', '--slices', 8, '--data-parallel', data,
+                                                            '--expert-parallel', expert, *more, device=device, steps=steps))
+                why = f'exit {done.returncode}\n{done.stderr}' if done.returncode else same(s, out, whole)
+                row.append((f'{data}x{expert}', 'equal' if not why else 'DIFFERENT'))
+                s.ok(not why, ' '.join(map(str, [router, device, f'data {data} × expert {expert}:', *more, 'the bits of one rank'])),
+                     why)
+                shutil.rmtree(s.path(out), ignore_errors=True)
+            rows.append((router, device, row))
+    print('# bits after 20 steps, data x expert, against one rank')
+    for router, device, row in rows:
+        print(f'# {router:14} {device:9} ' + '  '.join(f'{name} {found}' for name, found in row))
+
+
+def check_shapes(s):
+    """No drops; a gated model; AdamW; bf16; more ranks than experts; many ranks."""
+    cases = {
+        'gated, f32': (dict(feed_forward_proj='gated-gelu'), ['--precision', 'f32'], 4, 2),
+        'bf16, AdamW': ({}, ['--precision', 'bf16', '--optimizer', 'adamw', '--lr', 1e-3], 2, 4),
+        'two experts for eight ranks': (dict(num_experts=2), [], 1, 8),
+        'every layer sparse': (dict(num_sparse_encoder_layers=2, num_sparse_decoder_layers=2), ['--micro-batch', 1], 2, 2),
+    }
+    for name, (changes, more, data, expert) in cases.items():
+        folder = name.replace(' ', '-').replace(',', '')
+        config(s.path(folder + '.json'), switchyard={'group_tokens': 8, 'capacity_factor_train': 4.0, 'capacity_factor_eval': 4.0},
+               **{'num_experts': 5, **changes})
+        one = s.run('train', *arguments(s, folder, folder + '.json', '--slices', 8, *more, steps=4))
+        many = mpirun(s, data * expert, 'train', *arguments(s, folder + '-many', folder + '.json', '--slices', 8, '--data-parallel',
+                                                            data, '--expert-parallel', expert, *more, steps=4))
+        why = one.stderr + many.stderr if one.returncode or many.returncode else same(s, folder + '-many', folder)
+        s.ok(not why, f'{name}: data {data} × expert {expert} has the bits of one rank', why)
+    big = ['--batch-tokens', 2048, '--slices', 64]
+    one = s.run('train', *arguments(s, 'many-1', 'switch.json', *big, steps=2))
+    many = mpirun(s, 64, 'train', *arguments(s, 'many-64', 'switch.json', *big, '--expert-parallel', 4, steps=2))
+    why = one.stderr + many.stderr if one.returncode or many.returncode else same(s, 'many-64', 'many-1')
+    s.ok(not why, '64 ranks, data 16 × expert 4: the bits of one rank', why)
+
+
+def check_resume(s):
+    """Stop on four ranks, go on on 1, 2 and 8; and back."""
+    held = ['--valid', s.path('b.txt'), '--valid-every', 2, '--valid-sequences', 11]
+    for data, expert in ((1, 4), (2, 2)):
+        out = f'stop-{data}{expert}'
+        first = mpirun(s, 4, 'train', *arguments(s, out, 'switch.json', '--slices', 8, '--data-parallel', data, *held, steps=2))
+        s.ok(first.returncode == 0, f'data {data} × expert {expert}: two steps', first.stderr)
+        for ranks in (1, 2, 8):
+            again = f'{out}-{ranks}'
+            shutil.copytree(s.path(out), s.path(again), symlinks=True)
+            go = arguments(s, again, 'switch.json', '--resume', *held, steps=6)
+            done = s.run('train', *go) if ranks == 1 else mpirun(s, ranks, 'train', *go)
+            why = f'exit {done.returncode}\n{done.stderr}' if done.returncode else same(s, again, 'straight')
+            s.ok(not why, f'data {data} × expert {expert} stopped, goes on on {ranks}: as if it had never stopped', why)
+            left = [name for name in os.listdir(s.path(again)) if name.startswith('.')]
+            s.ok(not left, 'nothing is left behind', left)
+
+
+def check_mixed(s):
+    """One job on unlike devices: the same training, to rounding."""
+    vulkan = s.run('devices').stdout.find('vulkan:0') >= 0
+    if not s.opencl or not vulkan:
+        s.skip('a job of unlike devices', 'there is no OpenCL or no Vulkan device')
+        return
+    done = mpirun(s, 4, 'train', *arguments(s, 'mixed', 'switch.json', '--slices', 8, '--data-parallel', 2, '--precision', 'f32',
+                                            steps=4, device='ref:0,opencl:0,vulkan:0,opencl:0'))
+    s.run('train', *arguments(s, 'alone', 'switch.json', '--slices', 8, '--precision', 'f32', steps=4))
+    good = done.returncode == 0
+    losses = [[line['loss_ce'] for line in metrics(s.path(out))] for out in ('mixed', 'alone')] if good else []
+    s.ok(good and all(abs(a - b) < 5e-5 * abs(b) for a, b in zip(*losses)),
+         'ref, OpenCL and Vulkan in one job: the losses of ref alone', f'{done.stderr}{losses}')
+
+
+def check_refusals(s):
+    """Said once, by all ranks' agreement, before anything is written."""
+    cases = {
+        'three ranks': (3, [], ['powers of two', '3 ranks']),
+        'another number of ranks': (2, ['--expert-parallel', 4], ['need 4 ranks', 'mpirun started 2']),
+        'a step that cannot be shared out': (2, ['--batch-tokens', 32], ['shared out', '2 ranks']),
+        'too few slices': (2, ['--slices', 1], ['slices']),
+        'a list of devices that is too short': (4, ['--device', 'ref:0,ref:0'], ['2 devices', '4 ranks']),
+    }
+    for name, (ranks, more, words) in cases.items():
+        done = mpirun(s, ranks, 'train', *arguments(s, 'refused', 'switch.json', steps=2), *more)
+        errors = [line for line in done.stderr.split('\n') if 'error:' in line]
+        s.ok(done.returncode != 0 and len(errors) == 1 and all(w in errors[0] for w in words), f'{name}: refused, said once',
+             done.stderr)
+        s.ok(not os.path.exists(s.path('refused', 'latest')), f'{name}: nothing was written')
+    with open(s.path('c.txt'), 'w', encoding='utf-8') as file:
+        file.write('x')
+    for key, change in (('--seed', 'exec "$@" --seed $OMPI_COMM_WORLD_RANK'),
+                        ('training text', '[ $OMPI_COMM_WORLD_RANK = 1 ] && exec "$@" ' + s.path('b.txt') + '; exec "$@"')):
+        shell = ['sh', '-c', change, 'sh', os.path.join(s.apps, 'switchyard-train'),
+                 *map(str, arguments(s, 'refused', 'switch.json', steps=2)), '--data', s.path('b.txt')]
+        done = subprocess.run(['mpirun', '--allow-run-as-root', '--oversubscribe', '-n', '2', *shell], capture_output=True,
+                              text=True, timeout=120, env=s.env)
+        errors = [line for line in done.stderr.split('\n') if 'error:' in line]
+        s.ok(done.returncode != 0 and len(errors) == 1 and 'rank 1' in errors[0] and key in errors[0],
+             f'ranks with another {key}: refused, said once', done.stderr)
+
+
+ONE = {'POCL_MAX_PTHREAD_COUNT': '1'}
+
+
+def main():
+    s = Suite(sys.argv[1])
+    text(s.path('a.txt'))
+    text(s.path('b.txt'), size=9_000, seed=2)
+    config(s.path('switch.json'), switchyard={'group_tokens': 8, 'capacity_factor_train': 1.25, 'capacity_factor_eval': 2.0})
+    probe = mpirun(s, 2, 'train', *arguments(s, 'probe', 'switch.json', steps=1)) if shutil.which('mpirun') else None
+    if probe is None or 'no MPI' in probe.stderr:
+        s.skip('ranks', 'there is no mpirun, or the programs are built without MPI')
+        s.done()
+    s.opencl = 'opencl:0' in s.run('devices').stdout
+    s.ok(probe.returncode == 0, 'two ranks', probe.stderr)
+    check_bits(s)
+    check_shapes(s)
+    s.run('train', *arguments(s, 'straight', 'switch.json', '--slices', 8, '--valid', s.path('b.txt'), '--valid-every', 2,
+                              '--valid-sequences', 11, steps=6))
+    check_resume(s)
+    check_mixed(s)
+    check_refusals(s)
+    s.done()
+
+
+main()
