@@ -42,9 +42,12 @@
 // Linear index of the work-group. On Vulkan the grid may be folded, so kernels guard it there and here alike.
 #define GROUP_ID ((uint)get_group_id(0))
 #define GROUP_GUARD(total)
-// For bodies that both languages include: casts, and whether a group is known to have one item.
+// For bodies that both languages include: casts, sums, and whether a group is known to have one item.
 #define UINT(x) ((uint)(x))
 #define INT(x) ((int)(x))
+#define FLOAT(x) ((float)(x))
+#define FLOAT_BITS(x) as_uint(x)
+#define SUM_OF_GROUP(value, result) GROUP_SUM(scratch, value, result) // LOCAL_SCRATCH(scratch) is the kernel's
 #define ALONE (WG == 1)
 #if WG == 1
 #define LOCAL_ID 0u

@@ -12,32 +12,6 @@ KERNEL void route_stats(__global const int *restrict load, __global const int *r
                         __global float *restrict stats, const struct sy_route_stats_args p)
 {
     GROUP_GUARD(p.slices);
-    const uint lid = LOCAL_ID, slice = GROUP_ID, rows = p.rows / p.slices, groups = p.groups / p.slices;
-    __global float *out = stats + slice * (p.experts + 4u);
     LOCAL_SCRATCH(scratch);
-    for (uint e = lid; e < p.experts; e += WG) {
-        int sum = 0;
-        for (uint g = slice * groups; g < (slice + 1u) * groups; ++g)
-            sum += load[g * p.experts + e];
-        out[e] = (float)sum;
-    }
-    uint real = 0u, lost = 0u, counted = 0u;
-    float gates = 0.0f;
-    for (uint row = slice * rows + lid; row < (slice + 1u) * rows; row += WG) {
-        bool placed = false;
-        for (uint i = row * p.k; i < (row + 1u) * p.k; ++i) {
-            const float value = (i - row * p.k) % p.gate_step == 0u ? gate[i] : 0.0f;
-            placed = placed || slot[i] >= 0;
-            gates += value;
-            counted += value != 0.0f ? 1u : 0u;
-        }
-        real += mask[row] != 0 ? 1u : 0u;
-        lost += mask[row] != 0 && !placed ? 1u : 0u;
-    }
-    GROUP_SUM(scratch, (float)real, all_real);
-    GROUP_SUM(scratch, (float)lost, all_lost);
-    GROUP_SUM(scratch, gates, all_gates);
-    GROUP_SUM(scratch, (float)counted, all_counted);
-    if (lid == 0u)
-        vstore4((float4)(all_real, all_lost, all_gates, all_counted), 0, out + p.experts);
+#include "route_stats.h"
 }

@@ -13,9 +13,12 @@ layout(local_size_x_id = 0, local_size_y = 1, local_size_z = 1) in;
 #define GROUP_GUARD(total) if (GROUP_ID >= (total)) return // uniform in the work-group
 #define LOCAL_ID gl_LocalInvocationID.x
 #define BARRIER() barrier()
-// For bodies that both languages include: casts, and whether a group is known to have one item.
+// For bodies that both languages include: casts, sums, and whether a group is known to have one item.
 #define UINT(x) uint(x)
 #define INT(x) int(x)
+#define FLOAT(x) float(x)
+#define FLOAT_BITS(x) floatBitsToUint(x)
+#define SUM_OF_GROUP(value, result) GROUP_SUM(value, result)
 #define ALONE 0
 
 // Bindings: IN/OUT/INOUT(number, element type, name). STEP(number) declares the step constants `c`.

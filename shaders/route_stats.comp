@@ -19,35 +19,5 @@ LOCAL_SCRATCH;
 void main()
 {
     GROUP_GUARD(p.slices);
-    const uint lid = LOCAL_ID, slice = GROUP_ID, rows = p.rows / p.slices, groups = p.groups / p.slices;
-    const uint to = slice * (p.experts + 4u);
-    for (uint e = lid; e < p.experts; e += WG) {
-        int sum = 0;
-        for (uint g = slice * groups; g < (slice + 1u) * groups; ++g)
-            sum += load[g * p.experts + e];
-        stats[to + e] = float(sum);
-    }
-    uint real = 0u, lost = 0u, counted = 0u;
-    float gates = 0.0;
-    for (uint row = slice * rows + lid; row < (slice + 1u) * rows; row += WG) {
-        bool placed = false;
-        for (uint i = row * p.k; i < (row + 1u) * p.k; ++i) {
-            const float value = (i - row * p.k) % p.gate_step == 0u ? gate[i] : 0.0;
-            placed = placed || slot[i] >= 0;
-            gates += value;
-            counted += value != 0.0 ? 1u : 0u;
-        }
-        real += mask[row] != 0 ? 1u : 0u;
-        lost += mask[row] != 0 && !placed ? 1u : 0u;
-    }
-    GROUP_SUM(float(real), all_real);
-    GROUP_SUM(float(lost), all_lost);
-    GROUP_SUM(gates, all_gates);
-    GROUP_SUM(float(counted), all_counted);
-    if (lid == 0u) {
-        stats[to + p.experts] = all_real;
-        stats[to + p.experts + 1u] = all_lost;
-        stats[to + p.experts + 2u] = all_gates;
-        stats[to + p.experts + 3u] = all_counted;
-    }
+#include "route_stats.h"
 }
