@@ -146,6 +146,10 @@ static struct sy_device *limited(struct tiny *t, const struct sy_device *device,
 static void check_row(struct tiny *t, struct sy_device *device, const struct row *row)
 {
     const struct sy_config config = config_of(row);
+    if (row->precision != SY_PRECISION_F32 && !sy_device_caps(device)->bf16) {
+        tap_skip(&t->tap, "%s: %s in bf16", sy_device_caps(device)->id, sy_router_name(row->router));
+        return;
+    }
     struct sy_device *small = limited(t, device, row->limit);
     struct sy_batch data;
     struct outcome whole = {0}, cut = {0};
