@@ -156,6 +156,8 @@ def standard(place, row, backend, ops=(), golden=(), env=None, ops_env=None):
     outcome.cells['ops'] = tests(place, 'ops', '--device', device, *ops, env={**(env or {}), **(ops_env or {})})
     outcome.cells['quirks'] = quirks(place, device)
     outcome.cells['golden'] = tests(place, 'golden', place.source + '/tests/golden', '--device', device, *golden, env=env)
+    # It sets this limit itself, for one device of two.
+    outcome.cells['pieces'] = tests(place, 'pieces', '--device', device, env={**(env or {}), 'SY_FORCE_MAX_ALLOC': ''})
     outcome.cells['train'] = training_cell(place, row, device, env)
     return outcome
 

@@ -14,7 +14,8 @@ NOTES = '''
 or what failed; SKIP has its reason below the table. `./dev matrix NAME` runs one row again, `./dev matrix --list` lists them.
 
 - **ops**: every op, element type and case of `tests/ops/`, against the C reference. **golden**: whole models against vectors of
-  an independent implementation. **train**: a small Switch model trained for a few steps; its losses must be those of `ref`.
+  an independent implementation. **pieces**: models on a device that binds a few kilobytes at once, to the bits of the same device
+  without that limit. **train**: a small Switch model trained for a few steps; its losses must be those of `ref`.
 - **compile**: every variant that the GPU could run, through its real compiler (Mesa's drivers run on faked kernel devices,
   nothing executes). **gates**: no spills, no scratch memory, shared memory and work-group size within the target's limits, matmul's
   hottest loop at least half multiply-adds. **host**: the engine opens the faked device, plans and records a training step under
