@@ -45,6 +45,8 @@ void sy_graph_destroy(struct sy_graph **graph)
     free(g->tensors);
     free(g->nodes);
     free(g->params);
+    for (size_t i = 0; i < g->pack_count; ++i)
+        free(g->packs[i].shards);
     free(g->packs);
     free(g->sums);
     free(g->merges);

@@ -111,6 +111,7 @@ struct sy_pack {
     uint64_t each;    ///< In pieces: elements of one. 0: it is not.
     uint32_t sources; ///< Ranks whose rows its gradients are sums of, each kept apart to the end of the step: 1, or …
     sy_tid apart;     ///< … several, and the step's sums of them here.
+    uint64_t *shards; ///< [ranks + 1]: where the run of each rank begins (shard.h); owned.
     sy_tid master;    ///< Views: the parameters' masters …
     sy_tid weight;    ///< … and bf16 weights (SY_NONE where kernels read the masters).
     sy_tid part;      ///< Sums of one micro-batch of one slice (slices.h); SY_NONE where it has several.

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/session_private.h"
+#include "engine/shard.h"
 
 // ---- as ops --------------------------------------------------------------------------------------------------------
 
@@ -26,7 +27,7 @@ static uint64_t rows_elements(const void *args, uint32_t i)
 static uint64_t sum_elements(const void *args, uint32_t i)
 {
     (void)i;
-    return ((const struct sy_sum_ranks_args *)args)->n;
+    return ((const struct sy_ranks_args *)args)->n;
 }
 
 static const struct sy_op_impl routes_impl = {.elements = routes_elements, .flops = sy_no_flops},
@@ -60,7 +61,7 @@ const struct sy_op_info *sy_message_info(enum sy_op_id op)
          .impl = &rows_impl},
         {.name = "sum_ranks",
          .types = SY_TYPES_F,
-         .args_bytes = sizeof(struct sy_sum_ranks_args),
+         .args_bytes = sizeof(struct sy_ranks_args),
          .binding_count = 1,
          .binding_names = {"x"},
          .binding_types = {'f'},
@@ -70,13 +71,23 @@ const struct sy_op_info *sy_message_info(enum sy_op_id op)
          .impl = &sum_impl},
         {.name = "gather_norms",
          .types = SY_TYPES_F,
-         .args_bytes = sizeof(struct sy_sum_ranks_args),
+         .args_bytes = sizeof(struct sy_ranks_args),
          .binding_count = 2,
          .input_count = 1,
          .binding_names = {"own", "x"},
          .binding_types = {'i', 'f'},
          .write_mask = 0x2,
          .read_mask = 0x3,
+         .const_binding = UINT32_MAX,
+         .impl = &sum_impl},
+        {.name = "share_ranks",
+         .types = SY_TYPES_F,
+         .args_bytes = sizeof(struct sy_ranks_args),
+         .binding_count = 1,
+         .binding_names = {"x"},
+         .binding_types = {'f'},
+         .write_mask = 0x1,
+         .read_mask = 0x1,
          .const_binding = UINT32_MAX,
          .impl = &sum_impl},
     };
@@ -415,35 +426,130 @@ static enum sy_status sum_over(struct sy_ctx *ctx, struct sy_group *group, const
     return SY_OK;
 }
 
-static enum sy_status sum_ranks(struct sy_session *s, const struct sy_node *n, struct axis axis, sy_tid x,
-                                const int32_t *own)
+/// The ranks that hold a pack.
+static struct axis holders(const struct sy_graph *g, uint32_t pack)
 {
-    const struct sy_sum_ranks_args *p = (const void *)n->args;
-    struct sy_messages *m = s->messages;
+    const struct sy_layout *l = g->ranks;
+    if (g->packs[pack].sources > 1)
+        return (struct axis){.first = sy_layout_place(l), .stride = l->expert, .size = l->data};
+    return (struct axis){.stride = 1, .size = sy_layout_ranks(l)};
+}
+
+/// The sums of few values, on all ranks. `own`: only where it is 1 does this rank's value count, else it is 0.
+static enum sy_status sum_all(struct sy_session *s, const struct sy_node *n, sy_tid x, const int32_t *own)
+{
+    const struct sy_ranks_args *p = (const void *)n->args;
+    const struct axis world = {.stride = 1, .size = sy_layout_ranks(s->graph->ranks)};
     SY_TRY(reserve_both(s, p->n * sizeof(float), p->n * sizeof(float)));
-    float *values = (float *)(void *)m->here;
+    float *values = (float *)(void *)s->messages->here;
     SY_TRY(sy_runtime_read_part(s->runtime, x, 0, p->n, values));
     for (uint32_t i = 0; i < p->n && own != NULL; ++i)
         values[i] = own[i] != 0 ? values[i] : 0.0f;
-    SY_TRY(sum_over(s->ctx, s->graph->ranks->group, n->label, &axis, values, (float *)(void *)m->there, p->n));
+    SY_TRY(
+        sum_over(s->ctx, s->graph->ranks->group, n->label, &world, values, (float *)(void *)s->messages->there, p->n));
     return sy_runtime_write_part(s->runtime, x, 0, p->n, values);
+}
+
+/// x [ranks][n] → x [n], by the pairwise tree.
+static void add_tree(float *x, uint32_t ranks, uint64_t n)
+{
+    for (uint32_t stride = 1; stride < ranks; stride *= 2)
+        for (uint32_t r = 0; r + stride < ranks; r += 2 * stride)
+            for (uint64_t i = 0; i < n; ++i)
+                x[r * n + i] += x[(r + stride) * n + i];
+}
+
+/// The shards of a pack under way between the ranks that hold it.
+struct shards {
+    struct axis axis;
+    uint32_t me;
+    struct sy_shard mine;
+    struct sy_transfer *list; ///< Owned.
+    size_t count;
+};
+
+static enum sy_status shards_open(const struct sy_session *s, uint32_t pack, struct shards *out)
+{
+    *out = (struct shards){.axis = holders(s->graph, pack), .me = sy_shard_own(s->graph, pack)};
+    out->mine = sy_shard_of(s->graph, pack, out->me);
+    out->list = calloc(2 * (size_t)out->axis.size, sizeof *out->list);
+    return out->list != NULL ? SY_OK : sy_fail(s->ctx, SY_NOMEM, "out of host memory");
+}
+
+/// Adds what goes to the r-th holder and what comes from it: [first, end) of `values` there, [first, end) of `from`
+/// here.
+static void shards_add(struct shards *x, uint32_t r, float *to, struct sy_shard there, float *from, uint64_t here)
+{
+    const uint32_t peer = x->axis.first + r * x->axis.stride;
+    x->list[x->count++] = (struct sy_transfer){.peer = peer, .data = from, .bytes = here * sizeof(float)};
+    x->list[x->count++] = (struct sy_transfer){
+        .peer = peer, .send = true, .data = to, .bytes = (there.end - there.first) * sizeof(float)};
+}
+
+/// Every rank gets all ranks' values of its own shard, and adds them up.
+static enum sy_status sum_shards(struct sy_session *s, const struct sy_node *n)
+{
+    const struct sy_ranks_args *p = (const void *)n->args;
+    struct shards x;
+    SY_TRY(shards_open(s, p->pack, &x));
+    const uint64_t count = x.mine.end - x.mine.first;
+    enum sy_status status = reserve_both(s, p->n * sizeof(float), (x.axis.size * count + 1) * sizeof(float));
+    float *values = (float *)(void *)s->messages->here, *theirs = (float *)(void *)s->messages->there;
+    if (status == SY_OK)
+        status = sy_runtime_read_part(s->runtime, n->bind[0], 0, p->n, values);
+    for (uint32_t r = 0; r < x.axis.size && status == SY_OK; ++r) {
+        const struct sy_shard shard = sy_shard_of(s->graph, p->pack, r);
+        if (r != x.me)
+            shards_add(&x, r, values + shard.first, shard, theirs + r * count, count);
+    }
+    if (status == SY_OK)
+        status = sy_group_exchange(s->ctx, s->graph->ranks->group, n->label, x.list, x.count);
+    free(x.list);
+    if (status != SY_OK || count == 0)
+        return status;
+    memcpy(theirs + x.me * count, values + x.mine.first, count * sizeof(float));
+    add_tree(theirs, x.axis.size, count);
+    return sy_runtime_write_part(s->runtime, n->bind[0], x.mine.first, count, theirs);
+}
+
+/// Every rank sends its shard's new values to the others.
+static enum sy_status share_shards(struct sy_session *s, const struct sy_node *n)
+{
+    const struct sy_ranks_args *p = (const void *)n->args;
+    struct shards x;
+    SY_TRY(shards_open(s, p->pack, &x));
+    const uint64_t first = x.mine.first, end = x.mine.end;
+    enum sy_status status = reserve_both(s, p->n * sizeof(float), 1);
+    float *values = (float *)(void *)s->messages->here;
+    if (status == SY_OK && end != first)
+        status = sy_runtime_read_part(s->runtime, n->bind[0], first, end - first, values + first);
+    for (uint32_t r = 0; r < x.axis.size && status == SY_OK; ++r) {
+        const struct sy_shard shard = sy_shard_of(s->graph, p->pack, r);
+        if (r != x.me)
+            shards_add(&x, r, values + first, x.mine, values + shard.first, shard.end - shard.first);
+    }
+    if (status == SY_OK)
+        status = sy_group_exchange(s->ctx, s->graph->ranks->group, n->label, x.list, x.count);
+    free(x.list);
+    if (status == SY_OK && first != 0)
+        status = sy_runtime_write_part(s->runtime, n->bind[0], 0, first, values);
+    if (status == SY_OK && end != p->n)
+        status = sy_runtime_write_part(s->runtime, n->bind[0], end, p->n - end, values + end);
+    return status;
 }
 
 enum sy_status sy_segment_message(struct sy_session *s, const struct sy_segment *segment)
 {
-    const struct sy_node *n = &s->graph->nodes[s->segments.legs.list[segment->leg].first];
-    const struct sy_layout *l = s->graph->ranks;
-    const uint32_t place = sy_layout_place(l), row = l->rank / l->expert;
-    const struct axis world = {.stride = 1, .size = sy_layout_ranks(l)};
-    const struct axis data = {.first = place, .stride = l->expert, .size = l->data};
-    const struct axis experts = {.first = row * l->expert, .stride = 1, .size = l->expert};
+    const struct sy_graph *g = s->graph;
+    const struct sy_node *n = &g->nodes[s->segments.legs.list[segment->leg].first];
+    const struct sy_ranks_args *p = (const void *)n->args;
     switch (n->op) {
     case SY_OP_exchange_routes: return exchange_routes(s, n);
     case SY_OP_exchange_rows: return exchange_rows(s, n);
     case SY_OP_sum_ranks:
-        return sum_ranks(s, n, ((const struct sy_sum_ranks_args *)(const void *)n->args)->data_only ? data : world,
-                         n->bind[0], NULL);
-    case SY_OP_gather_norms: return sum_ranks(s, n, experts, n->bind[1], sy_graph_tensor(s->graph, n->bind[0])->data);
+        return (g->packs[p->pack].flags & SY_PACK_SUMS) != 0 ? sum_all(s, n, n->bind[0], NULL) : sum_shards(s, n);
+    case SY_OP_gather_norms: return sum_all(s, n, n->bind[1], sy_graph_tensor(g, n->bind[0])->data);
+    case SY_OP_share_ranks: return share_shards(s, n);
     default: assert(!"a message"); return SY_OK;
     }
 }

@@ -6,6 +6,7 @@
 //   exchange_rows    rows go to the experts' owners, or come back
 //   sum_ranks        x = the pairwise tree of all ranks' x: what slices begin (slices.h), ranks end
 //   gather_norms     x = each rank's own part of x, put together
+//   share_ranks      x = what each rank updated of it (shard.h)
 //
 // Every rank of a layout must run the same messages in the same order. Ownership: the session's.   Layer: engine.
 #pragma once
@@ -21,10 +22,10 @@ struct sy_exchange_args {
     u32 experts, slices, slots, xslots, dim, k, decoder, back;
 };
 
-/// sum_ranks: over the ranks at all places (or along the data axis alone). gather_norms: own [n] is 1 where this rank's
-/// value counts; along the expert axis.
-struct sy_sum_ranks_args {
-    u32 n, data_only;
+/// sum_ranks, share_ranks: over the ranks that hold a pack; each needs, or has, its shard of it alone (all of it where
+/// the pack holds no parameters). gather_norms: over all ranks; own [n] is 1 where this rank's value counts.
+struct sy_ranks_args {
+    u32 n, pack;
 };
 
 const struct sy_op_info *sy_message_info(enum sy_op_id op);

@@ -19,6 +19,7 @@ enum sy_op_id {
     SY_OP_exchange_rows,
     SY_OP_sum_ranks,
     SY_OP_gather_norms,
+    SY_OP_share_ranks,
     SY_OP_END
 };
 

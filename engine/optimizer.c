@@ -9,6 +9,7 @@
 #include "engine/matrices.h"
 #include "engine/message.h"
 #include "engine/pieces.h"
+#include "engine/shard.h"
 #include "engine/slices.h"
 
 bool sy_adafactor_factored(uint32_t rows, uint32_t cols) { return rows >= 128 && cols >= 128; }
@@ -27,7 +28,14 @@ static bool factored(const struct sy_optimizer_params *o, const struct sy_param 
     return o->kind == SY_OPTIMIZER_ADAFACTOR && sy_adafactor_factored(p->rows, p->cols);
 }
 
-/// Fills `u` (freed with finish() in any case) from the parameters of a pack.
+/// Whether this rank updates a parameter.
+static bool own(const struct sy_graph *g, const struct sy_param *p)
+{
+    const struct sy_shard mine = sy_shard_of(g, p->pack, sy_shard_own(g, p->pack));
+    return p->at >= mine.first && p->at < mine.end;
+}
+
+/// Fills `u` (freed with finish() in any case) from the parameters of a pack that this rank updates.
 static void start(struct sy_graph *g, const struct sy_optimizer_params *o, uint32_t pack, struct update *u)
 {
     size_t matrices = 0;
@@ -43,7 +51,7 @@ static void start(struct sy_graph *g, const struct sy_optimizer_params *o, uint3
     for (int pass = 0; pass < 2; ++pass)
         for (size_t i = 0; i < g->param_count; ++i) {
             struct sy_param *p = &g->params[i];
-            if (p->pack != pack || factored(o, p) != (pass == 0))
+            if (p->pack != pack || factored(o, p) != (pass == 0) || !own(g, p))
                 continue;
             u->params[u->matrices.args.entries] = p;
             sy_matrices_add(&u->matrices, p->parts, p->rows, p->cols, p->at, pass == 0);
@@ -151,6 +159,9 @@ static u32 rank_matrices(struct sy_graph *g, struct update *updates)
             for (uint32_t part = 0; part < updates[k].params[e]->parts; ++part)
                 list[n++] = (struct named){updates[k].params[e]->names[part], rank++};
     }
+    for (size_t i = 0; i < g->param_count; ++i)
+        for (uint32_t part = 0; part < g->params[i].parts && !own(g, &g->params[i]); ++part)
+            list[n++] = (struct named){g->params[i].names[part], NULL};
     for (size_t i = 0; i < g->foreign_count; ++i)
         list[n++] = (struct named){g->foreign[i].name, NULL};
     qsort(list, n, sizeof *list, by_name);
@@ -200,20 +211,20 @@ static sy_tid block_sums(struct sy_graph *g, struct update *u, enum sy_optimizer
     return sums;
 }
 
-/// Other ranks know the norms of their experts, and they of ours. What all have counts once: the first place's.
+/// Other ranks know the norms of what they update, and this one those of its own.
 static void gather(struct sy_graph *g, const struct update *updates, u32 count, sy_tid by_rank)
 {
-    int32_t *own = calloc(count + 1, sizeof *own);
-    if (own == NULL) {
+    int32_t *known = calloc(count + 1, sizeof *known);
+    if (known == NULL) {
         sy_graph_no_memory(g);
         return;
     }
     for (size_t k = 0; k < g->pack_count; ++k)
         for (uint32_t m = 0; m < updates[k].matrices.args.matrices; ++m)
-            own[updates[k].ranks[m]] = g->packs[k].sources > 1 || sy_layout_place(g->ranks) == 0;
-    const sy_tid mine = sy_tensor_const(g, SY_I32, count, own, "own norms");
-    const struct sy_sum_ranks_args a = {.n = count};
-    free(own);
+            known[updates[k].ranks[m]] = 1;
+    const sy_tid mine = sy_tensor_const(g, SY_I32, count, known, "own norms");
+    const struct sy_ranks_args a = {.n = count};
+    free(known);
     SY_EMIT(g, gather_norms, &a, mine, by_rank);
 }
 
@@ -235,7 +246,7 @@ static sy_tid global_norm(struct sy_graph *g, struct update *updates, const stru
         const struct sy_matrices_args all = some(u, 0, m->matrices, m->work);
         SY_EMIT(g, sum_blocks, &all, u->table, rank, sums, by_rank);
     }
-    if (sy_layout_sources(g->ranks) > 1)
+    if (sy_layout_ranks(g->ranks) > 1)
         gather(g, updates, count, by_rank);
     struct sy_clip_args c = {.n = count, .max_norm = o->clip_norm};
     SY_EMIT(g, clip, &c, by_rank, gs);
@@ -339,10 +350,13 @@ static void adafactor(struct sy_graph *g, struct update *u, sy_tid gs)
     }
 }
 
-/// Goes over whole packs: what lies between two parameters is zero in gradients, weights and state, and stays it.
+/// Goes over the whole shard of a pack: what lies between two parameters is zero in gradients, weights and state, and
+/// stays it.
 static void adamw(struct sy_graph *g, struct update *u, const struct sy_optimizer_params *o, sy_tid gs)
 {
-    const uint64_t n = sy_graph_tensor(g, u->master)->count;
+    const uint32_t pack = u->params[0]->pack;
+    const struct sy_shard mine = sy_shard_of(g, pack, sy_shard_own(g, pack));
+    const uint64_t n = mine.end - mine.first;
     const struct sy_adamw_args a = {.n = (u32)n,
                                     .beta1 = o->beta1 != 0.0f ? o->beta1 : 0.9f,
                                     .beta2 = o->beta2 != 0.0f ? o->beta2 : 0.999f,
@@ -352,10 +366,13 @@ static void adamw(struct sy_graph *g, struct update *u, const struct sy_optimize
     for (uint32_t e = 0; e < u->matrices.args.entries; ++e) {
         struct sy_param *p = u->params[e];
         const uint64_t size = (uint64_t)p->rows * p->cols;
-        state_add(g, p, SY_STATE_M, m, p->at, size);
-        state_add(g, p, SY_STATE_V, v, p->at, size);
+        state_add(g, p, SY_STATE_M, m, p->at - mine.first, size);
+        state_add(g, p, SY_STATE_V, v, p->at - mine.first, size);
     }
-    SY_EMIT(g, adamw, &a, u->grads, gs, g->step_constants, u->master, m, v);
+    const bool all = n == g->packs[pack].count;
+    const sy_tid grads = all ? u->grads : sy_tensor_view(g, u->grads, mine.first, n, 1, 1, "gradients");
+    const sy_tid master = all ? u->master : sy_tensor_view(g, u->master, mine.first, n, 1, 1, "parameters");
+    SY_EMIT(g, adamw, &a, grads, gs, g->step_constants, master, m, v);
 }
 
 /// Parameters that took no part: their gradients are zeros from the start, as every buffer is, and nobody writes them.
@@ -371,6 +388,7 @@ void sy_optimizer_emit(struct sy_graph *g, const struct sy_optimizer_params *o, 
 {
     g->phase = SY_PHASE_UPDATE;
     place_absent(g);
+    sy_shards_cut(g);
     out->clip = SY_NONE;
     struct update *updates = calloc(g->pack_count + 1, sizeof *updates);
     if (updates == NULL)
@@ -390,6 +408,7 @@ void sy_optimizer_emit(struct sy_graph *g, const struct sy_optimizer_params *o, 
     for (size_t k = 0; k < g->pack_count && updates != NULL; ++k)
         finish(&updates[k]);
     free(updates);
+    sy_shards_share(g);
     g->phase = SY_PHASE_MICRO;
 }
 

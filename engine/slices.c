@@ -233,7 +233,7 @@ void sy_ranks_emit(struct sy_graph *g)
         const struct sy_pack pack = g->packs[k];
         const bool experts = pack.sources > 1; // every place along the expert axis has its own
         add_sources(g, k);
-        const struct sy_sum_ranks_args a = {.n = (u32)pack.count, .data_only = experts};
+        const struct sy_ranks_args a = {.n = (u32)pack.count, .pack = k};
         if (sy_sum_total(g, k) != SY_NONE && (!experts || g->ranks->data > 1))
             SY_EMIT(g, sum_ranks, &a, sy_sum_total(g, k));
     }

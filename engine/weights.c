@@ -170,7 +170,8 @@ static bool is_writer(const struct sy_graph *g, const struct sy_param *p)
     return (p->flags & SY_PARAM_EXPERT) != 0 ? first_row : sy_layout_rank(g->ranks) == 0;
 }
 
-bool sy_weights_writer(const struct sy_graph *g) { return g->ranks == NULL || g->ranks->rank < g->ranks->expert; }
+/// Whether this rank writes any weights: one along the data axis does.
+static bool writes(const struct sy_graph *g) { return g->ranks == NULL || g->ranks->rank < g->ranks->expert; }
 
 /// "model-00002-of-00004.safetensors": the second rank's of four.
 static void shard_name(const struct sy_layout *l, uint32_t place, char out[64])
@@ -213,7 +214,7 @@ static enum sy_status save_shard(const struct sy_graph *g, const char *directory
     for (size_t i = 0; i < count; ++i)
         bytes += 4 * specs[i].shape[0] * (specs[i].ndim > 1 ? specs[i].shape[1] : 1);
     SY_TRY(sy_layout_add(g->ctx, g->ranks, &bytes, 1));
-    if (!sy_weights_writer(g))
+    if (!writes(g))
         return SY_OK;
     shard_name(g->ranks, sy_layout_place(g->ranks), name);
     SY_TRY(sy_path_print(g->ctx, path, directory, name));
@@ -254,7 +255,7 @@ enum sy_status sy_weights_save(struct sy_runtime *rt, const struct sy_config *co
     }
     if (status == SY_OK)
         status = sy_layout_sources(g->ranks) > 1 ? save_shard(g, directory, specs, n, sums)
-                 : sy_weights_writer(g)          ? sy_tensors_save_dir(g->ctx, directory, "model", specs, n, 0, sums)
+                 : writes(g)                     ? sy_tensors_save_dir(g->ctx, directory, "model", specs, n, 0, sums)
                                                  : SY_OK;
     free(specs);
     free(pieces);
@@ -270,11 +271,11 @@ static void state_piece(const struct sy_graph *g, const struct sy_param *p, uint
     out->count = per_part;
 }
 
-/// "optimizer-00002.safetensors": of the second place along the expert axis.
-static enum sy_status state_path(struct sy_ctx *ctx, const char *directory, uint32_t place, char path[SY_PATH_ROOM])
+/// "optimizer-00002.safetensors": of what the second rank updates.
+static enum sy_status state_path(struct sy_ctx *ctx, const char *directory, uint32_t rank, char path[SY_PATH_ROOM])
 {
     char name[64];
-    snprintf(name, sizeof name, "optimizer-%05u.safetensors", place + 1);
+    snprintf(name, sizeof name, "optimizer-%05u.safetensors", rank + 1);
     return sy_path_print(ctx, path, directory, name);
 }
 
@@ -283,9 +284,7 @@ enum sy_status sy_state_save(struct sy_runtime *rt, const char *directory, struc
     struct sy_graph *g = rt->graph;
     size_t total = 0, n = 0;
     char path[SY_PATH_ROOM];
-    if (!sy_weights_writer(g))
-        return SY_OK;
-    SY_TRY(state_path(g->ctx, directory, sy_layout_place(g->ranks), path));
+    SY_TRY(state_path(g->ctx, directory, sy_layout_rank(g->ranks), path));
     for (size_t i = 0; i < g->param_count; ++i)
         total += (size_t)g->params[i].parts * g->params[i].state_count;
     struct sy_tensor_spec *specs = calloc(total + 1, sizeof *specs);
@@ -296,7 +295,7 @@ enum sy_status sy_state_save(struct sy_runtime *rt, const char *directory, struc
         status = sy_fail(g->ctx, SY_NOMEM, "out of host memory: list of %zu tensors", total);
     for (size_t i = 0; i < g->param_count && status == SY_OK; ++i) {
         const struct sy_param *p = &g->params[i];
-        for (uint32_t s = 0; s < p->state_count && is_writer(g, p); ++s) {
+        for (uint32_t s = 0; s < p->state_count; ++s) {
             for (uint32_t e = 0; e < p->parts; ++e, ++n) {
                 pieces[n].rt = rt;
                 state_piece(g, p, s, e, &pieces[n]);

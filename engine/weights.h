@@ -40,9 +40,7 @@ void sy_spec_list_seal(struct sy_spec_list *list);
 void sy_spec_list_finish(struct sy_spec_list *list);
 /// Adds one f32 tensor per parameter part: the parameter itself, or its gradient as "grad." + name.
 SY_MUST_CHECK enum sy_status sy_weights_list(struct sy_runtime *rt, bool gradients, struct sy_spec_list *list);
-/// Whether this rank writes anything of a checkpoint's tensors: one along the data axis does.
-bool sy_weights_writer(const struct sy_graph *g);
 /// Optimizer state in and out of DIRECTORY/optimizer-*.safetensors: "NAME/r", … for parts × state (spec §12). Each
-/// place of the expert axis writes one file; any number of ranks reads what any number wrote.
+/// rank writes one file, of what it updates; any number of ranks reads what any number wrote.
 SY_MUST_CHECK enum sy_status sy_state_save(struct sy_runtime *rt, const char *directory, struct sy_file_sums *sums);
 SY_MUST_CHECK enum sy_status sy_state_load(struct sy_runtime *rt, const char *directory);
