@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "apps/cli.h"
+#include "apps/ranks.h"
 #include "apps/report.h"
 #include "apps/texts.h"
 #include "engine/dump.h"
@@ -57,6 +58,8 @@ static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "Device:", 4},
     CLI_PRECISION_OPTION("; with --dump f32", 4),
     CLI_DEVICE_OPTION(4),
+    {NULL, 0, NULL, 0, "Several processes (mpirun -n R switchyard-eval …):", 6},
+    RANKS_OPTIONS(6),
     {0}};
 
 struct options {
@@ -64,6 +67,7 @@ struct options {
     const char *batch, *dump, *mode;
     struct cli_list data;
     struct texts texts;
+    struct ranks_options ranks;
     uint64_t src_len, tgt_len, sequences, most, seed;
     bool gradients, json;
 };
@@ -100,7 +104,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "--gradients needs --dump");
         break;
     default:
-        return cli_common_parse(state, key, arg, &o->common) || texts_parse(state, key, arg, &o->texts)
+        return cli_common_parse(state, key, arg, &o->common) || texts_parse(state, key, arg, &o->texts) ||
+                       ranks_parse(state, key, arg, &o->ranks)
                    ? 0
                    : ARGP_ERR_UNKNOWN;
     }
@@ -110,6 +115,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 struct run {
     struct options o;
     struct sy_ctx *ctx;
+    struct ranks ranks;
     struct sy_device *device;
     struct cli_model model;
     struct sy_dataset *data;
@@ -199,29 +205,56 @@ static enum sy_status open_batch(struct run *r, struct sy_session_params *p)
     return sy_dump_has_jitter(r->ctx, r->o.batch, &p->jitter_input);
 }
 
+/// Model, text or batch, device, session: until the first message between ranks.
+static enum sy_status prepare(struct run *r, struct sy_session_params *p)
+{
+    struct options *o = &r->o;
+    char id[64], origin[512];
+    if (!o->common.precision_given && o->dump != NULL) // to be compared, with what is rarely rounded to bf16
+        o->common.precision = SY_PRECISION_F32;
+    if (o->batch != NULL && r->ranks.group.size > 1)
+        return sy_fail(r->ctx, SY_INVALID, "--batch is for one rank: leave mpirun away, or give --data");
+    p->precision = o->common.precision;
+    p->ranks = ranks_layout(&r->ranks);
+    SY_TRY(cli_model_open(r->ctx, o->common.model, CLI_WEIGHTS_NEEDED, &r->model));
+    SY_TRY(o->batch != NULL ? open_batch(r, p) : open_text(r, p));
+    SY_TRY(ranks_device(r->ctx, &r->ranks, o->common.device, id));
+    SY_TRY(cli_device_open(r->ctx, id, true, &r->device));
+    if (o->batch == NULL)
+        SY_TRY(cli_check_fits(r->ctx, sy_device_caps(r->device), p, false, 0, "--sequences"));
+    SY_TRY(sy_session_create(r->ctx, r->device, p, &r->session));
+    cli_model_origin(&r->model, o->common.model, 0, origin, sizeof origin);
+    sy_log(r->ctx, SY_LOG_INFO, "%s", origin);
+    return sy_weights_load(sy_session_runtime(r->session), r->model.tensors);
+}
+
+static enum sy_status compare(struct run *r)
+{
+    const struct options *o = &r->o;
+    char text[256];
+    snprintf(text, sizeof text, "%s, mode %s, %llu × (%llu → %llu) tokens, %llu batches, seed %llu",
+             cli_precision_name(o->common.precision), o->mode, (unsigned long long)o->sequences,
+             (unsigned long long)o->src_len, (unsigned long long)o->tgt_len, (unsigned long long)o->most,
+             (unsigned long long)o->seed);
+    SY_TRY(ranks_compare(r->ctx, &r->ranks, "set of options", text));
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)(r->data != NULL ? sy_dataset_fingerprint(r->data) : 0));
+    SY_TRY(ranks_compare(r->ctx, &r->ranks, "text (fingerprint)", text));
+    return ranks_compare_config(r->ctx, &r->ranks, &r->model.config);
+}
+
 static enum sy_status run(struct run *r)
 {
     struct options *o = &r->o;
     struct sy_session_params p = {
         .kind = SY_SESSION_EVAL, .config = &r->model.config, .capacity_train = strcmp(o->mode, "train") == 0};
     struct sy_metrics m;
-    if (!o->common.precision_given && o->dump != NULL) // to be compared, with what is rarely rounded to bf16
-        o->common.precision = SY_PRECISION_F32;
-    p.precision = o->common.precision;
-    SY_TRY(cli_model_open(r->ctx, o->common.model, CLI_WEIGHTS_NEEDED, &r->model));
-    SY_TRY(o->batch != NULL ? open_batch(r, &p) : open_text(r, &p));
-    SY_TRY(cli_device_open(r->ctx, o->common.device, true, &r->device));
-    if (o->batch == NULL)
-        SY_TRY(cli_check_fits(r->ctx, sy_device_caps(r->device), &p, false, 0, "--sequences"));
-    SY_TRY(sy_session_create(r->ctx, r->device, &p, &r->session));
-    char origin[512];
-    cli_model_origin(&r->model, o->common.model, 0, origin, sizeof origin);
-    sy_log(r->ctx, SY_LOG_INFO, "%s", origin);
-    SY_TRY(sy_weights_load(sy_session_runtime(r->session), r->model.tensors));
+    SY_TRY(ranks_open(&r->ranks, &o->ranks, "switchyard-eval", &r->ctx));
+    SY_TRY(ranks_agree(r->ctx, &r->ranks, prepare(r, &p)));
+    SY_TRY(compare(r));
     if (o->batch == NULL) {
         SY_TRY(report_evaluate(r->session, r->data, p.batch, o->most * p.batch, &m));
         SY_TRY(print_result(r, &m));
-        return check_finite(r, &m);
+        return ranks_agree(r->ctx, &r->ranks, check_finite(r, &m));
     }
     if (p.jitter_input)
         SY_TRY(sy_dump_load_jitter(r->session, o->batch));
@@ -240,12 +273,14 @@ int main(int argc, char **argv)
                           .mode = "eval",
                           .src_len = sy_task_spans.src_len,
                           .tgt_len = sy_task_spans.tgt_len,
+                          .ranks = RANKS_NOTHING_GIVEN,
                           .sequences = 8}};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &r.o);
     r.ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-eval", SY_LOG_INFO);
     enum sy_status status = r.ctx != NULL ? run(&r) : SY_NOMEM;
+    ranks_close(&r.ranks, r.ctx, status);
     sy_session_destroy(&r.session);
     sy_dataset_close(&r.data);
     sy_batch_finish(&r.batch);

@@ -7,6 +7,7 @@
 
 #include "apps/cli.h"
 #include "apps/prompts.h"
+#include "apps/ranks.h"
 #include "engine/task/decode.h"
 
 static const char doc[] =
@@ -39,6 +40,8 @@ static const struct argp_option options[] = {
      0},
     CLI_PRECISION_OPTION("", 0),
     CLI_DEVICE_OPTION(0),
+    {NULL, 0, NULL, 0, "Several processes (mpirun -n R switchyard-generate …), which all decode all prompts:", 6},
+    RANKS_OPTIONS(6),
     {0}};
 
 struct options {
@@ -48,6 +51,7 @@ struct options {
     uint64_t batch, max_tokens, top_k, seed;
     double temperature;
     bool raw, json;
+    struct ranks_options ranks;
 };
 
 static void check_options(struct argp_state *state, const struct options *o)
@@ -77,7 +81,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_JSON: o->json = true; break;
     case ARGP_KEY_ARG: argp_error(state, "what is '%s'? Quote the text after --text", arg); break;
     case ARGP_KEY_END: check_options(state, o); break;
-    default: return cli_common_parse(state, key, arg, &o->common) ? 0 : ARGP_ERR_UNKNOWN;
+    default:
+        return cli_common_parse(state, key, arg, &o->common) || ranks_parse(state, key, arg, &o->ranks)
+                   ? 0
+                   : ARGP_ERR_UNKNOWN;
     }
     return 0;
 }
@@ -85,6 +92,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 struct run {
     struct options o;
     struct sy_ctx *ctx;
+    struct ranks ranks;
     struct sy_device *device;
     struct cli_model model;
     struct sy_session *owner, *session; ///< Of the weights; of the prompts at hand, which may be the same.
@@ -184,6 +192,59 @@ static enum sy_status generate(struct run *r, size_t first, uint32_t count)
     return SY_OK;
 }
 
+/// Whether the session of each batch has another length: experts that choose among the tokens of the source would take
+/// others beside padding or another prompt.
+static bool apart(const struct run *r)
+{
+    return r->model.config.is_switch && r->model.config.router == SY_ROUTER_EXPERT_CHOICE;
+}
+
+static enum sy_status session_for(struct run *r, const struct sy_session_params *p, size_t first)
+{
+    return take_session(r, *p, apart(r) ? r->prompts.items[first].count : prompts_longest(&r->prompts));
+}
+
+/// Model, prompts, device, session: until the first message between ranks.
+static enum sy_status prepare(struct run *r, struct sy_session_params *p)
+{
+    const struct options *o = &r->o;
+    char id[64];
+    if (r->ranks.group.size > 1 && o->file != NULL && strcmp(o->file, "-") == 0)
+        return sy_fail(r->ctx, SY_INVALID, "--file -: mpirun hands standard input to one rank alone; give a file");
+    SY_TRY(cli_model_open(r->ctx, o->common.model, CLI_WEIGHTS_NEEDED, &r->model));
+    SY_TRY(cli_model_tokenizer(r->ctx, o->common.model, o->common.tokenizer, &r->model));
+    SY_TRY(read_prompts(r));
+    SY_TRY(prompts_encode(r->ctx, r->model.tokenizer, &r->prompts));
+    const size_t all = r->prompts.count;
+    p->ranks = ranks_layout(&r->ranks);
+    p->batch = apart(r) ? 1 : (uint32_t)(all < o->batch ? all : o->batch);
+    r->batch = calloc(p->batch, sizeof *r->batch);
+    r->counts = calloc(p->batch, sizeof *r->counts);
+    r->output = malloc(p->batch * o->max_tokens * sizeof *r->output);
+    if (r->batch == NULL || r->counts == NULL || r->output == NULL)
+        return sy_fail(r->ctx, SY_NOMEM, "out of host memory");
+    SY_TRY(ranks_device(r->ctx, &r->ranks, o->common.device, id));
+    SY_TRY(cli_device_open(r->ctx, id, true, &r->device));
+    return session_for(r, p, 0);
+}
+
+/// All ranks must decode the same tokens at the same time.
+static enum sy_status compare(struct run *r)
+{
+    const struct options *o = &r->o;
+    char text[256];
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < r->prompts.count; ++i)
+        for (uint32_t k = 0; k <= r->prompts.items[i].count; ++k)
+            hash = (hash ^ (k == 0 ? r->prompts.items[i].count : (uint32_t)r->prompts.items[i].ids[k - 1])) * 16777619u;
+    snprintf(text, sizeof text, "%zu prompts (%08x), %s, batch %llu, %llu tokens, temperature %g, top %llu, seed %llu",
+             r->prompts.count, hash, cli_precision_name(o->common.precision), (unsigned long long)o->batch,
+             (unsigned long long)o->max_tokens, o->temperature, (unsigned long long)o->top_k,
+             (unsigned long long)o->seed);
+    SY_TRY(ranks_compare(r->ctx, &r->ranks, "set of prompts and options", text));
+    return ranks_compare_config(r->ctx, &r->ranks, &r->model.config);
+}
+
 static enum sy_status run(struct run *r)
 {
     const struct options *o = &r->o;
@@ -191,24 +252,13 @@ static enum sy_status run(struct run *r)
                                   .config = &r->model.config,
                                   .precision = o->common.precision,
                                   .tgt_len = (uint32_t)o->max_tokens};
-    SY_TRY(cli_model_open(r->ctx, o->common.model, CLI_WEIGHTS_NEEDED, &r->model));
-    SY_TRY(cli_model_tokenizer(r->ctx, o->common.model, o->common.tokenizer, &r->model));
-    SY_TRY(read_prompts(r));
-    SY_TRY(prompts_encode(r->ctx, r->model.tokenizer, &r->prompts));
-    const struct sy_config *c = &r->model.config;
-    // Experts that choose among the tokens of the source would take others beside padding or another prompt.
-    const bool apart = c->is_switch && c->router == SY_ROUTER_EXPERT_CHOICE;
-    const size_t all = r->prompts.count;
-    p.batch = apart ? 1 : (uint32_t)(all < o->batch ? all : o->batch);
-    r->batch = calloc(p.batch, sizeof *r->batch);
-    r->counts = calloc(p.batch, sizeof *r->counts);
-    r->output = malloc(p.batch * o->max_tokens * sizeof *r->output);
-    if (r->batch == NULL || r->counts == NULL || r->output == NULL)
-        return sy_fail(r->ctx, SY_NOMEM, "out of host memory");
-    SY_TRY(cli_device_open(r->ctx, o->common.device, true, &r->device));
-    for (size_t i = 0; i < all; i += p.batch) {
-        SY_TRY(take_session(r, p, apart ? r->prompts.items[i].count : prompts_longest(&r->prompts)));
-        SY_TRY(generate(r, i, (uint32_t)(all - i < p.batch ? all - i : p.batch)));
+    SY_TRY(ranks_open(&r->ranks, &o->ranks, "switchyard-generate", &r->ctx));
+    SY_TRY(ranks_agree(r->ctx, &r->ranks, prepare(r, &p)));
+    SY_TRY(compare(r));
+    for (size_t i = 0; i < r->prompts.count; i += p.batch) {
+        const size_t left = r->prompts.count - i;
+        SY_TRY(session_for(r, &p, i));
+        SY_TRY(generate(r, i, (uint32_t)(left < p.batch ? left : p.batch)));
     }
     return SY_OK;
 }
@@ -216,12 +266,13 @@ static enum sy_status run(struct run *r)
 int main(int argc, char **argv)
 {
     cli_start();
-    struct run r = {.o = {.common = CLI_COMMON, .max_tokens = 64, .batch = 8}};
+    struct run r = {.o = {.common = CLI_COMMON, .max_tokens = 64, .batch = 8, .ranks = RANKS_NOTHING_GIVEN}};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};
     argp_parse(&argp, argc, argv, 0, NULL, &r.o);
     r.ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-generate", SY_LOG_INFO);
     enum sy_status status = r.ctx != NULL ? run(&r) : SY_NOMEM;
+    ranks_close(&r.ranks, r.ctx, status);
     if (r.session != r.owner)
         sy_session_destroy(&r.session);
     sy_session_destroy(&r.owner);

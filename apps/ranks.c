@@ -55,7 +55,7 @@ enum sy_status ranks_open(struct ranks *r, const struct ranks_options *o, const 
     }
     SY_TRY(ranks_agree(*ctx, r, lay_out(*ctx, r, o)));
     if (r->group.size > 1)
-        printf("%u ranks: %u data × %u expert\n", r->group.size, r->layout.data, r->layout.expert);
+        sy_log(*ctx, SY_LOG_INFO, "%u ranks: %u data × %u expert", r->group.size, r->layout.data, r->layout.expert);
     return SY_OK;
 }
 

@@ -10,6 +10,11 @@ struct ranks_options {
     double patience;
 };
 
+#define RANKS_NOTHING_GIVEN \
+    {                       \
+        .patience = 600.0   \
+    }
+
 enum { OPT_DATA_PARALLEL = 0x4600, OPT_EXPERT_PARALLEL, OPT_COMM_TIMEOUT };
 
 /// Rows of an argp table, in its group `group`.

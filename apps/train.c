@@ -665,7 +665,7 @@ int main(int argc, char **argv)
                           .src_len = sy_task_spans.src_len,
                           .tgt_len = sy_task_spans.tgt_len,
                           .keep = 2,
-                          .ranks = {.patience = 600.0},
+                          .ranks = RANKS_NOTHING_GIVEN,
                           .log_every = 10,
                           .mix = 1.0}};
     argp_program_version = SY_VERSION_TEXT;

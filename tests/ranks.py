@@ -145,6 +145,22 @@ def check_resume(s):
             s.ok(not left, 'nothing is left behind', left)
 
 
+def check_answers(s):
+    """Scores and texts of several ranks are those of one."""
+    score = ['--model', s.path('straight', 'latest'), '--data', s.path('b.txt'), '--src-len', 32, '--tgt-len', 24, '--sequences', 3,
+             '--batches', 5, '--json', '--device', 'ref:0']
+    fill = ['--model', s.path('straight', 'latest'), '--file', s.path('prompts.txt'), '--max-tokens', 9, '--device', 'ref:0']
+    with open(s.path('prompts.txt'), 'w', encoding='utf-8') as file:
+        file.write('The <extra_id_0> runs\nover the red\nA <extra_id_0> waits <extra_id_1> here\n')
+    for app, given in (('eval', score), ('generate', fill)):
+        one = s.run(app, *given)
+        s.ok(one.returncode == 0 and one.stdout, f'{app}: one rank', one.stderr)
+        for data, expert in ((1, 2), (2, 2), (1, 8)):
+            many = mpirun(s, data * expert, app, *given, '--data-parallel', data)
+            s.ok(many.returncode == 0 and many.stdout == one.stdout, f'{app}: data {data} × expert {expert} says the same',
+                 f'{many.stderr}\n{many.stdout}\n{one.stdout}')
+
+
 def check_mixed(s):
     """One job on unlike devices: the same training, to rounding."""
     vulkan = s.run('devices').stdout.find('vulkan:0') >= 0
@@ -207,6 +223,7 @@ def main():
     s.run('train', *arguments(s, 'straight', 'switch.json', '--slices', 8, '--valid', s.path('b.txt'), '--valid-every', 2,
                               '--valid-sequences', 11, steps=6))
     check_resume(s)
+    check_answers(s)
     check_mixed(s)
     check_refusals(s)
     s.done()
