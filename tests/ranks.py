@@ -127,6 +127,18 @@ def check_shapes(s):
     s.ok(not why, '64 ranks, data 16 × expert 4: the bits of one rank', why)
 
 
+def check_pieces(s):
+    """On devices that bind less than the embedding table, or the stacks, take: bound in pieces."""
+    model(s, 'pieces.json')
+    whole = s.run('train', *arguments(s, 'pieces', 'pieces.json', '--slices', 8, steps=3))
+    s.ok(whole.returncode == 0, 'one rank without a limit', whole.stderr)
+    for data, expert, limit in ((2, 1, '24K'), (2, 2, '40K')):
+        done = mpirun(s, data * expert, 'train', *arguments(s, f'pieces-{data}{expert}', 'pieces.json', '--slices', 8, '--micro-batch',
+                                                            1, '--data-parallel', data, steps=3), env={'SY_FORCE_MAX_ALLOC': limit})
+        why = done.stderr if done.returncode else same(s, f'pieces-{data}{expert}', 'pieces')
+        s.ok(not why, f'data {data} × expert {expert} on devices that bind {limit}: the bits of one rank', why)
+
+
 def check_resume(s):
     """Stop on four ranks, go on on 1, 2 and 8; and back."""
     held = ['--valid', s.path('b.txt'), '--valid-every', 2, '--valid-sequences', 11]
@@ -220,6 +232,7 @@ def main():
     s.ok(probe.returncode == 0, 'two ranks', probe.stderr)
     check_bits(s)
     check_shapes(s)
+    check_pieces(s)
     s.run('train', *arguments(s, 'straight', 'switch.json', '--slices', 8, '--valid', s.path('b.txt'), '--valid-every', 2,
                               '--valid-sequences', 11, steps=6))
     check_resume(s)
