@@ -233,6 +233,11 @@ void sy_ranks_emit(struct sy_graph *g)
         const struct sy_pack pack = g->packs[k];
         const bool experts = pack.sources > 1; // every place along the expert axis has its own
         add_sources(g, k);
+        if (pack.count > UINT32_MAX && g->status == SY_OK)
+            g->status = sy_fail(g->ctx, SY_UNSUPPORTED,
+                                "tensor %s has %llu elements; ranks share at most 2^32 of one: spread the experts over "
+                                "more ranks",
+                                sy_graph_tensor(g, pack.master)->name, (unsigned long long)pack.count);
         const struct sy_ranks_args a = {.n = (u32)pack.count, .pack = k};
         if (sy_sum_total(g, k) != SY_NONE && (!experts || g->ranks->data > 1))
             SY_EMIT(g, sum_ranks, &a, sy_sum_total(g, k));
