@@ -139,6 +139,8 @@ enum sy_status bench_step(struct sy_ctx *ctx, struct sy_device *device, const st
     }
     if (status == SY_OK)
         status = profile_phase(s, SY_PHASE_UPDATE, "update", o->repeat);
+    if (status == SY_OK && sy_runtime_program(sy_session_runtime(s), SY_PHASE_REFRESH) != NULL)
+        status = profile_phase(s, SY_PHASE_REFRESH, "refresh", o->repeat);
     sy_batch_finish(&batch);
     sy_session_destroy(&s);
     cli_model_close(&model);

@@ -141,6 +141,7 @@ static json_t *features_json(const struct sy_caps *c)
                     {"fp16", c->fp16},
                     {"coopmat", c->coopmat},
                     {"command_buffers", c->command_buffers},
+                    {"avx512", c->avx512},
                     {"subgroups", c->subgroup_max != 0}};
     for (size_t i = 0; i < SY_COUNT(features); ++i)
         if (features[i].has)

@@ -138,6 +138,7 @@ static void add_up(const struct sy_graph *g, const struct sy_plan *plan, uint64_
             t->arena[SY_ARENA_PARAMS] -= bytes_of(g, p->master) / p->parts * away;
             if (p->weight != p->master)
                 t->arena[SY_ARENA_WEIGHTS] -= bytes_of(g, p->weight) / p->parts * away;
+            t->arena[SY_ARENA_PREPARED] -= sy_graph_prepared_bytes(g, p->weight) / p->parts * away;
             t->arena[SY_ARENA_GRADS] -= bytes_of(g, p->grad.total) / p->parts * away;
             for (uint32_t s = 0; s < p->state_count; ++s)
                 t->arena[SY_ARENA_STATE] -= bytes_of(g, p->state[s]) / p->parts * away;

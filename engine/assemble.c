@@ -50,6 +50,7 @@ enum sy_status sy_assemble(struct sy_ctx *ctx, const struct sy_caps *caps, const
     SY_TRY(sy_graph_create(ctx, p->precision, caps, graph));
     struct sy_graph *g = *graph;
     g->ranks = sy_layout_ranks(p->ranks) > 1 ? p->ranks : NULL;
+    g->borrows = p->lender != NULL || p->borrows;
     SY_TRY(cut(g, p));
     SY_TRY(sy_model_build(g, &m, model));
     if (p->kind != SY_SESSION_DECODE)
@@ -61,8 +62,7 @@ enum sy_status sy_assemble(struct sy_ctx *ctx, const struct sy_caps *caps, const
         sy_ranks_emit(g);
         sy_optimizer_emit(g, &p->optimizer, outputs);
     }
-    if (p->lender == NULL && !p->borrows)
-        sy_graph_refresh(g);
+    sy_graph_refresh(g);
     sy_lower(g, caps);
     return sy_graph_status(g);
 }

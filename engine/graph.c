@@ -49,6 +49,7 @@ void sy_graph_destroy(struct sy_graph **graph)
         free(g->packs[i].shards);
     free(g->packs);
     free(g->sums);
+    free(g->prepared);
     free(g->merges);
     free(g->foreign);
     free(g->grads);
@@ -380,6 +381,27 @@ void sy_graph_foreign(struct sy_graph *g, const char *name, uint32_t place)
     list[g->foreign_count++].place = place;
 }
 
+sy_tid sy_graph_prepared(const struct sy_graph *g, sy_tid weight, const struct sy_before *before)
+{
+    for (size_t i = 0; i < g->prepared_count; ++i) {
+        const struct sy_prepared *p = &g->prepared[i];
+        if (p->source == weight && sy_before_same(&p->before, before))
+            return p->copy;
+    }
+    return SY_NONE;
+}
+
+uint64_t sy_graph_prepared_bytes(const struct sy_graph *g, sy_tid weight)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < g->prepared_count; ++i) {
+        const sy_tid source = g->prepared[i].source;
+        if (source == weight || g->tensors[source].whole == weight)
+            bytes += sy_tensor_bytes(&g->tensors[g->prepared[i].copy]);
+    }
+    return bytes;
+}
+
 sy_tid sy_param_grad(struct sy_graph *g, sy_tid weight, bool *first)
 {
     struct sy_param *p = sy_graph_param(g, weight);
@@ -397,6 +419,8 @@ sy_tid sy_param_grad(struct sy_graph *g, sy_tid weight, bool *first)
 void sy_graph_refresh(struct sy_graph *g)
 {
     const uint32_t before = g->phase;
+    if (g->borrows)
+        return;
     g->phase = SY_PHASE_REFRESH;
     for (size_t i = 0; i < g->pack_count; ++i) {
         const struct sy_cast_args args = {.n = (u32)g->packs[i].count};

@@ -33,6 +33,7 @@ enum sy_tensor_kind {
     SY_KIND_CONST,      ///< Written once from `data`.
     SY_KIND_PARAM,      ///< Master weight (f32).
     SY_KIND_WEIGHT,     ///< The copy of a parameter that kernels read when activations are bf16.
+    SY_KIND_PREPARED,   ///< What a variant wants made of a parameter: panels (lower.c).
     SY_KIND_GRAD,
     SY_KIND_STATE, ///< Optimizer state.
     SY_KIND_COUNT
@@ -58,7 +59,7 @@ struct sy_tensor {
 
 /// When a node runs: one device program per phase. Phases beyond these are the merges of slices.h.
 enum sy_phase {
-    SY_PHASE_REFRESH, ///< Masters → bf16 weights; after loading and after each update.
+    SY_PHASE_REFRESH, ///< Masters → bf16 weights, and what is prepared of both; after loading and after each update.
     SY_PHASE_ENCODE,  ///< Decoding only: the encoder and the cross-attention keys and values.
     SY_PHASE_MICRO,   ///< Forward (and backward) of one micro-batch; decoding: one token.
     SY_PHASE_UPDATE,  ///< Once a step: norm, clip, optimizer.
@@ -211,6 +212,11 @@ sy_tid sy_param_new(struct sy_graph *g, uint32_t parts, uint32_t rows, uint32_t 
                     enum sy_init init, float sigma, uint32_t flags);
 /// The parameter whose weight is `weight`, or NULL.
 struct sy_param *sy_graph_param(const struct sy_graph *g, sy_tid weight);
+/// The copy that `before` makes of a parameter's weight, or of a piece of it, and that lasts (lower.h); SY_NONE where
+/// there is none.
+sy_tid sy_graph_prepared(const struct sy_graph *g, sy_tid weight, const struct sy_before *before);
+/// Bytes of all that is prepared of a parameter's weight, and of its pieces.
+uint64_t sy_graph_prepared_bytes(const struct sy_graph *g, sy_tid weight);
 /// Where one more contribution to its gradient goes, [slices, parts, rows, cols]; sets `*first` when this is the first.
 sy_tid sy_param_grad(struct sy_graph *g, sy_tid weight, bool *first);
 
@@ -228,5 +234,5 @@ uint64_t sy_pack_reserve(struct sy_pack *pack, uint64_t count);
 sy_tid sy_pack_tensor(struct sy_graph *g, uint32_t pack, sy_tid whole, uint64_t at, uint64_t d0, uint64_t d1,
                       uint64_t d2, const char *name);
 
-/// Emits the casts master → weight (phase REFRESH).
+/// Emits the casts master → weight (phase REFRESH); nothing in a graph that borrows.
 void sy_graph_refresh(struct sy_graph *g);

@@ -10,6 +10,12 @@ struct sy_foreign {
     uint32_t place;
 };
 
+/// A copy of a parameter in the form that a variant wants: made by phase REFRESH, and kept as long as the parameter.
+struct sy_prepared {
+    sy_tid source, copy; ///< source: the parameter's weight, or a piece of it.
+    struct sy_before before;
+};
+
 struct sy_graph {
     struct sy_ctx *ctx;
     enum sy_status status;
@@ -28,6 +34,8 @@ struct sy_graph {
     size_t pack_count, pack_room;
     struct sy_sum *sums; ///< All of them, gradients too.
     size_t sum_count, sum_room;
+    struct sy_prepared *prepared; ///< Made by lower.c.
+    size_t prepared_count, prepared_room;
 
     const struct sy_layout *ranks; ///< Set before building; NULL: one rank.
     struct sy_foreign *foreign;    ///< Matrices that other ranks hold.
@@ -36,7 +44,8 @@ struct sy_graph {
     uint32_t slices;            ///< Of one micro-batch; 1 unless set before building. A power of two.
     uint32_t micro_count;       ///< Micro-batches of a step; likewise.
     uint64_t max_binding_bytes; ///< What one binding may hold; 0: any tensor of 2^32 elements, and packs of 1 GiB.
-    struct sy_merge *merges;    ///< slices.h
+    bool borrows;            ///< Parameters, and what is prepared of them, are another graph's, which refreshes them.
+    struct sy_merge *merges; ///< slices.h
     size_t merge_count, merge_room;
 
     uint32_t phase, phase_count; ///< phase: given to new nodes.

@@ -3,8 +3,8 @@
 
 #include "engine/cut.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/graph_private.h"
 
@@ -28,8 +28,7 @@ static sy_tid find_prepared(const struct lowering *l, sy_tid source, const struc
 {
     for (size_t i = 0; i < l->count; ++i) {
         const struct prepared *p = &l->prepared[i];
-        if (p->source == source && p->before.op == before->op &&
-            memcmp(p->before.args, before->args, sizeof before->args) == 0 && p->phase == like->phase &&
+        if (p->source == source && sy_before_same(&p->before, before) && p->phase == like->phase &&
             p->backward == like->backward)
             return p->copy;
     }
@@ -77,22 +76,76 @@ static void choose(struct lowering *l, struct sy_node *n)
         l->g->status = sy_variant_choose(l->g->ctx, n->op, n->types, l->caps, &n->variant);
 }
 
+/// A tensor for what `before` makes of `source`.
+static sy_tid copy_new(struct sy_graph *g, enum sy_tensor_kind kind, sy_tid source, const struct sy_before *before)
+{
+    const struct sy_op_info *info = sy_op_info(before->op);
+    const struct sy_tensor from = *sy_graph_tensor(g, source);
+    char name[sizeof from.name + 16];
+    assert(info->binding_count == 2 && info->input_count == 1);
+    snprintf(name, sizeof name, "%s.prepared", from.name);
+    return sy_tensor_new(g, kind, from.dtype, info->impl->elements(before->args, 1), 1, 1, name);
+}
+
+static struct sy_node *emit(struct lowering *l, const struct sy_before *before, sy_tid source, sy_tid copy)
+{
+    struct sy_node *n = sy_emit(l->g, before->op, before->args, (const sy_tid[]){source, copy});
+    n->prepares = true;
+    choose(l, n);
+    return n;
+}
+
+/// A parameter as kernels read it, or a piece of one.
+static bool is_weight(const struct sy_graph *g, sy_tid t)
+{
+    const struct sy_tensor *x = sy_graph_tensor(g, t);
+    const sy_tid whole = x->whole != SY_NONE ? x->whole : t;
+    const struct sy_param *p = x->kind == SY_KIND_PARAM || x->kind == SY_KIND_WEIGHT ? sy_graph_param(g, whole) : NULL;
+    return p != NULL && p->weight == whole;
+}
+
+/// A parameter's copy is one for all its readers: both passes, every micro-batch, and whoever borrows the parameter.
+static sy_tid prepare_parameter(struct sy_graph *g, sy_tid weight, const struct sy_before *before)
+{
+    const sy_tid copy = sy_graph_prepared(g, weight, before);
+    if (copy != SY_NONE)
+        return copy;
+    struct sy_prepared *prepared =
+        sy_graph_grow(g, g->prepared, g->prepared_count, &g->prepared_room, sizeof *prepared);
+    if (prepared == NULL)
+        return SY_NONE;
+    g->prepared = prepared;
+    prepared = &prepared[g->prepared_count++];
+    *prepared = (struct sy_prepared){weight, copy_new(g, SY_KIND_PREPARED, weight, before), *before};
+    return prepared->copy;
+}
+
+/// Makes the copies of parameters, after the casts that some are made of.
+static void refresh_prepared(struct lowering *l)
+{
+    struct sy_graph *g = l->g;
+    g->phase = SY_PHASE_REFRESH;
+    for (size_t i = 0; i < g->prepared_count && !g->borrows && g->status == SY_OK; ++i) {
+        const struct sy_prepared *p = &g->prepared[i];
+        struct sy_node *n = emit(l, &p->before, p->source, p->copy);
+        n->segment = -1;
+        snprintf(n->label, sizeof n->label, "%s %.60s", sy_op_info(n->op)->name, sy_graph_tensor(g, p->source)->name);
+    }
+}
+
 /// What `before` makes of `source`: a copy from earlier or a new one.
 static sy_tid prepare(struct lowering *l, const struct sy_node *like, sy_tid source, const struct sy_before *before)
 {
     struct sy_graph *g = l->g;
+    if (is_weight(g, source))
+        return prepare_parameter(g, source, before);
     sy_tid copy = find_prepared(l, source, before, like);
     if (copy != SY_NONE)
         return copy;
-    const struct sy_op_info *info = sy_op_info(before->op);
-    assert(info->binding_count == 2 && info->input_count == 1);
-    copy = sy_tensor_new(g, SY_KIND_ACTIVATION, sy_graph_tensor(g, source)->dtype,
-                         info->impl->elements(before->args, 1), 1, 1, ".prepared");
-    struct sy_node *n = sy_emit(g, before->op, before->args, (const sy_tid[]){source, copy});
-    n->prepares = true;
+    copy = copy_new(g, SY_KIND_ACTIVATION, source, before);
+    struct sy_node *n = emit(l, before, source, copy);
     n->backward = like->backward;
     n->segment = like->segment;
-    choose(l, n);
     remember(l, &(struct prepared){source, copy, *before, like->phase, like->backward});
     return copy;
 }
@@ -163,6 +216,7 @@ void sy_lower(struct sy_graph *g, const struct sy_caps *caps)
     g->node_count = g->node_room = 0;
     for (size_t i = 0; i < count && g->status == SY_OK; ++i)
         lower_node(&l, &old[i]);
+    refresh_prepared(&l);
     free(old);
     free(l.prepared);
 }

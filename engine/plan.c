@@ -8,7 +8,7 @@
 
 const char *sy_arena_name(enum sy_arena arena)
 {
-    static const char *const names[SY_ARENA_COUNT] = {"parameters", "weights (bf16)", "gradients",
+    static const char *const names[SY_ARENA_COUNT] = {"parameters", "weights (bf16)", "prepared weights",  "gradients",
                                                       "optimizer",  "activations",    "inputs and results"};
     return names[arena];
 }
@@ -18,6 +18,7 @@ enum sy_arena sy_arena_of(enum sy_tensor_kind kind)
     switch (kind) {
     case SY_KIND_PARAM: return SY_ARENA_PARAMS;
     case SY_KIND_WEIGHT: return SY_ARENA_WEIGHTS;
+    case SY_KIND_PREPARED: return SY_ARENA_PREPARED;
     case SY_KIND_GRAD: return SY_ARENA_GRADS;
     case SY_KIND_STATE: return SY_ARENA_STATE;
     case SY_KIND_ACTIVATION: return SY_ARENA_ACTIVATIONS;

@@ -9,8 +9,9 @@
 #include "engine/graph.h"
 
 enum sy_arena {
-    SY_ARENA_PARAMS,  ///< f32 masters.
-    SY_ARENA_WEIGHTS, ///< bf16 copies.
+    SY_ARENA_PARAMS,   ///< f32 masters.
+    SY_ARENA_WEIGHTS,  ///< bf16 copies.
+    SY_ARENA_PREPARED, ///< Panels of either.
     SY_ARENA_GRADS,
     SY_ARENA_STATE,       ///< Optimizer state.
     SY_ARENA_ACTIVATIONS, ///< Shared by lifetime.
@@ -35,7 +36,7 @@ struct sy_limits {
     uint64_t max_block_bytes;   ///< One allocation; 0 = 1 GiB.
     uint64_t max_binding_bytes; ///< One binding; 0 = unlimited.
     uint32_t align;             ///< 0 = 256.
-    bool borrow_params;         ///< Parameters and weights live in another runtime: no room for them here.
+    bool borrow_params;         ///< Parameters and their copies live in another runtime: no room for them here.
 };
 
 /// Fills block and offset of every tensor of `g` that is not in pieces. Errors: INVALID when one (named) is larger than

@@ -27,21 +27,45 @@ static enum sy_status allocate(struct sy_runtime *rt)
     return SY_OK;
 }
 
+/// What is prepared of a parameter, or of a piece of one; `from` is the same in the lender.
+static enum sy_status borrow_prepared(struct sy_runtime *rt, const struct sy_runtime *lender, sy_tid to, sy_tid from)
+{
+    const struct sy_graph *g = rt->graph;
+    for (size_t i = 0; i < g->prepared_count; ++i) {
+        if (g->prepared[i].source != to)
+            continue;
+        const sy_tid theirs = sy_graph_prepared(lender->graph, from, &g->prepared[i].before);
+        if (theirs == SY_NONE)
+            return sy_fail(g->ctx, SY_INVALID, "%s: the lending runtime does not make such a %s of it",
+                           sy_graph_tensor(g, to)->name, sy_op_info(g->prepared[i].before.op)->name);
+        rt->places[g->prepared[i].copy] = lender->places[theirs];
+    }
+    return SY_OK;
+}
+
+static enum sy_status no_such_parameter(const struct sy_runtime *rt, const char *name)
+{
+    return sy_fail(rt->graph->ctx, SY_INVALID, "%s: the lending runtime has no such parameter", name);
+}
+
 /// A parameter's tensor, or the pieces of it, lives where the lender's does.
-static bool borrow_tensor(struct sy_runtime *rt, const struct sy_runtime *lender, sy_tid to, sy_tid from)
+static enum sy_status borrow_tensor(struct sy_runtime *rt, const struct sy_runtime *lender, sy_tid to, sy_tid from)
 {
     const struct sy_tensor *x = sy_graph_tensor(rt->graph, to), *y = sy_graph_tensor(lender->graph, from);
+    const char *name = x->name;
     rt->places[to] = lender->places[from];
+    SY_TRY(borrow_prepared(rt, lender, to, from));
     to = x->pieces;
     from = y->pieces;
     for (; to != SY_NONE && from != SY_NONE; to = x->next, from = y->next) {
         x = sy_graph_tensor(rt->graph, to);
         y = sy_graph_tensor(lender->graph, from);
         if (x->count != y->count)
-            return false;
+            return no_such_parameter(rt, name);
         rt->places[to] = lender->places[from];
+        SY_TRY(borrow_prepared(rt, lender, to, from));
     }
-    return to == SY_NONE && from == SY_NONE;
+    return to == SY_NONE && from == SY_NONE ? SY_OK : no_such_parameter(rt, name);
 }
 
 /// Parameters are matched by name: decoding meets the cross-attention keys in another order.
@@ -53,9 +77,10 @@ static enum sy_status borrow(struct sy_runtime *rt, const struct sy_runtime *len
         for (size_t k = 0; k < from->param_count && q == NULL; ++k)
             if (strcmp(from->params[k].names[0], p->names[0]) == 0)
                 q = &from->params[k];
-        if (q == NULL || q->parts != p->parts || q->rows != p->rows || q->cols != p->cols ||
-            !borrow_tensor(rt, lender, p->master, q->master) || !borrow_tensor(rt, lender, p->weight, q->weight))
-            return sy_fail(g->ctx, SY_INVALID, "%s: the lending runtime has no such parameter", p->names[0]);
+        if (q == NULL || q->parts != p->parts || q->rows != p->rows || q->cols != p->cols)
+            return no_such_parameter(rt, p->names[0]);
+        SY_TRY(borrow_tensor(rt, lender, p->master, q->master));
+        SY_TRY(borrow_tensor(rt, lender, p->weight, q->weight));
     }
     return SY_OK;
 }
@@ -68,7 +93,8 @@ static enum sy_status place_tensors(struct sy_runtime *rt, const struct sy_runti
         return sy_fail(g->ctx, SY_NOMEM, "out of host memory");
     for (size_t i = 0; i < g->tensor_count; ++i) {
         const struct sy_tensor *x = &g->tensors[i];
-        bool borrowed = lender != NULL && (x->kind == SY_KIND_PARAM || x->kind == SY_KIND_WEIGHT);
+        bool borrowed =
+            lender != NULL && (x->kind == SY_KIND_PARAM || x->kind == SY_KIND_WEIGHT || x->kind == SY_KIND_PREPARED);
         bool unused = (x->kind == SY_KIND_ACTIVATION && x->first < 0) || x->pieces != SY_NONE;
         if (!borrowed && !unused)
             rt->places[i] = (struct sy_binding){

@@ -12,9 +12,10 @@
 
 struct sy_runtime;
 
-/// `*out` is malloc'ed. `lender`: another runtime on the device, built from the same config, whose parameters this one
-/// reads (validation during training); it must outlive this one. NULL: own parameters. Errors: NOMEM with bytes wanted
-/// and had · DEVICE compiler errors · INVALID parameters that do not match · those of the plan.
+/// `*out` is malloc'ed. `lender`: another runtime on the device, built from the same config, whose parameters, and what
+/// is prepared of them, this one reads (validation during training); it must outlive this one. NULL: own parameters.
+/// Errors: NOMEM with bytes wanted and had · DEVICE compiler errors · INVALID parameters that do not match · those of
+/// the plan.
 SY_MUST_CHECK enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *graph,
                                                const struct sy_runtime *lender, struct sy_runtime **out);
 /// What a runtime lets the planner use of a device: planning with these gives the bytes that sy_runtime_create()

@@ -131,8 +131,12 @@ bool sy_variant_before(const struct sy_variant *v, const void *args, struct sy_b
     if (v->before == SY_OP_COUNT)
         return false;
     *out = (struct sy_before){.op = v->before, .binding = v->impl->before_binding};
-    v->impl->before_args(args, out->args);
-    return true;
+    return v->impl->before_args(args, out->args);
+}
+
+bool sy_before_same(const struct sy_before *a, const struct sy_before *b)
+{
+    return a->op == b->op && memcmp(a->args, b->args, sizeof a->args) == 0;
 }
 
 static uint32_t floor_power_of_two(uint32_t n)

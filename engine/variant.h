@@ -33,8 +33,8 @@ struct sy_variant_impl {
     uint64_t (*groups)(const void *args, const struct sy_knobs *knobs);
     uint32_t wg, vec; ///< Launch knobs: powers of two; the work-group is cut to what the device takes.
     /// For a row with `before`: that op's arguments, and which binding of ours its output replaces. Its input is what
-    /// is bound there.
-    void (*before_args)(const void *args, void *out);
+    /// is bound there. False: with these arguments nothing is to be prepared.
+    bool (*before_args)(const void *args, void *out);
     uint32_t before_binding;
 };
 
@@ -80,6 +80,8 @@ SY_MUST_CHECK enum sy_status sy_variant_choose(struct sy_ctx *ctx, enum sy_op_id
 
 /// What must run before it with these arguments; false: nothing.
 bool sy_variant_before(const struct sy_variant *v, const void *args, struct sy_before *out);
+/// Whether both make the same of the same input.
+bool sy_before_same(const struct sy_before *a, const struct sy_before *b);
 struct sy_knobs sy_variant_knobs(const struct sy_variant *v, const struct sy_caps *caps);
 /// Work-groups to launch.
 uint64_t sy_variant_groups(const struct sy_variant *v, const void *args, const struct sy_caps *caps);

@@ -107,6 +107,8 @@ static bool disable(void *user, const char *name, size_t length)
         caps->coopmat = false;
     else if (sy_name_is(name, length, "command_buffers"))
         caps->command_buffers = false;
+    else if (sy_name_is(name, length, "avx512"))
+        caps->avx512 = false;
     else if (sy_name_is(name, length, "subgroups"))
         caps->subgroup_min = caps->subgroup_max = 0;
     else
@@ -130,8 +132,8 @@ static enum sy_status limit_caps(struct sy_ctx *ctx, struct sy_caps *caps)
     if (caps->max_groups[1] > 1) // elsewhere a grid has one dimension and nothing to fold into
         SY_TRY(lower32(ctx, "SY_FORCE_MAX_GROUPS", &caps->max_groups[0]));
     SY_TRY(raise_align(ctx, "SY_FORCE_OFFSET_ALIGN", &caps->offset_align));
-    SY_TRY(
-        sy_names_each(ctx, "SY_DISABLE", "feature", "fp16, bf16, coopmat, command_buffers, subgroups", disable, caps));
+    SY_TRY(sy_names_each(ctx, "SY_DISABLE", "feature", "fp16, bf16, coopmat, command_buffers, avx512, subgroups",
+                         disable, caps));
     SY_TRY(sy_quirks_switch_off(ctx, caps));
     if (caps->max_alloc_bytes > caps->memory_bytes)
         caps->max_alloc_bytes = caps->memory_bytes;

@@ -48,6 +48,7 @@ struct sy_caps {
     uint32_t compute_units;
     bool bf16; ///< Buffers can hold 16-bit elements; without it there is only f32 (some Vulkan drivers).
     bool fp16, coopmat, command_buffers; ///< Optional features, for the requirements of variants.
+    bool avx512;                         ///< Of a CPU behind OpenCL: kernels may choose their blocks for its registers.
     uint32_t quirks;                     ///< Bit i: the driver needs work-around i of quirk.h.
 };
 

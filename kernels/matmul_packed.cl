@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // matmul_packed: the variant `packed` of matmul, c[m,n] = alpha · Σ_k a[m,k] · B_e[k,n] (+ c), for CPUs (WG is 1), with
-// B in the panels that pack_b writes.
+// B in the panels that pack_b writes where it is stored [N][K], else as it is.
 //   a      t [M, K]
-//   p      t [E][ceil(N/32)][K][32]
+//   b      t [E][ceil(N/32)][K][32] if bt else [E][K][N]
 //   tiles  i [tiles, 4]  expert, first row, end row, 0 (read when experts > 1 or of > 0)
 //   c      o [M, N]
 // Launch: one work-group per (row tile, SY_GROUP_PANELS panels): register block of float16 (panel.cl.h).
@@ -31,7 +31,7 @@ static inline void copy_rows(__global const T *restrict a, uint stride, uint row
 }
 
 // Rows row0 … row0 + rows − 1 (at most PANEL_ROWS) times panels q0 … q1 − 1 of one expert's B.
-static inline void multiply(__global const T *restrict a, __global const T *restrict panels, __global O *restrict c, uint row0,
+static inline void multiply(__global const T *restrict a, __global const T *restrict b, __global O *restrict c, uint row0,
                      uint rows, uint q0, uint q1, const struct sy_matmul_args p)
 {
     float copy[PANEL_ROWS * PANEL_LD], sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
@@ -39,15 +39,21 @@ static inline void multiply(__global const T *restrict a, __global const T *rest
     for (uint k0 = 0; k0 < p.k; k0 += PANEL_K) {
         const uint depth = min(p.k - k0, PANEL_K);
         copy_rows(a + (size_t)row0 * p.k + k0, p.k, rows, depth, copy);
-        for (uint q = q0; q < q1; ++q)
-            panel_products(copy, rows, panels + ((size_t)q * p.k + k0) * SY_PANEL, depth, sums + (q - q0) * PANEL_SUMS);
+        for (uint q = q0; q < q1; ++q) {
+            float *to = sums + (q - q0) * PANEL_SUMS;
+            if (p.bt != 0)
+                panel_products(copy, rows, b + ((size_t)q * p.k + k0) * SY_PANEL, SY_PANEL, depth, to);
+            else
+                panel_products_of_rows(copy, rows, b + (size_t)k0 * p.n + q * SY_PANEL, p.n,
+                                       (size_t)(p.k - k0) * p.n - q * SY_PANEL, PANEL_COLS(p.n, q), depth, to);
+        }
     }
     for (uint q = q0; q < q1; ++q)
-        panel_store(sums + (q - q0) * PANEL_SUMS, rows, min(p.n - q * SY_PANEL, (uint)SY_PANEL),
+        panel_store(sums + (q - q0) * PANEL_SUMS, rows, PANEL_COLS(p.n, q),
                     c + (size_t)row0 * p.n + q * SY_PANEL, p.n, p.alpha, p.accumulate);
 }
 
-KERNEL void matmul_packed(__global const T *restrict a, __global const T *restrict panels,
+KERNEL void matmul_packed(__global const T *restrict a, __global const T *restrict b,
                           __global const int *restrict tiles, __global O *restrict c, const struct sy_matmul_args p)
 {
     const uint count = (p.n + SY_PANEL - 1) / SY_PANEL;
@@ -64,7 +70,7 @@ KERNEL void matmul_packed(__global const T *restrict a, __global const T *restri
     }
     if (expert < 0 || expert >= (int)p.experts)
         return; // no barriers follow
-    __global const T *own = panels + (size_t)expert * count * p.k * SY_PANEL;
+    __global const T *own = b + (size_t)expert * (p.bt != 0 ? count * SY_PANEL : p.n) * p.k;
     for (; row0 < end; row0 += PANEL_ROWS)
         multiply(a, own, c, row0, min(end - row0, PANEL_ROWS), q0, min(q0 + each, count), p);
 }

@@ -84,8 +84,8 @@ SY_STRUCT(sy_matmul_args)
     u32 tile_rows, tiles, first, of;
 };
 
-// Panels of SY_PANEL columns: p[batch][ceil(N/P)][K][P], zero-padded; b [N,K] if bt else [K,N].
-SY_STRUCT(sy_pack_b_args) { u32 batch, n, k, bt; };
+// Panels of SY_PANEL columns: p[batch][ceil(N/P)][K][P], zero-padded; b [batch][N][K].
+SY_STRUCT(sy_pack_b_args) { u32 batch, n, k; };
 
 // w[s][e][m][n] (+)= alpha · Σ_r y[r,m] · x[r,n] over the rows of expert e in slice s. ragged 1: those are
 // off[i] … off[i+1]−1 with i = e·slices + s; ragged 0 (one expert): rows / slices rows each, `off` unused.

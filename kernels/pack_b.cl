@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// pack_b: cuts B into panels of 32 columns: p[e][q][k][j] = B_e[k, 32·q + j], 0 beyond column N.
-//   b  t [batch][N][K] if bt else [batch][K][N]
+// pack_b: cuts the transpose of b into panels of 32 columns: p[e][q][k][j] = b[e][32·q + j][k], 0 beyond column N.
+//   b  t [batch][N][K]
 //   p  t [batch][ceil(N/32)][K][32]
-// Launch: one work-group per (batch, SY_PACK_PANELS panels, SY_PACK_ROWS values of k). WG 1: 16 × 16 blocks transposed
+// Launch: one work-group per (batch, panel, SY_PACK_ROWS values of k). WG 1: 16 × 16 blocks transposed
 //   in registers. WG > 1: 32 × 32 blocks through local memory.
 // Determinism: copies bits.
 #include "common.cl.h"
@@ -52,51 +52,26 @@ static inline void pack_transposed(__global const T *restrict from, uint stride,
         for (uint j = 0; j < SY_PANEL; ++j)
             to[(size_t)k * SY_PANEL + j] = j < cols ? from[(size_t)j * stride + k] : (T)0;
 }
-
-// `panels` neighbouring panels at once, so that b is read along its rows.
-static inline void pack_straight(__global const T *restrict from, uint stride, uint cols, uint panels, uint k0, uint k1,
-                          uint depth, __global T *restrict to)
-{
-    const uint full = min(panels, cols / SY_PANEL);
-    for (uint k = k0; k < k1; ++k) {
-        __global const T *row = from + (size_t)k * stride;
-        __global T *out = to + (size_t)k * SY_PANEL;
-        uint q = 0;
-        for (; q < full; ++q, row += SY_PANEL, out += (size_t)depth * SY_PANEL) {
-            const T16 lo = vload16(0, row), hi = vload16(1, row);
-            STORE16(lo, out);
-            STORE16(hi, out + 16);
-        }
-        for (uint j = 0; q < panels && j < SY_PANEL; ++j)
-            out[j] = q * SY_PANEL + j < cols ? row[j] : (T)0;
-    }
-}
 #endif
 
 KERNEL void pack_b(__global const T *restrict b, __global T *restrict panels, const struct sy_pack_b_args p)
 {
-    const uint rows = SY_PACK_ROWS(WG, p.bt), each = SY_PACK_PANELS(WG, p.bt);
-    const uint count = (p.n + SY_PANEL - 1) / SY_PANEL, across = (count + each - 1) / each;
-    const uint slabs = (p.k + rows - 1) / rows;
-    GROUP_GUARD(p.batch * across * slabs);
+    const uint rows = SY_PACK_ROWS(WG), count = (p.n + SY_PANEL - 1) / SY_PANEL, slabs = (p.k + rows - 1) / rows;
+    GROUP_GUARD(p.batch * count * slabs);
     const uint k0 = GROUP_ID % slabs * rows, k1 = min(k0 + rows, p.k);
-    const uint q0 = GROUP_ID / slabs % across * each, e = GROUP_ID / slabs / across;
-    const uint cols = p.n - q0 * SY_PANEL;                                   // real columns from here on
-    const uint col_step = p.bt != 0 ? p.k : 1, k_step = p.bt != 0 ? 1 : p.n; // element (k, col) of one matrix
-    __global const T *from = b + (size_t)e * p.n * p.k + (size_t)q0 * SY_PANEL * col_step;
-    __global T *to = panels + ((size_t)e * count + q0) * p.k * SY_PANEL;
+    const uint q = GROUP_ID / slabs % count, e = GROUP_ID / slabs / count;
+    const uint cols = min(p.n - q * SY_PANEL, (uint)SY_PANEL); // real ones
+    __global const T *from = b + ((size_t)e * p.n + q * SY_PANEL) * p.k;
+    __global T *to = panels + ((size_t)e * count + q) * p.k * SY_PANEL;
 #if WG == 1
-    if (p.bt != 0)
-        pack_transposed(from, col_step, min(cols, (uint)SY_PANEL), k0, k1, to);
-    else
-        pack_straight(from, k_step, cols, min(each, count - q0), k0, k1, p.k, to);
+    pack_transposed(from, p.k, cols, k0, k1, to);
 #else
     const uint lid = LOCAL_ID;
     __local T block[32 * 33]; // one column more than used: no bank conflicts either way
     for (uint k = k0; k < k1; k += 32) {
         for (uint i = lid; i < 32 * 32; i += WG) { // neighbours read along b's rows
-            const uint dk = p.bt != 0 ? i % 32 : i / 32, j = p.bt != 0 ? i / 32 : i % 32;
-            block[dk * 33 + j] = k + dk < k1 && j < cols ? from[(k + dk) * k_step + j * col_step] : (T)0;
+            const uint dk = i % 32, j = i / 32;
+            block[dk * 33 + j] = k + dk < k1 && j < cols ? from[(size_t)j * p.k + k + dk] : (T)0;
         }
         BARRIER();
         for (uint i = lid; i < 32 * 32; i += WG)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// panel.cl.h: the register block of matmul_packed and matmul_dw_packed for a work-group of one item.
+// panel.cl.h: the register block of matmul_packed and matmul_dw_blocks for a work-group of one item.
 //
 // A tile of A is copied, PANEL_K deep, into private memory as f32: rows of a large matrix lie a power of two apart and
 // would share cache sets, and bf16 is converted once for all panels. Partial sums wait in private memory between slabs
@@ -14,62 +14,95 @@
 #define PANEL_K 256u
 #define PANEL_ROWS SY_TILE_ROWS_CPU
 #define PANEL_SUMS (PANEL_ROWS * SY_PANEL) // partial sums of one panel
+#define PANEL_COLS(n, q) min((n) - (q) * SY_PANEL, (uint)SY_PANEL) // real columns of panel q of n
 
-// Rows of the register block: two float16 of sums each, two of B and a broadcast must fit the registers.
-#ifdef __AVX512F__
+// The register block: two vectors of sums for each row, two of B and a broadcast must fit the registers. What is left of
+// the rows is done in blocks of REST_ROWS, which divides BLOCK_ROWS.
+#if defined(__AVX512F__) && !defined(NO_AVX512) // 32 registers of 16 floats
 #define BLOCK_ROWS 12u
-#else
-#define BLOCK_ROWS 4u
+#define REST_ROWS 4u
+#define BLOCK_VEC 16
+#else // 16 registers of 8 floats, or 32 of 4
+#define BLOCK_ROWS 6u
+#define REST_ROWS 3u
+#define BLOCK_VEC 8
 #endif
+#define BF SY_CAT(float, BLOCK_VEC)
+#define BF_LOAD(p) SY_CAT(vload, BLOCK_VEC)(0, p)
+#define BF_STORE(v, p) SY_CAT(vstore, BLOCK_VEC)(v, 0, p)
 
-static inline float16 panel_load(__global const T *p)
+static inline BF panel_load(__global const T *p)
 {
 #ifdef T_BF16
-    return as_float16(convert_uint16(vload16(0, p)) << 16);
+    return SY_CAT(as_float, BLOCK_VEC)(SY_CAT(convert_uint, BLOCK_VEC)(BF_LOAD(p)) << 16);
 #else
-    return vload16(0, p);
+    return BF_LOAD(p);
 #endif
 }
 
-// sums[rows][32] += Σ_k a(row, k) · panel[k][32]. The row loops unroll and the arrays become registers.
+// sums[rows][columns of the block] += Σ_k a(row, k) · b[k][columns], rows of b `stride` apart. The row loops unroll and the
+// arrays become registers.
 #define PANEL_BLOCK(name, rows)                                                                                   \
-    inline void name(const float *restrict a, __global const T *restrict panel, uint depth, float *restrict sums) \
+    inline void name(const float *restrict a, __global const T *restrict b, uint stride, uint depth,              \
+                     float *restrict sums)                                                                        \
     {                                                                                                             \
-        float16 lo[rows], hi[rows];                                                                               \
+        BF lo[rows], hi[rows];                                                                                    \
         _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                                         \
         {                                                                                                         \
-            lo[r] = vload16(2 * r, sums);                                                                         \
-            hi[r] = vload16(2 * r + 1, sums);                                                                     \
+            lo[r] = BF_LOAD(sums + r * SY_PANEL);                                                                 \
+            hi[r] = BF_LOAD(sums + r * SY_PANEL + BLOCK_VEC);                                                     \
         }                                                                                                         \
-        for (uint k = 0; k < depth; ++k) {                                                                        \
-            const float16 b_lo = panel_load(panel + k * SY_PANEL), b_hi = panel_load(panel + k * SY_PANEL + 16);  \
+        for (uint k = 0; k < depth; ++k, b += stride) {                                                           \
+            const BF b_lo = panel_load(b), b_hi = panel_load(b + BLOCK_VEC);                                      \
             _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                                     \
             {                                                                                                     \
-                const float16 v = (float16)(a[r * PANEL_A_ROW + k * PANEL_A_K]);                                  \
+                const BF v = (BF)(a[r * PANEL_A_ROW + k * PANEL_A_K]);                                            \
                 lo[r] = fma(v, b_lo, lo[r]);                                                                      \
                 hi[r] = fma(v, b_hi, hi[r]);                                                                      \
             }                                                                                                     \
         }                                                                                                         \
         _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                                         \
         {                                                                                                         \
-            vstore16(lo[r], 2 * r, sums);                                                                         \
-            vstore16(hi[r], 2 * r + 1, sums);                                                                     \
+            BF_STORE(lo[r], sums + r * SY_PANEL);                                                                 \
+            BF_STORE(hi[r], sums + r * SY_PANEL + BLOCK_VEC);                                                     \
         }                                                                                                         \
     }
 PANEL_BLOCK(panel_block, BLOCK_ROWS)
-PANEL_BLOCK(panel_block4, 4u)
+PANEL_BLOCK(panel_rest, REST_ROWS)
 
-// A multiple of 4: the rows a tile of `rows` takes in the copy; the includer fills the surplus with zeros.
-#define PANEL_PADDED(rows) (((rows) + 3u) / 4u * 4u)
+// The rows a tile of `rows` takes in the copy; the includer fills the surplus with zeros.
+#define PANEL_PADDED(rows) (((rows) + REST_ROWS - 1u) / REST_ROWS * REST_ROWS)
 
-static inline void panel_products(const float *restrict a, uint rows, __global const T *restrict panel, uint depth,
+// sums[rows][32] += Σ_k a(row, k) · b[k][32]
+static inline void panel_products(const float *restrict a, uint rows, __global const T *restrict b, uint stride, uint depth,
                            float *restrict sums)
 {
-    uint r = 0;
-    for (; r + BLOCK_ROWS <= PANEL_PADDED(rows); r += BLOCK_ROWS)
-        panel_block(a + r * PANEL_A_ROW, panel, depth, sums + r * SY_PANEL);
-    for (; r < PANEL_PADDED(rows); r += 4)
-        panel_block4(a + r * PANEL_A_ROW, panel, depth, sums + r * SY_PANEL);
+    for (uint j = 0; j < SY_PANEL; j += 2u * BLOCK_VEC) {
+        uint r = 0;
+        for (; r + BLOCK_ROWS <= PANEL_PADDED(rows); r += BLOCK_ROWS)
+            panel_block(a + r * PANEL_A_ROW, b + j, stride, depth, sums + r * SY_PANEL + j);
+        for (; r < PANEL_PADDED(rows); r += REST_ROWS)
+            panel_rest(a + r * PANEL_A_ROW, b + j, stride, depth, sums + r * SY_PANEL + j);
+    }
+}
+
+// The same for 32 columns of a matrix as it is, of which `cols` are real. There a vector may reach into the next row, and
+// what it makes of that is never stored; the last rows, where it could reach beyond the `left` elements of the matrix, are
+// done column by column.
+static inline void panel_products_of_rows(const float *restrict a, uint rows, __global const T *restrict b, uint stride,
+                                          size_t left, uint cols, uint depth, float *restrict sums)
+{
+    uint whole = depth;
+    if (cols < SY_PANEL) {
+        const size_t most = left < SY_PANEL ? 0u : (left - SY_PANEL) / stride + 1u;
+        whole = most < depth ? (uint)most : depth;
+    }
+    panel_products(a, rows, b, stride, whole, sums);
+    for (uint k = whole; k < depth; ++k)
+        for (uint r = 0; r < rows; ++r)
+            for (uint j = 0; j < cols; ++j)
+                sums[r * SY_PANEL + j] =
+                    fma(a[r * PANEL_A_ROW + k * PANEL_A_K], T_LD(b, (size_t)k * stride + j), sums[r * SY_PANEL + j]);
 }
 
 static inline void panel_clear(float *sums)

@@ -17,8 +17,8 @@
 #define SY_ITEMS_X(wg) ((wg) >= 128u ? 16u : (wg) >= 32u ? 8u : (wg) >= 8u ? 4u : (wg) >= 2u ? 2u : 1u)
 #define SY_ITEMS_Y(wg) ((wg) / SY_ITEMS_X(wg))
 
-// matmul_packed, matmul_dw_packed: panels of B that one group multiplies with its rows of A. A group first copies those
-// rows, so it wants many panels, but not so many that fewer than 24 groups are left.
+// matmul_packed, matmul_dw_blocks: panels (columns of B, 32 at a time) that one group multiplies with its rows of A. A
+// group first copies those rows, so it wants many panels, but not so many that fewer than 24 groups are left.
 #define SY_MAX_GROUP_PANELS 8u
 #define SY_GROUP_PANELS(tiles, panels)       \
     ((tiles) * ((panels) / 8u) >= 24u   ? 8u \
@@ -26,9 +26,8 @@
      : (tiles) * ((panels) / 2u) >= 24u ? 2u \
                                         : 1u)
 
-// pack_b: values of k and panels that one group writes. A group of one item reads B along its rows as far as it can.
-// The rows are a multiple of 32.
-#define SY_PACK_ROWS(wg, bt) ((wg) == 1u && (bt) != 0u ? 512u : 64u)
-#define SY_PACK_PANELS(wg, bt) ((wg) == 1u && (bt) == 0u ? 8u : 1u)
+// pack_b: values of k of one panel that one group writes, a multiple of 32. A group of one item reads B along its rows
+// as far as it can.
+#define SY_PACK_ROWS(wg) ((wg) == 1u ? 512u : 64u)
 
 #endif

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// pack_b: cuts B into panels of 32 columns: p[e][q][k][j] = B_e[k, 32·q + j], 0 beyond column N.
-//   b  t [batch][N][K] if bt else [batch][K][N]
+// pack_b: cuts the transpose of b into panels of 32 columns: p[e][q][k][j] = b[e][32·q + j][k], 0 beyond column N.
+//   b  t [batch][N][K]
 //   p  t [batch][ceil(N/32)][K][32]
-// Launch: one work-group per (batch, SY_PACK_PANELS panels, SY_PACK_ROWS values of k); 32 × 32 blocks go through shared
-//   memory.
+// Launch: one work-group per (batch, panel, SY_PACK_ROWS values of k); 32 × 32 blocks go through shared memory.
 // Determinism: copies bits.
 #version 450
 #include "common.glsl"
@@ -25,27 +24,22 @@ shared uint block[32 * 33]; // one column more than used: no bank conflicts eith
 
 void main()
 {
-    const uint depth = SY_PACK_ROWS(WG, p.bt), each = SY_PACK_PANELS(WG, p.bt);
-    const uint count = (p.n + SY_PANEL - 1u) / SY_PANEL, across = (count + each - 1u) / each;
-    const uint slabs = (p.k + depth - 1u) / depth;
-    GROUP_GUARD(p.batch * across * slabs);
+    const uint depth = SY_PACK_ROWS(WG), count = (p.n + SY_PANEL - 1u) / SY_PANEL, slabs = (p.k + depth - 1u) / depth;
+    GROUP_GUARD(p.batch * count * slabs);
     const uint lid = LOCAL_ID, k0 = GROUP_ID % slabs * depth, k1 = min(k0 + depth, p.k);
-    const uint q0 = GROUP_ID / slabs % across * each, e = GROUP_ID / slabs / across;
-    const uint col_step = p.bt != 0u ? p.k : 1u, k_step = p.bt != 0u ? 1u : p.n; // element (k, col) of one matrix
+    const uint q = GROUP_ID / slabs % count, e = GROUP_ID / slabs / count;
 
-    for (uint q = q0; q < min(q0 + each, count); ++q)
-        for (uint k = k0; k < k1; k += 32u) {
-            for (uint i = lid; i < 1024u; i += WG) { // neighbours read along b's rows
-                const uint dk = p.bt != 0u ? i % 32u : i / 32u, j = p.bt != 0u ? i / 32u : i % 32u;
-                const uint col = q * SY_PANEL + j;
-                block[dk * 33u + j] = 0u;
-                if (k + dk < k1 && col < p.n)
-                    block[dk * 33u + j] = BITS(b[e * p.n * p.k + (k + dk) * k_step + col * col_step]);
-            }
-            BARRIER();
-            for (uint i = lid; i < 1024u; i += WG)
-                if (k + i / 32u < k1)
-                    panels[((e * count + q) * p.k + k) * SY_PANEL + i] = FROM_BITS(block[i / 32u * 33u + i % 32u]);
-            BARRIER();
+    for (uint k = k0; k < k1; k += 32u) {
+        for (uint i = lid; i < 1024u; i += WG) { // neighbours read along b's rows
+            const uint dk = i % 32u, j = i / 32u, col = q * SY_PANEL + j;
+            block[dk * 33u + j] = 0u;
+            if (k + dk < k1 && col < p.n)
+                block[dk * 33u + j] = BITS(b[(e * p.n + col) * p.k + k + dk]);
         }
+        BARRIER();
+        for (uint i = lid; i < 1024u; i += WG)
+            if (k + i / 32u < k1)
+                panels[((e * count + q) * p.k + k) * SY_PANEL + i] = FROM_BITS(block[i / 32u * 33u + i % 32u]);
+        BARRIER();
+    }
 }

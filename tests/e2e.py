@@ -373,6 +373,9 @@ def check_plan(s, devices):
         s.ok(good, f'plan: {name} has {got:,} parameters', done.stderr)
     done = s.run('plan', '--model', s.path('switch.json'), '--batch', 4, '--src-len', 48, '--tgt-len', 20, '--class', 'cpu', '--json')
     mib = json.loads(done.stdout)['total_bytes'] / 2**20
+    gpu = s.run('plan', '--model', s.path('switch.json'), '--batch', 4, '--src-len', 48, '--tgt-len', 20, '--json')
+    panels = [json.loads(p.stdout)['arena_bytes']['prepared weights'] for p in (done, gpu)]
+    s.ok(panels[0] > 0 and panels[1] == 0, f'plan: a CPU keeps weights in panels, a GPU does not: {panels} bytes', gpu.stderr)
     # T5-Base, one sequence of 512 -> 114 tokens: the paper's 124 GFLOP are the linear layers alone.
     d, f, v, src, tgt = 768, 3072, 32128, 512, 114
     linear = 2 * 12 * (src * (4 * d * d + 2 * d * f) + tgt * (6 * d * d + 2 * d * f) + src * 2 * d * d)

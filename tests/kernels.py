@@ -59,7 +59,8 @@ def check_bench(s, ops, matmuls):
     phases = re.findall(
         r'^(\w.*): (\d+) dispatches in (\d+) waves and (\d+) submissions, [\d.]+ ms to submit, [\d.]+ ms on the device$',
         done.stdout, re.M)
-    s.ok([p[0] for p in phases] == ['forward and backward', 'update'] and all(1 < int(p[2]) <= int(p[1]) for p in phases),
+    s.ok([p[0] for p in phases] == ['forward and backward', 'update', 'refresh'] and
+         all(1 < int(p[2]) <= int(p[1]) for p in phases[:2]) and int(phases[2][2]) == 1,
          'bench step: dispatches, waves, submission', done.stdout + done.stderr)
     counts = [int(n) for n in re.findall(r'^  \w+ +base +(\d+) times', done.stdout, re.M)]
     s.ok(sum(counts) == sum(int(p[1]) for p in phases) > 0, 'bench step: the variant of every dispatch', done.stdout)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// matmul_packed.c: how matmul is launched with B in the panels that pack_b writes.
+// matmul_packed.c: how matmul is launched with B in the panels that pack_b writes, where it is stored [N][K].
 #include "engine/ops/matmul_ref.h"
 #include "engine/variant.h"
 
@@ -11,10 +11,13 @@ static uint64_t groups(const void *args, const struct sy_knobs *knobs)
     return (uint64_t)tiles * sy_ceil_div(panels, SY_GROUP_PANELS(tiles, panels));
 }
 
-static void pack(const void *args, void *out)
+static bool pack(const void *args, void *out)
 {
     const struct sy_matmul_args *p = args;
-    *(struct sy_pack_b_args *)out = (struct sy_pack_b_args){.batch = p->experts, .n = p->n, .k = p->k, .bt = p->bt};
+    if (p->bt == 0)
+        return false; // its rows are pieces of panels already
+    *(struct sy_pack_b_args *)out = (struct sy_pack_b_args){.batch = p->experts, .n = p->n, .k = p->k};
+    return true;
 }
 
 const struct sy_variant_impl sy_variant_impl_matmul_packed = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// pack_b.c: B in zero-padded panels of SY_PANEL columns, for matmul_packed and matmul_dw_packed.
+// pack_b.c: the transpose of B in zero-padded panels of SY_PANEL columns, for matmul_packed.
 #include "engine/op.h"
 #include "kernels/tiles.h"
 
@@ -11,8 +11,7 @@ static void ref(const void *args, const struct sy_ref_tensor *x)
         for (uint64_t q = 0; q < panels; ++q)
             for (uint64_t k = 0; k < p->k; ++k)
                 for (uint64_t j = 0; j < SY_PANEL; ++j) {
-                    const uint64_t col = q * SY_PANEL + j, own = e * p->n * p->k;
-                    const uint64_t from = p->bt ? own + col * p->k + k : own + k * p->n + col;
+                    const uint64_t col = q * SY_PANEL + j, from = (e * p->n + col) * p->k + k;
                     sy_st(&x[1], ((e * panels + q) * p->k + k) * SY_PANEL + j, col < p->n ? sy_ld(&x[0], from) : 0.0);
                 }
 }
@@ -20,8 +19,7 @@ static void ref(const void *args, const struct sy_ref_tensor *x)
 static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 {
     const struct sy_pack_b_args *p = args;
-    return p->batch * sy_ceil_div(sy_ceil_div(p->n, SY_PANEL), SY_PACK_PANELS(knobs->wg, p->bt)) *
-           sy_ceil_div(p->k, SY_PACK_ROWS(knobs->wg, p->bt));
+    return p->batch * sy_ceil_div(p->n, SY_PANEL) * sy_ceil_div(p->k, SY_PACK_ROWS(knobs->wg));
 }
 
 static uint64_t elements(const void *args, uint32_t i)

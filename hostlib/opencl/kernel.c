@@ -21,13 +21,14 @@ struct build {
 
 static enum sy_status start_build(struct sy_cl_device *device, const struct sy_kernel_params *params, struct build *b)
 {
+    const bool narrow = device->base.caps.device_class == SY_CLASS_CPU && !device->base.caps.avx512;
     b->device = device;
     b->params = params;
     // No -cl-fast-relaxed-math nor -cl-mad-enable: results must not depend on a compiler's taste. -w: some drivers
     // write warnings to the terminal, and those of our kernels are about how drivers pass vectors to functions they
     // inline.
-    int n = snprintf(b->options, sizeof b->options, "-cl-std=CL1.2 -w -DWG=%u -DVEC=%u%s %s", params->wg, params->vec,
-                     device->no_fma ? " -DNO_FMA" : "", params->cl_defines);
+    int n = snprintf(b->options, sizeof b->options, "-cl-std=CL1.2 -w -DWG=%u -DVEC=%u%s%s %s", params->wg, params->vec,
+                     device->no_fma ? " -DNO_FMA" : "", narrow ? " -DNO_AVX512" : "", params->cl_defines);
     if (n < 0 || n >= (int)sizeof b->options)
         return sy_fail(device->base.ctx, SY_INVALID, "kernel %s: cl_defines are longer than %zu bytes",
                        params->source.name, sizeof b->options - 64);

@@ -243,6 +243,15 @@ static void choose_memory(const struct texts *t, struct sy_caps *caps)
     caps->max_binding_bytes = caps->max_alloc_bytes;
 }
 
+static bool host_has_avx512(void)
+{
+#ifdef __x86_64__
+    return __builtin_cpu_supports("avx512f") != 0;
+#else
+    return false;
+#endif
+}
+
 void sy_cl_fill_caps(const struct sy_cl_found *found, struct sy_caps *caps)
 {
     struct texts t;
@@ -260,6 +269,7 @@ void sy_cl_fill_caps(const struct sy_cl_found *found, struct sy_caps *caps)
     caps->bf16 = true; // as ushort: OpenCL C has had 16-bit pointers from the start
     caps->fp16 = has_extension(t.extensions, "cl_khr_fp16");
     caps->command_buffers = has_extension(t.extensions, "cl_khr_command_buffer");
+    caps->avx512 = caps->device_class == SY_CLASS_CPU && host_has_avx512();
     caps->quirks = quirks_of(&t, caps);
     make_key(&t, caps, get_uint(found->device, CL_DEVICE_ADDRESS_BITS));
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// matmul_dw_packed: the variant `packed` of matmul_dw, w[s][e][m][n] (+)= alpha · Σ y[r,m] · x[r,n] over the
-// rows r of expert e in slice s, for CPUs (WG is 1), with x in the panels that pack_b writes.
+// matmul_dw_blocks: the variant `blocks` of matmul_dw, w[s][e][m][n] (+)= alpha · Σ y[r,m] · x[r,n] over the
+// rows r of expert e in slice s, for CPUs (WG is 1).
 //   y    t [rows, M]
-//   p    t [ceil(N/32)][rows][32]
+//   x    t [rows, N]
 //   off  i [E·S + 1]  first row of each expert in each slice (read when ragged)
 //   w    f [S, E, M, N]
 // Launch: one work-group per (slice, expert, 48 rows of w, SY_GROUP_PANELS panels): register block of float16 (panel.cl.h).
@@ -31,7 +31,7 @@ static inline void copy_columns(__global const T *restrict y, uint stride, uint 
 }
 
 // Rows m0 … m0 + rows − 1 (at most PANEL_ROWS) of one expert's w, columns of panels q0 … q1 − 1.
-static inline void multiply(__global const T *restrict y, __global const T *restrict panels, __global float *restrict w,
+static inline void multiply(__global const T *restrict y, __global const T *restrict x, __global float *restrict w,
                      uint first, uint end, uint m0, uint rows, uint q0, uint q1, const struct sy_matmul_dw_args p)
 {
     float copy[PANEL_ROWS * PANEL_K], sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
@@ -40,15 +40,16 @@ static inline void multiply(__global const T *restrict y, __global const T *rest
         const uint depth = min(end - k0, PANEL_K);
         copy_columns(y + (size_t)k0 * p.m + m0, p.m, rows, depth, copy);
         for (uint q = q0; q < q1; ++q)
-            panel_products(copy, rows, panels + ((size_t)q * p.rows + k0) * SY_PANEL, depth,
-                           sums + (q - q0) * PANEL_SUMS);
+            panel_products_of_rows(copy, rows, x + (size_t)k0 * p.n + q * SY_PANEL, p.n,
+                                   (size_t)(p.rows - k0) * p.n - q * SY_PANEL, PANEL_COLS(p.n, q), depth,
+                                   sums + (q - q0) * PANEL_SUMS);
     }
     for (uint q = q0; q < q1; ++q)
-        panel_store(sums + (q - q0) * PANEL_SUMS, rows, min(p.n - q * SY_PANEL, (uint)SY_PANEL),
+        panel_store(sums + (q - q0) * PANEL_SUMS, rows, PANEL_COLS(p.n, q),
                     w + (size_t)m0 * p.n + q * SY_PANEL, p.n, p.alpha, p.accumulate);
 }
 
-KERNEL void matmul_dw_packed(__global const T *restrict y, __global const T *restrict panels,
+KERNEL void matmul_dw_blocks(__global const T *restrict y, __global const T *restrict x,
                              __global const int *restrict off, __global float *restrict w,
                              const struct sy_matmul_dw_args p)
 {
@@ -61,5 +62,5 @@ KERNEL void matmul_dw_packed(__global const T *restrict y, __global const T *res
     const uint first = p.ragged != 0 ? (uint)off[place] : slice * length;
     const uint end = p.ragged != 0 ? (uint)off[place + 1] : first + length;
     __global float *own = w + (size_t)plane * p.m * p.n;
-    multiply(y, panels, own, first, end, m0, rows, q0, min(q0 + each, count), p);
+    multiply(y, x, own, first, end, m0, rows, q0, min(q0 + each, count), p);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// matmul_dw_packed.c: how matmul_dw is launched with x in the panels that pack_b writes.
+// matmul_dw_blocks.c: how matmul_dw is launched with matmul_packed's register blocks.
 #include "engine/ops/matmul_ref.h"
 #include "engine/variant.h"
 
@@ -13,11 +13,4 @@ static uint64_t groups(const void *args, const struct sy_knobs *knobs)
     return (uint64_t)tiles * sy_ceil_div(panels, SY_GROUP_PANELS(tiles, panels));
 }
 
-static void pack(const void *args, void *out)
-{
-    const struct sy_matmul_dw_args *p = args;
-    *(struct sy_pack_b_args *)out = (struct sy_pack_b_args){.batch = 1, .n = p->n, .k = p->rows, .bt = 0};
-}
-
-const struct sy_variant_impl sy_variant_impl_matmul_dw_packed = {
-    .what = "register blocks on packed panels", .groups = groups, .before_args = pack, .before_binding = 1};
+const struct sy_variant_impl sy_variant_impl_matmul_dw_blocks = {.what = "register blocks", .groups = groups};
