@@ -277,8 +277,9 @@ uint32_t sy_pack_new(struct sy_graph *g, uint32_t flags)
     if (packs == NULL)
         return 0;
     g->packs = packs;
-    const bool experts = (flags & SY_PARAM_EXPERT) != 0;
-    packs[g->pack_count] = (struct sy_pack){.flags = flags, .sources = experts ? sy_layout_sources(g->ranks) : 1};
+    const uint32_t sources = (flags & SY_PARAM_EXPERT) != 0 ? sy_layout_sources(g->ranks) : 1;
+    packs[g->pack_count] =
+        (struct sy_pack){.flags = flags, .sources = sources, .kept = g->micro_count > 1 ? sources : 1};
     return (uint32_t)g->pack_count++;
 }
 

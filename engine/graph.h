@@ -107,15 +107,17 @@ enum sy_init { SY_INIT_NORMAL, SY_INIT_TRUNCATED, SY_INIT_ONES };
 /// than the device binds at once; a single parameter that is has a pack of its own, whose tensors are in pieces: they
 /// are the parameter's, without views.
 struct sy_pack {
-    uint32_t flags;   ///< Of its parameters: 0 or SY_PARAM_EXPERT; SY_PACK_SUMS.
-    uint64_t count;   ///< Elements.
-    uint64_t each;    ///< In pieces: elements of one. 0: it is not.
-    uint32_t sources; ///< Ranks whose rows its gradients are sums of, each kept apart to the end of the step: 1, or …
-    sy_tid apart;     ///< … several, and the step's sums of them here.
-    uint64_t *shards; ///< [ranks + 1]: where the run of each rank begins (shard.h); owned.
-    sy_tid master;    ///< Views: the parameters' masters …
-    sy_tid weight;    ///< … and bf16 weights (SY_NONE where kernels read the masters).
-    sy_tid part;      ///< Sums of one micro-batch of one slice (slices.h); SY_NONE where it has several.
+    uint32_t flags;    ///< Of its parameters: 0 or SY_PARAM_EXPERT; SY_PACK_SUMS.
+    uint64_t count;    ///< Elements.
+    uint64_t each;     ///< In pieces: elements of one. 0: it is not.
+    uint32_t sources;  ///< Ranks whose rows its gradients are sums of.
+    uint32_t kept;     ///< Of these, how many have sums of their own to the end of the step: 1, or …
+    sy_tid apart;      ///< … all of them, and the step's sums of them here.
+    uint64_t *shards;  ///< [ranks + 1]: where the run of each rank begins (shard.h); owned.
+    sy_tid master;     ///< Views: the parameters' masters …
+    sy_tid weight;     ///< … and bf16 weights (SY_NONE where kernels read the masters).
+    sy_tid part;       ///< Small sums of each slice of a micro-batch, where there are several …
+    sy_tid micro;      ///< … and sums of one micro-batch, where a step has several.
     sy_tid levels[32]; ///< Partial sums of the tree over micro-batches; the last one in use is the step's sum.
 };
 
@@ -124,10 +126,10 @@ enum { SY_PACK_SUMS = 1 << 8 }; ///< Holds sums that are no gradients: losses, c
 
 /// Where the tokens of one slice are added up, and where the step's sum of all slices ends up (slices.h).
 struct sy_sum {
-    sy_tid
-        part; ///< [sources, slices of a micro-batch, n]; the same as last when there is one micro-batch of one slice.
-    sy_tid last;  ///< [sources, n], after the merges; the same as total where there is one source.
-    sy_tid total; ///< [n]
+    sy_tid part;  ///< What ops write: [sources, slices of a micro-batch, n].
+    sy_tid micro; ///< Of a micro-batch: [kept, n]; the same as part where there is nothing to add up.
+    sy_tid last;  ///< After the merges: [kept, n]; the same as micro in a step of one micro-batch.
+    sy_tid total; ///< Of the step: [n]; the same as last where one is kept.
     uint32_t pack;
     uint64_t at, count;
 };

@@ -2,6 +2,7 @@
 #include "engine/slices.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "engine/graph_private.h"
 #include "engine/message.h"
@@ -22,27 +23,33 @@ static uint32_t level_of(const struct sy_graph *g, uint32_t first)
     return first == 0 ? top(g) : trailing_zeros(first);
 }
 
+/// A tensor of all of a pack's sums, [kept, count].
+static sy_tid pack_sums(struct sy_graph *g, uint32_t pack, enum sy_tensor_kind kind, const char *name)
+{
+    const struct sy_pack p = g->packs[pack];
+    const sy_tid t = sy_tensor_new(g, kind, g->f, p.kept * p.count, 1, 1, name);
+    if (p.each != 0 && t != SY_NONE)
+        sy_pieces_cut(g, t, 1, p.each, p.each);
+    return t;
+}
+
 /// The tensor of a level of a pack, made when first asked for.
 static sy_tid level_tensor(struct sy_graph *g, uint32_t pack, uint32_t level, enum sy_tensor_kind kind)
 {
-    struct sy_pack *p = &g->packs[pack];
-    if (p->levels[level] == SY_NONE) {
-        char name[32];
-        snprintf(name, sizeof name, "%s.%u", (p->flags & SY_PACK_SUMS) != 0 ? "sums" : "gradients", level);
-        p->levels[level] = sy_tensor_new(g, kind, g->f, p->sources * p->count, 1, 1, name);
-        if (p->each != 0 && p->levels[level] != SY_NONE)
-            sy_pieces_cut(g, p->levels[level], 1, p->each, p->each);
-    }
-    return p->levels[level];
+    sy_tid *t = &g->packs[pack].levels[level];
+    char name[32];
+    snprintf(name, sizeof name, "%s.%u", (g->packs[pack].flags & SY_PACK_SUMS) != 0 ? "sums" : "gradients", level);
+    if (*t == SY_NONE)
+        *t = pack_sums(g, pack, kind, name);
+    return *t;
 }
 
-/// Where a pack's sums of one micro-batch lie, [sources, slices, n] of each sum; made when first asked for.
-static sy_tid part_tensor(struct sy_graph *g, uint32_t pack, enum sy_tensor_kind kind)
+/// The tensor of a pack's sums of one of several micro-batches, made when first asked for.
+static sy_tid micro_tensor(struct sy_graph *g, uint32_t pack, enum sy_tensor_kind kind)
 {
-    const uint64_t count = g->packs[pack].sources * g->slices * g->packs[pack].count;
-    if (g->packs[pack].part == SY_NONE)
-        g->packs[pack].part = sy_tensor_new(g, kind, g->f, count, 1, 1, "micro-batch");
-    return g->packs[pack].part;
+    if (g->packs[pack].micro == SY_NONE)
+        g->packs[pack].micro = pack_sums(g, pack, kind, "micro-batch");
+    return g->packs[pack].micro;
 }
 
 /// The tensor of a pack's sums of all sources, made when first asked for.
@@ -54,53 +61,54 @@ static sy_tid apart_tensor(struct sy_graph *g, uint32_t pack, enum sy_tensor_kin
     return p->apart;
 }
 
-/// A sum's place of its own, [sources, slices, n].
-static sy_tid own_part(struct sy_graph *g, const struct sy_sum *s, enum sy_tensor_kind kind, const uint64_t shape[3],
-                       uint64_t unit, const char *name)
+/// A sum's place in a tensor of its pack, [kept, n].
+static sy_tid place_in(struct sy_graph *g, const struct sy_sum *s, sy_tid whole, const uint64_t shape[3],
+                       const char *name)
 {
-    const uint64_t pack = g->packs[s->pack].each, each = pack != 0 ? pack : s->count;
-    const uint64_t parts = g->packs[s->pack].sources * (uint64_t)g->slices;
+    const uint64_t kept = g->packs[s->pack].kept;
+    if (kept > 1)
+        return sy_tensor_view(g, whole, kept * s->at, kept * shape[0], shape[1], shape[2], name);
+    return sy_pack_tensor(g, s->pack, whole, s->at, shape[0], shape[1], shape[2], name);
+}
+
+/// Where ops write the sums of each source and slice, [sources, slices, n]. What is small lies together, where the host
+/// can read it; a gradient, which may be large, lives until it is added up.
+static sy_tid part_of(struct sy_graph *g, const struct sy_sum *s, enum sy_tensor_kind kind, const uint64_t shape[3],
+                      uint64_t unit, const char *name)
+{
+    struct sy_pack *p = &g->packs[s->pack];
+    const uint64_t parts = p->sources * (uint64_t)g->slices, each = p->each != 0 ? p->each : s->count;
+    if ((p->flags & SY_PACK_SUMS) != 0) {
+        if (p->part == SY_NONE)
+            g->packs[s->pack].part = sy_tensor_new(g, kind, g->f, parts * p->count, 1, 1, "slices");
+        return sy_tensor_view(g, g->packs[s->pack].part, parts * s->at, parts * shape[0], shape[1], shape[2], name);
+    }
     const uint64_t fine = sy_piece_columns(g, g->f, parts, each, unit);
     const sy_tid t = sy_tensor_new(g, kind, g->f, parts * shape[0], shape[1], shape[2], name);
+    g->tensors[t].kind = t != SY_NONE ? SY_KIND_ACTIVATION : g->tensors[t].kind;
     if (fine < s->count && t != SY_NONE)
         sy_pieces_cut(g, t, parts, each, fine);
     return t;
 }
 
-/// A sum's place in a level of its pack, [sources, n].
-static sy_tid level_part(struct sy_graph *g, const struct sy_sum *s, uint32_t level, enum sy_tensor_kind kind,
-                         const uint64_t shape[3], const char *name)
-{
-    const sy_tid whole = level_tensor(g, s->pack, level, kind);
-    const uint64_t sources = g->packs[s->pack].sources;
-    if (sources > 1)
-        return sy_tensor_view(g, whole, sources * s->at, sources * shape[0], shape[1], shape[2], name);
-    return sy_pack_tensor(g, s->pack, whole, s->at, shape[0], shape[1], shape[2], name);
-}
-
 struct sy_sum sy_sum_place(struct sy_graph *g, uint32_t pack, uint64_t at, enum sy_tensor_kind kind, uint64_t d0,
                            uint64_t d1, uint64_t d2, uint64_t unit, const char *name)
 {
+    const uint64_t shape[3] = {d0, d1, d2};
     struct sy_sum s = {.pack = pack, .at = at, .count = d0 * d1 * d2};
-    const uint64_t sources = g->packs[pack].sources, parts = sources * g->slices;
-    if (sources > 1 && g->packs[pack].each != 0 && g->status == SY_OK)
-        g->status =
-            sy_fail(g->ctx, SY_UNSUPPORTED,
-                    "%s: with its experts spread over ranks, one tensor of them must fit into one binding of the "
-                    "device %u times: spread them over more ranks, or take another device",
-                    name, (unsigned)sources);
-    s.total = s.last = level_part(g, &s, top(g), kind, (const uint64_t[]){d0, d1, d2}, name);
-    if (sources > 1)
+    const uint32_t kept = g->packs[pack].kept;
+    if (kept > 1 && g->packs[pack].each != 0 && g->status == SY_OK)
+        g->status = sy_fail(g->ctx, SY_UNSUPPORTED,
+                            "%s: with experts spread over ranks and several micro-batches, one tensor of them must fit "
+                            "into one binding of the device %u times: spread them over more ranks, or take one "
+                            "micro-batch",
+                            name, kept);
+    s.total = s.last = s.micro = place_in(g, &s, level_tensor(g, pack, top(g), kind), shape, name);
+    if (kept > 1)
         s.total = sy_tensor_view(g, apart_tensor(g, pack, kind), at, d0, d1, d2, name);
-    const bool small = (g->packs[pack].flags & SY_PACK_SUMS) != 0;
-    if (!sy_slices_merge(g))
-        s.part = s.last;
-    else if (g->slices > 1 && !small) // all of a model's gradients, several times over, may be more than one allocation
-        s.part = own_part(g, &s, kind, (const uint64_t[]){d0, d1, d2}, unit, name);
-    else if (g->packs[pack].each != 0)
-        s.part = sy_pack_tensor(g, pack, part_tensor(g, pack, kind), at, d0, d1, d2, name);
-    else
-        s.part = sy_tensor_view(g, part_tensor(g, pack, kind), parts * at, parts * d0, d1, d2, name);
+    if (g->micro_count > 1)
+        s.micro = place_in(g, &s, micro_tensor(g, pack, kind), shape, name);
+    s.part = g->packs[pack].sources * g->slices == kept ? s.micro : part_of(g, &s, kind, shape, unit, name);
     struct sy_sum *sums = sy_graph_grow(g, g->sums, g->sum_count, &g->sum_room, sizeof *sums);
     if (sums != NULL) {
         g->sums = sums;
@@ -132,13 +140,13 @@ uint32_t sy_sum_pack(const struct sy_graph *g)
 
 sy_tid sy_sum_total(const struct sy_graph *g, uint32_t pack)
 {
-    return g->packs[pack].sources > 1 ? g->packs[pack].apart : g->packs[pack].levels[top(g)];
+    return g->packs[pack].kept > 1 ? g->packs[pack].apart : g->packs[pack].levels[top(g)];
 }
 
 /// The merges after micro-batch `micro`; `phase` is not filled.
 static uint32_t merges_after(const struct sy_graph *g, uint32_t micro, struct sy_merge out[SY_MAX_MERGES])
 {
-    if (!sy_slices_merge(g))
+    if (g->micro_count == 1)
         return 0;
     uint32_t count = 0, first = micro & ~1u; // where the block that just grew starts
     out[count++] = (struct sy_merge){.from = 0, .to = level_of(g, first), .add = (micro & 1u) != 0};
@@ -173,23 +181,67 @@ static void add_up(struct sy_graph *g, sy_tid from, sy_tid to, uint64_t n, uint3
     }
 }
 
+/// The sum that ends with node `i`, UINT32_MAX when there is none; `from`: the first to look at.
+static uint32_t ends_with(const size_t *last, size_t count, size_t i, uint32_t from)
+{
+    while (from < count && last[from] != i)
+        ++from;
+    return from < count ? from : UINT32_MAX;
+}
+
+/// Node that writes each sum's part last; SIZE_MAX where there is nothing to add up.
+static void find_ends(const struct sy_graph *g, size_t *last)
+{
+    for (size_t k = 0; k < g->sum_count; ++k)
+        last[k] = SIZE_MAX;
+    for (size_t i = 0; i < g->node_count; ++i) {
+        const struct sy_op_info *info = sy_op_info(g->nodes[i].op);
+        for (uint32_t b = 0; b < info->binding_count; ++b)
+            for (size_t k = 0; k < g->sum_count && (info->write_mask >> b & 1u) != 0; ++k)
+                if (g->sums[k].part == g->nodes[i].bind[b] && g->sums[k].part != g->sums[k].micro)
+                    last[k] = i;
+    }
+}
+
+/// Adds up sources and slices of every sum as soon as its last contribution is there, so that they live no longer.
+static void add_slices(struct sy_graph *g)
+{
+    struct sy_node *old = g->nodes;
+    const size_t count = g->node_count;
+    size_t *last = calloc(g->sum_count + 1, sizeof *last);
+    if (last == NULL) {
+        sy_graph_no_memory(g);
+        return;
+    }
+    find_ends(g, last);
+    g->nodes = NULL;
+    g->node_count = g->node_room = 0;
+    for (size_t i = 0; i < count && g->status == SY_OK; ++i) {
+        g->phase = old[i].phase;
+        *sy_emit(g, old[i].op, old[i].args, old[i].bind) = old[i];
+        g->in_backward = old[i].backward;
+        for (uint32_t k = ends_with(last, g->sum_count, i, 0); k != UINT32_MAX;
+             k = ends_with(last, g->sum_count, i, k + 1)) {
+            const struct sy_sum s = g->sums[k];
+            const struct sy_pack *p = &g->packs[s.pack];
+            add_up(g, s.part, s.micro, s.count, p->kept, p->sources * g->slices / p->kept, false);
+        }
+    }
+    g->in_backward = false;
+    free(last);
+    free(old);
+}
+
 static void emit(struct sy_graph *g, const struct sy_merge *m)
 {
-    for (size_t i = 0; i < g->sum_count && m->from == 0 && g->slices > 1; ++i) {
-        const struct sy_sum s = g->sums[i];
-        const enum sy_tensor_kind kind = sy_graph_tensor(g, s.total)->kind;
-        const sy_tid to =
-            m->to == top(g) ? s.last : level_part(g, &s, m->to, kind, (const uint64_t[]){s.count, 1, 1}, ".partial");
-        add_up(g, s.part, to, s.count, g->packs[s.pack].sources, g->slices, m->add);
-    }
-    for (uint32_t i = 0; i < g->pack_count && (m->from != 0 || g->slices == 1); ++i) {
+    for (uint32_t i = 0; i < g->pack_count; ++i) {
         const struct sy_pack *p = &g->packs[i];
         if (p->levels[top(g)] == SY_NONE)
             continue; // nothing is summed in this pack
         const enum sy_tensor_kind kind = sy_graph_tensor(g, p->levels[top(g)])->kind;
         const struct sy_tree_sum_args a = {
-            .n = (u32)(p->sources * p->count), .slices = 1, .outer = 1, .accumulate = m->add};
-        const sy_tid from = m->from == 0 ? p->part : level_tensor(g, i, m->from, kind);
+            .n = (u32)(p->kept * p->count), .slices = 1, .outer = 1, .accumulate = m->add};
+        const sy_tid from = m->from == 0 ? p->micro : level_tensor(g, i, m->from, kind);
         SY_EMIT(g, tree_sum, &a, from, level_tensor(g, i, m->to, kind));
     }
 }
@@ -197,6 +249,7 @@ static void emit(struct sy_graph *g, const struct sy_merge *m)
 void sy_slices_emit(struct sy_graph *g)
 {
     const uint32_t before = g->phase;
+    add_slices(g);
     for (uint32_t micro = 0; micro < g->micro_count && g->status == SY_OK; ++micro) {
         struct sy_merge list[SY_MAX_MERGES];
         const uint32_t count = merges_after(g, micro, list);
@@ -218,10 +271,10 @@ void sy_slices_emit(struct sy_graph *g)
 /// What the sources' sums of a pack become: one, by the tree over sources.
 static void add_sources(struct sy_graph *g, uint32_t pack)
 {
-    for (size_t i = 0; i < g->sum_count && g->packs[pack].sources > 1; ++i) {
+    for (size_t i = 0; i < g->sum_count && g->packs[pack].kept > 1; ++i) {
         const struct sy_sum s = g->sums[i];
         if (s.pack == pack)
-            add_up(g, s.last, s.total, s.count, 1, g->packs[pack].sources, false);
+            add_up(g, s.last, s.total, s.count, 1, g->packs[pack].kept, false);
     }
 }
 

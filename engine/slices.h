@@ -3,9 +3,10 @@
 //
 // The batch of a step is cut into N slices of sequences, N a power of two. What is summed over tokens (gradients,
 // losses, counts) is summed inside each slice, and the slices by the pairwise tree ((0+1)+(2+3))+…. A micro-batch holds
-// a power-of-two share of the slices: ops write one sum per slice (a leading dimension), and after each micro-batch its
-// subtree is completed and added to the partial sums of the step. Which sums are then ready depends on the
-// micro-batch's number alone; each such merge is a phase, recorded once.
+// a power-of-two share of the slices: ops write one sum per slice (a leading dimension), which are added up as soon as
+// the last contribution is there: they live no longer than an activation. After each of several micro-batches its sums
+// are added to the partial sums of the step. Which sums are then ready depends on the micro-batch's number alone; each
+// such merge is a phase, recorded once.
 //
 // Partial sums are kept like the digits of a binary counter: level k holds the sum of a block of 2^k micro-batches that
 // waits for its right neighbour. A block's first micro-batch is stored where the block will be, so nothing is copied
