@@ -2,25 +2,36 @@
 // plan.c: parameters, bytes and FLOPs of a training step, from the real planner; a device is only needed to record it.
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "apps/cli.h"
 #include "apps/plan_record.h"
 #include "apps/plan_show.h"
-#include "engine/assemble.h"
+#include "apps/plan_step.h"
 #include "engine/runtime.h"
 
-static const char doc[] = "Plan a training step without a device: exact parameters, bytes per arena and FLOPs.\v"
-                          "The numbers come from the code that places tensors on a real device, so what is printed is "
-                          "what a run allocates. With --device the step is also made ready there: memory allocated, "
-                          "kernels compiled, every dispatch checked and recorded, and none submitted.\n\n"
-                          "Examples:\n"
-                          "  switchyard-plan --model configs/switch-base-128.json --device-memory 24G\n"
-                          "  switchyard-plan --model configs/switch-base-128.json --device-binding 128M\n"
-                          "  switchyard-plan --model configs/switch-c-2048.json --ranks 2048\n"
-                          "  switchyard-plan --model configs/t5-base.json --micro-batches 4 --schedule\n"
-                          "  switchyard-plan --model configs/quickstart-switch.json --trace shared.weight\n";
+static const char doc[] =
+    "Plan a training step without a device: exact parameters, bytes per arena and FLOPs; of one rank of several, too, "
+    "without MPI: what it sends, and how long a step takes.\v"
+    "The numbers come from the code that places tensors on a real device, so what is printed is what a run allocates. "
+    "With --device the step is also made ready there: memory allocated, kernels compiled, every dispatch checked and "
+    "recorded, and none submitted.\n\n"
+    "With --ranks the plan is that of rank 0, which has no fewer experts than any other; who updates most is named. "
+    "Sizes are those of a rank, "
+    "but "
+    "--slices is of the whole step, as in training. Bytes between ranks are given for even loads of the experts, and "
+    "at most. --rates and --network make a time of it: each op takes the longer of its arithmetic and its memory "
+    "traffic, each message a latency for every rank that it goes to and the time of its bytes, to and from the device "
+    "too; nothing overlaps, and the host's own work is left out.\n\n"
+    "Quantities have units: 10us, 12.5GB/s, 200Gb/s (bits), 150TFLOP/s.\n\n"
+    "Examples:\n"
+    "  switchyard-plan --model configs/switch-base-128.json --device-memory 24G\n"
+    "  switchyard-plan --model configs/switch-base-128.json --device-binding 128M\n"
+    "  switchyard-plan --model configs/switch-base-128.json --layout 2x64 --batch 16\n"
+    "  switchyard-plan --model configs/switch-base-128.json --ranks 64 --batch 16 --device-memory 80G \\\n"
+    "    --rates 150TFLOP/s,1.5TB/s,20GB/s --network 5us,200Gb/s,8,2us,20GB/s\n"
+    "  switchyard-plan --model configs/t5-base.json --micro-batches 4 --schedule\n"
+    "  switchyard-plan --model configs/quickstart-switch.json --trace shared.weight\n";
 
 enum {
     OPT_BATCH = 256,
@@ -29,6 +40,10 @@ enum {
     OPT_MEMORY,
     OPT_BINDING,
     OPT_RANKS,
+    OPT_LAYOUT,
+    OPT_RANK,
+    OPT_RATES,
+    OPT_NETWORK,
     OPT_CLASS,
     OPT_JSON,
     OPT_RECOMPUTE,
@@ -53,7 +68,21 @@ static const struct argp_option options[] = {
     {"device-memory", OPT_MEMORY, "BYTES", 0, "say whether it fits (suffixes k, M, G)", 0},
     {"device-binding", OPT_BINDING, "BYTES", 0,
      "of an imagined device: what it allocates or binds at once (default: 2^32 elements); larger tensors are cut", 0},
-    {"ranks", OPT_RANKS, "N", 0, "experts spread evenly over N ranks, the rest on every rank (default 1)", 0},
+    {"ranks", OPT_RANKS, "R", 0,
+     "plan a rank of R, a power of two (default 1): as many on the expert axis as there are experts, the rest on the "
+     "data "
+     "axis; with --network the fastest layout",
+     0},
+    {"layout", OPT_LAYOUT, "DxE", 0, "D data x E expert ranks instead, as --data-parallel and --expert-parallel", 0},
+    {"rank", OPT_RANK, "N", 0, "plan this rank (default 0)", 0},
+    {"rates", OPT_RATES, "FLOPS,MEMORY[,LINK]", 0,
+     "time of a step on devices that reach so many FLOP/s, B/s of their memory and B/s from and to the host (default: "
+     "as memory)",
+     0},
+    {"network", OPT_NETWORK, "SECONDS,B/s[,RANKS,SECONDS,B/s]", 0,
+     "between machines: latency of a message and a machine's B/s, which its RANKS share (default 1); inside a machine: "
+     "latency, and a rank's B/s",
+     0},
     {"schedule", OPT_SCHEDULE, NULL, 0,
      "print a training step, evaluation and decoding from top to bottom: segments and what each waits for", 0},
     {"trace", OPT_TRACE, "TENSOR", 0,
@@ -65,9 +94,41 @@ static const struct argp_option options[] = {
 struct options {
     struct cli_common common; ///< device NULL: none
     const char *device_class, *trace;
-    uint64_t batch, src_len, tgt_len, memory, binding, ranks, micro, slices;
+    uint64_t batch, src_len, tgt_len, memory, binding, ranks, rank, micro, slices;
+    uint32_t data, expert; ///< --layout; 0: not given.
+    struct plan_rates rates;
+    struct plan_network network; ///< FLOP/s or bandwidth 0: not given.
     bool json, recompute, schedule;
 };
+
+static void check(struct options *o, struct argp_state *state)
+{
+    if (o->common.model == NULL)
+        argp_error(state, "--model is needed");
+    if (o->json && (o->schedule || o->trace != NULL))
+        argp_error(state, "--json prints the totals; --schedule and --trace are text");
+    if (o->common.device != NULL && o->device_class != NULL)
+        argp_error(state, "--class is the device's own where there is a --device");
+    if (o->common.device != NULL && o->binding != 0)
+        argp_error(state, "--device-binding is the device's own where there is a --device");
+    if (o->data != 0 && o->ranks != 0 && o->ranks != (uint64_t)o->data * o->expert)
+        argp_error(state, "--layout %ux%u has %llu ranks, not --ranks %llu", o->data, o->expert,
+                   (unsigned long long)o->data * o->expert, (unsigned long long)o->ranks);
+    if (o->data != 0)
+        o->ranks = (uint64_t)o->data * o->expert;
+    if (o->ranks == 0)
+        o->ranks = 1;
+    if (!plan_power_of_two(o->ranks))
+        argp_error(state, "--ranks %llu: a power of two, because sums go by a pairwise tree over ranks",
+                   (unsigned long long)o->ranks);
+    if (o->rank >= o->ranks)
+        argp_error(state, "--rank %llu: there are ranks 0 to %llu", (unsigned long long)o->rank,
+                   (unsigned long long)o->ranks - 1);
+    if (o->network.bandwidth > 0.0 && o->rates.flops == 0.0)
+        argp_error(state, "--network needs --rates: a step is computed, too");
+    if (o->rates.flops > 0.0 && o->ranks > 1 && o->network.bandwidth == 0.0)
+        argp_error(state, "--rates of several ranks needs --network");
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -78,7 +139,20 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 1, 1u << 20, false); break;
     case OPT_MEMORY: o->memory = cli_count(state, "--device-memory", arg, 1, (uint64_t)1 << 60, true); break;
     case OPT_BINDING: o->binding = cli_count(state, "--device-binding", arg, 1u << 10, (uint64_t)1 << 60, true); break;
-    case OPT_RANKS: o->ranks = cli_count(state, "--ranks", arg, 1, 1u << 20, false); break;
+    case OPT_RANKS: o->ranks = cli_count(state, "--ranks", arg, 1, 1u << 16, false); break;
+    case OPT_LAYOUT:
+        if (!plan_layout_parse(arg, &o->data, &o->expert))
+            argp_error(state, "--layout: '%s' is not DATAxEXPERT, two powers of two like 2x4", arg);
+        break;
+    case OPT_RANK: o->rank = cli_count(state, "--rank", arg, 0, 1u << 16, false); break;
+    case OPT_RATES:
+        if (!plan_rates_parse(arg, &o->rates))
+            argp_error(state, "--rates: '%s' is not like 150TFLOP/s,1.5TB/s,20GB/s", arg);
+        break;
+    case OPT_NETWORK:
+        if (!plan_network_parse(arg, &o->network))
+            argp_error(state, "--network: '%s' is not like 10us,12.5GB/s or 10us,200Gb/s,8,2us,20GB/s", arg);
+        break;
     case OPT_CLASS:
         if (strcmp(arg, "gpu") != 0 && strcmp(arg, "cpu") != 0)
             argp_error(state, "--class: '%s' is neither gpu nor cpu", arg);
@@ -91,128 +165,168 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_TRACE: cli_once(state, "--trace", arg, &o->trace); break;
     case OPT_JSON: o->json = true; break;
     case ARGP_KEY_ARG: argp_error(state, "unexpected argument '%s'", arg); break;
-    case ARGP_KEY_END:
-        if (o->common.model == NULL)
-            argp_error(state, "--model is needed");
-        if (o->json && (o->schedule || o->trace != NULL))
-            argp_error(state, "--json prints the totals; --schedule and --trace are text");
-        if (o->common.device != NULL && o->device_class != NULL)
-            argp_error(state, "--class is the device's own where there is a --device");
-        if (o->common.device != NULL && o->binding != 0)
-            argp_error(state, "--device-binding is the device's own where there is a --device");
-        break;
+    case ARGP_KEY_END: check(o, state); break;
     default: return cli_common_parse(state, key, arg, &o->common) ? 0 : ARGP_ERR_UNKNOWN;
     }
     return 0;
 }
 
-/// Totals of one rank. Expert parameters are divided over the ranks (the fullest rank is reported).
-struct totals {
-    uint64_t parameters, expert_parameters, rank_parameters;
-    uint64_t arena[SY_ARENA_COUNT], bytes;
-    double forward, backward, update;
-    size_t nodes;
+/// What a device made of it.
+struct recorded {
     const struct sy_caps *device; ///< NULL without --device.
-    struct plan_recorded recorded;
+    struct plan_recorded found;
 };
 
-/// Of a tensor that may be missing.
-static uint64_t bytes_of(const struct sy_graph *g, sy_tid t)
+static const struct {
+    enum sy_op_id op;
+    const char *name;
+} messages[] = {
+    {SY_OP_exchange_routes, "exchange_routes"}, {SY_OP_exchange_rows, "exchange_rows"}, {SY_OP_sum_ranks, "sum_ranks"},
+    {SY_OP_gather_norms, "gather_norms"},       {SY_OP_share_ranks, "share_ranks"},     {SY_OP_COUNT, "all messages"}};
+
+static void print_messages(const struct plan_job *job, const struct plan_step *p)
 {
-    return t == SY_NONE ? 0 : sy_tensor_bytes(sy_graph_tensor(g, t));
+    struct plan_traffic t = {.staged = 0.0};
+    printf("messages of a step, bytes  times      sent: even loads    at most   received: even    at most  inside a "
+           "machine\n");
+    for (size_t i = 0; i < SY_COUNT(messages); ++i) {
+        const uint32_t times =
+            plan_traffic_sum(p->graph, &p->segments, &p->layout, plan_job_machine(job), messages[i].op, &t);
+        const double v[] = {t.near.sent + t.far.sent, t.most_sent, t.near.received + t.far.received, t.most_received,
+                            t.near.sent};
+        char text[SY_COUNT(v)][16];
+        for (size_t k = 0; k < SY_COUNT(v); ++k)
+            cli_human(v[k], text[k]);
+        printf("  %-22s  %6u  %20s %10s %16s %10s  %s\n", messages[i].name, times, text[0], text[1], text[2], text[3],
+               text[4]);
+    }
+    const double staging = t.here + t.there + t.arriving;
+    printf("host staging        %14.0f bytes  %9.2f GiB at most; %.2f GB a step between host and device\n", staging,
+           staging / 0x1p30, t.staged / 1e9);
 }
 
-static void add_up(const struct sy_graph *g, const struct sy_plan *plan, uint64_t ranks, struct totals *t)
+static void print_time(const struct plan_step *p)
 {
-    memset(t, 0, sizeof *t);
-    memcpy(t->arena, plan->arena_bytes, sizeof t->arena);
-    t->nodes = sy_graph_node_count(g);
-    for (size_t i = 0; i < sy_graph_param_count(g); ++i) {
-        const struct sy_param *p = sy_graph_param_at(g, i);
-        uint64_t part = (uint64_t)p->rows * p->cols, all = part * p->parts, here = p->parts;
-        t->parameters += all;
-        if ((p->flags & SY_PARAM_EXPERT) != 0) {
-            t->expert_parameters += all;
-            here = (p->parts + ranks - 1) / ranks;
-            uint64_t away = p->parts - here;
-            t->arena[SY_ARENA_PARAMS] -= bytes_of(g, p->master) / p->parts * away;
-            if (p->weight != p->master)
-                t->arena[SY_ARENA_WEIGHTS] -= bytes_of(g, p->weight) / p->parts * away;
-            t->arena[SY_ARENA_PREPARED] -= sy_graph_prepared_bytes(g, p->weight) / p->parts * away;
-            t->arena[SY_ARENA_GRADS] -= bytes_of(g, p->grad.total) / p->parts * away;
-            for (uint32_t s = 0; s < p->state_count; ++s)
-                t->arena[SY_ARENA_STATE] -= bytes_of(g, p->state[s]) / p->parts * away;
-        }
-        t->rank_parameters += part * here;
-    }
-    for (int a = 0; a < SY_ARENA_COUNT; ++a)
-        t->bytes += t->arena[a];
-    for (size_t i = 0; i < sy_graph_node_count(g); ++i) {
-        const struct sy_node *n = sy_graph_node(g, i);
-        const struct sy_op_impl *impl = sy_op_info(n->op)->impl;
-        double f = impl->flops(n->args);
-        *(n->phase == SY_PHASE_UPDATE ? &t->update : n->backward ? &t->backward : &t->forward) += f;
-    }
+    const struct plan_time *t = &p->time;
+    printf("time of a step      %.4f s, bound by %s; %.0f tokens/s\n", t->total, plan_time_bound(t),
+           plan_step_tokens(p) / t->total);
+    printf("                    arithmetic %.4f s, memory %.4f s; messages: latency %.4f s, bandwidth %.4f s, to and "
+           "from the device %.4f s\n",
+           t->arithmetic, t->memory, t->latency, t->wire, t->staging);
 }
 
-static void print_text(const struct options *o, const struct sy_config *c, const struct totals *t)
+static void print_ranks(const struct sy_config *c, const struct plan_step *p)
 {
+    const struct sy_layout *l = &p->layout;
+    if (plan_step_ranks(p) == NULL)
+        return;
+    printf("%-5u ranks         %u data x %u expert\n", sy_layout_ranks(l), l->data, l->expert);
+    printf("rank %-5u          %llu parameters, %llu of %u experts a layer\n", l->rank,
+           (unsigned long long)p->own_parameters, (unsigned long long)p->own_experts, c->experts);
+}
+
+static void print_text(const struct options *o, const struct plan_job *job, const struct plan_step *p,
+                       const struct recorded *r)
+{
+    const struct sy_config *c = job->params.config;
     char a[16], b[16], d[16];
-    double tokens = (double)o->batch * (double)(o->src_len + o->tgt_len);
-    printf("parameters          %llu", (unsigned long long)t->parameters);
-    cli_human((double)t->parameters, a);
+    const double ranks = sy_layout_ranks(&p->layout), tokens = (double)o->batch * (double)(o->src_len + o->tgt_len);
+    printf("parameters          %llu", (unsigned long long)p->parameters);
+    cli_human((double)p->parameters, a);
     printf(" (%s", a);
-    if (t->expert_parameters != 0) {
-        cli_human((double)t->expert_parameters, a);
+    if (p->expert_parameters != 0) {
+        cli_human((double)p->expert_parameters, a);
         printf(", %s of them in %u experts a layer", a, c->experts);
     }
     printf(")\n");
-    if (o->ranks > 1)
-        printf("on each rank        %llu, experts over %llu ranks\n", (unsigned long long)t->rank_parameters,
-               (unsigned long long)o->ranks);
-    printf("one step            %llu sequences of %llu -> %llu tokens, %zu ops, %s, %s\n", (unsigned long long)o->batch,
-           (unsigned long long)o->src_len, (unsigned long long)o->tgt_len, t->nodes,
-           cli_precision_name(o->common.precision), cli_optimizer_name(o->common.optimizer));
+    print_ranks(c, p);
+    printf("one step            %llu sequences of %llu -> %llu tokens%s, %zu ops, %s, %s\n",
+           (unsigned long long)o->batch, (unsigned long long)o->src_len, (unsigned long long)o->tgt_len,
+           ranks > 1 ? " a rank" : "", p->nodes, cli_precision_name(o->common.precision),
+           cli_optimizer_name(o->common.optimizer));
     for (int i = 0; i < SY_ARENA_COUNT; ++i)
-        printf("  %-18s%14llu bytes  %9.2f GiB\n", sy_arena_name((enum sy_arena)i), (unsigned long long)t->arena[i],
-               (double)t->arena[i] / 0x1p30);
-    printf("  %-18s%14llu bytes  %9.2f GiB\n", "total", (unsigned long long)t->bytes, (double)t->bytes / 0x1p30);
-    cli_human(t->forward, a);
-    cli_human(t->backward, b);
-    cli_human(t->update, d);
+        printf("  %-18s%14llu bytes  %9.2f GiB\n", sy_arena_name((enum sy_arena)i), (unsigned long long)p->arena[i],
+               (double)p->arena[i] / 0x1p30);
+    printf("  %-18s%14llu bytes  %9.2f GiB\n", "total", (unsigned long long)p->bytes, (double)p->bytes / 0x1p30);
+    cli_human(p->forward, a);
+    cli_human(p->backward, b);
+    cli_human(p->update, d);
     printf("FLOPs               forward %s, backward %s, update %s\n", a, b, d);
-    cli_human(t->forward / tokens, a);
-    cli_human(t->forward / (double)o->batch, b);
+    cli_human(p->forward / tokens, a);
+    cli_human(p->forward / (double)o->batch, b);
     printf("                    forward per token %s, per sequence %s\n", a, b);
-    if (t->device != NULL)
+    if (p->heaviest != p->layout.rank)
+        printf("rank %-5u          updates most; %llu bytes  %9.2f GiB (the larger of the two)\n", p->heaviest,
+               (unsigned long long)p->most_bytes, (double)p->most_bytes / 0x1p30);
+    if (ranks > 1)
+        print_messages(job, p);
+    if (job->rates != NULL)
+        print_time(p);
+    if (r->device != NULL)
         printf("recorded on         %s %s: %zu dispatches of %zu kernels, %llu bytes allocated; none was run\n",
-               t->device->id, t->device->name, t->recorded.dispatches, t->recorded.kernels,
-               (unsigned long long)t->recorded.bytes);
+               r->device->id, r->device->name, r->found.dispatches, r->found.kernels,
+               (unsigned long long)r->found.bytes);
     if (o->memory != 0)
         printf("%.2f GiB of device memory: %s\n", (double)o->memory / 0x1p30,
-               t->bytes <= o->memory ? "it fits"
-                                     : "it does NOT fit; try a smaller --batch, --recompute or more --ranks");
+               p->most_bytes <= o->memory ? "it fits"
+                                          : "it does NOT fit; try a smaller --batch, --recompute or another --layout");
 }
 
-static enum sy_status print_json(struct sy_ctx *ctx, const struct options *o, const struct totals *t)
+static json_t *json_messages(const struct plan_job *job, const struct plan_step *p)
+{
+    json_t *list = json_object();
+    for (size_t i = 0; i < SY_COUNT(messages); ++i) {
+        struct plan_traffic t;
+        const uint32_t times =
+            plan_traffic_sum(p->graph, &p->segments, &p->layout, plan_job_machine(job), messages[i].op, &t);
+        json_object_set_new(list, messages[i].op == SY_OP_COUNT ? "all" : messages[i].name,
+                            json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "times", (json_int_t)times,
+                                      "messages", t.near.messages + t.far.messages, "sent", t.near.sent + t.far.sent,
+                                      "received", t.near.received + t.far.received, "most_sent", t.most_sent,
+                                      "most_received", t.most_received, "sent_in_machine", t.near.sent, "staging_bytes",
+                                      t.here + t.there + t.arriving));
+    }
+    return list;
+}
+
+static json_t *json_time(const struct plan_step *p)
+{
+    const struct plan_time *t = &p->time;
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s}", "seconds", t->total, "arithmetic", t->arithmetic,
+                     "memory", t->memory, "latency", t->latency, "bandwidth", t->wire, "host_and_device", t->staging,
+                     "tokens_per_second", plan_step_tokens(p) / t->total, "bound_by", plan_time_bound(t));
+}
+
+static enum sy_status print_json(struct sy_ctx *ctx, const struct options *o, const struct plan_job *job,
+                                 const struct plan_step *p, const struct recorded *r)
 {
     json_t *arenas = json_object();
     for (int i = 0; i < SY_ARENA_COUNT; ++i)
-        json_object_set_new(arenas, sy_arena_name((enum sy_arena)i), json_integer((json_int_t)t->arena[i]));
-    json_t *j = json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:f, s:f, s:f, s:I}", "parameters", (json_int_t)t->parameters,
-                          "expert_parameters", (json_int_t)t->expert_parameters, "rank_parameters",
-                          (json_int_t)t->rank_parameters, "ranks", (json_int_t)o->ranks, "arena_bytes", arenas,
-                          "total_bytes", (json_int_t)t->bytes, "flops_forward", t->forward, "flops_backward",
-                          t->backward, "flops_update", t->update, "ops", (json_int_t)t->nodes);
+        json_object_set_new(arenas, sy_arena_name((enum sy_arena)i), json_integer((json_int_t)p->arena[i]));
+    json_t *j = json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:f, s:f, s:f, s:I}", "parameters", (json_int_t)p->parameters,
+                          "expert_parameters", (json_int_t)p->expert_parameters, "rank_parameters",
+                          (json_int_t)p->own_parameters, "ranks", (json_int_t)o->ranks, "arena_bytes", arenas,
+                          "total_bytes", (json_int_t)p->bytes, "flops_forward", p->forward, "flops_backward",
+                          p->backward, "flops_update", p->update, "ops", (json_int_t)p->nodes);
     if (j == NULL)
         return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    if (plan_step_ranks(p) != NULL) {
+        json_object_set_new(j, "most_bytes", json_integer((json_int_t)p->most_bytes));
+        json_object_set_new(j, "layout",
+                            json_pack("{s:I, s:I, s:I, s:I}", "updates_most", (json_int_t)p->heaviest, "data",
+                                      (json_int_t)p->layout.data, "expert", (json_int_t)p->layout.expert, "rank",
+                                      (json_int_t)p->layout.rank));
+        json_object_set_new(j, "messages", json_messages(job, p));
+    }
+    if (job->rates != NULL)
+        json_object_set_new(j, "step", json_time(p));
     if (o->memory != 0)
-        json_object_set_new(j, "fits", json_boolean(t->bytes <= o->memory));
-    if (t->device != NULL)
+        json_object_set_new(j, "fits", json_boolean(p->most_bytes <= o->memory));
+    if (r->device != NULL)
         json_object_set_new(j, "recorded",
-                            json_pack("{s:s, s:s, s:I, s:I, s:I}", "device", t->device->id, "name", t->device->name,
-                                      "dispatches", (json_int_t)t->recorded.dispatches, "kernels",
-                                      (json_int_t)t->recorded.kernels, "bytes", (json_int_t)t->recorded.bytes));
+                            json_pack("{s:s, s:s, s:I, s:I, s:I}", "device", r->device->id, "name", r->device->name,
+                                      "dispatches", (json_int_t)r->found.dispatches, "kernels",
+                                      (json_int_t)r->found.kernels, "bytes", (json_int_t)r->found.bytes));
     json_dumpf(j, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(j);
@@ -230,76 +344,89 @@ static struct sy_caps caps_of(const struct options *o, const struct sy_device *d
 }
 
 /// What was asked for: the step, one tensor, or the totals.
-static enum sy_status show(struct sy_ctx *ctx, const struct options *o, const struct sy_config *config,
-                           const struct sy_graph *g, const struct sy_model *m, const struct sy_loss *loss,
-                           const struct totals *t)
+static enum sy_status show(struct sy_ctx *ctx, const struct options *o, const struct plan_job *job,
+                           const struct plan_step *p, const struct recorded *r)
 {
     if (o->trace != NULL)
-        return plan_show_trace(ctx, g, o->trace);
+        return plan_show_trace(ctx, p->graph, o->trace);
     if (o->schedule)
-        return plan_show_schedule(g, m, loss, SY_SESSION_TRAIN);
+        return plan_show_schedule(p->graph, p->model, &p->loss, SY_SESSION_TRAIN, plan_step_ranks(p));
     if (o->json)
-        return print_json(ctx, o, t);
-    print_text(o, config, t);
+        return print_json(ctx, o, job, p, r);
+    print_text(o, job, p, r);
     return SY_OK;
 }
 
 /// Evaluation, or decoding, of the same sizes.
-static enum sy_status show_other(struct sy_ctx *ctx, const struct sy_caps *caps, const struct sy_limits *limits,
-                                 struct sy_session_params p, enum sy_session_kind kind, struct sy_model *m)
+static enum sy_status show_other(struct sy_ctx *ctx, const struct sy_caps *caps, struct sy_session_params p,
+                                 enum sy_session_kind kind, struct sy_model *m)
 {
     struct sy_graph *g = NULL;
     struct sy_optimizer_outputs out;
     struct sy_loss loss;
     struct sy_plan made;
+    const struct sy_limits limits = sy_runtime_limits(caps, false);
     p.kind = kind;
     p.micro_count = p.slices = 1;
     enum sy_status status = sy_assemble(ctx, caps, &p, &g, m, &loss, &out);
     if (status == SY_OK)
-        status = sy_plan_create(g, limits, &made);
+        status = sy_plan_create(g, &limits, &made);
     if (status == SY_OK) {
         sy_plan_finish(&made);
-        status = plan_show_schedule(g, m, kind == SY_SESSION_DECODE ? NULL : &loss, kind);
+        status = plan_show_schedule(g, m, kind == SY_SESSION_DECODE ? NULL : &loss, kind, p.ranks);
     }
     sy_graph_destroy(&g);
     return status;
 }
 
+/// As many ranks on the expert axis as there are experts for, unless --layout or the time says otherwise.
+static enum sy_status choose_layout(struct sy_ctx *ctx, const struct options *o, const struct plan_job *job,
+                                    struct sy_layout *out)
+{
+    const uint32_t ranks = (uint32_t)o->ranks;
+    *out = (struct sy_layout){.data = o->data, .expert = o->expert};
+    if (o->data == 0 && ranks > 1 && job->network != NULL)
+        SY_TRY(plan_layouts_try(ctx, job, ranks, o->memory, o->json || o->schedule || o->trace != NULL, out));
+    else if (o->data == 0)
+        for (*out = (struct sy_layout){.data = ranks, .expert = 1};
+             out->data > 1 && 2 * out->expert <= job->params.config->experts; out->data /= 2)
+            out->expert *= 2;
+    out->rank = (uint32_t)o->rank;
+    return SY_OK;
+}
+
 /// `device` is NULL without --device.
 static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct sy_device *device,
-                           struct cli_model *model, struct sy_graph **graph, struct sy_model *m)
+                           struct cli_model *model, struct plan_step *p)
 {
-    struct sy_session_params p = {.kind = SY_SESSION_TRAIN,
-                                  .config = &model->config,
-                                  .precision = o->common.precision,
-                                  .optimizer = {.kind = o->common.optimizer},
-                                  .batch = (uint32_t)o->batch,
-                                  .src_len = (uint32_t)o->src_len,
-                                  .tgt_len = (uint32_t)o->tgt_len,
-                                  .micro_count = (uint32_t)o->micro,
-                                  .slices = (uint32_t)o->slices,
-                                  .recompute = o->recompute};
     SY_TRY(cli_model_open(ctx, o->common.model, CLI_WEIGHTS_IF_ANY, model));
     const struct sy_caps caps = caps_of(o, device);
-    struct sy_optimizer_outputs out;
-    struct sy_loss loss;
-    SY_TRY(sy_assemble(ctx, &caps, &p, graph, m, &loss, &out));
-    struct sy_graph *g = *graph;
-    struct sy_plan made;
-    const struct sy_limits limits = sy_runtime_limits(&caps, false);
-    SY_TRY(sy_plan_create(g, &limits, &made));
-    struct totals t;
-    add_up(g, &made, o->ranks, &t);
-    sy_plan_finish(&made);
+    const struct plan_job job = {.caps = &caps,
+                                 .params = {.kind = SY_SESSION_TRAIN,
+                                            .config = &model->config,
+                                            .precision = o->common.precision,
+                                            .optimizer = {.kind = o->common.optimizer},
+                                            .batch = (uint32_t)o->batch,
+                                            .src_len = (uint32_t)o->src_len,
+                                            .tgt_len = (uint32_t)o->tgt_len,
+                                            .micro_count = (uint32_t)o->micro,
+                                            .slices = (uint32_t)o->slices,
+                                            .recompute = o->recompute},
+                                 .rates = o->rates.flops > 0.0 ? &o->rates : NULL,
+                                 .network = o->network.bandwidth > 0.0 ? &o->network : NULL};
+    struct sy_layout layout;
+    struct recorded r = {.device = NULL};
+    SY_TRY(choose_layout(ctx, o, &job, &layout));
+    SY_TRY(plan_step_make(ctx, &job, &layout, p));
     if (device != NULL) {
-        t.device = sy_device_caps(device);
-        SY_TRY(plan_record(ctx, device, &p, &t.recorded));
+        r.device = sy_device_caps(device);
+        SY_TRY(plan_record(ctx, device, &p->params, &r.found));
     }
-    SY_TRY(show(ctx, o, &model->config, g, m, &loss, &t));
+    SY_TRY(show(ctx, o, &job, p, &r));
     if (!o->schedule)
         return SY_OK;
-    SY_TRY(show_other(ctx, &caps, &limits, p, SY_SESSION_EVAL, m));
-    return show_other(ctx, &caps, &limits, p, SY_SESSION_DECODE, m);
+    SY_TRY(show_other(ctx, &caps, p->params, SY_SESSION_EVAL, p->model));
+    return plan_step_ranks(p) != NULL ? SY_OK : show_other(ctx, &caps, p->params, SY_SESSION_DECODE, p->model);
 }
 
 int main(int argc, char **argv)
@@ -308,25 +435,22 @@ int main(int argc, char **argv)
     struct options o = {.common = {.precision = SY_PRECISION_SELECTIVE},
                         .batch = 8,
                         .src_len = sy_task_spans.src_len,
-                        .tgt_len = sy_task_spans.tgt_len,
-                        .ranks = 1};
+                        .tgt_len = sy_task_spans.tgt_len};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     struct sy_ctx *ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-plan", SY_LOG_INFO);
     struct cli_model model = {0};
-    struct sy_graph *g = NULL;
+    struct plan_step p = {.model = NULL};
     struct sy_device *device = NULL;
-    struct sy_model *m = calloc(1, sizeof *m);
-    enum sy_status status = ctx != NULL && m != NULL ? SY_OK : SY_NOMEM;
+    enum sy_status status = ctx != NULL ? SY_OK : SY_NOMEM;
     if (status == SY_OK && o.common.device != NULL) {
         cli_drivers_prepare(ctx);
         status = sy_device_open(ctx, o.common.device, &device);
     }
     if (status == SY_OK)
-        status = plan(ctx, &o, device, &model, &g, m);
-    free(m);
-    sy_graph_destroy(&g);
+        status = plan(ctx, &o, device, &model, &p);
+    plan_step_finish(&p);
     cli_model_close(&model);
     if (device != NULL)
         sy_device_close(&device);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "apps/cli.h"
+#include "apps/plan_ranks.h"
 #include "engine/backward.h"
 #include "engine/plan.h"
 #include "engine/segments.h"
@@ -12,14 +13,14 @@
 
 // ---- the step ------------------------------------------------------------------------------------------------------
 
-static void print_program(const struct sy_graph *g, uint32_t phase)
+static void print_program(const struct sy_graph *g, const struct sy_leg *leg)
 {
     size_t count = 0;
     double flops = 0.0, bytes = 0.0;
     char a[16], b[16];
-    for (size_t i = 0; i < sy_graph_node_count(g); ++i) {
+    for (size_t i = leg->first; i < leg->end; ++i) {
         const struct sy_node *n = sy_graph_node(g, i);
-        if (n->phase != phase)
+        if (n->phase != leg->phase)
             continue;
         ++count;
         flops += sy_op_info(n->op)->impl->flops(n->args);
@@ -30,7 +31,20 @@ static void print_program(const struct sy_graph *g, uint32_t phase)
     printf("%zu ops, %s FLOPs, %sB of memory", count, a, b);
 }
 
-static void print_segment(const struct sy_graph *g, enum sy_session_kind kind, const struct sy_segment *x)
+static void print_message(const struct sy_graph *g, const struct sy_node *n, const struct sy_layout *ranks)
+{
+    struct plan_traffic t;
+    char a[16], b[16], c[16];
+    plan_traffic_of(g, n, ranks, 1, &t);
+    cli_human(t.far.sent, a);
+    cli_human(t.far.received, b);
+    cli_human(t.far.messages, c);
+    printf("%sB sent to others in %s message%s, %sB received; the host waits", a, c, t.far.messages == 1.0 ? "" : "s",
+           b);
+}
+
+static void print_segment(const struct sy_graph *g, enum sy_session_kind kind, const struct sy_legs *legs,
+                          const struct sy_segment *x, const struct sy_layout *ranks)
 {
     switch (x->kind) {
     case SY_SEGMENT_HOST:
@@ -40,8 +54,8 @@ static void print_segment(const struct sy_graph *g, enum sy_session_kind kind, c
                                                    : "the most probable of each sequence, or one drawn");
         break;
     case SY_SEGMENT_UPLOAD: printf("%llu bytes", (unsigned long long)x->bytes); break;
-    case SY_SEGMENT_PROGRAM: print_program(g, x->phase); break;
-    case SY_SEGMENT_MESSAGE: printf("the host waits for the device and the other ranks"); break;
+    case SY_SEGMENT_PROGRAM: print_program(g, &legs->list[x->leg]); break;
+    case SY_SEGMENT_MESSAGE: print_message(g, sy_graph_node(g, legs->list[x->leg].first), ranks); break;
     case SY_SEGMENT_DOWNLOAD:
         printf("%llu bytes; %s", (unsigned long long)x->bytes,
                kind == SY_SESSION_DECODE ? "the host waits" : "the host takes them when the next is queued");
@@ -64,7 +78,7 @@ static void print_heading(const struct sy_graph *g, const struct sy_model *m, en
 }
 
 enum sy_status plan_show_schedule(const struct sy_graph *g, const struct sy_model *m, const struct sy_loss *loss,
-                                  enum sy_session_kind kind)
+                                  enum sy_session_kind kind, const struct sy_layout *ranks)
 {
     struct sy_segments s;
     SY_TRY(sy_segments_create(g, m, loss, kind, &s));
@@ -76,7 +90,7 @@ enum sy_status plan_show_schedule(const struct sy_graph *g, const struct sy_mode
         for (uint32_t k = 0, at = 0; k < x->after_count && at < sizeof after; ++k)
             at += (uint32_t)snprintf(after + at, sizeof after - at, "%s%u", k == 0 ? "" : " ", x->after[k]);
         printf("%4zu  %-8s  %-24s  %5u  %-8s  ", i, sy_segment_kind_name(x->kind), x->name, x->micro, after);
-        print_segment(g, kind, x);
+        print_segment(g, kind, &s.legs, x, ranks);
         putchar('\n');
     }
     sy_segments_finish(&s);

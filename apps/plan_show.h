@@ -4,9 +4,11 @@
 
 #include "engine/assemble.h"
 
-/// Every segment, what it does and what it waits for, of a planned graph of that kind. Errors: NOMEM.
+/// Every segment, what it does and what it waits for, of a planned graph of that kind; `ranks`: NULL for one. Errors:
+/// NOMEM.
 SY_MUST_CHECK enum sy_status plan_show_schedule(const struct sy_graph *g, const struct sy_model *m,
-                                                const struct sy_loss *loss, enum sy_session_kind kind);
+                                                const struct sy_loss *loss, enum sy_session_kind kind,
+                                                const struct sy_layout *ranks);
 /// Every tensor whose name is `name` (or, where none is, contains it), with its bytes and the ops that write and read
 /// it, and its gradient. Errors: INVALID no tensor has such a name.
 SY_MUST_CHECK enum sy_status plan_show_trace(struct sy_ctx *ctx, const struct sy_graph *g, const char *name);

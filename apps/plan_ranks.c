@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/plan_ranks.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/message.h"
+#include "engine/shard.h"
+
+bool plan_layout_parse(const char *text, uint32_t *data, uint32_t *expert)
+{
+    char *end;
+    if (*text < '0' || *text > '9')
+        return false;
+    const unsigned long d = strtoul(text, &end, 10);
+    if (*end != 'x' || end[1] < '0' || end[1] > '9')
+        return false;
+    const unsigned long e = strtoul(end + 1, &end, 10);
+    if (*end != '\0' || d > 1u << 16 || e > 1u << 16 || !plan_power_of_two(d) || !plan_power_of_two(e))
+        return false;
+    *data = (uint32_t)d;
+    *expert = (uint32_t)e;
+    return true;
+}
+
+/// Adds what passes between this rank and `peer`. Nothing is sent where there are no bytes.
+static void pass(struct plan_traffic *t, const struct sy_layout *l, uint32_t machine, uint32_t peer, double sent,
+                 double received)
+{
+    struct plan_wire *w = peer / machine == l->rank / machine ? &t->near : &t->far;
+    w->messages += sent > 0.0;
+    w->sent += sent;
+    w->received += received;
+}
+
+static double own_experts(const struct sy_layout *l, uint32_t place, uint32_t experts)
+{
+    return sy_layout_first_expert(l, place + 1, experts) - sy_layout_first_expert(l, place, experts);
+}
+
+/// Rows of `unit` bytes to the owners of their experts, or back.
+static void pass_rows(struct plan_traffic *t, const struct sy_layout *l, uint32_t machine,
+                      const struct sy_exchange_args *p, double unit)
+{
+    const double own = own_experts(l, sy_layout_place(l), p->experts), each = (double)p->slots / p->experts * unit;
+    for (uint32_t e = 0; e < l->expert; ++e) {
+        const double away = each * own_experts(l, e, p->experts), here = each * own;
+        if (e != sy_layout_place(l))
+            pass(t, l, machine, sy_layout_peer(l, e), p->back ? here : away, p->back ? away : here);
+    }
+    const double most_away = p->slots * unit;
+    const double most_here = own == 0.0 ? 0.0 : (double)p->xslots / l->expert * (l->expert - 1) * unit;
+    t->most_sent += p->back ? most_here : most_away;
+    t->most_received += p->back ? most_away : most_here;
+    t->staged += each * p->experts + each * own * l->expert;
+    t->here = p->slots * unit;
+    t->there = t->arriving = own == 0.0 ? 0.0 : p->xslots * unit;
+}
+
+static void routes(struct plan_traffic *t, const struct sy_layout *l, uint32_t machine,
+                   const struct sy_exchange_args *p)
+{
+    const double own = own_experts(l, sy_layout_place(l), p->experts), count = p->slices * sizeof(uint32_t);
+    pass_rows(t, l, machine, p, sizeof(int32_t));
+    for (uint32_t e = 0; e < l->expert; ++e) {
+        const double sent = own_experts(l, e, p->experts) * count, received = own * count;
+        if (e == sy_layout_place(l))
+            continue;
+        pass(t, l, machine, sy_layout_peer(l, e), sent, received);
+        t->most_sent += sent;
+        t->most_received += received;
+    }
+    const double offsets = (p->experts * count + sizeof(int32_t)) + (own * l->expert * count + sizeof(int32_t));
+    t->staged = (p->slots + p->xslots) * (double)sizeof(int32_t) + offsets; // all places, used or not
+}
+
+static void all_is_certain(struct plan_traffic *t)
+{
+    t->most_sent = t->near.sent + t->far.sent;
+    t->most_received = t->near.received + t->far.received;
+}
+
+/// The sum of `n` elements over all ranks: the walk of message.c.
+static void sum(struct plan_traffic *t, const struct sy_layout *l, uint32_t machine, uint64_t n)
+{
+    uint64_t kept[32] = {n};
+    uint32_t rounds = 0;
+    for (uint32_t bit = 1; bit < sy_layout_ranks(l); bit *= 2, ++rounds) {
+        const uint64_t low = (kept[rounds] + 1) / 2;
+        kept[rounds + 1] = (l->rank & bit) != 0 ? kept[rounds] - low : low;
+    }
+    for (uint32_t i = 0; i < rounds; ++i) {
+        const double mine = (double)kept[i + 1] * sizeof(float),
+                     other = (double)(kept[i] - kept[i + 1]) * sizeof(float);
+        const uint32_t peer = l->rank ^ (1u << i);
+        pass(t, l, machine, peer, other, mine); // each half to whom it belongs …
+        pass(t, l, machine, peer, mine, other); // … and its sum back
+    }
+    t->staged = 2.0 * (double)n * sizeof(float);
+    t->here = t->there = (double)n * sizeof(float);
+}
+
+/// Which of the ranks that hold a pack `rank` is.
+static uint32_t holder(const struct sy_graph *g, const struct sy_layout *l, uint32_t pack, uint32_t rank)
+{
+    return sy_graph_pack(g, pack)->sources > 1 ? rank / l->expert : rank;
+}
+
+static double shard_elements(const struct sy_graph *g, uint32_t pack, uint32_t i)
+{
+    const struct sy_shard shard = sy_shard_of(g, pack, i);
+    return (double)(shard.end - shard.first);
+}
+
+/// A pack's shards: all ranks' sums to their owner, or its new values to all.
+static void shards(struct plan_traffic *t, const struct sy_graph *g, const struct sy_layout *l, uint32_t machine,
+                   const struct sy_ranks_args *p, bool share)
+{
+    const bool apart = sy_graph_pack(g, p->pack)->sources > 1;
+    const uint32_t me = holder(g, l, p->pack, l->rank), ranks = sy_shard_count(g, p->pack);
+    const double mine = shard_elements(g, p->pack, me) * sizeof(float), all = (double)p->n * sizeof(float);
+    for (uint32_t r = 0; r < ranks; ++r) {
+        const double theirs = shard_elements(g, p->pack, r) * sizeof(float);
+        const uint32_t peer = apart ? r * l->expert + sy_layout_place(l) : r;
+        if (r != me)
+            pass(t, l, machine, peer, share ? mine : theirs, share ? theirs : mine);
+    }
+    t->staged = share ? all : all + mine;
+    t->here = all;
+    t->there = share ? 0.0 : mine * ranks;
+}
+
+void plan_traffic_of(const struct sy_graph *g, const struct sy_node *n, const struct sy_layout *l, uint32_t machine,
+                     struct plan_traffic *out)
+{
+    const struct sy_exchange_args *x = (const void *)n->args;
+    const struct sy_ranks_args *s = (const void *)n->args;
+    *out = (struct plan_traffic){.staged = 0.0};
+    if (n->op == SY_OP_exchange_routes)
+        routes(out, l, machine, x);
+    else if (n->op == SY_OP_exchange_rows)
+        pass_rows(out, l, machine, x, x->dim * (double)sy_dtype_bytes(sy_graph_tensor(g, n->bind[0])->dtype));
+    else if (n->op == SY_OP_gather_norms || (sy_graph_pack(g, s->pack)->flags & SY_PACK_SUMS) != 0)
+        sum(out, l, machine, s->n);
+    else
+        shards(out, g, l, machine, s, n->op == SY_OP_share_ranks);
+    if (n->op != SY_OP_exchange_routes && n->op != SY_OP_exchange_rows)
+        all_is_certain(out);
+}
+
+uint32_t plan_slowest(const struct sy_graph *g, const struct sy_node *n, const struct sy_layout *l)
+{
+    const struct sy_ranks_args *p = (const void *)n->args;
+    uint32_t slowest = 0;
+    if ((n->op != SY_OP_sum_ranks && n->op != SY_OP_share_ranks) ||
+        (sy_graph_pack(g, p->pack)->flags & SY_PACK_SUMS) != 0)
+        return l->rank;
+    for (uint32_t r = 1; r < sy_shard_count(g, p->pack); ++r)
+        if (shard_elements(g, p->pack, r) > shard_elements(g, p->pack, slowest))
+            slowest = r;
+    return sy_graph_pack(g, p->pack)->sources > 1 ? slowest * l->expert + sy_layout_place(l) : slowest;
+}
+
+double plan_updates(const struct sy_graph *g, const struct sy_layout *l, uint32_t rank)
+{
+    double elements = 0.0;
+    for (uint32_t k = 0; k < sy_graph_pack_count(g); ++k)
+        if ((sy_graph_pack(g, k)->flags & SY_PACK_SUMS) == 0)
+            elements += shard_elements(g, k, holder(g, l, k, rank));
+    return elements;
+}
+
+static void add(struct plan_wire *to, const struct plan_wire *from)
+{
+    to->messages += from->messages;
+    to->sent += from->sent;
+    to->received += from->received;
+}
+
+uint32_t plan_traffic_sum(const struct sy_graph *g, const struct sy_segments *s, const struct sy_layout *l,
+                          uint32_t machine, enum sy_op_id op, struct plan_traffic *out)
+{
+    uint32_t count = 0;
+    *out = (struct plan_traffic){.staged = 0.0};
+    for (size_t i = 0; i < s->count; ++i) {
+        const struct sy_node *n = sy_graph_node(g, s->legs.list[s->list[i].leg].first);
+        struct plan_traffic t;
+        if (s->list[i].kind != SY_SEGMENT_MESSAGE || (op != SY_OP_COUNT && n->op != op))
+            continue;
+        plan_traffic_of(g, n, l, machine, &t);
+        add(&out->near, &t.near);
+        add(&out->far, &t.far);
+        out->most_sent += t.most_sent;
+        out->most_received += t.most_received;
+        out->staged += t.staged;
+        out->here = fmax(out->here, t.here);
+        out->there = fmax(out->there, t.there);
+        out->arriving = fmax(out->arriving, t.arriving);
+        ++count;
+    }
+    return count;
+}
+
+double plan_even_load(const struct sy_node *n, const struct sy_layout *l)
+{
+    const struct sy_exchange_args *p = (const void *)n->args;
+    const double own = own_experts(l, sy_layout_place(l), p->experts);
+    return p->back || own == 0.0 ? 1.0 : (double)p->slots / p->experts * own * l->expert / p->xslots;
+}

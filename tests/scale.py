@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""scale.py APPS_DIR SOURCE_DIR [COUNTMPI]: what switchyard-plan says of several ranks, against runs of several ranks."""
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+
+from apps import Suite, config, refuse, write_tensors
+
+RATES = ['--rates', '100GFLOP/s,10GB/s,5GB/s']
+# data × expert, sequences of a rank's micro-batch, options of the plan and of the run
+LAYOUTS = [(1, 2, 4, [], []), (2, 2, 2, [], []), (1, 4, 2, [], []), (2, 1, 2, ['--micro-batches', 2, '--slices', 8],
+                                                                       ['--micro-batch', 2, '--slices', 8])]
+
+
+def full_batch(path, rows=8, src=32, tgt=24):
+    """Sequences without padding: experts that choose then take all that they may."""
+    def ids(n):
+        return struct.pack(f'<{n}i', *(3 + i * 7919 % 251 for i in range(n)))
+    write_tensors(path, {'input_ids': ('I32', [rows, src], ids(rows * src)), 'labels': ('I32', [rows, tgt], ids(rows * tgt)),
+                         'attention_mask': ('I32', [rows, src], struct.pack(f'<{rows * src}i', *[1] * (rows * src)))})
+
+
+def plan(s, model, *more):
+    done = s.run('plan', '--model', s.path(model), '--src-len', 32, '--tgt-len', 24, '--json', *more)
+    return json.loads(done.stdout) if done.returncode == 0 else {'error': done.stderr}
+
+
+def train(s, model, data, expert, steps, *more):
+    """What it printed, and {rank: (bytes, messages)} that each sent where they are counted."""
+    counts = s.path('counts')
+    command = ['mpirun', '--allow-run-as-root', '--oversubscribe', '-n', str(data * expert), os.path.join(s.apps, 'switchyard-train'),
+               '--model', s.path(model), '--batch', s.path('batch.safetensors'), '--out', s.path('run'),
+               '--steps', str(steps), '--precision', 'selective', '--device', 'ref:0', '--data-parallel', str(data), *map(str, more)]
+    env = dict(s.env, **({'LD_PRELOAD': s.counter, 'COUNTMPI': counts} if s.counter else {}))
+    done = subprocess.run(command, capture_output=True, text=True, errors='replace', timeout=120, env=env)
+    found = {}
+    for rank in range(data * expert):
+        if os.path.exists(f'{counts}.{rank}'):
+            with open(f'{counts}.{rank}', encoding='utf-8') as file:
+                found[rank] = tuple(map(int, file.read().split()))
+            os.remove(f'{counts}.{rank}')
+    shutil.rmtree(s.path('run'), ignore_errors=True)
+    return done, found
+
+
+def check_memory_and_bytes(s):
+    """Memory to the byte; traffic to the byte where the experts choose, so that their loads are even."""
+    for data, expert, batch, planned, run in LAYOUTS:
+        name = f'data {data} × expert {expert}'
+        asked = ('even.json', '--layout', f'{data}x{expert}', '--batch', batch, *planned)
+        p = plan(s, *asked, '--device', 'ref:0')
+        if not s.ok('error' not in p and p['total_bytes'] == p['recorded']['bytes'], f'{name}: what is allocated, to the byte', p):
+            continue
+        one, first = train(s, 'even.json', data, expert, 1, *run)
+        _, third = train(s, 'even.json', data, expert, 3, *run)
+        said = re.search(r'(\d+) MiB of device memory', one.stdout)
+        s.ok(said and said.group(1) == f'{p["total_bytes"] / 2**20:.0f}',
+             f'{name}: plan and run have {p["total_bytes"] / 2**20:.1f} MiB a rank', one.stdout + one.stderr)
+        if not s.counter:
+            s.skip(f'{name}: bytes sent', 'they are not counted in this build')
+            continue
+        for rank in range(data * expert):
+            all_ = plan(s, *asked, '--rank', rank)['messages']['all']
+            sent, messages = ((third[rank][i] - first[rank][i]) / 2 for i in (0, 1)) if rank in first and rank in third else (0, 0)
+            # Beside the messages of the graph a step has two words to each other rank: counts of tokens, whether to leave.
+            others = data * expert - 1
+            s.ok(messages == all_['messages'] + 2 * others, f'{name}, rank {rank}: {messages:.0f} messages sent',
+                 f'planned {all_["messages"]} and 2 to each of {others} others')
+            s.ok(sent == all_['sent'] + (32 + 4) * others, f'{name}, rank {rank}: {sent:.0f} bytes sent', f'planned {all_["sent"]}')
+
+
+def check_uneven(s):
+    """Tokens choose: between nothing and the most."""
+    if not s.counter:
+        s.skip('uneven loads', 'bytes are not counted in this build')
+        return
+    p = plan(s, 'switch.json', '--layout', '1x4', '--batch', 2)['messages']['all']
+    first, third = (train(s, 'switch.json', 1, 4, steps)[1] for steps in (1, 3))
+    sent = (third[0][0] - first[0][0]) / 2
+    s.ok(0.7 * p['sent'] < sent < p['most_sent'] + 3000 and p['sent'] < p['most_sent'],
+         f'switch router: {sent:.0f} bytes sent, {p["sent"]:.0f} with even loads, {p["most_sent"]:.0f} at most')
+
+
+def check_ranks(s):
+    """The most loaded one; together they have every expert once for each place of the data axis."""
+    plans = [plan(s, 'switch.json', '--layout', '2x4', '--batch', 2, '--rank', rank) for rank in range(8)]
+    whole = plan(s, 'switch.json', '--batch', 2)
+    bytes_ = [p['total_bytes'] for p in plans]
+    s.ok(bytes_[0] <= plans[0]['most_bytes'] and max(bytes_) < 1.01 * plans[0]['most_bytes'] and max(bytes_) > 1.3 * min(bytes_),
+         f'six experts on four: no rank has more than is said, {plans[0]["most_bytes"]}: {bytes_}')
+    shared = whole['parameters'] - whole['expert_parameters']
+    s.ok(sum(p['rank_parameters'] - shared for p in plans) == 2 * whole['expert_parameters'] > 0 and
+         all(p['parameters'] == whole['parameters'] for p in plans), 'all ranks together have every expert twice')
+    text_ = s.run('plan', '--model', s.path('switch.json'), '--layout', '2x4', '--batch', 2, '--src-len', 32, '--tgt-len', 24).stdout
+    s.ok('2 of 6 experts' in text_ and 'exchange_rows' in text_ and 'host staging' in text_, 'plan --layout: text', text_)
+
+
+def check_schedule(s):
+    done = s.run('plan', '--model', s.path('switch.json'), '--layout', '1x4', '--batch', 2, '--src-len', 32, '--tgt-len', 24,
+                 '--schedule')
+    step = done.stdout.split('\n\n')[0]
+    ops, messages = [int(n) for n in re.findall(r'(\d+) ops, ', step)], step.count(' message ')
+    p = plan(s, 'switch.json', '--layout', '1x4', '--batch', 2)
+    s.ok(sum(ops) + messages == p['ops'] and messages == p['messages']['all']['times'] > 10,
+         f'--schedule: {len(ops)} programs of {sum(ops)} ops and {messages} messages are the step', step + done.stderr)
+    s.ok(len(re.findall(r'message .*B sent to others in 3 messages', step)) > 5, '--schedule: bytes of each message', step)
+
+
+def check_time(s):
+    """The model of time, by hand; the best layout is the shortest of all."""
+    def step(*more):
+        return plan(s, 'switch.json', '--batch', 2, *RATES, *more).get('step')
+    p = plan(s, 'switch.json', '--batch', 2, '--layout', '2x4', *RATES, '--network', '10us,8Gb/s')
+    t, m = p['step'], p['messages']['all']
+    slow = max(m['sent'], m['received']) / 1e9
+    s.ok(abs(t['latency'] - 1e-5 * m['messages']) < 1e-9, 'a latency for each message', p)
+    fast = step('--layout', '2x4', '--network', '10us,2GB/s')
+    s.ok(slow <= t['bandwidth'] < 4 * slow and abs(2 * fast['bandwidth'] - t['bandwidth']) < 1e-12,
+         'bytes of the rank that others wait for; twice as fast, half the time', p)
+    parts = sum(t[key] for key in ('arithmetic', 'memory', 'latency', 'bandwidth', 'host_and_device'))
+    s.ok(abs(parts - t['seconds']) < 1e-9 and abs(t['tokens_per_second'] * t['seconds'] - 8 * 2 * (32 + 24)) < 1e-6,
+         'the parts make the whole; tokens of all ranks', t)
+    inside = step('--layout', '2x4', '--network', '10us,8Gb/s,8,1us,1GB/s')
+    s.ok(abs(inside['latency'] - 0.1 * t['latency']) < 1e-9 and abs(inside['bandwidth'] - t['bandwidth']) < 1e-9,
+         'eight ranks in one machine: its own latency and bandwidth', inside)
+    network = ['--network', '10us,8Gb/s']
+    every = {e: step('--layout', f'{8 // e}x{e}', *network)['seconds'] for e in (1, 2, 4)}
+    best = plan(s, 'switch.json', '--batch', 2, *RATES, '--ranks', 8, *network)
+    s.ok(best['step']['seconds'] == min(every.values()) == every[best['layout']['expert']], f'the best layout of 8 ranks: {every}',
+         best)
+    done = s.run('plan', '--model', s.path('switch.json'), '--batch', 2, *RATES, '--ranks', 8, *network)
+    s.ok(done.stdout.count('tokens/s') == 4 and '8x1' in done.stdout and 'bound by' in done.stdout, 'a line for each layout',
+         done.stdout)
+    alone = plan(s, 'switch.json', '--batch', 2, *RATES)
+    s.ok(alone['step']['bandwidth'] == 0 < alone['step']['seconds'] and 'messages' not in alone, 'one rank sends nothing', alone)
+
+
+def check_refusals(s):
+    model = ('plan', '--model', s.path('switch.json'))
+    for layout in ('3x2', '2x', 'x2', '0x2', '2X2', '2x2x2', '-2x2', '2', ''):
+        refuse(s, f"--layout '{layout}'", ['--layout'], *model, '--layout', layout, usage=True)
+    for more, words in ((['--ranks', 3], ['power of two']), (['--ranks', 8, '--layout', '2x2'], ['4 ranks', '8']),
+                        (['--layout', '2x2', '--rank', 4], ['--rank 4']), (['--network', '1us,1GB/s'], ['--rates']),
+                        ([*RATES, '--ranks', 2], ['--network']), (['--rates', '1,2'], ['--rates']),
+                        (['--rates', '1TFLOP/s,1TB'], ['--rates']), (['--rates', '0FLOP/s,1TB/s'], ['--rates']),
+                        ([*RATES, '--network', '1,1GB/s'], ['--network']), ([*RATES, '--network', '1us,1GB/s,8'], ['--network']),
+                        ([*RATES, '--network', '1us,1GB/s,0,1us,1GB/s'], ['--network'])):
+        refuse(s, ' '.join(map(str, more)), words, *model, *more, usage=True)
+    refuse(s, 'too few slices for four ranks', ['--slices 4'], *model, '--layout', '2x2', '--slices', 2)
+
+
+def main():
+    s = Suite(sys.argv[1])
+    s.counter = os.path.abspath(sys.argv[3]) if len(sys.argv) > 3 else None
+    full_batch(s.path('batch.safetensors'))
+    sizes = {'d_model': 64, 'd_ff': 512, 'num_experts': 6}
+    switchyard = {'group_tokens': 8, 'capacity_factor_train': 1.0, 'capacity_factor_eval': 1.0}
+    config(s.path('switch.json'), switchyard={**switchyard, 'capacity_factor_train': 1.5}, **sizes)
+    config(s.path('even.json'), switchyard={**switchyard, 'router': 'expert_choice'}, **sizes)
+    check_ranks(s)
+    check_schedule(s)
+    check_time(s)
+    check_refusals(s)
+    probe = train(s, 'switch.json', 1, 2, 1)[0] if shutil.which('mpirun') else None
+    if probe is None or 'no MPI' in probe.stderr:
+        s.skip('against runs of several ranks', 'there is no mpirun, or the programs are built without MPI')
+        s.done()
+    check_memory_and_bytes(s)
+    check_uneven(s)
+    s.done()
+
+
+main()
