@@ -389,7 +389,7 @@ static enum sy_status choose_layout(struct sy_ctx *ctx, const struct options *o,
         SY_TRY(plan_layouts_try(ctx, job, ranks, o->memory, o->json || o->schedule || o->trace != NULL, out));
     else if (o->data == 0)
         for (*out = (struct sy_layout){.data = ranks, .expert = 1};
-             out->data > 1 && 2 * out->expert <= job->params.config->experts; out->data /= 2)
+             out->data > 1 && 2 * out->expert <= plan_job_experts(job); out->data /= 2)
             out->expert *= 2;
     out->rank = (uint32_t)o->rank;
     return SY_OK;

@@ -23,7 +23,7 @@ enum sy_status plan_layouts_try(struct sy_ctx *ctx, const struct plan_job *job, 
         return sy_fail(ctx, SY_NOMEM, "out of host memory");
     if (!quiet)
         printf("layouts of %u ranks, data x expert: memory of a rank, time of a step, speed, what bounds it\n", ranks);
-    for (uint32_t expert = 1; expert <= ranks && (expert == 1 || expert <= job->params.config->experts); expert *= 2) {
+    for (uint32_t expert = 1; expert <= ranks && (expert == 1 || expert <= plan_job_experts(job)); expert *= 2) {
         const struct sy_layout layout = {.data = ranks / expert, .expert = expert};
         struct plan_step p;
         status = plan_step_make(silent, job, &layout, &p);

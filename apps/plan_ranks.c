@@ -185,6 +185,7 @@ uint32_t plan_traffic_sum(const struct sy_graph *g, const struct sy_segments *s,
     *out = (struct plan_traffic){.staged = 0.0};
     for (size_t i = 0; i < s->count; ++i) {
         const struct sy_node *n = sy_graph_node(g, s->legs.list[s->list[i].leg].first);
+        struct sy_layout slowest = *l;
         struct plan_traffic t;
         if (s->list[i].kind != SY_SEGMENT_MESSAGE || (op != SY_OP_COUNT && n->op != op))
             continue;
@@ -194,6 +195,8 @@ uint32_t plan_traffic_sum(const struct sy_graph *g, const struct sy_segments *s,
         out->most_sent += t.most_sent;
         out->most_received += t.most_received;
         out->staged += t.staged;
+        slowest.rank = plan_slowest(g, n, l);
+        plan_traffic_of(g, n, &slowest, machine, &t);
         out->here = fmax(out->here, t.here);
         out->there = fmax(out->there, t.there);
         out->arriving = fmax(out->arriving, t.arriving);

@@ -26,7 +26,7 @@ uint32_t plan_slowest(const struct sy_graph *g, const struct sy_node *n, const s
 /// Elements that a rank updates.
 double plan_updates(const struct sy_graph *g, const struct sy_layout *l, uint32_t rank);
 /// Of all messages of a step of one kind, or of every kind (SY_OP_COUNT); gives how many. Memory is that of the
-/// largest.
+/// largest, on the rank where it is that.
 uint32_t plan_traffic_sum(const struct sy_graph *g, const struct sy_segments *s, const struct sy_layout *l,
                           uint32_t machine, enum sy_op_id op, struct plan_traffic *out);
 /// Part of the rows that ops behind an exchange_rows have places for that even loads fill: experts' rows, until they

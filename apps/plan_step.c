@@ -105,6 +105,15 @@ void plan_step_finish(struct plan_step *p)
     p->model = NULL;
 }
 
+uint32_t plan_job_experts(const struct plan_job *job)
+{
+    const struct sy_config *c = job->params.config;
+    for (uint32_t i = 0; i < c->layers || i < c->decoder_layers; ++i)
+        if (sy_config_sparse(c, false, i) || sy_config_sparse(c, true, i))
+            return c->experts;
+    return 0;
+}
+
 double plan_step_tokens(const struct plan_step *p)
 {
     const struct sy_session_params *x = &p->params;

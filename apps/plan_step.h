@@ -45,6 +45,8 @@ static inline uint32_t plan_job_machine(const struct plan_job *job)
 {
     return job->network != NULL ? job->network->machine : 1;
 }
+/// Experts of a layer; 0: no layer is sparse.
+uint32_t plan_job_experts(const struct plan_job *job);
 /// Tokens of a whole step, on all ranks.
 double plan_step_tokens(const struct plan_step *p);
 

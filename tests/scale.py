@@ -136,6 +136,8 @@ def check_time(s):
     done = s.run('plan', '--model', s.path('switch.json'), '--batch', 2, *RATES, '--ranks', 8, *network)
     s.ok(done.stdout.count('tokens/s') == 4 and '8x1' in done.stdout and 'bound by' in done.stdout, 'a line for each layout',
          done.stdout)
+    dense = plan(s, 'dense.json', '--batch', 2, *RATES, '--ranks', 8, *network)
+    s.ok(dense['layout']['data'] == 8 and dense['messages']['exchange_rows']['times'] == 0, 'without experts: all on the data axis', dense)
     alone = plan(s, 'switch.json', '--batch', 2, *RATES)
     s.ok(alone['step']['bandwidth'] == 0 < alone['step']['seconds'] and 'messages' not in alone, 'one rank sends nothing', alone)
 
@@ -161,6 +163,7 @@ def main():
     sizes = {'d_model': 64, 'd_ff': 512, 'num_experts': 6}
     switchyard = {'group_tokens': 8, 'capacity_factor_train': 1.0, 'capacity_factor_eval': 1.0}
     config(s.path('switch.json'), switchyard={**switchyard, 'capacity_factor_train': 1.5}, **sizes)
+    config(s.path('dense.json'), num_sparse_encoder_layers=0, num_sparse_decoder_layers=0)
     config(s.path('even.json'), switchyard={**switchyard, 'router': 'expert_choice'}, **sizes)
     check_ranks(s)
     check_schedule(s)
