@@ -137,7 +137,8 @@ def check_time(s):
     s.ok(done.stdout.count('tokens/s') == 4 and '8x1' in done.stdout and 'bound by' in done.stdout, 'a line for each layout',
          done.stdout)
     dense = plan(s, 'dense.json', '--batch', 2, *RATES, '--ranks', 8, *network)
-    s.ok(dense['layout']['data'] == 8 and dense['messages']['exchange_rows']['times'] == 0, 'without experts: all on the data axis', dense)
+    s.ok(dense['layout']['data'] == 8 and dense['messages']['exchange_rows']['times'] == 0, 'without experts: all on the data axis',
+         dense)
     alone = plan(s, 'switch.json', '--batch', 2, *RATES)
     s.ok(alone['step']['bandwidth'] == 0 < alone['step']['seconds'] and 'messages' not in alone, 'one rank sends nothing', alone)
 
