@@ -250,6 +250,7 @@ static enum sy_status run(struct run *r)
     struct sy_metrics m;
     SY_TRY(ranks_open(&r->ranks, &o->ranks, "switchyard-eval", &r->ctx));
     SY_TRY(ranks_agree(r->ctx, &r->ranks, prepare(r, &p)));
+    SY_TRY(ranks_name(r->ctx, &r->ranks, r->device));
     SY_TRY(compare(r));
     if (o->batch == NULL) {
         SY_TRY(report_evaluate(r->session, r->data, p.batch, o->most * p.batch, &m));

@@ -254,6 +254,7 @@ static enum sy_status run(struct run *r)
                                   .tgt_len = (uint32_t)o->max_tokens};
     SY_TRY(ranks_open(&r->ranks, &o->ranks, "switchyard-generate", &r->ctx));
     SY_TRY(ranks_agree(r->ctx, &r->ranks, prepare(r, &p)));
+    SY_TRY(ranks_name(r->ctx, &r->ranks, r->device));
     SY_TRY(compare(r));
     for (size_t i = 0; i < r->prompts.count; i += p.batch) {
         const size_t left = r->prompts.count - i;

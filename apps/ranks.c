@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 bool ranks_parse(struct argp_state *state, int key, const char *arg, struct ranks_options *o)
 {
@@ -40,6 +42,21 @@ static enum sy_status lay_out(struct sy_ctx *ctx, struct ranks *r, const struct 
     return SY_OK;
 }
 
+/// "host node7, opencl:0"
+static enum sy_status name(struct sy_ctx *ctx, struct ranks *r, const char *device)
+{
+    char host[65] = "", text[160];
+    if (gethostname(host, sizeof host - 1) != 0)
+        host[0] = '\0';
+    snprintf(text, sizeof text, "host %s%s%s", host, device[0] != '\0' ? ", " : "", device);
+    return sy_group_name(ctx, &r->group, text);
+}
+
+enum sy_status ranks_name(struct sy_ctx *ctx, struct ranks *r, const struct sy_device *device)
+{
+    return name(ctx, r, sy_device_caps(device)->id);
+}
+
 enum sy_status ranks_open(struct ranks *r, const struct ranks_options *o, const char *program, struct sy_ctx **ctx)
 {
     SY_TRY(sy_group_open(*ctx, &r->group));
@@ -53,6 +70,8 @@ enum sy_status ranks_open(struct ranks *r, const struct ranks_options *o, const 
         sy_ctx_destroy(ctx);
         *ctx = own;
     }
+    SY_TRY(name(*ctx, r, ""));
+    SY_TRY(sy_group_watch(*ctx, &r->group));
     SY_TRY(ranks_agree(*ctx, r, lay_out(*ctx, r, o)));
     if (r->group.size > 1)
         sy_log(*ctx, SY_LOG_INFO, "%u ranks: %u data × %u expert", r->group.size, r->layout.data, r->layout.expert);
@@ -72,6 +91,7 @@ enum sy_status ranks_compare(struct sy_ctx *ctx, struct ranks *r, const char *it
         return sy_fail(ctx, SY_NOMEM, "out of host memory");
     snprintf(mine, sizeof mine, "%s", value);
     enum sy_status status = sy_group_collect(ctx, &r->group, item, mine, sizeof mine, all);
+    const bool heard = status == SY_OK;
     for (uint32_t i = 1; i < r->group.size && status == SY_OK; ++i) {
         all[i][ROOM - 1] = '\0';
         if (strcmp(all[i], all[0]) != 0)
@@ -79,7 +99,7 @@ enum sy_status ranks_compare(struct sy_ctx *ctx, struct ranks *r, const char *it
                 sy_fail(ctx, SY_COMM, "rank %u has another %s than rank 0: %s, and rank 0 %s", i, item, all[i], all[0]);
     }
     free(all);
-    r->failed |= status == SY_COMM; // all have seen the same
+    r->failed |= heard && status != SY_OK; // all have seen the same
     return status;
 }
 
@@ -91,13 +111,14 @@ enum sy_status ranks_compare_config(struct sy_ctx *ctx, struct ranks *r, const s
     if (all == NULL)
         return sy_fail(ctx, SY_NOMEM, "out of host memory");
     enum sy_status status = sy_group_collect(ctx, &r->group, "the model's config", config, sizeof *config, all);
+    const bool heard = status == SY_OK;
     for (uint32_t i = 1; i < r->group.size && status == SY_OK; ++i) {
         const char *key = sy_config_difference(&all[0], &all[i]);
         if (key != NULL)
             status = sy_fail(ctx, SY_COMM, "rank %u has another model than rank 0: its config differs in %s", i, key);
     }
     free(all);
-    r->failed |= status == SY_COMM;
+    r->failed |= heard && status != SY_OK;
     return status;
 }
 
@@ -152,12 +173,25 @@ enum sy_status ranks_device(struct sy_ctx *ctx, const struct ranks *r, const cha
     return SY_OK;
 }
 
-void ranks_close(struct ranks *r, const struct sy_ctx *ctx, enum sy_status status)
+/// One of the ranks says why; those that only heard of it leave it the time to.
+static void tell(struct ranks *r, const struct sy_ctx *ctx)
 {
-    if (r->group.size > 1 && status != SY_OK && !r->failed) {
-        if (r->group.rank != 0 && ctx != NULL)
-            fprintf(stderr, "%s: rank %u: error: %s\n", r->name, r->group.rank, sy_error(ctx));
-        fflush(stderr);
+    const struct timespec second = {.tv_sec = 1};
+    const bool speak = sy_group_speak(&r->group);
+    if (speak && r->group.rank != 0 && ctx != NULL) // rank 0 logs
+        fprintf(stderr, "%s: rank %u: error: %s\n", r->name, r->group.rank, sy_error(ctx));
+    fflush(stderr);
+    if (!speak)
+        nanosleep(&second, NULL);
+}
+
+void ranks_close(struct ranks *r, struct sy_ctx *ctx, enum sy_status status)
+{
+    const bool alone = r->group.size <= 1, together = status == SY_OK || r->failed;
+    // Nobody may be missing in MPI_Finalize(), which would wait for ever.
+    const enum sy_status end = alone || !together ? status : sy_group_agree(ctx, &r->group, SY_OK);
+    if (!alone && end != SY_OK) {
+        tell(r, ctx);
         sy_group_abort(&r->group);
     }
     sy_group_close(&r->group);

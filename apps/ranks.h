@@ -12,28 +12,30 @@ struct ranks_options {
 
 #define RANKS_NOTHING_GIVEN \
     {                       \
-        .patience = 600.0   \
+        .patience = 10.0    \
     }
 
 enum { OPT_DATA_PARALLEL = 0x4600, OPT_EXPERT_PARALLEL, OPT_COMM_TIMEOUT };
 
 /// Rows of an argp table, in its group `group`.
-#define RANKS_OPTIONS(group)                                                                            \
-    {"expert-parallel",                                                                                 \
-     OPT_EXPERT_PARALLEL,                                                                               \
-     "E",                                                                                               \
-     0,                                                                                                 \
-     "spread each layer's experts over E ranks (default: all ranks that mpirun started)",               \
-     group},                                                                                            \
-        {"data-parallel",                                                                               \
-         OPT_DATA_PARALLEL,                                                                             \
-         "D",                                                                                           \
-         0,                                                                                             \
-         "D groups of such ranks, each with all experts and sequences of its own (default: ranks / E)", \
-         group},                                                                                        \
-    {                                                                                                   \
-        "comm-timeout", OPT_COMM_TIMEOUT, "SECONDS", 0,                                                 \
-            "end the run when another rank does not answer for so long (default 600; 0 = never)", group \
+#define RANKS_OPTIONS(group)                                                                                     \
+    {"expert-parallel",                                                                                          \
+     OPT_EXPERT_PARALLEL,                                                                                        \
+     "E",                                                                                                        \
+     0,                                                                                                          \
+     "spread each layer's experts over E ranks (default: all ranks that mpirun started)",                        \
+     group},                                                                                                     \
+        {"data-parallel",                                                                                        \
+         OPT_DATA_PARALLEL,                                                                                      \
+         "D",                                                                                                    \
+         0,                                                                                                      \
+         "D groups of such ranks, each with all experts and sequences of its own (default: ranks / E)",          \
+         group},                                                                                                 \
+    {                                                                                                            \
+        "comm-timeout", OPT_COMM_TIMEOUT, "SECONDS", 0,                                                          \
+            "end the run when an awaited rank is not heard of for so long; a busy one answers (default 10; 0 = " \
+            "never)",                                                                                            \
+            group                                                                                                \
     }
 /// Handles their keys; false: not one of them.
 bool ranks_parse(struct argp_state *state, int key, const char *arg, struct ranks_options *o);
@@ -61,5 +63,7 @@ SY_MUST_CHECK enum sy_status ranks_compare_config(struct sy_ctx *ctx, struct ran
 SY_MUST_CHECK enum sy_status ranks_agree(struct sy_ctx *ctx, struct ranks *r, enum sy_status status);
 /// This rank's piece of a list "opencl:0,vulkan:1,…", by its place on the host; one for all is given to all.
 SY_MUST_CHECK enum sy_status ranks_device(struct sy_ctx *ctx, const struct ranks *r, const char *list, char out[64]);
-/// Leaves. A `status` that the others do not know of ends them, too, after it was printed.
-void ranks_close(struct ranks *r, const struct sy_ctx *ctx, enum sy_status status);
+/// Errors name this rank by its host and `device` from here on; all ranks call it.
+SY_MUST_CHECK enum sy_status ranks_name(struct sy_ctx *ctx, struct ranks *r, const struct sy_device *device);
+/// Leaves. A `status` that the others do not know of ends them, too, after one of the ranks has said it.
+void ranks_close(struct ranks *r, struct sy_ctx *ctx, enum sy_status status);

@@ -26,7 +26,7 @@ static const char doc[] = "Train a Switch Transformer (or a dense T5) by span co
                           "OUT/step-N/ is again a Hugging Face directory, with the training state beside it; "
                           "OUT/latest names the newest (a link, or a file where there are no links: --model OUT/latest "
                           "takes either); "
-                          "OUT/metrics.jsonl has one line a step. Ctrl-C, SIGTERM or SIGUSR1 saves "
+                          "OUT/metrics.jsonl has one line a step. Ctrl-C, SIGTERM, SIGUSR1 or SIGUSR2 saves "
                           "a checkpoint and leaves.\n\n"
                           "Examples:\n"
                           "  switchyard-train --model configs/quickstart-switch.json \\\n"
@@ -223,11 +223,13 @@ static void on_signal(int number)
     leave_asked = number;
 }
 
-/// Before the first step there is nothing to save: only SIGUSR1, which would end the program as a crash does, waits.
+/// Before the first step there is nothing to save: only SIGUSR1 and SIGUSR2, which would end the program as a crash
+/// does, wait. (mpirun passes SIGUSR2 on.)
 static void catch_early_signals(void)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}; // no write may fail of it
     sigaction(SIGUSR1, &action, NULL);
+    sigaction(SIGUSR2, &action, NULL);
     signal(SIGPIPE, SIG_IGN); // who read the progress has gone; the run has not
 }
 
@@ -471,6 +473,7 @@ static enum sy_status draw_step(struct run *r, uint64_t first)
 static enum sy_status begin_step(struct run *r)
 {
     const uint64_t t = r->begun + 1;
+    r->ranks.group.step = t;
     if (!r->drawn)
         SY_TRY(draw_step(r, r->state.next_example));
     SY_TRY(sy_session_begin(r->session, r->micro, r->micro_count, t, sy_rate_at(&r->rate, t), r->o.seed));
@@ -501,6 +504,8 @@ static enum sy_status one_step(struct run *r)
         return next;
     if (next == SY_OK && may_run_ahead(r, t))
         next = begin_step(r);
+    if (next == SY_DEVICE || next == SY_COMM)
+        return next;                        // no earlier step ends without them
     SY_TRY(sy_session_end(r->session, &m)); // before what is wrong with a later step
     r->state.step = t;
     if (r->ranks.group.rank == 0)
@@ -635,6 +640,7 @@ static enum sy_status run(struct run *r)
     SY_TRY(ranks_agree(r->ctx, &r->ranks, prepare(r)));
     SY_TRY(compare(r));
     SY_TRY(ranks_agree(r->ctx, &r->ranks, open_device(r)));
+    SY_TRY(ranks_name(r->ctx, &r->ranks, r->device));
     SY_TRY(ranks_agree(r->ctx, &r->ranks, r->ranks.group.rank == 0 ? begin(r) : SY_OK));
     enum sy_status status = loop(r);
     report_close(&r->report);

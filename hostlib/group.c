@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hostlib/group.h"
 
+#include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "hostlib/pulse.h"
 
 uint32_t sy_group_launched(void)
 {
@@ -15,6 +19,36 @@ uint32_t sy_group_launched(void)
             return (uint32_t)size;
     }
     return 1;
+}
+
+enum sy_status sy_group_watch(struct sy_ctx *ctx, struct sy_group *group)
+{
+    assert(group->pulse == NULL);
+    return group->size == 1 ? SY_OK : sy_pulse_open(ctx, group, &group->pulse);
+}
+
+enum sy_status sy_group_name(struct sy_ctx *ctx, struct sy_group *group, const char *name)
+{
+    char mine[sizeof *group->names] = "";
+    if (group->size == 1)
+        return SY_OK;
+    snprintf(mine, sizeof mine, "%s", name);
+    char(*all)[sizeof mine] = calloc(group->size, sizeof *all);
+    if (all == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    const enum sy_status status = sy_group_collect(ctx, group, "what ranks are called", mine, sizeof mine, all);
+    for (uint32_t r = 0; r < group->size; ++r)
+        all[r][sizeof mine - 1] = '\0';
+    free(group->names);
+    group->names = all;
+    return status;
+}
+
+bool sy_group_speak(struct sy_group *group)
+{
+    if (group->pulse != NULL && !group->told)
+        group->told = !sy_pulse_speak(group->pulse);
+    return !group->told;
 }
 
 enum sy_status sy_group_spread(struct sy_ctx *ctx, struct sy_group *group, uint32_t from, void *data, uint64_t bytes)
@@ -69,6 +103,7 @@ enum sy_status sy_group_agree(struct sy_ctx *ctx, struct sy_group *group, enum s
         all == NULL ? SY_NOMEM : sy_group_collect(ctx, group, "whether all ranks are well", &mine, sizeof mine, all);
     for (uint32_t r = 0; r < group->size && others == SY_OK; ++r)
         others = all[r] != SY_OK ? SY_COMM : SY_OK;
+    group->told |= status == SY_OK && others == SY_COMM;
     free(all);
     return status != SY_OK ? status : others;
 }

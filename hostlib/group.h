@@ -5,17 +5,27 @@
 // takes its place in a build without it (-Dmpi=disabled).
 //
 // All ranks make the same calls in the same order; an exchange matches its namesakes of the other ranks by that order.
-// Nothing waits for ever: a rank that does not come within `patience_s` is an error that names it.
-// Layer: hostlib.   Threads: the thread that opened it.
+// Nothing waits for ever: a rank that has ended, or was not heard of for `patience_s`, is an error that names it. A
+// rank that is busy answers (pulse.h), and is waited for. Layer: hostlib.   Threads: the thread that opened it.
 #pragma once
 
 #include "hostlib/status.h"
+
+#define SY_GROUP_DEAF_S 600.0  // a rank whose answers do not get here is waited for so long,
+#define SY_GROUP_SLOW_S 3600.0 // one that answers, but does not come, so long
+
+struct sy_pulse;
 
 struct sy_group {
     uint32_t rank;                 ///< 0 … size − 1
     uint32_t size;                 ///< At least 1.
     uint32_t node_rank, node_size; ///< Among the ranks of this host.
-    double patience_s;             ///< How long an exchange waits for the others; 0: for ever.
+    double patience_s;             ///< For how long an awaited rank may not be heard of; 0: for ever.
+    uint64_t step;                 ///< Of training, for errors; 0: none.
+    char (*names)[96];             ///< [size] "host node7, opencl:0" for errors; NULL: not known.
+    struct sy_pulse *pulse;        ///< NULL: nobody can be asked whether he is alive.
+    bool over;                     ///< A rank is missing: nothing can be exchanged any more.
+    bool told;                     ///< Another rank says why the run ends: this one need not.
     uint64_t exchanges;            ///< Counted, so that each can tell its messages from those of the next.
     bool started;                  ///< MPI was initialised here, and sy_group_close() ends it.
 };
@@ -31,8 +41,15 @@ struct sy_transfer {
 /// Joins the run. Blocks until every rank has started. Errors: UNSUPPORTED started as one of several by a build without
 /// MPI (configure with -Dmpi=enabled) · COMM MPI could not start.
 SY_MUST_CHECK enum sy_status sy_group_open(struct sy_ctx *ctx, struct sy_group *out);
+/// From here on ranks are asked whether they are alive when they are waited for, all ranks at once. Errors: COMM ·
+/// NOMEM.
+SY_MUST_CHECK enum sy_status sy_group_watch(struct sy_ctx *ctx, struct sy_group *group);
+/// Tells all ranks what errors call this one beside its number. Errors: COMM · NOMEM.
+SY_MUST_CHECK enum sy_status sy_group_name(struct sy_ctx *ctx, struct sy_group *group, const char *name);
 /// Leaves it; nothing happens for a zeroed group or one that is closed. Blocks until every rank does the same.
 void sy_group_close(struct sy_group *group);
+/// Whether this rank is the one that says why the run ends: one of those that find out does.
+bool sy_group_speak(struct sy_group *group);
 /// Ends all ranks at once: after an error in the middle of a step, when the others wait. Does not return when size > 1.
 void sy_group_abort(const struct sy_group *group);
 
@@ -40,7 +57,8 @@ void sy_group_abort(const struct sy_group *group);
 uint32_t sy_group_launched(void);
 
 /// Hands over all transfers and blocks until they have arrived. `what` is for errors. Errors: COMM naming the rank that
-/// did not come, or sent another number of bytes than expected.
+/// did not come, or sent another number of bytes than expected; where `told` is set it says so, and no message comes
+/// from here.
 SY_MUST_CHECK enum sy_status sy_group_exchange(struct sy_ctx *ctx, struct sy_group *group, const char *what,
                                                const struct sy_transfer *list, size_t count);
 /// What rank `from` has in `data` everywhere. Errors: COMM.

@@ -242,4 +242,5 @@ def main():
     s.done()
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -4,12 +4,20 @@
 
 #include <mpi.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "hostlib/pulse.h"
 
 #define LARGEST ((uint64_t)1 << 30) // bytes of one MPI message, whose count is an int
 #define TAGS 32768u                 // every MPI has tags up to 32767
+#define ASK_S 0.2                   // between two questions whether an awaited rank is alive
+#define STOPPED_S 2.0               // between two looks: it was this rank that was stopped
+#define ABORT_S 5                   // MPI_Abort() has so long
 
 enum sy_status sy_group_open(struct sy_ctx *ctx, struct sy_group *out)
 {
@@ -45,20 +53,18 @@ void sy_group_close(struct sy_group *group)
 {
     if (group->started)
         MPI_Finalize();
+    sy_pulse_close(&group->pulse); // MPI_Finalize waits for all: nobody asks any more
+    free(group->names);
     *group = (struct sy_group){.size = 1, .node_size = 1};
 }
 
 void sy_group_abort(const struct sy_group *group)
 {
-    if (group->started)
-        MPI_Abort(MPI_COMM_WORLD, 1);
-}
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    if (!group->started)
+        return;
+    signal(SIGALRM, SIG_DFL); // it waits for mpirun's answer, which a cut network keeps away
+    alarm(ABORT_S);
+    MPI_Abort(MPI_COMM_WORLD, 1);
 }
 
 /// Between two looks: other ranks, or this rank's device, may need the processor.
@@ -98,9 +104,24 @@ static enum sy_status post(struct sy_ctx *ctx, const char *what, const struct sy
     return SY_OK;
 }
 
+/// "host node7, opencl:0", in brackets; what is awaited, and in which step.
+static enum sy_status missed(struct sy_ctx *ctx, struct sy_group *group, const char *what, uint32_t rank,
+                             const char *why)
+{
+    const char *name = group->names != NULL ? group->names[rank] : "";
+    char step[40] = "";
+    group->over = true;
+    if (!sy_group_speak(group))
+        return SY_COMM;
+    if (group->step != 0)
+        snprintf(step, sizeof step, ", step %llu", (unsigned long long)group->step);
+    return sy_fail(ctx, SY_COMM, "rank %u%s%s%s %s, awaited by rank %u in: %s%s", rank, name[0] != '\0' ? " (" : "",
+                   name, name[0] != '\0' ? ")" : "", why, group->rank, what, step);
+}
+
 /// An arrived message must have as many bytes as were expected.
-static enum sy_status check(struct sy_ctx *ctx, const char *what, const struct posted *posted, size_t i,
-                            const MPI_Status *status, int bad)
+static enum sy_status check(struct sy_ctx *ctx, struct sy_group *group, const char *what, const struct posted *posted,
+                            size_t i, const MPI_Status *status, int bad)
 {
     int bytes = 0;
     const struct sy_transfer *x = posted->of[i];
@@ -108,33 +129,71 @@ static enum sy_status check(struct sy_ctx *ctx, const char *what, const struct p
         return SY_OK;
     if (MPI_Get_count(status, MPI_BYTE, &bytes) == MPI_SUCCESS && bytes == posted->bytes[i] && bad == MPI_SUCCESS)
         return SY_OK;
-    char text[MPI_MAX_ERROR_STRING] = "";
+    char text[MPI_MAX_ERROR_STRING] = "", why[256];
     int length = 0, class = MPI_SUCCESS;
     if (bad != MPI_SUCCESS)
         MPI_Error_class(bad, &class);
     if (bad != MPI_SUCCESS && class != MPI_ERR_TRUNCATE) {
         MPI_Error_string(bad, text, &length);
-        return sy_fail(ctx, SY_COMM, "%s: the connection with rank %u failed: %.200s", what, x->peer, text);
+        snprintf(why, sizeof why, "has lost the connection (%.200s)", text);
+        return missed(ctx, group, what, x->peer, why);
     }
     return sy_fail(ctx, SY_COMM, "%s: rank %u sent %s%d bytes, expected %d: the ranks do not do the same work", what,
                    x->peer, class == MPI_ERR_TRUNCATE ? "more than " : "",
                    class == MPI_ERR_TRUNCATE ? posted->bytes[i] : bytes, posted->bytes[i]);
 }
 
-static enum sy_status late(struct sy_ctx *ctx, const struct sy_group *group, const char *what,
-                           const struct posted *posted)
+/// How long the ranks of an exchange have been waited for.
+struct wait {
+    double from, looked, asked; ///< Seconds: when it began, and of the last look and question.
+};
+
+/// Asks after a rank that has not come; an error where it has ended, or is not heard of any more.
+static enum sy_status look_after(struct sy_ctx *ctx, struct sy_group *group, const char *what, uint32_t rank,
+                                 const struct wait *w)
 {
-    size_t i = 0;
-    while (i + 1 < posted->count && posted->requests[i] == MPI_REQUEST_NULL)
-        ++i;
-    return sy_fail(ctx, SY_COMM, "rank %u waited %.0f s for rank %u: %s", group->rank, group->patience_s,
-                   posted->of[i]->peer, what);
+    char why[100];
+    const double now = w->looked, patience = group->patience_s;
+    if (group->pulse == NULL || !sy_pulse_reaches(group->pulse, rank)) {
+        const double most = patience > SY_GROUP_DEAF_S ? patience : SY_GROUP_DEAF_S;
+        snprintf(why, sizeof why, "did not come within %.0f s", most);
+        return patience > 0.0 && now - w->from > most ? missed(ctx, group, what, rank, why) : SY_OK;
+    }
+    const double heard = sy_pulse_heard(group->pulse, rank), silent = now - (heard > w->from ? heard : w->from);
+    sy_pulse_ask(group->pulse, rank);
+    if (sy_pulse_gone(group->pulse, rank))
+        return missed(ctx, group, what, rank, "has ended");
+    if (patience > 0.0 && silent > patience) {
+        snprintf(why, sizeof why, "has not been heard of for %.0f s", silent);
+        return missed(ctx, group, what, rank, why);
+    }
+    if (patience > 0.0 && now - w->from > SY_GROUP_SLOW_S && patience < SY_GROUP_SLOW_S) {
+        snprintf(why, sizeof why, "is alive, but did not come within %.0f s", SY_GROUP_SLOW_S);
+        return missed(ctx, group, what, rank, why);
+    }
+    return SY_OK;
 }
 
-static enum sy_status wait_all(struct sy_ctx *ctx, const struct sy_group *group, const char *what,
-                               struct posted *posted)
+static enum sy_status look_around(struct sy_ctx *ctx, struct sy_group *group, const char *what,
+                                  const struct posted *posted, struct wait *w)
 {
-    const double from = seconds();
+    const double now = sy_pulse_now();
+    if (now - w->looked > STOPPED_S)
+        w->from = now; // the others could not be heard meanwhile
+    w->looked = now;
+    if (now - w->asked < ASK_S)
+        return SY_OK;
+    w->asked = now;
+    for (size_t i = 0; i < posted->count; ++i)
+        if (posted->requests[i] != MPI_REQUEST_NULL)
+            SY_TRY(look_after(ctx, group, what, posted->of[i]->peer, w));
+    return SY_OK;
+}
+
+static enum sy_status wait_all(struct sy_ctx *ctx, struct sy_group *group, const char *what, struct posted *posted)
+{
+    const double now = sy_pulse_now();
+    struct wait w = {.from = now, .looked = now, .asked = now};
     size_t left = posted->count;
     for (uint64_t looks = 0; left > 0; ++looks) {
         for (size_t i = 0; i < posted->count; ++i) {
@@ -147,12 +206,12 @@ static enum sy_status wait_all(struct sy_ctx *ctx, const struct sy_group *group,
                 continue;
             --left;
             looks = 0;
-            SY_TRY(check(ctx, what, posted, i, &status, bad));
+            SY_TRY(check(ctx, group, what, posted, i, &status, bad));
         }
-        if (left > 0 && group->patience_s > 0.0 && seconds() - from > group->patience_s)
-            return late(ctx, group, what, posted);
-        if (left > 0)
+        if (left > 0) {
+            SY_TRY(look_around(ctx, group, what, posted, &w));
             rest(looks);
+        }
     }
     return SY_OK;
 }
@@ -162,6 +221,8 @@ enum sy_status sy_group_exchange(struct sy_ctx *ctx, struct sy_group *group, con
 {
     const int tag = (int)(group->exchanges++ % TAGS);
     size_t pieces = 0;
+    if (group->over)
+        return SY_COMM;
     for (size_t i = 0; i < count; ++i)
         pieces += (size_t)((list[i].bytes + LARGEST - 1) / LARGEST);
     if (pieces == 0)
