@@ -176,13 +176,13 @@ enum sy_status ranks_device(struct sy_ctx *ctx, const struct ranks *r, const cha
 /// One of the ranks says why; those that only heard of it leave it the time to.
 static void tell(struct ranks *r, const struct sy_ctx *ctx)
 {
-    const struct timespec second = {.tv_sec = 1};
     const bool speak = sy_group_speak(&r->group);
+    // mpirun loses what it has not read when the run is aborted
+    const struct timespec pause = speak ? (struct timespec){.tv_nsec = 200000000} : (struct timespec){.tv_sec = 1};
     if (speak && r->group.rank != 0 && ctx != NULL) // rank 0 logs
         fprintf(stderr, "%s: rank %u: error: %s\n", r->name, r->group.rank, sy_error(ctx));
     fflush(stderr);
-    if (!speak)
-        nanosleep(&second, NULL);
+    nanosleep(&pause, NULL);
 }
 
 void ranks_close(struct ranks *r, struct sy_ctx *ctx, enum sy_status status)
