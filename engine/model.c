@@ -108,10 +108,10 @@ static enum sy_status check_slices(struct sy_graph *g, const struct sy_model_par
     bool sparse = false;
     for (uint32_t i = 0; i < p->config->layers || i < p->config->decoder_layers; ++i)
         sparse |= sy_config_sparse(p->config, false, i) || sy_config_sparse(p->config, true, i);
-    if (steps > 1 && group != 0 && sparse && (enc % group != 0 || dec % group != 0))
+    if (steps * sy_layout_ranks(g->ranks) > 1 && group != 0 && sparse && (enc % group != 0 || dec % group != 0))
         return sy_fail(g->ctx, SY_INVALID,
                        "group_tokens %u does not divide a slice (%llu source and %llu target tokens): a routing group "
-                       "would be cut; change --slices, --micro-batch or group_tokens",
+                       "would be cut; change --slices, --micro-batch, the number of ranks or group_tokens",
                        group, (unsigned long long)enc, (unsigned long long)dec);
     return SY_OK;
 }

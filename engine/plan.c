@@ -97,9 +97,9 @@ static int by_size(const void *left, const void *right)
     return a->first != b->first ? (a->first > b->first) - (a->first < b->first) : (a > b) - (a < b);
 }
 
-/// Lowest offset in `block` where `x` meets no placed tensor alive at the same time; UINT64_MAX when it does not fit.
-/// `placed` holds the block's tensors by ascending offset.
-static uint64_t lowest_offset(const struct sy_tensor *x, struct sy_tensor *const *placed, size_t count,
+/// Lowest offset in a block of at most `room` bytes where `x` meets no placed tensor alive at the same time; UINT64_MAX
+/// when it does not fit. `placed` holds the block's tensors by ascending offset.
+static uint64_t lowest_offset(const struct sy_tensor *x, struct sy_tensor *const *placed, size_t count, uint64_t room,
                               const struct sy_limits *l)
 {
     uint64_t offset = 0, bytes = sy_plan_bytes(x);
@@ -112,7 +112,7 @@ static uint64_t lowest_offset(const struct sy_tensor *x, struct sy_tensor *const
         uint64_t end = align_up(y->offset + sy_plan_bytes(y), l->align);
         offset = end > offset ? end : offset;
     }
-    return offset + bytes <= l->max_block_bytes || (count == 0) ? offset : UINT64_MAX;
+    return offset + bytes <= room || count == 0 ? offset : UINT64_MAX;
 }
 
 static void insert_by_offset(struct sy_tensor **placed, size_t count, struct sy_tensor *x)
@@ -147,7 +147,9 @@ static enum sy_status place_activations(struct sy_graph *g, struct sy_plan *plan
         size_t in_block = 0, kept = 0;
         for (size_t i = 0; i < left; ++i) {
             struct sy_tensor *x = order[i];
-            uint64_t offset = lowest_offset(x, placed, in_block, l);
+            // A tensor too large for a usual block makes one of its size, which others of its kind share.
+            const uint64_t made = plan->blocks[block].bytes, usual = l->max_block_bytes;
+            uint64_t offset = lowest_offset(x, placed, in_block, made > usual ? made : usual, l);
             if (offset == UINT64_MAX) {
                 order[kept++] = x;
                 continue;

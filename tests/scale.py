@@ -133,7 +133,7 @@ def check_time(s):
     best = plan(s, 'switch.json', '--batch', 2, *RATES, '--ranks', 8, *network)
     s.ok(best['step']['seconds'] == min(every.values()) == every[best['layout']['expert']], f'the best layout of 8 ranks: {every}',
          best)
-    done = s.run('plan', '--model', s.path('switch.json'), '--batch', 2, *RATES, '--ranks', 8, *network)
+    done = s.run('plan', '--model', s.path('switch.json'), '--batch', 2, '--tgt-len', 112, *RATES, '--ranks', 8, *network)
     s.ok(done.stdout.count('tokens/s') == 4 and '8x1' in done.stdout and 'bound by' in done.stdout, 'a line for each layout',
          done.stdout)
     dense = plan(s, 'dense.json', '--batch', 2, *RATES, '--ranks', 8, *network)
