@@ -194,7 +194,7 @@ def check_refusals(s):
         'three ranks': (3, [], ['powers of two', '3 ranks']),
         'another number of ranks': (2, ['--expert-parallel', 4], ['need 4 ranks', 'mpirun started 2']),
         'a step that cannot be shared out': (2, ['--batch-tokens', 32], ['shared out', '2 ranks']),
-        'a routing group cut by a rank': (2, ['--src-len', 60], ['group_tokens', 'number of ranks']),
+        'a routing group cut by a rank': (4, ['--src-len', 60], ['group_tokens', 'number of ranks']),
         'too few slices': (2, ['--slices', 1], ['slices']),
         'a list of devices that is too short': (4, ['--device', 'ref:0,ref:0'], ['2 devices', '4 ranks']),
     }
