@@ -108,7 +108,8 @@ static enum sy_status check_slices(struct sy_graph *g, const struct sy_model_par
     bool sparse = false;
     for (uint32_t i = 0; i < p->config->layers || i < p->config->decoder_layers; ++i)
         sparse |= sy_config_sparse(p->config, false, i) || sy_config_sparse(p->config, true, i);
-    if (steps * sy_layout_ranks(g->ranks) > 1 && group != 0 && sparse && (enc % group != 0 || dec % group != 0))
+    const uint32_t ranks = p->mode == SY_MODEL_DECODE ? 1 : sy_layout_ranks(g->ranks); // there all have the same rows
+    if (steps * ranks > 1 && group != 0 && sparse && (enc % group != 0 || dec % group != 0))
         return sy_fail(g->ctx, SY_INVALID,
                        "group_tokens %u does not divide a slice (%llu source and %llu target tokens): a routing group "
                        "would be cut; change --slices, --micro-batch, the number of ranks or group_tokens",
