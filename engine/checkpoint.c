@@ -318,7 +318,7 @@ static enum sy_status parse_number(struct sy_ctx *ctx, const json_t *root, const
 
 static enum sy_status parse_root(struct sy_ctx *ctx, const json_t *root, const char *name, struct sy_train_state *st)
 {
-    uint64_t format, sequences, micro, slices = 0;
+    uint64_t format = 0, sequences = 0, micro = 0, slices = 0;
     SY_TRY(parse_count(ctx, root, name, "format", 1000000, &format));
     if (format != FORMAT_VERSION)
         return sy_fail(ctx, SY_FORMAT, "%s: state format %llu, but this program reads %d", name,
