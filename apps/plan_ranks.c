@@ -34,18 +34,14 @@ static void pass(struct plan_traffic *t, const struct sy_layout *l, uint32_t mac
     w->received += received;
 }
 
-static double own_experts(const struct sy_layout *l, uint32_t place, uint32_t experts)
-{
-    return sy_layout_first_expert(l, place + 1, experts) - sy_layout_first_expert(l, place, experts);
-}
-
 /// Rows of `unit` bytes to the owners of their experts, or back.
 static void pass_rows(struct plan_traffic *t, const struct sy_layout *l, uint32_t machine,
                       const struct sy_exchange_args *p, double unit)
 {
-    const double own = own_experts(l, sy_layout_place(l), p->experts), each = (double)p->slots / p->experts * unit;
+    const double own = sy_layout_own_experts(l, sy_layout_place(l), p->experts),
+                 each = (double)p->slots / p->experts * unit;
     for (uint32_t e = 0; e < l->expert; ++e) {
-        const double away = each * own_experts(l, e, p->experts), here = each * own;
+        const double away = each * sy_layout_own_experts(l, e, p->experts), here = each * own;
         if (e != sy_layout_place(l))
             pass(t, l, machine, sy_layout_peer(l, e), p->back ? here : away, p->back ? away : here);
     }
@@ -61,10 +57,10 @@ static void pass_rows(struct plan_traffic *t, const struct sy_layout *l, uint32_
 static void routes(struct plan_traffic *t, const struct sy_layout *l, uint32_t machine,
                    const struct sy_exchange_args *p)
 {
-    const double own = own_experts(l, sy_layout_place(l), p->experts), count = p->slices * sizeof(uint32_t);
+    const double own = sy_layout_own_experts(l, sy_layout_place(l), p->experts), count = p->slices * sizeof(uint32_t);
     pass_rows(t, l, machine, p, sizeof(int32_t));
     for (uint32_t e = 0; e < l->expert; ++e) {
-        const double sent = own_experts(l, e, p->experts) * count, received = own * count;
+        const double sent = sy_layout_own_experts(l, e, p->experts) * count, received = own * count;
         if (e == sy_layout_place(l))
             continue;
         pass(t, l, machine, sy_layout_peer(l, e), sent, received);
@@ -208,6 +204,6 @@ uint32_t plan_traffic_sum(const struct sy_graph *g, const struct sy_segments *s,
 double plan_even_load(const struct sy_node *n, const struct sy_layout *l)
 {
     const struct sy_exchange_args *p = (const void *)n->args;
-    const double own = own_experts(l, sy_layout_place(l), p->experts);
+    const double own = sy_layout_own_experts(l, sy_layout_place(l), p->experts);
     return p->back || own == 0.0 ? 1.0 : (double)p->slots / p->experts * own * l->expert / p->xslots;
 }

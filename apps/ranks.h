@@ -43,14 +43,13 @@ bool ranks_parse(struct argp_state *state, int key, const char *arg, struct rank
 struct ranks {
     struct sy_group group;
     struct sy_layout layout;
-    char name[64]; ///< "switchyard-train"; of several ranks "switchyard-train: rank 2".
+    char name[64]; ///< Of the program, for messages.
     bool failed;   ///< All ranks know, and rank 0 has said it.
 };
 
-/// Joins the run that mpirun started, if any, and lays it out for a model of `sparse` layers or none. With several
-/// ranks
-/// `*ctx` becomes one that knows the rank: only rank 0 logs, and ranks_agree() says the others' errors. Standard output
-/// of the others goes nowhere. Errors: INVALID a layout that does not fit the number of ranks.
+/// Joins the run that mpirun started, if any, and lays it out. With several ranks `*ctx` becomes one that knows the
+/// rank: only rank 0 logs, and ranks_agree() says the others' errors. Standard output of the others goes nowhere.
+/// Errors: INVALID a layout that does not fit the number of ranks.
 SY_MUST_CHECK enum sy_status ranks_open(struct ranks *r, const struct ranks_options *o, const char *program,
                                         struct sy_ctx **ctx);
 /// The layout for sessions: NULL when there is one rank.

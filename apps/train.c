@@ -584,9 +584,18 @@ static enum sy_status compare(struct run *r)
              o->schedule, r->rate.peak, (unsigned long long)r->rate.warmup, (unsigned long long)o->steps,
              o->recompute ? ", recompute" : "");
     SY_TRY(ranks_compare(r->ctx, &r->ranks, "set of options", text));
-    snprintf(text, sizeof text, "%u sequences of %llu and %llu tokens, %u slices", r->sequences,
-             (unsigned long long)o->src_len, (unsigned long long)o->tgt_len, r->slices);
+    snprintf(text, sizeof text, "%u data × %u expert", r->ranks.layout.data, r->ranks.layout.expert);
+    SY_TRY(ranks_compare(r->ctx, &r->ranks, "layout", text));
+    snprintf(text, sizeof text, "%u sequences of %llu and %llu tokens, %u slices, micro-batches of %u", r->sequences,
+             (unsigned long long)o->src_len, (unsigned long long)o->tgt_len, r->slices, r->micro_batch);
     SY_TRY(ranks_compare(r->ctx, &r->ranks, "size of a step", text));
+    snprintf(text, sizeof text, "save every %llu, validate every %llu, %llu batches or %llu sequences of %016llx",
+             (unsigned long long)o->save_every, (unsigned long long)o->valid_every,
+             (unsigned long long)o->valid_batches, (unsigned long long)o->valid_sequences,
+             (unsigned long long)(r->valid != NULL ? sy_dataset_fingerprint(r->valid) : 0));
+    SY_TRY(ranks_compare(r->ctx, &r->ranks, "order of saves and validations (with the text's fingerprint)", text));
+    snprintf(text, sizeof text, "%llu", (unsigned long long)r->was.step);
+    SY_TRY(ranks_compare(r->ctx, &r->ranks, "step to go on from", text));
     snprintf(text, sizeof text, "%llu", (unsigned long long)o->seed);
     SY_TRY(ranks_compare(r->ctx, &r->ranks, "--seed", text));
     snprintf(text, sizeof text, "%016llx",

@@ -165,23 +165,31 @@ static void cut_fill(const struct cut *c)
 
 // ---- products ------------------------------------------------------------------------------------------------------
 
+/// Columns from … from + count − 1 of c = a · b; `b` holds what they are made of.
+static void some_columns(const struct cut *c, sy_tid b, uint64_t from, uint64_t count)
+{
+    const struct sy_matmul_args a = *(const struct sy_matmul_args *)(const void *)c->n->args;
+    const sy_tid out = c->n->bind[3];
+    struct range r = {.home = out, .planes = a.m, .columns = a.n, .from = from, .count = count};
+    r.bound = scratch(c, out, a.m, count);
+    if (a.accumulate != 0)
+        copy(c, out, r.bound, into_scratch(&r));
+    struct sy_node n = *c->n;
+    ((struct sy_matmul_args *)(void *)n.args)->n = (u32)count;
+    n.bind[1] = b;
+    n.bind[3] = r.bound;
+    c->emit(c->user, &n);
+    close_range(c, &r, true);
+}
+
 /// c = a · b with b in pieces of rows. Stored [N][K], a piece is some columns of c.
 static void cut_columns(const struct cut *c)
 {
     const struct sy_matmul_args a = *(const struct sy_matmul_args *)(const void *)c->n->args;
-    const sy_tid b = c->n->bind[1], out = c->n->bind[3];
+    const sy_tid b = c->n->bind[1];
     for (sy_tid p = tensor(c, b)->pieces; p != SY_NONE; p = tensor(c, p)->next) {
         const uint64_t from = tensor(c, p)->at / a.k, count = tensor(c, p)->count / a.k;
-        struct range r = {.home = out, .planes = a.m, .columns = a.n, .from = from, .count = count};
-        r.bound = scratch(c, out, a.m, count);
-        if (a.accumulate != 0)
-            copy(c, out, r.bound, into_scratch(&r));
-        struct sy_node n = *c->n;
-        ((struct sy_matmul_args *)(void *)n.args)->n = (u32)count;
-        n.bind[1] = p;
-        n.bind[3] = r.bound;
-        c->emit(c->user, &n);
-        close_range(c, &r, true);
+        some_columns(c, p, from, count);
     }
 }
 
@@ -189,7 +197,7 @@ static void cut_columns(const struct cut *c)
 static bool cut_sums(const struct cut *c)
 {
     const struct sy_matmul_args a = *(const struct sy_matmul_args *)(const void *)c->n->args;
-    const sy_tid b = c->n->bind[1], out = c->n->bind[3];
+    const sy_tid b = c->n->bind[1];
     const uint64_t most = sy_most_elements(c->g, tensor(c, b)->dtype) / a.k;
     if (most == 0)
         return false;
@@ -205,16 +213,7 @@ static bool cut_sums(const struct cut *c)
                                        .from_at = (u32)from,
                                        .to_stride = (u32)count,
                                        .to_at = (u32)(tensor(c, p)->at / a.n * count)});
-        struct range r = {.home = out, .planes = a.m, .columns = a.n, .from = from, .count = count};
-        r.bound = scratch(c, out, a.m, count);
-        if (a.accumulate != 0)
-            copy(c, out, r.bound, into_scratch(&r));
-        struct sy_node n = *c->n;
-        ((struct sy_matmul_args *)(void *)n.args)->n = (u32)count;
-        n.bind[1] = block;
-        n.bind[3] = r.bound;
-        c->emit(c->user, &n);
-        close_range(c, &r, true);
+        some_columns(c, block, from, count);
     }
     return true;
 }

@@ -31,3 +31,8 @@ static inline uint32_t sy_layout_first_expert(const struct sy_layout *l, uint32_
 {
     return (uint32_t)(((uint64_t)e * experts + l->expert - 1) / l->expert);
 }
+/// How many they are.
+static inline uint32_t sy_layout_own_experts(const struct sy_layout *l, uint32_t e, uint32_t experts)
+{
+    return sy_layout_first_expert(l, e + 1, experts) - sy_layout_first_expert(l, e, experts);
+}

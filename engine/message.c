@@ -105,8 +105,9 @@ struct route {
 
 struct sy_messages {
     struct route routes[SY_MAX_SPARSE];
-    char *here, *there; ///< Staging: this rank's side and the experts' side, or what a partner sends.
-    uint64_t here_room, there_room;
+    char *here, *there; ///< Staging: this rank's side and the experts' side, or what a partner sends; …
+    char *arriving;     ///< … rows in the order of arrival.
+    uint64_t here_room, there_room, arriving_room;
     uint32_t sources;
 };
 
@@ -141,6 +142,7 @@ void sy_messages_destroy(struct sy_messages **messages)
     }
     free(m->here);
     free(m->there);
+    free(m->arriving);
     free(m);
     *messages = NULL;
 }
@@ -165,11 +167,6 @@ static enum sy_status reserve_both(struct sy_session *s, uint64_t here, uint64_t
 }
 
 // ---- rows to experts and back --------------------------------------------------------------------------------------
-
-static uint32_t own_experts(const struct sy_layout *l, uint32_t place, uint32_t experts)
-{
-    return sy_layout_first_expert(l, place + 1, experts) - sy_layout_first_expert(l, place, experts);
-}
 
 /// Sends [offset, + bytes) pairs of `here` and receives into `there` by place; what stays is copied. Sizes are in
 /// units.
@@ -203,7 +200,7 @@ static enum sy_status trade_counts(struct sy_session *s, const struct sy_node *n
                                    const int32_t *off, uint32_t *out)
 {
     const struct sy_layout *l = s->graph->ranks;
-    const uint32_t sources = s->messages->sources, own = own_experts(l, sy_layout_place(l), p->experts);
+    const uint32_t sources = s->messages->sources, own = sy_layout_own_experts(l, sy_layout_place(l), p->experts);
     uint64_t *sends = calloc(2 * (size_t)sources, sizeof *sends), *receives = sends + sources;
     uint32_t *mine = calloc((size_t)p->experts * p->slices + 1, sizeof *mine);
     enum sy_status status = SY_OK;
@@ -212,7 +209,7 @@ static enum sy_status trade_counts(struct sy_session *s, const struct sy_node *n
     for (uint32_t i = 0; i < p->experts * p->slices && status == SY_OK; ++i)
         mine[i] = (uint32_t)(off[i + 1] - off[i]);
     for (uint32_t e = 0; e < sources && status == SY_OK; ++e) {
-        sends[e] = (uint64_t)own_experts(l, e, p->experts) * p->slices;
+        sends[e] = (uint64_t)sy_layout_own_experts(l, e, p->experts) * p->slices;
         receives[e] = (uint64_t)own * p->slices;
     }
     if (status == SY_OK)
@@ -227,7 +224,7 @@ static enum sy_status lay_out(struct sy_session *s, const struct sy_node *n, con
                               const int32_t *off, const uint32_t *counts, struct route *route, int32_t *xoff)
 {
     const struct sy_layout *l = s->graph->ranks;
-    const uint32_t sources = s->messages->sources, own = own_experts(l, sy_layout_place(l), p->experts);
+    const uint32_t sources = s->messages->sources, own = sy_layout_own_experts(l, sy_layout_place(l), p->experts);
     uint64_t at = 0;
     for (uint32_t e = 0; e < sources; ++e)
         route->sends[e] = (uint32_t)(off[sy_layout_first_expert(l, e + 1, p->experts) * p->slices] -
@@ -300,16 +297,14 @@ static enum sy_status trade_rows(struct sy_session *s, const char *what, const s
     for (uint32_t e = 0; e < m->sources; ++e)
         sends[e] = r->sends[e];
     const uint64_t rows = arriving(m, r, own, receives);
-    char *by_place = malloc(rows * unit + 1);
-    enum sy_status status = by_place != NULL ? SY_OK : sy_fail(s->ctx, SY_NOMEM, "out of host memory: rows");
+    enum sy_status status = reserve(s->ctx, &m->arriving, &m->arriving_room, rows * unit + 1);
     if (status == SY_OK && back)
-        status = sort_rows(s->ctx, m, r, own, by_place, m->there, unit, true);
+        status = sort_rows(s->ctx, m, r, own, m->arriving, m->there, unit, true);
     if (status == SY_OK)
-        status = back ? trade(s, what, by_place, receives, m->here, sends, unit)
-                      : trade(s, what, m->here, sends, by_place, receives, unit);
+        status = back ? trade(s, what, m->arriving, receives, m->here, sends, unit)
+                      : trade(s, what, m->here, sends, m->arriving, receives, unit);
     if (status == SY_OK && !back)
-        status = sort_rows(s->ctx, m, r, own, by_place, m->there, unit, false);
-    free(by_place);
+        status = sort_rows(s->ctx, m, r, own, m->arriving, m->there, unit, false);
     free(sends);
     return status;
 }
@@ -327,7 +322,7 @@ static enum sy_status exchange_routes(struct sy_session *s, const struct sy_node
     struct sy_messages *m = s->messages;
     struct sy_runtime *rt = s->runtime;
     struct route *route = &m->routes[p->route];
-    const uint32_t own = own_experts(l, sy_layout_place(l), p->experts);
+    const uint32_t own = sy_layout_own_experts(l, sy_layout_place(l), p->experts);
     const uint64_t offs = (uint64_t)p->experts * p->slices + 1, xoffs = (uint64_t)own * m->sources * p->slices + 1;
     int32_t *off = calloc(offs + xoffs, sizeof *off), *xoff = off + offs;
     uint32_t *counts = calloc(xoffs, sizeof *counts);
@@ -363,7 +358,7 @@ static enum sy_status exchange_rows(struct sy_session *s, const struct sy_node *
     const struct sy_layout *l = s->graph->ranks;
     struct sy_messages *m = s->messages;
     const struct route *route = &m->routes[p->route];
-    const uint32_t own = own_experts(l, sy_layout_place(l), p->experts);
+    const uint32_t own = sy_layout_own_experts(l, sy_layout_place(l), p->experts);
     const uint64_t unit = p->dim * sy_dtype_bytes(sy_graph_tensor(s->graph, n->bind[0])->dtype);
     uint64_t here = 0, there = 0;
     for (uint32_t e = 0; e < m->sources; ++e)
@@ -386,20 +381,20 @@ struct axis {
     uint32_t first, stride, size;
 };
 
-/// The pairwise tree over the ranks of an axis, in place and everywhere the same: each round a rank and its partner
-/// share what they have between them, so that n elements are sent about twice whatever the number of ranks.
-static enum sy_status sum_over(struct sy_ctx *ctx, struct sy_group *group, const char *what, const struct axis *axis,
-                               float *x, float *partners, uint64_t n)
+/// The pairwise tree over all ranks, in place and everywhere the same: each round a rank and its partner share what
+/// they have between them, so that n elements are sent about twice whatever the number of ranks.
+static enum sy_status sum_over(struct sy_ctx *ctx, struct sy_group *group, const char *what, float *x, float *partners,
+                               uint64_t n)
 {
-    const uint32_t me = (group->rank - axis->first) / axis->stride;
+    const uint32_t me = group->rank;
     uint64_t first[32], count[32], at = 0, left = n; // the part that was whole before each round
     uint32_t rounds = 0;
-    for (uint32_t bit = 1; bit < axis->size; bit *= 2, ++rounds) {
+    for (uint32_t bit = 1; bit < group->size; bit *= 2, ++rounds) {
         const uint64_t low = (left + 1) / 2;
         const bool upper = (me & bit) != 0;
         const uint64_t keep = upper ? at + low : at, kept = upper ? left - low : low;
         const uint64_t give = upper ? at : at + low, given = left - kept;
-        const uint32_t peer = axis->first + (me ^ bit) * axis->stride;
+        const uint32_t peer = me ^ bit;
         const struct sy_transfer list[] = {
             {.peer = peer, .data = partners, .bytes = kept * sizeof *x},
             {.peer = peer, .send = true, .data = x + give, .bytes = given * sizeof *x},
@@ -413,7 +408,7 @@ static enum sy_status sum_over(struct sy_ctx *ctx, struct sy_group *group, const
         left = kept;
     }
     while (rounds-- > 0) {
-        const uint32_t peer = axis->first + (me ^ (1u << rounds)) * axis->stride;
+        const uint32_t peer = me ^ (1u << rounds);
         const uint64_t other = at == first[rounds] ? at + left : first[rounds], others = count[rounds] - left;
         const struct sy_transfer list[] = {
             {.peer = peer, .data = x + other, .bytes = others * sizeof *x},
@@ -439,14 +434,12 @@ static struct axis holders(const struct sy_graph *g, uint32_t pack)
 static enum sy_status sum_all(struct sy_session *s, const struct sy_node *n, sy_tid x, const int32_t *own)
 {
     const struct sy_ranks_args *p = (const void *)n->args;
-    const struct axis world = {.stride = 1, .size = sy_layout_ranks(s->graph->ranks)};
     SY_TRY(reserve_both(s, p->n * sizeof(float), p->n * sizeof(float)));
     float *values = (float *)(void *)s->messages->here;
     SY_TRY(sy_runtime_read_part(s->runtime, x, 0, p->n, values));
     for (uint32_t i = 0; i < p->n && own != NULL; ++i)
         values[i] = own[i] != 0 ? values[i] : 0.0f;
-    SY_TRY(
-        sum_over(s->ctx, s->graph->ranks->group, n->label, &world, values, (float *)(void *)s->messages->there, p->n));
+    SY_TRY(sum_over(s->ctx, s->graph->ranks->group, n->label, values, (float *)(void *)s->messages->there, p->n));
     return sy_runtime_write_part(s->runtime, x, 0, p->n, values);
 }
 

@@ -51,9 +51,9 @@ static uint32_t program(struct sy_segments *s, const struct sy_graph *g, const c
 {
     for (size_t i = s->legs.first[phase]; i < s->legs.first[phase + 1]; ++i) {
         const struct sy_leg *leg = &s->legs.list[i];
-        const uint32_t p =
-            leg->message ? add(s, SY_SEGMENT_MESSAGE, sy_op_info(g->nodes[leg->first].op)->name, micro, phase, 0)
-                           : add(s, SY_SEGMENT_PROGRAM, name, micro, phase, 0);
+        const uint32_t p = leg->message
+                               ? add(s, SY_SEGMENT_MESSAGE, sy_op_info(g->nodes[leg->first].op)->name, micro, phase, 0)
+                               : add(s, SY_SEGMENT_PROGRAM, name, micro, phase, 0);
         if (p != UINT32_MAX)
             s->list[p].leg = (uint32_t)i;
         after(s, p, before);

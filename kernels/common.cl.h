@@ -14,8 +14,8 @@
 #ifndef VEC
 #define VEC 4
 #endif
-// Devices without CL_FP_FMA may compute fma() in a hundred instructions (Mesa does so for AMD before RDNA). hostlib defines
-// NO_FMA there, which takes what the device has instead; sums then differ from other devices' in the last bits.
+// Devices without CL_FP_FMA may compute fma() in a hundred instructions (Mesa does so for AMD before RDNA). hostlib
+// defines NO_FMA there, which takes what the device has instead; sums then differ from other devices' in the last bits.
 #ifdef NO_FMA
 #define fma mad
 #endif
@@ -32,8 +32,8 @@
 #define V_STORE SY_CAT(vstore, VEC)
 
 #define KERNEL __kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
-// Before KERNEL, for kernels with 64 sums an item. Intel's GPUs from Xe-HPC on (those that load 2D blocks) have registers
-// of 16 lanes; a wave of 32 lanes, which their compiler may choose, would leave an item 64 of them.
+// Before KERNEL, for kernels with 64 sums an item. Intel's GPUs from Xe-HPC on (those that load 2D blocks) have
+// registers of 16 lanes; a wave of 32 lanes, which their compiler may choose, would leave an item 64 of them.
 #if WG > 1 && defined(cl_intel_required_subgroup_size) && defined(cl_intel_subgroup_2d_block_io)
 #define MANY_SUMS __attribute__((intel_reqd_sub_group_size(16)))
 #else
@@ -126,17 +126,17 @@ static inline float vsum16(float16 v) { return vsum8(v.lo + v.hi); }
 #define GROUP_MAX(name, value, result) const float result = (value)
 #else
 #define LOCAL_SCRATCH(name) __local float name[WG]
-#define GROUP_REDUCE_(name, value, result, expr)                        \
-    name[lid] = (value);                                                \
-    BARRIER();                                                          \
-    for (uint half_ = WG / 2; half_ > 0; half_ /= 2) {                  \
-        if (lid < half_) {                                              \
-            const float a_ = name[lid], b_ = name[lid + half_];         \
-            name[lid] = (expr);                                         \
-        }                                                               \
-        BARRIER();                                                      \
-    }                                                                   \
-    const float result = name[0];                                       \
+#define GROUP_REDUCE_(name, value, result, expr)                \
+    name[lid] = (value);                                        \
+    BARRIER();                                                  \
+    for (uint half_ = WG / 2; half_ > 0; half_ /= 2) {          \
+        if (lid < half_) {                                      \
+            const float a_ = name[lid], b_ = name[lid + half_]; \
+            name[lid] = (expr);                                 \
+        }                                                       \
+        BARRIER();                                              \
+    }                                                           \
+    const float result = name[0];                               \
     BARRIER()
 #define GROUP_SUM(name, value, result) GROUP_REDUCE_(name, value, result, a_ + b_)
 #define GROUP_MAX(name, value, result) GROUP_REDUCE_(name, value, result, fmax(a_, b_))

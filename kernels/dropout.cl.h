@@ -30,7 +30,7 @@ struct drop_row {
 };
 
 static inline struct drop_row drop_row(__constant const struct sy_step *c, uint threshold, float scale, uint stream,
-                                uint stack, uint row, uint plane)
+                                       uint stack, uint row, uint plane)
 {
     struct drop_row d;
     d.threshold = threshold;
@@ -47,7 +47,7 @@ static inline struct drop_row drop_row(__constant const struct sy_step *c, uint 
 
 // The same for row i of an FFN's hidden activations; `row` names the token when p.indexed (op_args.h).
 static inline struct drop_row ffn_row(__constant const struct sy_step *c, const struct sy_ffn_act_args p,
-                               __global const int *row, uint i)
+                                      __global const int *row, uint i)
 {
     const int source = p.indexed != 0u ? row[i] : (int)i;
     const uint k = p.indexed != 0u ? p.k : 1u;
@@ -139,10 +139,7 @@ static inline void drop_factors(const struct drop_row *d, uint col, VF factor[DR
 #if WG == 1
 #define DROP_TAIL(j, left) for (uint j = 0u; j < (left); ++j)
 #else
-#define DROP_TAIL(j, left)                \
-    _Pragma("unroll")                     \
-    for (uint j = 0u; j < DROP_COLS; ++j) \
-        if (j < (left))
+#define DROP_TAIL(j, left) _Pragma("unroll") for (uint j = 0u; j < DROP_COLS; ++j) if (j < (left))
 #endif
 static inline void drop_scalars(const VF factor[DROP_VECS], float out[DROP_COLS])
 {

@@ -13,11 +13,11 @@
 
 #define PANEL_K 256u
 #define PANEL_ROWS SY_TILE_ROWS_CPU
-#define PANEL_SUMS (PANEL_ROWS * SY_PANEL) // partial sums of one panel
-#define PANEL_COLS(n, q) min((n) - (q) * SY_PANEL, (uint)SY_PANEL) // real columns of panel q of n
+#define PANEL_SUMS (PANEL_ROWS * SY_PANEL)                       // partial sums of one panel
+#define PANEL_COLS(n, q) min((n) - (q)*SY_PANEL, (uint)SY_PANEL) // real columns of panel q of n
 
-// The register block: two vectors of sums for each row, two of B and a broadcast must fit the registers. What is left of
-// the rows is done in blocks of REST_ROWS, which divides BLOCK_ROWS.
+// The register block: two vectors of sums for each row, two of B and a broadcast must fit the registers. What is left
+// of the rows is done in blocks of REST_ROWS, which divides BLOCK_ROWS.
 #if defined(__AVX512F__) && !defined(NO_AVX512) // 32 registers of 16 floats
 #define BLOCK_ROWS 12u
 #define REST_ROWS 4u
@@ -40,32 +40,32 @@ static inline BF panel_load(__global const T *p)
 #endif
 }
 
-// sums[rows][columns of the block] += Σ_k a(row, k) · b[k][columns], rows of b `stride` apart. The row loops unroll and the
-// arrays become registers.
-#define PANEL_BLOCK(name, rows)                                                                                   \
-    inline void name(const float *restrict a, __global const T *restrict b, uint stride, uint depth,              \
-                     float *restrict sums)                                                                        \
-    {                                                                                                             \
-        BF lo[rows], hi[rows];                                                                                    \
-        _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                                         \
-        {                                                                                                         \
-            lo[r] = BF_LOAD(sums + r * SY_PANEL);                                                                 \
-            hi[r] = BF_LOAD(sums + r * SY_PANEL + BLOCK_VEC);                                                     \
-        }                                                                                                         \
-        for (uint k = 0; k < depth; ++k, b += stride) {                                                           \
-            const BF b_lo = panel_load(b), b_hi = panel_load(b + BLOCK_VEC);                                      \
-            _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                                     \
-            {                                                                                                     \
-                const BF v = (BF)(a[r * PANEL_A_ROW + k * PANEL_A_K]);                                            \
-                lo[r] = fma(v, b_lo, lo[r]);                                                                      \
-                hi[r] = fma(v, b_hi, hi[r]);                                                                      \
-            }                                                                                                     \
-        }                                                                                                         \
-        _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                                         \
-        {                                                                                                         \
-            BF_STORE(lo[r], sums + r * SY_PANEL);                                                                 \
-            BF_STORE(hi[r], sums + r * SY_PANEL + BLOCK_VEC);                                                     \
-        }                                                                                                         \
+// sums[rows][columns of the block] += Σ_k a(row, k) · b[k][columns], rows of b `stride` apart. The row loops unroll and
+// the arrays become registers.
+#define PANEL_BLOCK(name, rows)                                                                      \
+    inline void name(const float *restrict a, __global const T *restrict b, uint stride, uint depth, \
+                     float *restrict sums)                                                           \
+    {                                                                                                \
+        BF lo[rows], hi[rows];                                                                       \
+        _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                            \
+        {                                                                                            \
+            lo[r] = BF_LOAD(sums + r * SY_PANEL);                                                    \
+            hi[r] = BF_LOAD(sums + r * SY_PANEL + BLOCK_VEC);                                        \
+        }                                                                                            \
+        for (uint k = 0; k < depth; ++k, b += stride) {                                              \
+            const BF b_lo = panel_load(b), b_hi = panel_load(b + BLOCK_VEC);                         \
+            _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                        \
+            {                                                                                        \
+                const BF v = (BF)(a[r * PANEL_A_ROW + k * PANEL_A_K]);                               \
+                lo[r] = fma(v, b_lo, lo[r]);                                                         \
+                hi[r] = fma(v, b_hi, hi[r]);                                                         \
+            }                                                                                        \
+        }                                                                                            \
+        _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                            \
+        {                                                                                            \
+            BF_STORE(lo[r], sums + r * SY_PANEL);                                                    \
+            BF_STORE(hi[r], sums + r * SY_PANEL + BLOCK_VEC);                                        \
+        }                                                                                            \
     }
 PANEL_BLOCK(panel_block, BLOCK_ROWS)
 PANEL_BLOCK(panel_rest, REST_ROWS)
@@ -74,8 +74,8 @@ PANEL_BLOCK(panel_rest, REST_ROWS)
 #define PANEL_PADDED(rows) (((rows) + REST_ROWS - 1u) / REST_ROWS * REST_ROWS)
 
 // sums[rows][32] += Σ_k a(row, k) · b[k][32]
-static inline void panel_products(const float *restrict a, uint rows, __global const T *restrict b, uint stride, uint depth,
-                           float *restrict sums)
+static inline void panel_products(const float *restrict a, uint rows, __global const T *restrict b, uint stride,
+                                  uint depth, float *restrict sums)
 {
     for (uint j = 0; j < SY_PANEL; j += 2u * BLOCK_VEC) {
         uint r = 0;
@@ -86,9 +86,9 @@ static inline void panel_products(const float *restrict a, uint rows, __global c
     }
 }
 
-// The same for 32 columns of a matrix as it is, of which `cols` are real. There a vector may reach into the next row, and
-// what it makes of that is never stored; the last rows, where it could reach beyond the `left` elements of the matrix, are
-// done column by column.
+// The same for 32 columns of a matrix as it is, of which `cols` are real. There a vector may reach into the next row,
+// and what it makes of that is never stored; the last rows, where it could reach beyond the `left` elements of the
+// matrix, are done column by column.
 static inline void panel_products_of_rows(const float *restrict a, uint rows, __global const T *restrict b, uint stride,
                                           size_t left, uint cols, uint depth, float *restrict sums)
 {
@@ -113,7 +113,7 @@ static inline void panel_clear(float *sums)
 
 // c[rows][cols] (+)= alpha · sums, cols ≤ 32, rows of c `stride` apart.
 static inline void panel_store(const float *sums, uint rows, uint cols, __global O *c, uint stride, float alpha,
-                        uint accumulate)
+                               uint accumulate)
 {
     for (uint r = 0; r < rows; ++r) {
         __global O *out = c + (size_t)r * stride;

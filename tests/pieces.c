@@ -37,22 +37,6 @@ struct outcome {
     unsigned pieces; ///< Tensors that are in some.
 };
 
-static enum sy_status append(struct sy_session *s, sy_tid t, struct outcome *out)
-{
-    float *x = NULL;
-    uint64_t n = 0;
-    const enum sy_status status = tiny_read(s, t, &x, &n);
-    float *bigger = realloc(out->values, (out->count + n) * sizeof *bigger);
-    if (bigger == NULL)
-        abort();
-    out->values = bigger;
-    if (status == SY_OK)
-        memcpy(out->values + out->count, x, n * sizeof *x);
-    out->count += n;
-    free(x);
-    return status;
-}
-
 /// Fewer where a dispatch of a tiny model takes far longer than its work.
 static uint64_t steps_on(const struct sy_session *s)
 {
@@ -73,9 +57,9 @@ static enum sy_status train(struct sy_session *s, const struct row *row, const s
     const struct sy_graph *g = sy_session_graph(s);
     for (size_t i = 0; i < sy_graph_param_count(g); ++i) {
         const struct sy_param *p = sy_graph_param_at(g, i);
-        SY_TRY(append(s, p->master, out));
+        SY_TRY(tiny_append(s, p->master, &out->values, &out->count));
         for (uint32_t k = 0; k < p->state_count; ++k)
-            SY_TRY(append(s, p->state[k], out));
+            SY_TRY(tiny_append(s, p->state[k], &out->values, &out->count));
     }
     for (sy_tid i = 0; i < sy_graph_tensor_count(g); ++i)
         out->pieces += sy_graph_tensor(g, i)->pieces != SY_NONE;

@@ -207,6 +207,9 @@ def check_refusals(s):
     with open(s.path('c.txt'), 'w', encoding='utf-8') as file:
         file.write('x')
     for key, change in (('--seed', 'exec "$@" --seed $OMPI_COMM_WORLD_RANK'),
+                        ('layout', 'exec "$@" --expert-parallel $((OMPI_COMM_WORLD_RANK + 1))'),
+                        ('micro-batches of', 'exec "$@" --slices 8 --micro-batch $((2 + 2 * OMPI_COMM_WORLD_RANK))'),
+                        ('saves and validations', 'exec "$@" --save-every $((1 + OMPI_COMM_WORLD_RANK))'),
                         ('training text', '[ $OMPI_COMM_WORLD_RANK = 1 ] && exec "$@" ' + s.path('b.txt') + '; exec "$@"')):
         shell = ['sh', '-c', change, 'sh', os.path.join(s.apps, 'switchyard-train'),
                  *map(str, arguments(s, 'refused', 'switch.json', steps=2)), '--data', s.path('b.txt')]

@@ -16,22 +16,6 @@ struct outcome {
     struct sy_metrics metrics;
 };
 
-static enum sy_status append(struct sy_session *s, sy_tid t, struct outcome *out)
-{
-    float *x = NULL;
-    uint64_t n = 0;
-    const enum sy_status status = tiny_read(s, t, &x, &n);
-    float *bigger = realloc(out->values, (out->count + n) * sizeof *bigger);
-    if (bigger == NULL)
-        abort();
-    out->values = bigger;
-    if (status == SY_OK)
-        memcpy(out->values + out->count, x, n * sizeof *x);
-    out->count += n;
-    free(x);
-    return status;
-}
-
 /// Fewer where a software rasteriser takes a millisecond for each of a tiny model's dispatches.
 static uint64_t steps_on(const struct sy_session *s)
 {
@@ -48,9 +32,9 @@ static enum sy_status train(struct sy_session *s, const struct sy_batch *data, u
     }
     for (size_t i = 0; i < sy_graph_param_count(sy_session_graph(s)); ++i) {
         const struct sy_param *p = sy_graph_param_at(sy_session_graph(s), i);
-        SY_TRY(append(s, p->master, out));
+        SY_TRY(tiny_append(s, p->master, &out->values, &out->count));
         for (uint32_t k = 0; k < p->state_count; ++k)
-            SY_TRY(append(s, p->state[k], out));
+            SY_TRY(tiny_append(s, p->state[k], &out->values, &out->count));
     }
     return SY_OK;
 }

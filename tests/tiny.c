@@ -122,28 +122,32 @@ struct sy_session *tiny_session(struct tiny *t, struct sy_device *device, const 
     return s;
 }
 
+enum sy_status tiny_append(struct sy_session *s, sy_tid t, float **values, uint64_t *count)
+{
+    const uint64_t more = sy_graph_tensor(sy_session_graph(s), t)->count;
+    float *bigger = realloc(*values, (*count + more) * sizeof *bigger);
+    if (bigger == NULL)
+        abort();
+    *values = bigger;
+    SY_TRY(sy_runtime_read_f32(sy_session_runtime(s), t, 0, more, bigger + *count));
+    *count += more;
+    return SY_OK;
+}
+
 enum sy_status tiny_read(struct sy_session *s, sy_tid t, float **out, uint64_t *out_count)
 {
-    *out_count = sy_graph_tensor(sy_session_graph(s), t)->count;
-    *out = malloc(*out_count * sizeof **out);
-    if (*out == NULL)
-        abort();
-    return sy_runtime_read_f32(sy_session_runtime(s), t, 0, *out_count, *out);
+    *out = NULL;
+    *out_count = 0;
+    return tiny_append(s, t, out, out_count);
 }
 
 enum sy_status tiny_weights(struct sy_session *s, float **out, uint64_t *out_count)
 {
     const struct sy_graph *g = sy_session_graph(s);
-    *out_count = sy_model_parameter_count(g);
-    *out = malloc(*out_count * sizeof **out);
-    if (*out == NULL)
-        abort();
-    uint64_t at = 0;
-    for (size_t i = 0; i < sy_graph_param_count(g); ++i) {
-        uint64_t count = sy_graph_tensor(g, sy_graph_param_at(g, i)->master)->count;
-        SY_TRY(sy_runtime_read_f32(sy_session_runtime(s), sy_graph_param_at(g, i)->master, 0, count, *out + at));
-        at += count;
-    }
+    *out = NULL;
+    *out_count = 0;
+    for (size_t i = 0; i < sy_graph_param_count(g); ++i)
+        SY_TRY(tiny_append(s, sy_graph_param_at(g, i)->master, out, out_count));
     return SY_OK;
 }
 

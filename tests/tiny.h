@@ -20,8 +20,8 @@ int tiny_close(struct tiny *t);
 /// A check of a call that can fail: prints the context's error. Returns whether it was SY_OK.
 bool tiny_try(struct tiny *t, enum sy_status status, const char *what, const struct sy_device *device);
 
-/// Two blocks a stack, the second one sparse with 4 experts, no dropout, no jitter, capacity factor 1.25; every loss on.
-/// Weights are drawn large (init_scale 1), so that nothing is close to linear.
+/// Two blocks a stack, the second one sparse with 4 experts, no dropout, no jitter, capacity factor 1.25; every loss
+/// on. Weights are drawn large (init_scale 1), so that nothing is close to linear.
 struct sy_config tiny_config(bool is_switch);
 /// Dropout, expert dropout and jitter.
 void tiny_add_noise(struct sy_config *config);
@@ -38,6 +38,10 @@ struct sy_session *tiny_session(struct tiny *t, struct sy_device *device, const 
 SY_MUST_CHECK enum sy_status tiny_weights(struct sy_session *s, float **out, uint64_t *out_count);
 /// A whole float tensor.
 SY_MUST_CHECK enum sy_status tiny_read(struct sy_session *s, sy_tid t, float **out, uint64_t *out_count);
+
+/// A whole float tensor behind the `*count` values in `*values`, which grows. Aborts when out of memory. Errors: those
+/// of reading.
+SY_MUST_CHECK enum sy_status tiny_append(struct sy_session *s, sy_tid t, float **values, uint64_t *count);
 
 /// Largest |a − b| over the largest |b|.
 double tiny_distance(const float *a, const float *b, uint64_t count);

@@ -47,7 +47,7 @@ static struct moe moe_shape(struct sy_build *b, struct sy_model_sparse *info)
     if (sy_layout_sources(b->g->ranks) > 1) {
         const uint32_t place = sy_layout_place(b->g->ranks);
         s.first = sy_layout_first_expert(b->g->ranks, place, s.experts);
-        s.own = sy_layout_first_expert(b->g->ranks, place + 1, s.experts) - s.first;
+        s.own = sy_layout_own_experts(b->g->ranks, place, s.experts);
         s.xslots = sy_layout_sources(b->g->ranks) * most_rows(&s, s.own);
         s.xslots = s.xslots != 0 ? s.xslots : 1; // no tensor is empty
     }
