@@ -61,6 +61,7 @@ enum sy_status sy_cl_buffer_create(struct sy_device *base, uint64_t bytes, struc
 
 void sy_cl_buffer_destroy(struct sy_buffer *buffer)
 {
+    sy_cl_views_release((struct sy_cl_buffer *)buffer);
     clReleaseMemObject(memory_of(buffer));
     free(buffer);
 }

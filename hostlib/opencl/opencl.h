@@ -30,9 +30,22 @@ struct sy_cl_device {
     struct sy_cl_staging staging;
 };
 
+/// A range of a buffer that some dispatch binds.
+struct sy_cl_view {
+    cl_mem memory;
+    size_t offset, bytes;
+};
+
+struct sy_cl_views {
+    struct sy_cl_view *list; ///< In the order of their making.
+    uint32_t *index;         ///< Hash table of 2 · room places: 1 + the position in `list`, or 0.
+    size_t count, room;      ///< `room` is 0 or a power of two.
+};
+
 struct sy_cl_buffer {
     struct sy_buffer base;
     cl_mem memory;
+    struct sy_cl_views views;
 };
 
 struct sy_cl_event {
@@ -67,6 +80,9 @@ SY_MUST_CHECK enum sy_status sy_cl_staging_write(struct sy_buffer *buffer, uint6
 
 enum sy_status sy_cl_buffer_create(struct sy_device *device, uint64_t bytes, struct sy_buffer **out);
 void sy_cl_buffer_destroy(struct sy_buffer *buffer);
+/// The memory object that a kernel is given for a range; it stays the buffer's.
+cl_int sy_cl_view(struct sy_cl_buffer *buffer, size_t offset, size_t bytes, cl_mem *out);
+void sy_cl_views_release(struct sy_cl_buffer *buffer);
 enum sy_status sy_cl_buffer_write(struct sy_buffer *buffer, uint64_t offset, const void *source, uint64_t bytes);
 enum sy_status sy_cl_buffer_read(struct sy_buffer *buffer, uint64_t offset, void *destination, uint64_t bytes);
 enum sy_status sy_cl_buffer_read_start(struct sy_buffer *buffer, uint64_t offset, void *destination, uint64_t bytes,

@@ -13,57 +13,15 @@ struct recorded {
     const char *label;
 };
 
-/// A view of a buffer at an offset, shared by all dispatches that bind the same range.
-struct view {
-    cl_mem parent, memory;
-    size_t offset, bytes;
-};
-
 struct sy_cl_program {
     struct sy_program base;
     struct recorded *recorded;
     size_t recorded_count;
-    struct view *views; ///< Open-addressed hash table; `memory` NULL marks a free place.
-    size_t view_room;   ///< A power of two, above twice the number of bindings.
 };
 
 static struct sy_cl_program *from_base(struct sy_program *program) { return (struct sy_cl_program *)program; }
 
 // ---- recording -------------------------------------------------------------------------------------------------
-
-// The table's place for a range: taken by it, or free.
-static struct view *find_view(struct sy_cl_program *program, cl_mem parent, size_t offset, size_t bytes)
-{
-    uint64_t hash = (uint64_t)(uintptr_t)parent * UINT64_C(0x9E3779B97F4A7C15);
-    hash = (hash ^ (hash >> 29) ^ offset) * UINT64_C(0xBF58476D1CE4E5B9);
-    hash = (hash ^ (hash >> 32) ^ bytes) * UINT64_C(0x94D049BB133111EB);
-    for (size_t i = (size_t)(hash >> 33);; ++i) {
-        struct view *view = &program->views[i & (program->view_room - 1)];
-        if (view->memory == NULL || (view->parent == parent && view->offset == offset && view->bytes == bytes))
-            return view;
-    }
-}
-
-// A range from the start of a buffer is bound as the buffer itself: kernels stay within their sizes.
-static cl_int bind_range(struct sy_cl_program *program, const struct sy_binding *binding, cl_mem *out)
-{
-    cl_mem parent = ((const struct sy_cl_buffer *)binding->buffer)->memory;
-    if (binding->offset_bytes == 0) {
-        *out = parent;
-        return CL_SUCCESS;
-    }
-    cl_int error = CL_SUCCESS;
-    const cl_buffer_region region = {.origin = (size_t)binding->offset_bytes, .size = (size_t)binding->bytes};
-    struct view *view = find_view(program, parent, region.origin, region.size);
-    if (view->memory == NULL) {
-        cl_mem memory = clCreateSubBuffer(parent, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region, &error);
-        if (error != CL_SUCCESS)
-            return error;
-        *view = (struct view){.parent = parent, .memory = memory, .offset = region.origin, .bytes = region.size};
-    }
-    *out = view->memory;
-    return CL_SUCCESS;
-}
 
 static enum sy_status fail_record(struct sy_device *device, const struct sy_dispatch *dispatch, const char *step,
                                   uint32_t index, cl_int error)
@@ -88,7 +46,9 @@ static enum sy_status record(struct sy_device *device, struct sy_cl_program *pro
     r->label = dispatch->label;
     for (uint32_t i = 0; i < params->binding_count; ++i) {
         cl_mem memory = NULL;
-        error = bind_range(program, &dispatch->bindings[i], &memory);
+        const struct sy_binding *binding = &dispatch->bindings[i];
+        error = sy_cl_view((struct sy_cl_buffer *)binding->buffer, (size_t)binding->offset_bytes,
+                           (size_t)binding->bytes, &memory);
         if (error == CL_SUCCESS)
             error = clSetKernelArg(r->kernel, i, sizeof memory, &memory);
         if (error != CL_SUCCESS)
@@ -103,19 +63,12 @@ static enum sy_status record(struct sy_device *device, struct sy_cl_program *pro
 enum sy_status sy_cl_program_create(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,
                                     struct sy_program **out)
 {
-    size_t bindings = 0, room = 16;
-    for (size_t i = 0; i < count; ++i)
-        bindings += dispatches[i].kernel->params.binding_count;
-    while (room < 2 * bindings)
-        room *= 2;
     struct sy_cl_program *program = calloc(1, sizeof *program);
     if (program == NULL)
         return sy_fail(device->ctx, SY_NOMEM, "out of host memory for a program of %zu dispatches", count);
     program->recorded = calloc(count, sizeof *program->recorded);
-    program->views = calloc(room, sizeof *program->views);
-    program->view_room = room;
     enum sy_status status = SY_OK;
-    if (program->recorded == NULL || program->views == NULL)
+    if (program->recorded == NULL)
         status = sy_fail(device->ctx, SY_NOMEM, "out of host memory for a program of %zu dispatches", count);
     for (size_t i = 0; i < count && status == SY_OK; ++i)
         status = record(device, program, &dispatches[i]);
@@ -132,11 +85,7 @@ void sy_cl_program_destroy(struct sy_program *base)
     struct sy_cl_program *program = from_base(base);
     for (size_t i = 0; i < program->recorded_count; ++i)
         clReleaseKernel(program->recorded[i].kernel);
-    for (size_t i = 0; program->views != NULL && i < program->view_room; ++i)
-        if (program->views[i].memory != NULL)
-            clReleaseMemObject(program->views[i].memory);
     free(program->recorded);
-    free(program->views);
     free(program);
 }
 
