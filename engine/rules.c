@@ -13,6 +13,8 @@
 
 #include "engine/graph_private.h"
 #include "engine/message.h"
+#include "engine/pieces.h"
+#include "engine/slices.h"
 #include "kernels/chunk.h"
 
 #define ARGS(type, n) struct type a = *(const struct type *)(const void *)(n)->args
@@ -23,6 +25,45 @@ static void zero_first(struct sy_graph *g, sy_tid x, bool first)
     struct sy_fill_args args = {.n = (u32)sy_graph_tensor(g, x)->count, .value = 0.0f};
     if (first)
         SY_EMIT(g, fill, &args, x);
+}
+
+/// Into how many parts the rows of a slice are split for the gradient of a dense [m, n] weight, so that a GPU is
+/// filled: a power of two. By the slice's rows and the weight's shape alone, since the order of the sums depends on it
+/// (spec §11).
+static u32 row_parts(const struct sy_graph *g, u32 rows, u32 m, u32 n)
+{
+    enum { GROUPS = 1024, LEAST_ROWS = 64, MOST = 32 };
+    const uint64_t blocks = sy_ceil_div(m, 64) * sy_ceil_div(n, 64);
+    u32 parts = 1;
+    while (g->many_groups && 2 * parts * blocks <= GROUPS && 2 * parts <= MOST && rows % (2 * parts) == 0 &&
+           rows / (2 * parts) >= LEAST_ROWS)
+        parts *= 2;
+    return parts;
+}
+
+/// dw = or += the gradient of a dense weight. Where a slice's rows are split, each part has sums of its own, which a
+/// tree adds up, as it does slices.
+static void dense_gradient(struct sy_graph *g, struct sy_matmul_dw_args a, sy_tid dy, sy_tid x, sy_tid dw)
+{
+    const u32 slices = a.slices, parts = row_parts(g, a.rows / slices, a.m, a.n);
+    const bool add = a.accumulate != 0;
+    if (parts == 1) {
+        SY_EMIT(g, matmul_dw, &a, dy, x, SY_NONE, dw);
+        return;
+    }
+    const uint64_t count = (uint64_t)a.m * a.n;
+    const sy_tid part = sy_act_f(g, (uint64_t)slices * parts * a.m, a.n, ".dw_parts");
+    if (part == SY_NONE || dw == SY_NONE)
+        return;
+    const sy_tid piece = sy_graph_tensor(g, dw)->pieces;
+    const uint64_t each = piece != SY_NONE ? sy_tensor_columns(sy_graph_tensor(g, piece)) : count;
+    const uint64_t fine = sy_piece_columns(g, g->f, (uint64_t)slices * parts, each, a.n);
+    if (fine < count)
+        sy_pieces_cut(g, part, (uint64_t)slices * parts, each, fine);
+    a.slices = slices * parts;
+    a.accumulate = 0;
+    SY_EMIT(g, matmul_dw, &a, dy, x, SY_NONE, part);
+    sy_tree_add(g, part, dw, count, slices, parts, add);
 }
 
 static void matmul_rule(struct sy_graph *g, const struct sy_node *n)
@@ -51,7 +92,10 @@ static void matmul_rule(struct sy_graph *g, const struct sy_node *n)
                                    .alpha = a.alpha,
                                    .slices = sy_param_slices(g, w),
                                    .ragged = n->aux[0] != SY_NONE};
-    SY_EMIT(g, matmul_dw, &wa, dy, x, n->aux[0], dw);
+    if (wa.ragged)
+        SY_EMIT(g, matmul_dw, &wa, dy, x, n->aux[0], dw);
+    else
+        dense_gradient(g, wa, dy, x, dw);
 }
 
 static void embed_rule(struct sy_graph *g, const struct sy_node *n)

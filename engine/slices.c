@@ -165,8 +165,7 @@ static const struct sy_merge *find(const struct sy_graph *g, const struct sy_mer
     return NULL;
 }
 
-/// [outer, n] = or += the tree over the middle of [outer, count, n]: passes of at most eight until one is left.
-static void add_up(struct sy_graph *g, sy_tid from, sy_tid to, uint64_t n, uint32_t outer, uint32_t count, bool add)
+void sy_tree_add(struct sy_graph *g, sy_tid from, sy_tid to, uint64_t n, uint32_t outer, uint32_t count, bool add)
 {
     for (uint32_t left = count; left > 0;) {
         const uint32_t each = left < TREE ? left : TREE, rest = left / each;
@@ -224,7 +223,7 @@ static void add_slices(struct sy_graph *g)
              k = ends_with(last, g->sum_count, i, k + 1)) {
             const struct sy_sum s = g->sums[k];
             const struct sy_pack *p = &g->packs[s.pack];
-            add_up(g, s.part, s.micro, s.count, p->kept, p->sources * g->slices / p->kept, false);
+            sy_tree_add(g, s.part, s.micro, s.count, p->kept, p->sources * g->slices / p->kept, false);
         }
     }
     g->in_backward = false;
@@ -274,7 +273,7 @@ static void add_sources(struct sy_graph *g, uint32_t pack)
     for (size_t i = 0; i < g->sum_count && g->packs[pack].kept > 1; ++i) {
         const struct sy_sum s = g->sums[i];
         if (s.pack == pack)
-            add_up(g, s.last, s.total, s.count, 1, g->packs[pack].kept, false);
+            sy_tree_add(g, s.last, s.total, s.count, 1, g->packs[pack].kept, false);
     }
 }
 

@@ -42,6 +42,9 @@ uint32_t sy_sum_pack(const struct sy_graph *g);
 /// The tensor of a pack's sums of a whole step.
 sy_tid sy_sum_total(const struct sy_graph *g, uint32_t pack);
 
+/// [outer, n] = or += the tree over the middle of [outer, count, n], `count` a power of two: passes of at most eight.
+void sy_tree_add(struct sy_graph *g, sy_tid from, sy_tid to, uint64_t n, uint32_t outer, uint32_t count, bool add);
+
 /// Emits the merges of every micro-batch of a step, each once; after sy_backward().
 void sy_slices_emit(struct sy_graph *g);
 /// Emits, at the beginning of the update, what makes the ranks' sums one: the rest of the tree; after sy_slices_emit().
