@@ -8,14 +8,14 @@
 
 #define SY_CHUNK(wg) ((wg) == 1u ? 8192u : (wg) * 16u) // elements, elementwise ops
 #define SY_ROWS(wg) ((wg) == 1u ? 16u : 1u)            // rows, ops that work row by row
-#define SY_COLS(wg) ((wg) == 1u ? 1024u : (wg) * 4u)   // columns, sums over rows
+#define SY_COLS(wg) ((wg) == 1u ? 1024u : (wg) * 4u)   // columns, ops that work down rows
 #define SY_PIECES(n, piece) ((n) / (piece) + ((n) % (piece) != 0u ? 1u : 0u)) // work-groups for n, without overflow
 // llvmpipe ends an invocation silently after 65,535 trips of all its loops together (nesting does not help), so loops
 // over rows take several rows a trip and work-groups take few columns.
 #define SY_UNROLL 8u          // rows of one trip
 #define SY_BLOCK_ROWS 8192u   // rmsnorm_dw: most rows of a block
-// sum_rows: with fewer columns a whole work-group sums one column. Not on CPUs, where there is nobody to share it with
-// (and where PoCL 7 runs the kernel's second half twice when both ways are compiled in).
-#define SY_NARROW(wg) ((wg) == 1u ? 0u : 16u)
+// sum_rows: columns of one work-group; its other items share out the rows. A CPU has nobody to share them with (and PoCL 7
+// runs the kernel's second half twice when both ways are compiled in).
+#define SY_SUM_COLS(wg) ((wg) == 1u ? 1024u : (wg) < 16u ? (wg) : 16u)
 
 #endif

@@ -2,15 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // sum_rows: y[s][j] = scale · Σ_p part[s][p][j], added to y[s][j] when p.accumulate.
 //   part [slices, parts, n] f32 · y [slices, n] f32
-// Launch: n < SY_NARROW(WG): one work-group sums one column of a slice; else SY_COLS(WG) columns.
-// Determinism: a fixed order given n, parts and WG; wide sums run over p in ascending order.
+// Launch: one work-group sums SY_SUM_COLS(WG) columns of a slice.
+// Determinism: a fixed order given n, parts and WG: each item sums every so-many-th row, upwards, then the items are added.
 #include "common.glsl"
 #include "chunk.h"
 
 IN(0, float, part);
 INOUT(1, float, y);
 ARGS(sy_sum_rows_args);
-LOCAL_SCRATCH;
+shared float sums[WG];
 
 // `column` counts from the slice's first element.
 float strided_sum(uint column, uint first, uint stride)
@@ -31,19 +31,20 @@ void put(uint j, float sum) { y[j] = p.accumulate != 0u ? y[j] + p.scale * sum :
 
 void main()
 {
-    const bool narrow = p.n < SY_NARROW(WG);
-    const uint lid = LOCAL_ID, pieces = narrow ? p.n : SY_PIECES(p.n, SY_COLS(WG));
+    const uint pieces = SY_PIECES(p.n, SY_SUM_COLS(WG));
     GROUP_GUARD(p.slices * pieces);
-    const uint slice = GROUP_ID / pieces, piece = GROUP_ID % pieces, from = slice * p.parts * p.n, to = slice * p.n;
-
-    float sum = 0.0;
-    if (narrow)
-        sum = strided_sum(from + piece, lid, WG);
-    GROUP_SUM(sum, total); // outside the branch: barriers stay at the top level
-    if (narrow && lid == 0u)
-        put(to + piece, total);
-
-    const uint first = narrow ? 0u : piece * SY_COLS(WG), count = narrow ? 0u : min(SY_COLS(WG), p.n - first);
-    for (uint j = first + lid; j < first + count; j += WG)
-        put(to + j, strided_sum(from + j, 0u, 1u));
+    const uint slice = GROUP_ID / pieces, first = GROUP_ID % pieces * SY_SUM_COLS(WG);
+    const uint count = min(SY_SUM_COLS(WG), p.n - first), from = slice * p.parts * p.n + first;
+    uint wide = SY_SUM_COLS(WG); // columns side by side: few enough that narrow sums have many rows at once
+    while (wide / 2u >= count)
+        wide /= 2u;
+    const uint lid = LOCAL_ID, column = lid % wide;
+    sums[lid] = column < count ? strided_sum(from + column, lid / wide, WG / wide) : 0.0;
+    BARRIER();
+    if (lid < count) {
+        float sum = sums[lid];
+        for (uint i = lid + wide; i < WG; i += wide)
+            sum += sums[i];
+        put(slice * p.n + first + lid, sum);
+    }
 }

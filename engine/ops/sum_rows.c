@@ -20,7 +20,7 @@ static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 {
     const struct sy_sum_rows_args *p = args;
     assert(p->slices != 0);
-    return p->slices * (p->n < SY_NARROW(knobs->wg) ? p->n : sy_ceil_div(p->n, SY_COLS(knobs->wg)));
+    return p->slices * sy_ceil_div(p->n, SY_SUM_COLS(knobs->wg));
 }
 
 static uint64_t elements(const void *args, uint32_t i)
@@ -40,4 +40,5 @@ const struct sy_op_impl sy_op_impl_sum_rows = {
     .groups = groups,
     .elements = elements,
     .flops = flops,
+    .wg_simt = 256, // 16 rows at once
 };
