@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import threading
 import time
 
 from drivers import intel_cpu, swiftshader
@@ -21,6 +22,25 @@ TRAINING = ['--src-len', '32', '--tgt-len', '16', '--batch-tokens', '128', '--st
 # What the issue calls an imagined device; docs/env.md explains each.
 SMALL = {'SY_FORCE_SHARED': '16K', 'SY_FORCE_MAX_WG': '128', 'SY_FORCE_MAX_BINDINGS': '8', 'SY_FORCE_MAX_BINDING': '128M',
          'SY_FORCE_MAX_ALLOC': '1M', 'SY_FORCE_MAX_GROUPS': '100', 'SY_FORCE_OFFSET_ALIGN': '256'}
+
+
+class Reference:
+    """Where things are, and the losses of the short training on `ref`, which every device must repeat: worked out once."""
+
+    def __init__(self, source, build, scratch):
+        self.source, self.build, self.scratch = source, os.path.abspath(build), os.path.abspath(scratch)
+        self.lock = threading.Lock()
+        self.losses = None
+
+    def reference_losses(self):
+        with self.lock:
+            if self.losses is None:
+                place = Place(self, 'reference')
+                place.prepare()
+                self.losses, output = train(place, 'reference', 'ref:0')
+                if self.losses is None:
+                    raise Unavailable('training on ref failed: ' + output.strip()[-300:])
+            return self.losses
 
 
 class Place:

@@ -9,7 +9,6 @@ import argparse
 import concurrent.futures
 import os
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -23,25 +22,12 @@ from root import Root
 from row import Cell, Outcome, Row, Unavailable
 
 
-class Context:
+class Context(executing.Reference):
     """What rows share: where things are, and what is worked out once."""
 
     def __init__(self, source, build, scratch):
-        self.source, self.build, self.scratch = source, os.path.abspath(build), os.path.abspath(scratch)
+        super().__init__(source, build, scratch)
         self.root = Root(source)
-        self.lock = threading.Lock()
-        self.losses = None
-
-    def reference_losses(self):
-        """The losses of the short training on `ref`, which every device must repeat."""
-        with self.lock:
-            if self.losses is None:
-                place = executing.Place(self, 'reference')
-                place.prepare()
-                self.losses, output = executing.train(place, 'reference', 'ref:0')
-                if self.losses is None:
-                    raise Unavailable('training on ref failed: ' + output.strip()[-300:])
-            return self.losses
 
 
 def all_rows():

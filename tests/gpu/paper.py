@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""paper.py: the report of a GPU run: NAME.json with everything, NAME.md for people."""
+import datetime
+import json
+import os
+import platform
+import re
+import subprocess
+
+
+def default_folder(source):
+    return os.path.join(source, 'docs', 'gpus') if os.path.isdir(os.path.join(source, 'engine')) else os.path.join(source, 'report')
+
+
+def first_line(path, pattern):
+    try:
+        with open(path, encoding='utf-8') as file:
+            return next((m[1] for m in map(re.compile(pattern).match, file) if m), '')
+    except OSError:
+        return ''
+
+
+def commit(source):
+    """Of the tree, or the one that the pack was made from."""
+    if not os.path.exists(os.path.join(source, '.git')):
+        return first_line(os.path.join(source, 'COMMIT'), r'(\S+)') or 'unknown'
+    done = subprocess.run(['git', '-C', source, 'describe', '--always', '--dirty', '--abbrev=12'], capture_output=True, text=True,
+                          check=False)
+    return done.stdout.strip() or 'unknown'
+
+
+def machine(source):
+    return {'date': datetime.date.today().isoformat(), 'commit': commit(source), 'kernel': platform.release(),
+            'system': first_line('/etc/os-release', r'PRETTY_NAME="?([^"\n]*)'), 'libc': ' '.join(platform.libc_ver()),
+            'cpu': first_line('/proc/cpuinfo', r'model name\s*:\s*(.*)') or platform.machine(), 'cores': os.cpu_count()}
+
+
+def name_of(devices):
+    """'nvidia-h200': a file name from the first device's."""
+    name = re.sub(r'\(.*?\)', ' ', devices[0]['name']).lower()
+    return re.sub(r'[^a-z0-9]+', '-', name).strip('-')[:60] or 'device'
+
+
+def slim(device):
+    """The device without what is the same on every one: of its ops the variants that are not `base`."""
+    kept = {key: value for key, value in device.items() if key not in ('ops', 'kernels')}
+    kept['variants'] = {op: what.get('variant') for op, what in device.get('ops', {}).items() if what.get('variant') != 'base'}
+    return kept
+
+
+def totals(results):
+    return [sum(result[key] for result in results) for key in ('passed', 'failed', 'skipped')]
+
+
+def row(*cells):
+    return '| ' + ' | '.join(str(cell).replace('|', '/') for cell in cells) + ' |'
+
+
+def markdown(report):
+    machine_, results, rival = report['machine'], report['results'], report['rival']
+    passed, failed, skipped = totals(results)
+    lines = [f"# {report['devices'][0]['name']}", '',
+             f"{machine_['date']}, commit {machine_['commit']}: {passed} passed, {failed} failed, {skipped} skipped, "
+             f"{report['seconds']:.0f} s. Written by `./dev gpu` ([README](README.md)).", '',
+             f"{machine_['system']}, kernel {machine_['kernel']}, {machine_['libc']}; {machine_['cpu']}, "
+             f"{machine_['cores']} cores.", '',
+             '| device | name | driver | API | memory | features | variants |', '|---|---|---|---|---|---|---|']
+    for d in report['devices']:
+        lines.append(row(f"`{d['id']}`", d['name'], d['driver'], d['api'], f"{d['memory_bytes'] / 2 ** 30:.1f} GiB",
+                         ' '.join(d['features']), ', '.join(f'{op}:{v}' for op, v in d['variants'].items()) or 'base'))
+    lines += ['', '## Checks', '', '| part | device | passed | failed | skipped | seconds | |', '|---|---|---|---|---|---|---|']
+    for r in results:
+        lines.append(row(r['part'], f"`{r['device']}`", r['passed'], r['failed'], r['skipped'], r['seconds'], r['note']))
+    wrong = [r for r in results if r['failed']]
+    if wrong:
+        lines += ['', '## Failures']
+        for r in wrong:
+            lines += ['', f"{r['part']} on `{r['device']}`:", '', '```', *r['details'][:12], '```']
+    measured = [r for r in results if r['lines']]
+    if measured:
+        lines += ['', '## Measurements']
+        for r in measured:
+            lines += ['', f"{r['what']}, `{r['device']}`:", '', '```', *r['lines'], '```']
+    if 'figures' in rival:
+        lines += ['', f"## {rival['name']} through PyTorch {rival['torch']}, in the same run", '', '```',
+                  *(json.dumps(figure) for figure in rival['figures']), '```']
+    elif 'missing' in rival:
+        lines += ['', f"The vendor's library was not measured: {rival['missing']}."]
+    return '\n'.join(lines) + '\n'
+
+
+def write(context, final=False):
+    """After each part, so that a run that is ended from outside leaves what it had."""
+    report = {'format': 1, 'machine': context.machine, 'devices': [slim(d) for d in context.devices], 'results': list(context.results),
+              'rival': context.rival, 'seconds': round(context.elapsed(), 1), 'finished': final}
+    path = os.path.join(context.out, name_of(context.devices))
+    for suffix, text in (('.json', json.dumps(report, indent=1) + '\n'), ('.md', markdown(report))):
+        with open(path + suffix + '.new', 'w', encoding='utf-8') as file:
+            file.write(text)
+        os.replace(path + suffix + '.new', path + suffix)
+    return path
+
+
+def finish(context):
+    path = write(context, True)
+    passed, failed, skipped = totals(context.results)
+    print(f'{passed} passed, {failed} failed, {skipped} skipped; {path}.md, {path}.json and {context.logs} have the report')
+    print('to send it in: an issue or a change with these two files under docs/gpus; docs/gpus/README.md says more')
+    return 1 if failed or not passed else 0
