@@ -33,8 +33,9 @@ class Place(executing.Place):
             file.write('$ ' + ' '.join(command) + '\n')
             file.flush()
             begin = file.tell()
+            # In the scratch folder: what a program that is killed leaves behind goes with it.
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
-                                     env={**os.environ, 'SY_CACHE_DIR': self.context.cache, **self.env, **(env or {})})
+                                     cwd=self.context.scratch, env={**os.environ, 'SY_CACHE_DIR': self.context.cache, **self.env, **(env or {})})
             try:
                 code = child.wait(limit)
             except subprocess.TimeoutExpired:

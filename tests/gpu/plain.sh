@@ -16,9 +16,10 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-mkdir -p "$out/logs" || exit 1
+mkdir -p "$out/logs" && out=$(cd "$out" && pwd) || exit 1
 SY_CACHE_DIR=$(mktemp -d) || exit 1
 export SY_CACHE_DIR
+cd "$SY_CACHE_DIR" || exit 1 # what a program that is killed leaves behind goes with it
 trap 'rm -rf "$SY_CACHE_DIR"' EXIT
 started=$(date +%s) failed=0 ran=0
 "$build/apps/switchyard-devices" >"$out/logs/devices.txt" 2>&1

@@ -8,6 +8,7 @@ for word in "$@"; do
     [ "$next" != --build ] || build=$word
     next=$word
 done
+build=$(cd "$build" && pwd) || exit 1
 if [ -d "$root/lib" ]; then
     LD_LIBRARY_PATH=$root/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
     # A compiler's run-time library that is newer may be what a driver needs: ours only where there is none.
