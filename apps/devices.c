@@ -139,7 +139,8 @@ static json_t *features_json(const struct sy_caps *c)
         bool has;
     } features[] = {{"bf16", c->bf16},       {"fp16", c->fp16},
                     {"coopmat", c->coopmat}, {"command_buffers", c->command_buffers},
-                    {"avx512", c->avx512},   {"subgroups", c->subgroup_max != 0}};
+                    {"avx512", c->avx512},   {"mma", c->mma},
+                    {"subgroups", c->subgroup_max != 0}};
     for (size_t i = 0; i < SY_COUNT(features); ++i)
         if (features[i].has)
             json_array_append_new(list, json_string(features[i].name));

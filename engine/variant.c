@@ -7,6 +7,7 @@
 
 #include "engine/op_table.h"
 #include "hostlib/names.h"
+#include "kernels/tiles.h"
 
 // ---- requirements of the rows --------------------------------------------------------------------------------------
 
@@ -20,6 +21,17 @@ const char *sy_requires_cpu(const struct sy_caps *caps, enum sy_op_types types)
 {
     (void)types;
     return caps->device_class == SY_CLASS_CPU ? NULL : "needs a CPU that compiles whole work-groups";
+}
+
+const char *sy_requires_mma(const struct sy_caps *caps, enum sy_op_types types)
+{
+    if (!caps->mma && !caps->mma_emulated)
+        return "needs NVIDIA's matrix cores through OpenCL (compute capability 8.0)";
+    if (types != SY_TYPES_B && types != SY_TYPES_M)
+        return "needs bf16 factors";
+    if (caps->shared_bytes < SY_MMA_LOCAL_BYTES || caps->max_wg < SY_MMA_WG)
+        return "needs 48 KiB of local memory and work-groups of 128";
+    return NULL;
 }
 
 // ---- the table -----------------------------------------------------------------------------------------------------

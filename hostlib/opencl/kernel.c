@@ -27,8 +27,9 @@ static enum sy_status start_build(struct sy_cl_device *device, const struct sy_k
     // No -cl-fast-relaxed-math nor -cl-mad-enable: results must not depend on a compiler's taste. -w: some drivers
     // write warnings to the terminal, and those of our kernels are about how drivers pass vectors to functions they
     // inline.
-    int n = snprintf(b->options, sizeof b->options, "-cl-std=CL1.2 -w -DWG=%u -DVEC=%u%s%s %s", params->wg, params->vec,
-                     device->no_fma ? " -DNO_FMA" : "", narrow ? " -DNO_AVX512" : "", params->cl_defines);
+    int n = snprintf(b->options, sizeof b->options, "-cl-std=CL1.2 -w -DWG=%u -DVEC=%u%s%s%s %s", params->wg,
+                     params->vec, device->no_fma ? " -DNO_FMA" : "", narrow ? " -DNO_AVX512" : "",
+                     device->base.caps.mma ? " -DPTX" : "", params->cl_defines);
     if (n < 0 || n >= (int)sizeof b->options)
         return sy_fail(device->base.ctx, SY_INVALID, "kernel %s: cl_defines are longer than %zu bytes",
                        params->source.name, sizeof b->options - 64);

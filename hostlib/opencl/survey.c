@@ -8,10 +8,15 @@
 
 #include "hostlib/cache.h"
 #include "hostlib/memory.h"
+#include "hostlib/names.h"
 #include "hostlib/quirk.h"
 
 #define PLATFORM_NOT_FOUND (-1001) // CL_PLATFORM_NOT_FOUND_KHR: a loader without any driver
 #define MIN_OFFSET_ALIGN 256u      // one plan for all devices: the largest alignment Vulkan may ask for
+
+#ifndef CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV // of cl_nv_device_attribute_query
+#define CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV 0x4000
+#endif
 
 #define POCL "Portable Computing Language" // the platform's name
 
@@ -270,6 +275,9 @@ void sy_cl_fill_caps(const struct sy_cl_found *found, struct sy_caps *caps)
     caps->fp16 = has_extension(t.extensions, "cl_khr_fp16");
     caps->command_buffers = has_extension(t.extensions, "cl_khr_command_buffer");
     caps->avx512 = caps->device_class == SY_CLASS_CPU && host_has_avx512();
+    caps->mma = has_extension(t.extensions, "cl_nv_device_attribute_query") &&
+                get_uint(found->device, CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV) >= 8;
+    caps->mma_emulated = !caps->mma && sy_env_switch("SY_EMULATE_MMA", false);
     caps->quirks = quirks_of(&t, caps);
     make_key(&t, caps, get_uint(found->device, CL_DEVICE_ADDRESS_BITS));
 }
