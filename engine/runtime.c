@@ -3,6 +3,7 @@
 
 #include "engine/pieces.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,7 +118,7 @@ static size_t kernel_slot(const struct sy_node *n)
 }
 
 /// Every kernel that a node runs, once.
-static enum sy_status compile_kernels(struct sy_runtime *rt)
+static enum sy_status compile_all(struct sy_runtime *rt)
 {
     const struct sy_graph *g = rt->graph;
     const size_t slots = (size_t)SY_VARIANT_COUNT * 16;
@@ -130,7 +131,7 @@ static enum sy_status compile_kernels(struct sy_runtime *rt)
         status = sy_fail(g->ctx, SY_NOMEM, "out of host memory");
     for (size_t i = 0; status == SY_OK && i < g->node_count; ++i) {
         const struct sy_node *n = &g->nodes[i];
-        if (sy_op_is_message(n->op) || wanted[kernel_slot(n)])
+        if (sy_op_is_message(n->op) || wanted[kernel_slot(n)] || rt->kernels[kernel_slot(n)] != NULL)
             continue;
         wanted[kernel_slot(n)] = true;
         sy_variant_kernel_params(n->variant, n->types, sy_device_caps(rt->device), &params[count]);
@@ -145,6 +146,52 @@ static enum sy_status compile_kernels(struct sy_runtime *rt)
     free(made);
     free(params);
     return status;
+}
+
+static void substitute(struct sy_graph *g, const struct sy_variant *refused, enum sy_op_types types,
+                       const struct sy_variant *instead)
+{
+    for (size_t i = 0; i < g->node_count; ++i)
+        if (g->nodes[i].variant == refused && g->nodes[i].types == types)
+            g->nodes[i].variant = instead;
+}
+
+/// The node's kernel. Where the device's compiler refuses it, what can run instead takes the variant's place, with a
+/// word about it. False when there is none.
+static bool compile_or_substitute(struct sy_runtime *rt, const struct sy_node *n)
+{
+    struct sy_ctx *ctx = rt->graph->ctx;
+    const struct sy_caps *caps = sy_device_caps(rt->device);
+    while (rt->kernels[kernel_slot(n)] == NULL) {
+        const struct sy_variant *refused = n->variant, *instead = NULL;
+        struct sy_kernel_params params;
+        char why[400];
+        sy_variant_kernel_params(refused, n->types, caps, &params);
+        if (sy_kernel_create(rt->device, &params, &rt->kernels[kernel_slot(n)]) == SY_OK)
+            break;
+        snprintf(why, sizeof why, "%s", sy_error(ctx));
+        if (sy_variant_instead(ctx, refused, n->types, caps, &instead) != SY_OK)
+            return false;
+        substitute(rt->graph, refused, n->types, instead);
+        sy_log(ctx, SY_LOG_WARN, "%s runs as %s, not as %s: %s", sy_op_info(n->op)->name, instead->name, refused->name,
+               why);
+    }
+    return true;
+}
+
+/// A variant that does not compile is no reason to stop where another can do its work: all at once, or else one by one.
+static enum sy_status compile_kernels(struct sy_runtime *rt)
+{
+    const struct sy_graph *g = rt->graph;
+    sy_ctx_attempt(g->ctx, true);
+    bool good = compile_all(rt) == SY_OK;
+    if (!good) {
+        good = true;
+        for (size_t i = 0; i < g->node_count && good; ++i)
+            good = sy_op_is_message(g->nodes[i].op) || compile_or_substitute(rt, &g->nodes[i]);
+    }
+    sy_ctx_attempt(g->ctx, false);
+    return good ? SY_OK : compile_all(rt); // which says what is wrong
 }
 
 static void fill_dispatch(const struct sy_runtime *rt, const struct sy_node *n, struct sy_dispatch *d)

@@ -29,7 +29,7 @@ const char *sy_requires_mma(const struct sy_caps *caps, enum sy_op_types types)
         return "needs NVIDIA's matrix cores through OpenCL (compute capability 8.0)";
     if (types != SY_TYPES_B && types != SY_TYPES_M)
         return "needs bf16 factors";
-    if (caps->shared_bytes < SY_MMA_LOCAL_BYTES || caps->max_wg < SY_MMA_WG)
+    if ((caps->mma && caps->shared_bytes < SY_MMA_LOCAL_BYTES) || caps->max_wg < SY_MMA_WG)
         return "needs 48 KiB of local memory and work-groups of 128";
     return NULL;
 }
@@ -134,6 +134,22 @@ enum sy_status sy_variant_choose(struct sy_ctx *ctx, enum sy_op_id op, enum sy_o
         return SY_OK;
     }
     return none_left(ctx, op, types, caps);
+}
+
+enum sy_status sy_variant_instead(struct sy_ctx *ctx, const struct sy_variant *v, enum sy_op_types types,
+                                  const struct sy_caps *caps, const struct sy_variant **out)
+{
+    const struct sy_variant *next = v->before == SY_OP_COUNT ? v : NULL;
+    while (next != NULL && (next = sy_variant_next(v->op, next)) != NULL) {
+        bool killed = false;
+        SY_TRY(sy_variant_killed(ctx, next, &killed));
+        if (killed || next->before != SY_OP_COUNT || sy_variant_missing(next, types, caps) != NULL)
+            continue;
+        *out = next;
+        return SY_OK;
+    }
+    return sy_fail(ctx, SY_INVALID, "nothing can run %s on %s (%s) instead of %s", sy_op_info(v->op)->name, caps->id,
+                   caps->name, v->name);
 }
 
 // ---- running one ---------------------------------------------------------------------------------------------------

@@ -78,6 +78,11 @@ SY_MUST_CHECK enum sy_status sy_variant_killed(struct sy_ctx *ctx, const struct 
 SY_MUST_CHECK enum sy_status sy_variant_choose(struct sy_ctx *ctx, enum sy_op_id op, enum sy_op_types types,
                                                const struct sy_caps *caps, const struct sy_variant **out);
 
+/// The next one after `v` that needs nothing prepared, for a device whose compiler refuses `v`. Errors: as above; `v`
+/// itself needs something prepared, and the graph has it.
+SY_MUST_CHECK enum sy_status sy_variant_instead(struct sy_ctx *ctx, const struct sy_variant *v, enum sy_op_types types,
+                                                const struct sy_caps *caps, const struct sy_variant **out);
+
 /// What must run before it with these arguments; false: nothing.
 bool sy_variant_before(const struct sy_variant *v, const void *args, struct sy_before *out);
 /// Whether both make the same of the same input.

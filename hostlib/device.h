@@ -51,7 +51,7 @@ struct sy_caps {
     bool avx512;                         ///< Of a CPU behind OpenCL: kernels may choose their blocks for its registers.
     bool mma;          ///< NVIDIA behind OpenCL, sm_80 on: kernels may contain PTX for its matrix cores (-DPTX).
     bool mma_emulated; ///< Not so, but kernels shall compute what that PTX would (SY_EMULATE_MMA), for tests.
-    uint32_t quirks;                     ///< Bit i: the driver needs work-around i of quirk.h.
+    uint32_t quirks;   ///< Bit i: the driver needs work-around i of quirk.h.
 };
 
 struct sy_device;

@@ -10,6 +10,7 @@ struct sy_ctx {
     sy_log_fn log;
     void *user;
     enum sy_log_level most_verbose;
+    bool attempt;
     char error[1024];
     pthread_mutex_t lock; ///< Over `error` and calls of `log`: kernels are compiled on several threads.
 };
@@ -59,11 +60,14 @@ enum sy_status sy_fail(struct sy_ctx *ctx, enum sy_status code, const char *form
     one_line(text);
     pthread_mutex_lock(&ctx->lock);
     memcpy(ctx->error, text, sizeof text);
-    if (ctx->log != NULL)
-        ctx->log(ctx->user, SY_LOG_ERROR, text);
+    const enum sy_log_level level = ctx->attempt ? SY_LOG_DEBUG : SY_LOG_ERROR;
+    if (ctx->log != NULL && level <= ctx->most_verbose)
+        ctx->log(ctx->user, level, text);
     pthread_mutex_unlock(&ctx->lock);
     return code;
 }
+
+void sy_ctx_attempt(struct sy_ctx *ctx, bool attempt) { ctx->attempt = attempt; }
 
 void sy_log(struct sy_ctx *ctx, enum sy_log_level level, const char *format, ...)
 {

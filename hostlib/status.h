@@ -51,6 +51,9 @@ void sy_log_stderr(void *user, enum sy_log_level level, const char *text);
 SY_PRINTF(3, 4) enum sy_status sy_fail(struct sy_ctx *ctx, enum sy_status code, const char *format, ...);
 SY_PRINTF(3, 4) void sy_log(struct sy_ctx *ctx, enum sy_log_level level, const char *format, ...);
 
+/// While `attempt` is set, sy_fail() logs as SY_LOG_DEBUG: for what the caller knows another way to do.
+void sy_ctx_attempt(struct sy_ctx *ctx, bool attempt);
+
 /// The message of the latest sy_fail() on this context; "" when there was none. Borrowed.
 const char *sy_error(const struct sy_ctx *ctx);
 /// "invalid argument", "out of memory", …: for a message of yours about a status; sy_error() says what happened.

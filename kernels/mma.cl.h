@@ -204,80 +204,118 @@ MMA_INLINE uint4 gather(__global const T *p, uint count)
     return (uint4)(v[0], v[1], v[2], v[3]);
 }
 
-// One factor's slab to local memory. x: line 0, k 0 of the slab; lines or k beyond those left are 0. `whole`: chunks
-// of 8 are aligned, and there or not as one.
-MMA_INLINE void load_slab(LOCAL_AT to, __global const T *x, uint stride, uint lines, uint by_line, uint whole,
-                          uint lines_left, uint k_left, uint lid)
-{
-    const uint chunks = by_line != 0 ? MMA_SLAB / 8 : lines / 8; // side by side
-    const uint column = lid % chunks, first = lid / chunks, step = WG / chunks;
-    __global const T *from = x + (size_t)first * stride + 8 * column;
-    const uint count = most(by_line != 0 ? k_left : lines_left, 8 * column, 8);
-#pragma unroll
-    for (uint i = 0; i < lines * MMA_SLAB / 8 / WG; ++i) {
-        const uint row = first + i * step;
-        const uint there = row < (by_line != 0 ? lines_left : k_left) ? count : 0;
-        const uint at = by_line != 0 ? row * LINE_BYTES + 16 * (column ^ (row / 2 % 4))
-                                     : row * 2 * lines + 16 * (column ^ (row % 8));
-        if (whole != 0)
-            copy_start(to + at, from, 2 * there);
-        else
-            store_chunk(to + at, gather(from, there));
-        from += (size_t)step * stride;
-    }
-}
-
 // A factor: where its line 0, k 0 is, its rows `stride` elements apart, stored by line or k by k, `left` lines from here.
 struct side {
     __global const T *at;
     uint stride, by_line, left;
 };
 
-MMA_INLINE uint is_whole(struct side x) { return x.stride % 8 == 0; }
+// A slab's chunk of 8 elements number i, of factor x: its place in global and in local memory, and how many there are.
+struct chunk {
+    size_t from;
+    uint at, count;
+};
 
-// sum = Σ over k values of k of the products of both sides, for the 64 × 64 outputs of this item's warp.
-MMA_INLINE void multiply_sides(float *sum, struct side a, struct side b, uint k, __local uint4 *room, uint lid,
-                               __local uint *exchange)
+MMA_INLINE struct chunk chunk_of(struct side x, uint lines, uint k_left, uint i)
 {
-    const LOCAL_AT slabs = local_at(room);
-    const uint lane = lid % 32, warp = lid / 32, count = (k + MMA_SLAB - 1) / MMA_SLAB;
-    const uint a_at = fragment_at(64 * (warp / (MMA_COLS / 64)), MMA_ROWS, a.by_line, lane, lane / 8 % 2, lane / 16);
-    const uint b_at = fragment_at(64 * (warp % (MMA_COLS / 64)), MMA_COLS, b.by_line, lane, lane / 16, lane / 8 % 2);
-    const size_t a_step = a.by_line != 0 ? MMA_SLAB : (size_t)MMA_SLAB * a.stride;
-    const size_t b_step = b.by_line != 0 ? MMA_SLAB : (size_t)MMA_SLAB * b.stride;
-    const uint a_whole = is_whole(a), b_whole = is_whole(b);
-#define LOAD_SLAB(number, stage)                                                                                       \
-    if ((number) < count) {                                                                                            \
-        const LOCAL_AT to = slabs + (stage) * STAGE_BYTES;                                                             \
-        load_slab(to, a.at, a.stride, MMA_ROWS, a.by_line, a_whole, a.left, k - MMA_SLAB * (number), lid);             \
-        load_slab(to + A_BYTES, b.at, b.stride, MMA_COLS, b.by_line, b_whole, b.left, k - MMA_SLAB * (number), lid);   \
-        a.at += a_step;                                                                                                \
-        b.at += b_step;                                                                                                \
-    }                                                                                                                  \
-    COPIES_END()
-#define LOAD_FRAGMENTS(upper, stage)                                                                                    \
-    load_fragments(f + 32 * (upper), slabs + (stage) * STAGE_BYTES, a_at, MMA_ROWS, a.by_line, upper, lid, exchange);    \
-    load_fragments(f + 32 * (upper) + 16, slabs + (stage) * STAGE_BYTES + A_BYTES, b_at, MMA_COLS, b.by_line, upper, lid, \
-                   exchange)
+    const uint across = x.by_line != 0 ? MMA_SLAB / 8 : lines / 8; // chunks side by side
+    const uint column = i % across, row = i / across;
+    const uint there = most(x.by_line != 0 ? k_left : x.left, 8 * column, 8);
+    return (struct chunk){(size_t)row * x.stride + 8 * column,
+                          x.by_line != 0 ? row * LINE_BYTES + 16 * (column ^ (row / 2 % 4))
+                                         : row * 2 * lines + 16 * (column ^ (row % 8)),
+                          row < (x.by_line != 0 ? x.left : k_left) ? there : 0};
+}
 
-    uint f[64]; // fragments of A and B of the first 16 values of k of a slab, then of the others
+// One factor's slab to local memory; lines or k beyond those left are 0. Here rows are aligned, and the 8 elements of a
+// chunk are all there or none.
+MMA_INLINE void load_aligned(LOCAL_AT to, struct side x, uint lines, uint k_left, uint lid)
+{
+#pragma unroll
+    for (uint i = 0; i < lines * MMA_SLAB / 8; i += WG) {
+        const struct chunk c = chunk_of(x, lines, k_left, i + lid);
+        copy_start(to + c.at, x.at + c.from, 2 * c.count);
+    }
+}
+
+// Here rows begin anywhere.
+MMA_INLINE void load_unaligned(LOCAL_AT to, struct side x, uint lines, uint k_left, uint lid)
+{
+#pragma unroll 1
+    for (uint i = 0; i < lines * MMA_SLAB / 8; i += WG) {
+        const struct chunk c = chunk_of(x, lines, k_left, i + lid);
+        store_chunk(to + c.at, gather(x.at + c.from, c.count));
+    }
+}
+
+// Elements from a slab to the next.
+MMA_INLINE size_t slab_step(struct side x) { return x.by_line != 0 ? MMA_SLAB : (size_t)MMA_SLAB * x.stride; }
+
+// What the loops below share: where the group's slabs and this lane's fragments are.
+#define MMA_PLACES(a, b, room, lid)                                                                                     \
+    const LOCAL_AT slabs = local_at(room);                                                                              \
+    const uint lane = (lid) % 32, warp = (lid) / 32, line_a = 64 * (warp / (MMA_COLS / 64)),                            \
+               line_b = 64 * (warp % (MMA_COLS / 64));                                                                  \
+    const uint a_at = fragment_at(line_a, MMA_ROWS, a.by_line, lane, lane / 8 % 2, lane / 16);                          \
+    const uint b_at = fragment_at(line_b, MMA_COLS, b.by_line, lane, lane / 16, lane / 8 % 2)
+#define LOAD_SLABS(load, stage, k_left)                                    \
+    load(slabs + (stage) * STAGE_BYTES, a, MMA_ROWS, k_left, lid);           \
+    load(slabs + (stage) * STAGE_BYTES + A_BYTES, b, MMA_COLS, k_left, lid); \
+    a.at += slab_step(a);                                                              \
+    b.at += slab_step(b)
+#define LOAD_FRAGMENTS(f, stage, upper)                                                                            \
+    load_fragments(f, slabs + (stage) * STAGE_BYTES, a_at, MMA_ROWS, a.by_line, upper, lid, exchange);             \
+    load_fragments((f) + 16, slabs + (stage) * STAGE_BYTES + A_BYTES, b_at, MMA_COLS, b.by_line, upper, lid, exchange)
+
+// sum = Σ over k values of k of the products of both sides, for the 64 × 64 outputs of this item's warp. Rows are aligned.
+MMA_INLINE void multiply_aligned(float *sum, struct side a, struct side b, uint k, __local uint4 *room, uint lid,
+                                 __local uint *exchange)
+{
+    MMA_PLACES(a, b, room, lid);
+    uint f[32], g[32]; // fragments of A and B, of the first 16 values of k of a slab and of the others
+    uint coming = 0;   // k of the next slab to be copied
     for (uint i = 0; i < MMA_STAGES - 1; ++i) {
-        LOAD_SLAB(i, i);
+        if (coming < k) {
+            LOAD_SLABS(load_aligned, i, k - coming);
+        }
+        coming += MMA_SLAB;
+        COPIES_END();
     }
     COPIES_WAIT();
     BARRIER();
-    LOAD_FRAGMENTS(0, 0);
-    uint now = 0, next = MMA_STAGES - 1; // stages: of slab i, and the one that was read last
-    for (uint i = 0; i < count; ++i) {
-        LOAD_FRAGMENTS(1, now);
-        LOAD_SLAB(i + MMA_STAGES - 1, next);
+    LOAD_FRAGMENTS(f, 0, 0);
+    uint now = 0, free = MMA_STAGES - 1; // stages: of the slab at hand, and one that nobody reads any more
+    for (uint done = 0; done < k; done += MMA_SLAB) {
+        LOAD_FRAGMENTS(g, now, 1);
+        if (coming < k) {
+            LOAD_SLABS(load_aligned, free, k - coming);
+        }
+        coming += MMA_SLAB;
+        COPIES_END();
         multiply_fragments(sum, f, f + 16, lid, exchange);
-        next = now;
+        free = now;
         now = now + 1 < MMA_STAGES ? now + 1 : 0;
         COPIES_WAIT();
         BARRIER();
-        LOAD_FRAGMENTS(0, now); // beyond the last slab: what lies there, for nothing
-        multiply_fragments(sum, f + 32, f + 48, lid, exchange);
+        LOAD_FRAGMENTS(f, now, 0); // after the last slab: what lies there, for nothing
+        multiply_fragments(sum, g, g + 16, lid, exchange);
+    }
+}
+
+// The same for rows that begin anywhere: one slab after the other, element by element.
+MMA_INLINE void multiply_unaligned(float *sum, struct side a, struct side b, uint k, __local uint4 *room, uint lid,
+                                   __local uint *exchange)
+{
+    MMA_PLACES(a, b, room, lid);
+    uint f[32];
+    for (uint done = 0; done < k; done += MMA_SLAB) {
+        LOAD_SLABS(load_unaligned, 0, k - done);
+        BARRIER();
+        LOAD_FRAGMENTS(f, 0, 0);
+        multiply_fragments(sum, f, f + 16, lid, exchange);
+        LOAD_FRAGMENTS(f, 0, 1);
+        multiply_fragments(sum, f, f + 16, lid, exchange);
+        BARRIER();
     }
 }
 

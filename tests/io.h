@@ -10,7 +10,7 @@
 
 struct io {
     struct tap tap;
-    unsigned warnings; ///< Seen by io_log().
+    unsigned warnings, errors; ///< Seen by io_log().
     struct sy_ctx *ctx;
 };
 
@@ -18,6 +18,7 @@ static inline void io_log(void *user, enum sy_log_level level, const char *text)
 {
     (void)text;
     ((struct io *)user)->warnings += level == SY_LOG_WARN;
+    ((struct io *)user)->errors += level == SY_LOG_ERROR;
 }
 
 #define io_check(t, good, ...)                             \

@@ -4,6 +4,7 @@
 
 #include "engine/assemble.h"
 #include "engine/lower.h"
+#include "engine/runtime.h"
 #include "tests/io.h"
 
 static void check_table(struct io *t)
@@ -58,9 +59,29 @@ static void check_choice(struct io *t)
     for (size_t i = 0; i < SY_COUNT(wrong); ++i) {
         setenv("SY_NO_VARIANT", wrong[i], 1);
         io_fails(t, sy_variant_choose(t->ctx, SY_OP_relu, SY_TYPES_F, &caps, &v), SY_INVALID,
-                 "matmul:packed, matmul_dw:blocks", wrong[i]);
+                 "matmul:packed, matmul_dw:mma", wrong[i]);
     }
     unsetenv("SY_NO_VARIANT");
+}
+
+/// NVIDIA's matrix cores multiply bf16, where work-groups and local memory are large enough.
+static void check_mma(struct io *t)
+{
+    struct sy_caps caps = sy_caps_imagined(SY_CLASS_SIMT);
+    const struct sy_variant *v = sy_variant_find(SY_OP_matmul, "mma"), *dw = sy_variant_find(SY_OP_matmul_dw, "mma");
+    caps.backend = SY_BACKEND_OPENCL;
+    caps.shared_bytes = 48 << 10;
+    io_check(t, sy_variant_missing(v, SY_TYPES_B, &caps) != NULL, "matrix cores: not on any GPU");
+    caps.mma = true;
+    io_check(t,
+             sy_variant_missing(v, SY_TYPES_B, &caps) == NULL && sy_variant_missing(v, SY_TYPES_M, &caps) == NULL &&
+                 sy_variant_missing(dw, SY_TYPES_B, &caps) == NULL && sy_variant_missing(v, SY_TYPES_F, &caps) != NULL,
+             "matrix cores: bf16 factors, not f32");
+    caps.shared_bytes = (48 << 10) - 1;
+    io_check(t, sy_variant_missing(v, SY_TYPES_B, &caps) != NULL, "matrix cores: not with little local memory");
+    caps.shared_bytes = 48 << 10;
+    caps.max_wg = 64;
+    io_check(t, sy_variant_missing(v, SY_TYPES_B, &caps) != NULL, "matrix cores: not with small work-groups");
 }
 
 static unsigned count(const struct sy_graph *g, enum sy_op_id op)
@@ -187,6 +208,40 @@ static void check_bytes(struct io *t)
     io_check(t, gather == 4 * 2 + 2 * (20 + 20), "bytes of a gather: the rows it reads, %g", gather);
 }
 
+/// A device whose compiler refuses a variant runs the next one, and says so.
+static void check_refused(struct io *t)
+{
+    struct sy_device *device = NULL;
+    struct sy_graph *g = NULL;
+    struct sy_runtime *rt = NULL;
+    setenv("SY_EMULATE_MMA", "1", 1); // which then wants more than this local memory
+    setenv("SY_FORCE_SHARED", "48K", 1);
+    const bool opened = sy_device_open(t->ctx, "opencl:0", &device) == SY_OK;
+    const struct sy_caps *caps = opened ? sy_device_caps(device) : NULL;
+    if (!opened || caps->mma || caps->shared_bytes < 48 << 10) {
+        tap_skip(&t->tap,
+                 "a kernel that does not compile: needs an OpenCL device with 48 KiB of local memory, not NVIDIA's");
+    } else {
+        if (sy_graph_create(t->ctx, SY_PRECISION_SELECTIVE, caps, &g) != SY_OK)
+            abort();
+        product(g, sy_act_t(g, 8, 40, "b"), 8, 40, 1);
+        sy_lower(g, caps);
+        const bool chosen = strcmp(sy_graph_node(g, 0)->variant->name, "mma") == 0;
+        const unsigned warnings = t->warnings, errors = t->errors;
+        const bool made = sy_runtime_create(device, g, NULL, &rt) == SY_OK;
+        io_check(t,
+                 chosen && made && t->errors == errors && t->warnings == warnings + 1 &&
+                     strcmp(sy_graph_node(g, 0)->variant->name, "base") == 0,
+                 "a variant that does not compile gives way to base, with a warning");
+    }
+    sy_runtime_destroy(&rt);
+    sy_graph_destroy(&g);
+    if (device != NULL)
+        sy_device_close(&device);
+    unsetenv("SY_EMULATE_MMA");
+    unsetenv("SY_FORCE_SHARED");
+}
+
 int main(void)
 {
     struct io t = {0};
@@ -196,9 +251,11 @@ int main(void)
     unsetenv("SY_NO_VARIANT");
     check_table(&t);
     check_choice(&t);
+    check_mma(&t);
     check_lowering(&t);
     check_parameters(&t);
     check_borrowing(&t);
     check_bytes(&t);
+    check_refused(&t);
     return io_end(&t);
 }

@@ -7,8 +7,7 @@ static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 {
     const struct sy_matmul_args *p = args;
     const uint64_t rows = SY_MMA_ROWS(knobs->wg), across = sy_ceil_div(p->n, SY_MMA_COLS(knobs->wg));
-    const uint64_t down =
-        sy_matmul_ragged(p) ? p->tiles * sy_ceil_div(p->tile_rows, rows) : sy_ceil_div(p->m, rows);
+    const uint64_t down = sy_matmul_ragged(p) ? p->tiles * sy_ceil_div(p->tile_rows, rows) : sy_ceil_div(p->m, rows);
     return down * across;
 }
 

@@ -16,6 +16,8 @@ TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'exceptions.tsv
 CPU_ONLY = ('pack_b',)
 HOT = ('matmul', 'matmul_dw')  # the ops whose kernels must be mostly multiply-adds
 FMA_SHARE = 0.5
+MATRIX_CORES = ('mma',)  # variants whose multiply-adds are a matrix core's, each worth many instructions' time
+MATRIX_SHARE = 0.25
 
 
 @dataclasses.dataclass
@@ -26,7 +28,8 @@ class Gate:
     says: str     # how a failure reads; {value} and the limits by name
     fails: callable
     needs: str = ''  # key of `limits`
-    only: tuple = ()
+    only: tuple = ()      # ops; () is all
+    matrix_cores: object = None  # True: variants of MATRIX_CORES alone; False: the others; None: all
 
 
 GATES = (
@@ -37,7 +40,9 @@ GATES = (
     Gate('wg', 'wg', '{value:g} items in a work-group, the device takes {max_wg:g}',
          lambda value, limits: value > limits['max_wg'], needs='max_wg'),
     Gate('fma', 'fma_share', 'only {value:.0%} of the hottest loop are multiply-adds',
-         lambda value, limits: value < FMA_SHARE, only=HOT),
+         lambda value, limits: value < FMA_SHARE, only=HOT, matrix_cores=False),
+    Gate('mma', 'fma_share', 'only {value:.0%} of the hottest loop are matrix products',
+         lambda value, limits: value < MATRIX_SHARE, only=HOT, matrix_cores=True),
 )
 
 
@@ -83,6 +88,8 @@ def judge(row_name, kernels, limits, path=TABLE):
         name = kernel_name(kernel)
         for gate in GATES:
             if gate.only and kernel['op'] not in gate.only:
+                continue
+            if gate.matrix_cores not in (None, kernel['variant'] in MATRIX_CORES):
                 continue
             if kernel.get(gate.key) is None or (gate.needs and limits.get(gate.needs) is None):
                 unknown.add(gate.name)

@@ -14,7 +14,7 @@ AMD_MESA = dataclasses.replace(hotloop.AMD, start=r'Shader main disassembly:')
 AMD_CLANG = dataclasses.replace(hotloop.AMD, start='', label=r'(\.LBB\d+_\d+):', branch=r's_c?branch\S* +(\.LBB\d+_\d+)')
 NVIDIA = hotloop.Isa(
     start='', line=r'\s+/\*[0-9a-f]{4,}\*/\s+(?P<when>@!?U?P\w+)?\s*(?P<op>[A-Z].*?);', label=r'(\.L_x_\d+):',
-    branch=r'BRA\b.*`\((\.L_x_\d+)\)', always=r'BRA(?:\.\w+)* `|EXIT|RET', fma=r'FFMA\b')
+    branch=r'BRA\b.*`\((\.L_x_\d+)\)', always=r'BRA(?:\.\w+)* `|EXIT|RET', fma=r'(?:FFMA|HMMA)\b')
 # `goto` names where the lanes meet again and where the branching ones continue; `join` is where, not a branch.
 INTEL = hotloop.Isa(
     start='', line=r'(?:\(W\))?(?P<when>\((?:W&)?~?f\d\S*\))?\s*(?P<op>[a-z]\w*(?:\.\w+)*\s.*)$', label=r'(L\d+):',

@@ -31,13 +31,16 @@ LOCK = threading.Lock()
 
 
 # Requirements of variants.def that no GPU meets.
-NOT_FOR_GPUS = ('needs a CPU that compiles whole work-groups',)
+NOT_FOR_GPUS = ('needs a CPU that compiles whole work-groups', 'needs bf16 factors')
+# Variants for NVIDIA alone, which other devices can only emulate.
+NVIDIA_VARIANTS = ('mma',)
 
 
 def describe(place):
     """([kernel of a GPU]: op, variant, source, types, wg, vec, defines, and [what must be learnt here]: variants that the device
     asked cannot run and other GPUs might). Any SIMT device knows the first; llvmpipe is always there."""
-    output, code, _ = place.run(place.program('apps/switchyard-devices'), '--kernels', '--json', '--device', 'opencl:0')
+    output, code, _ = place.run(place.program('apps/switchyard-devices'), '--kernels', '--json', '--device', 'opencl:0',
+                                env={'SY_EMULATE_MMA': '1'})
     try:
         devices = json.loads(output[output.index('\n[') if output[0] != '[' else 0:])
         device = next((device for device in devices if device['class'] == 'simt'), {'kernels': [], 'ops': {}})
@@ -48,9 +51,9 @@ def describe(place):
 
 
 class Job:
-    """One row's work: the kernels, a folder with their sources, and what was learnt."""
+    """One row's work: the kernels, a folder with their sources, and what was learnt. `ptx`: NVIDIA's variants, too."""
 
-    def __init__(self, context, row):
+    def __init__(self, context, row, ptx=False):
         self.context, self.row = context, row
         self.place = Place(context, row, True, MESA)
         with LOCK:
@@ -59,8 +62,9 @@ class Job:
                 context.cl_variants, context.cl_escaped = describe(self.place)
         if not context.cl_variants:
             raise Unavailable('no device of the GPU class told its kernels')
-        self.kernels = [{key: k[key] for key in ('op', 'variant', 'source', 'types', 'wg', 'vec')} for k in context.cl_variants]
-        self.options = [OPTIONS.format(**k).rstrip() for k in context.cl_variants]
+        wanted = [k for k in context.cl_variants if ptx or k['variant'] not in NVIDIA_VARIANTS]
+        self.kernels = [{key: k[key] for key in ('op', 'variant', 'source', 'types', 'wg', 'vec')} for k in wanted]
+        self.options = [OPTIONS.format(**k).rstrip() + (' -DPTX' if ptx else '') for k in wanted]
         self.seen, self.here = self.place.scratch(row)
         shutil.rmtree(self.here)  # what a failed run left must not pass for this one's
         os.makedirs(self.here)
@@ -157,9 +161,9 @@ def cuda_tool(name, package):
 
 def ptxas(context, row, arch, _, limits):
     assembler, disassembler = cuda_tool('ptxas', 'nvidia-cuda-nvcc-cu12'), cuda_tool('nvdisasm', 'nvidia-cuda-nvdisasm')
-    job = Job(context, row)
+    job = Job(context, row, int(arch[3:]) >= 80)
     library = '/usr/lib/clc/nvptx64--nvidiacl.bc'
-    version = clang(job, f'--target=nvptx64-nvidia-nvcl -march={arch} -Xclang -mlink-builtin-bitcode -Xclang {library}', 'ptx')
+    version = clang(job, f'--target=nvptx64-nvidia-nvcl -march={arch} -fasm -Xclang -mlink-builtin-bitcode -Xclang {library}', 'ptx')
 
     def facts(kernel, name):
         done = subprocess.run([assembler, '-v', f'-arch={arch}', '-o', job.path(name + '.cubin'), job.path(name + '.ptx')],

@@ -61,7 +61,7 @@ KERNEL_KEYS = {
     'spills': 'registers spilled', 'scratch_bytes': 'private memory of one lane', 'shared_bytes': 'of one work-group',
     'occupancy': 'waves per SIMD or warps per SM', 'instructions': 'machine instructions', 'code_bytes': 'machine code',
     'subgroup': 'lanes of a wave', 'latency': 'cycles', 'inverse_throughput': 'cycles',
-    'fma_share': 'share of multiply-adds in the hottest loop', 'loop_instructions': 'instructions of that loop',
+    'fma_share': 'share of multiply-adds (or matrix products) in the hottest loop', 'loop_instructions': 'instructions of that loop',
 }
 
 
