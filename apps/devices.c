@@ -76,6 +76,17 @@ static enum sy_status why_not(struct sy_ctx *ctx, const struct sy_variant *v, co
     return SY_OK;
 }
 
+/// What runs an op on bf16, where that is another variant than `wide`, or NULL.
+static enum sy_status choose_bf16(struct sy_ctx *ctx, enum sy_op_id op, const struct sy_caps *c,
+                                  const struct sy_variant *wide, const struct sy_variant **out)
+{
+    *out = NULL;
+    if (c->bf16 && (sy_op_info(op)->types & SY_TYPES_B) != 0)
+        SY_TRY(sy_variant_choose(ctx, op, SY_TYPES_B, c, out));
+    *out = *out == wide ? NULL : *out;
+    return SY_OK;
+}
+
 /// {"relu": {"variant": "base", "wg": 64, "vec": 4, "not": {"wide": "needs …"}}}
 static enum sy_status ops_json(struct sy_ctx *ctx, const struct sy_caps *c, json_t **out)
 {
@@ -96,6 +107,11 @@ static enum sy_status ops_json(struct sy_ctx *ctx, const struct sy_caps *c, json
         json_object_update_new(
             json_object_get(list, sy_op_info((enum sy_op_id)op)->name),
             json_pack("{s:s, s:i, s:i}", "variant", chosen->name, "wg", (int)k.wg, "vec", (int)k.vec));
+        const struct sy_variant *narrow;
+        SY_TRY(choose_bf16(ctx, (enum sy_op_id)op, c, chosen, &narrow));
+        if (narrow != NULL)
+            json_object_set_new(json_object_get(list, sy_op_info((enum sy_op_id)op)->name), "bf16",
+                                json_string(narrow->name));
     }
     return SY_OK;
 }
@@ -116,6 +132,10 @@ static enum sy_status print_ops(struct sy_ctx *ctx, const struct sy_caps *c)
             SY_TRY(why_not(ctx, v, c, &why));
             printf("; %s %s", v->name, why);
         }
+        const struct sy_variant *narrow;
+        SY_TRY(choose_bf16(ctx, (enum sy_op_id)op, c, chosen, &narrow));
+        if (narrow != NULL)
+            printf("; bf16: %s, WG %u", narrow->name, sy_variant_knobs(narrow, c).wg);
         putchar('\n');
     }
     return SY_OK;
@@ -137,9 +157,12 @@ static json_t *features_json(const struct sy_caps *c)
     const struct {
         const char *name;
         bool has;
-    } features[] = {{"bf16", c->bf16},       {"fp16", c->fp16},
-                    {"coopmat", c->coopmat}, {"command_buffers", c->command_buffers},
-                    {"avx512", c->avx512},   {"mma", c->mma},
+    } features[] = {{"bf16", c->bf16},
+                    {"fp16", c->fp16},
+                    {"coopmat", c->coopmat},
+                    {"command_buffers", c->command_buffers},
+                    {"avx512", c->avx512},
+                    {"mma", c->mma},
                     {"subgroups", c->subgroup_max != 0}};
     for (size_t i = 0; i < SY_COUNT(features); ++i)
         if (features[i].has)
