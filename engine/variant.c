@@ -29,8 +29,8 @@ const char *sy_requires_mma(const struct sy_caps *caps, enum sy_op_types types)
         return "needs NVIDIA's matrix cores through OpenCL (compute capability 8.0)";
     if (types != SY_TYPES_B && types != SY_TYPES_M)
         return "needs bf16 factors";
-    if ((caps->mma && caps->shared_bytes < SY_MMA_LOCAL_BYTES) || caps->max_wg < SY_MMA_WG)
-        return "needs 48 KiB of local memory and work-groups of 128";
+    if ((caps->mma && caps->shared_bytes < SY_MMA_LOCAL_BYTES) || caps->max_wg < 64)
+        return "needs 48 KiB of local memory and work-groups of 64";
     return NULL;
 }
 

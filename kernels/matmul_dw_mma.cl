@@ -24,10 +24,7 @@ KERNEL void matmul_dw_mma(__global const T *restrict y, __global const T *restri
     CLEAR_SUMS(sum);
     const struct side a = {y + (size_t)first * p.m + row0, p.m, 0, p.m - row0};
     const struct side b = {x + (size_t)first * p.n + col0, p.n, 0, p.n - col0};
-    if (p.m % 8 == 0 && p.n % 8 == 0)
-        multiply_aligned(sum, a, b, end - first, slabs, lid, exchange);
-    else
-        multiply_unaligned(sum, a, b, end - first, slabs, lid, exchange);
+    multiply_sides(sum, a, b, end - first, slabs, lid, exchange);
     store_sums(w + ((size_t)plane * p.m + row0) * p.n + col0, p.n, p.m - row0, p.n - col0, lid, sum, p.alpha,
                p.accumulate);
 }

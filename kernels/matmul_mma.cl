@@ -33,16 +33,13 @@ KERNEL void matmul_mma(__global const T *restrict a, __global const T *restrict 
     CLEAR_SUMS(sum);
     const struct side x = {a + (size_t)row0 * p.k, p.k, 1, rows_left};
     const struct side y = {own + (p.bt != 0 ? (size_t)col0 * p.k : col0), p.bt != 0 ? p.k : p.n, p.bt, p.n - col0};
-    if (p.k % 8 != 0 || (p.bt == 0 && p.n % 8 != 0))
-        multiply_unaligned(sum, x, y, k, slabs, lid, exchange);
 #ifdef PTX // two loops, each with one way to read B
-    else if (p.bt != 0)
-        multiply_aligned(sum, x, (struct side){y.at, p.k, 1, y.left}, k, slabs, lid, exchange);
+    if (p.bt != 0)
+        multiply_sides(sum, x, (struct side){y.at, p.k, 1, y.left}, k, slabs, lid, exchange);
     else
-        multiply_aligned(sum, x, (struct side){y.at, p.n, 0, y.left}, k, slabs, lid, exchange);
+        multiply_sides(sum, x, (struct side){y.at, p.n, 0, y.left}, k, slabs, lid, exchange);
 #else
-    else
-        multiply_aligned(sum, x, y, k, slabs, lid, exchange);
+    multiply_sides(sum, x, y, k, slabs, lid, exchange);
 #endif
     store_sums(c + (size_t)row0 * p.n + col0, p.n, rows_left, p.n - col0, lid, sum, p.alpha, p.accumulate);
 }

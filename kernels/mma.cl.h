@@ -25,6 +25,12 @@
 #define MMA_STAGES (SY_MMA_LOCAL_BYTES / STAGE_BYTES)
 // 128 aligned bytes: a swizzle is an exclusive or with offsets into them.
 #define MMA_LOCAL(name) __local uint4 name[MMA_STAGES * STAGE_BYTES / 16] __attribute__((aligned(128)))
+#ifndef MMA_LATE // with two stages, the next slab has all the time of this one to come; its fragments then come late
+#define MMA_LATE (MMA_STAGES == 2)
+#endif
+#ifndef MMA_CACHE // cg: copies go through L2 alone; ca: through L1 too
+#define MMA_CACHE "cg"
+#endif
 #define MMA_INLINE __attribute__((always_inline)) static inline
 
 // Where ldmatrix finds this lane's row of the first of 64 lines' matrices, in a slab of `lines` lines; the others'
@@ -59,16 +65,16 @@ MMA_INLINE LOCAL_AT local_at(__local uint4 *p)
     return at;
 }
 
-// Starts to copy 16 bytes, of which `bytes` are read; the others are 0.
-MMA_INLINE void copy_start(LOCAL_AT to, __global const T *from, uint bytes)
+// Starts to copy 16 bytes.
+MMA_INLINE void copy_start(LOCAL_AT to, __global const T *from)
 {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" : : "r"(to), "l"((ulong)from), "r"(bytes));
+    asm volatile("cp.async." MMA_CACHE ".shared.global [%0], [%1], 16;" : : "r"(to), "l"((ulong)from));
 }
 #define COPIES_END() asm volatile("cp.async.commit_group;")
-// Until the slab after the next MMA_STAGES − 2 is the last one that is not here.
-#if WG <= 64
+// Until at most MMA_STAGES − 2 slabs are on their way.
+#if MMA_STAGES == 4
 #define COPIES_WAIT() asm volatile("cp.async.wait_group 2;")
-#elif WG == 128
+#elif MMA_STAGES == 3
 #define COPIES_WAIT() asm volatile("cp.async.wait_group 1;")
 #else
 #define COPIES_WAIT() asm volatile("cp.async.wait_group 0;")
@@ -129,10 +135,7 @@ MMA_INLINE LOCAL_AT local_at(__local uint4 *p) { return (LOCAL_AT)p; }
 
 MMA_INLINE void store_chunk(LOCAL_AT to, uint4 v) { *(__local uint4 *)to = v; }
 
-MMA_INLINE void copy_start(LOCAL_AT to, __global const T *from, uint bytes)
-{
-    store_chunk(to, bytes == 0 ? (uint4)(0) : *(__global const uint4 *)from);
-}
+MMA_INLINE void copy_start(LOCAL_AT to, __global const T *from) { store_chunk(to, *(__global const uint4 *)from); }
 #define COPIES_END()
 #define COPIES_WAIT()
 
@@ -192,7 +195,17 @@ MMA_INLINE void multiply_fragments(float *sum, const uint *a, const uint *b, uin
 
 // ---- slabs ----------------------------------------------------------------------------------------------------------
 
-MMA_INLINE uint most(uint limit, uint at, uint wanted) { return limit > at ? min(limit - at, wanted) : 0; }
+// A factor: where its line 0, k 0 is, its rows `stride` elements apart, stored by line or k by k, `left` lines from here.
+struct side {
+    __global const T *at;
+    uint stride, by_line, left;
+};
+
+// Where a slab's row (a line or a k) has its chunk of 8 elements number `column`.
+MMA_INLINE uint chunk_at(uint by_line, uint lines, uint row, uint column)
+{
+    return by_line != 0 ? row * LINE_BYTES + 16 * (column ^ (row / 2 % 4)) : row * 2 * lines + 16 * (column ^ (row % 8));
+}
 
 // 8 elements at an address of any alignment, of which `count` exist.
 MMA_INLINE uint4 gather(__global const T *p, uint count)
@@ -204,122 +217,99 @@ MMA_INLINE uint4 gather(__global const T *p, uint count)
     return (uint4)(v[0], v[1], v[2], v[3]);
 }
 
-// A factor: where its line 0, k 0 is, its rows `stride` elements apart, stored by line or k by k, `left` lines from here.
-struct side {
-    __global const T *at;
-    uint stride, by_line, left;
-};
-
-// A slab's chunk of 8 elements number i, of factor x: its place in global and in local memory, and how many there are.
-struct chunk {
-    size_t from;
-    uint at, count;
-};
-
-MMA_INLINE struct chunk chunk_of(struct side x, uint lines, uint k_left, uint i)
+// One factor's slab to local memory, 16 bytes at a time: rows are aligned, all of the slab's k are there. Lines beyond the
+// last are copies of it, and nobody's outputs.
+MMA_INLINE void load_aligned(LOCAL_AT to, struct side x, uint lines, uint lid)
 {
-    const uint across = x.by_line != 0 ? MMA_SLAB / 8 : lines / 8; // chunks side by side
-    const uint column = i % across, row = i / across;
-    const uint there = most(x.by_line != 0 ? k_left : x.left, 8 * column, 8);
-    return (struct chunk){(size_t)row * x.stride + 8 * column,
-                          x.by_line != 0 ? row * LINE_BYTES + 16 * (column ^ (row / 2 % 4))
-                                         : row * 2 * lines + 16 * (column ^ (row % 8)),
-                          row < (x.by_line != 0 ? x.left : k_left) ? there : 0};
-}
-
-// One factor's slab to local memory; lines or k beyond those left are 0. Here rows are aligned, and the 8 elements of a
-// chunk are all there or none.
-MMA_INLINE void load_aligned(LOCAL_AT to, struct side x, uint lines, uint k_left, uint lid)
-{
+    const uint across = x.by_line != 0 ? MMA_SLAB / 8 : lines / 8; // chunks of 8 elements side by side
+    const uint column = lid % across, row = lid / across;
+    const uint last_row = x.by_line != 0 ? x.left - 1 : MMA_SLAB - 1;
+    const uint at = 8 * column, last_at = x.by_line != 0 ? MMA_SLAB - 8 : x.left - 8;
 #pragma unroll
-    for (uint i = 0; i < lines * MMA_SLAB / 8; i += WG) {
-        const struct chunk c = chunk_of(x, lines, k_left, i + lid);
-        copy_start(to + c.at, x.at + c.from, 2 * c.count);
+    for (uint i = 0; i < lines * MMA_SLAB / 8 / WG; ++i) {
+        const uint r = row + i * (WG / across);
+        copy_start(to + chunk_at(x.by_line, lines, r, column), x.at + (min(r, last_row) * x.stride + min(at, last_at)));
     }
 }
 
-// Here rows begin anywhere.
+// Here rows begin anywhere; lines or k beyond those left are 0.
 MMA_INLINE void load_unaligned(LOCAL_AT to, struct side x, uint lines, uint k_left, uint lid)
 {
+    const uint across = x.by_line != 0 ? MMA_SLAB / 8 : lines / 8;
+    const uint rows = x.by_line != 0 ? x.left : k_left, elements = x.by_line != 0 ? k_left : x.left;
 #pragma unroll 1
-    for (uint i = 0; i < lines * MMA_SLAB / 8; i += WG) {
-        const struct chunk c = chunk_of(x, lines, k_left, i + lid);
-        store_chunk(to + c.at, gather(x.at + c.from, c.count));
+    for (uint i = lid; i < lines * MMA_SLAB / 8; i += WG) {
+        const uint column = i % across, row = i / across;
+        const uint left = elements > 8 * column ? elements - 8 * column : 0;
+        store_chunk(to + chunk_at(x.by_line, lines, row, column),
+                    gather(x.at + (row * x.stride + 8 * column), row < rows ? left : 0));
     }
 }
 
 // Elements from a slab to the next.
 MMA_INLINE size_t slab_step(struct side x) { return x.by_line != 0 ? MMA_SLAB : (size_t)MMA_SLAB * x.stride; }
 
-// What the loops below share: where the group's slabs and this lane's fragments are.
-#define MMA_PLACES(a, b, room, lid)                                                                                     \
-    const LOCAL_AT slabs = local_at(room);                                                                              \
-    const uint lane = (lid) % 32, warp = (lid) / 32, line_a = 64 * (warp / (MMA_COLS / 64)),                            \
-               line_b = 64 * (warp % (MMA_COLS / 64));                                                                  \
-    const uint a_at = fragment_at(line_a, MMA_ROWS, a.by_line, lane, lane / 8 % 2, lane / 16);                          \
-    const uint b_at = fragment_at(line_b, MMA_COLS, b.by_line, lane, lane / 16, lane / 8 % 2)
-#define LOAD_SLABS(load, stage, k_left)                                    \
-    load(slabs + (stage) * STAGE_BYTES, a, MMA_ROWS, k_left, lid);           \
-    load(slabs + (stage) * STAGE_BYTES + A_BYTES, b, MMA_COLS, k_left, lid); \
-    a.at += slab_step(a);                                                              \
+#define LOAD_SLABS(load, stage, ...)                                            \
+    load(slabs + (stage) * STAGE_BYTES, a, MMA_ROWS, __VA_ARGS__);           \
+    load(slabs + (stage) * STAGE_BYTES + A_BYTES, b, MMA_COLS, __VA_ARGS__); \
+    a.at += slab_step(a);                                                    \
     b.at += slab_step(b)
 #define LOAD_FRAGMENTS(f, stage, upper)                                                                            \
     load_fragments(f, slabs + (stage) * STAGE_BYTES, a_at, MMA_ROWS, a.by_line, upper, lid, exchange);             \
     load_fragments((f) + 16, slabs + (stage) * STAGE_BYTES + A_BYTES, b_at, MMA_COLS, b.by_line, upper, lid, exchange)
 
-// sum = Σ over k values of k of the products of both sides, for the 64 × 64 outputs of this item's warp. Rows are aligned.
-MMA_INLINE void multiply_aligned(float *sum, struct side a, struct side b, uint k, __local uint4 *room, uint lid,
-                                 __local uint *exchange)
+// sum += Σ over k values of k of the products of both sides, for the 64 × 64 outputs of this item's warp. Where rows are
+// aligned, all slabs but a last one in part are loaded while others are multiplied. Sides without lines: k is 0.
+MMA_INLINE void multiply_sides(float *sum, struct side a, struct side b, uint k, __local uint4 *room, uint lid,
+                               __local uint *exchange)
 {
-    MMA_PLACES(a, b, room, lid);
+    const LOCAL_AT slabs = local_at(room);
+    const uint lane = lid % 32, line_a = 64 * (lid / 32 / (MMA_COLS / 64)), line_b = 64 * (lid / 32 % (MMA_COLS / 64));
+    const uint a_at = fragment_at(line_a, MMA_ROWS, a.by_line, lane, lane / 8 % 2, lane / 16);
+    const uint b_at = fragment_at(line_b, MMA_COLS, b.by_line, lane, lane / 16, lane / 8 % 2);
+    const uint slabs_whole = a.stride % 8 == 0 && b.stride % 8 == 0 ? k / MMA_SLAB : 0;
     uint f[32], g[32]; // fragments of A and B, of the first 16 values of k of a slab and of the others
-    uint coming = 0;   // k of the next slab to be copied
+    uint now = 0, free = MMA_STAGES - 1; // stages: of the slab at hand, and one that nobody reads any more
     for (uint i = 0; i < MMA_STAGES - 1; ++i) {
-        if (coming < k) {
-            LOAD_SLABS(load_aligned, i, k - coming);
+        if (i < slabs_whole) {
+            LOAD_SLABS(load_aligned, i, lid);
         }
-        coming += MMA_SLAB;
         COPIES_END();
     }
     COPIES_WAIT();
     BARRIER();
     LOAD_FRAGMENTS(f, 0, 0);
-    uint now = 0, free = MMA_STAGES - 1; // stages: of the slab at hand, and one that nobody reads any more
-    for (uint done = 0; done < k; done += MMA_SLAB) {
+    for (uint i = 0; i < slabs_whole; ++i) {
         LOAD_FRAGMENTS(g, now, 1);
-        if (coming < k) {
-            LOAD_SLABS(load_aligned, free, k - coming);
+        if (i + MMA_STAGES - 1 < slabs_whole) {
+            LOAD_SLABS(load_aligned, free, lid);
         }
-        coming += MMA_SLAB;
         COPIES_END();
         multiply_fragments(sum, f, f + 16, lid, exchange);
         free = now;
         now = now + 1 < MMA_STAGES ? now + 1 : 0;
+        if (MMA_LATE)
+            multiply_fragments(sum, g, g + 16, lid, exchange);
         COPIES_WAIT();
         BARRIER();
         LOAD_FRAGMENTS(f, now, 0); // after the last slab: what lies there, for nothing
-        multiply_fragments(sum, g, g + 16, lid, exchange);
+        if (!MMA_LATE)
+            multiply_fragments(sum, g, g + 16, lid, exchange);
     }
-}
-
-// The same for rows that begin anywhere: one slab after the other, element by element.
-MMA_INLINE void multiply_unaligned(float *sum, struct side a, struct side b, uint k, __local uint4 *room, uint lid,
-                                   __local uint *exchange)
-{
-    MMA_PLACES(a, b, room, lid);
-    uint f[32];
-    for (uint done = 0; done < k; done += MMA_SLAB) {
-        LOAD_SLABS(load_unaligned, 0, k - done);
+    for (uint done = slabs_whole * MMA_SLAB; done < k; done += MMA_SLAB) {
+        BARRIER();
+        LOAD_SLABS(load_unaligned, 0, k - done, lid);
         BARRIER();
         LOAD_FRAGMENTS(f, 0, 0);
         multiply_fragments(sum, f, f + 16, lid, exchange);
         LOAD_FRAGMENTS(f, 0, 1);
         multiply_fragments(sum, f, f + 16, lid, exchange);
-        BARRIER();
     }
 }
 
 // ---- outputs --------------------------------------------------------------------------------------------------------
+
+MMA_INLINE uint left_of(uint limit, uint at) { return limit > at ? limit - at : 0; }
 
 // c[0], c[1] (+)= alpha · v, of which the first `count` exist; `even`: c is aligned to both.
 MMA_INLINE void store_two(__global O *c, uint count, uint even, float v0, float v1, float alpha, uint accumulate)
@@ -356,7 +346,7 @@ MMA_INLINE void store_sums(__global O *c, uint n, uint rows_left, uint cols_left
     const uint lane = lid % 32, warp = lid / 32;
     const uint row0 = 64 * (warp / (MMA_COLS / 64)) + lane / 4, col0 = 64 * (warp % (MMA_COLS / 64)) + lane % 4 * 2;
 #define STORE_COLS(i, low, j)                                                                                \
-    store_two(to + 8 * (j), most(cols_left, col0 + 8 * (j), 2), n % 2 == 0, sum[32 * (i) + 4 * (j) + 2 * (low)], \
+    store_two(to + 8 * (j), left_of(cols_left, col0 + 8 * (j)), n % 2 == 0, sum[32 * (i) + 4 * (j) + 2 * (low)], \
               sum[32 * (i) + 4 * (j) + 2 * (low) + 1], alpha, accumulate);
 #define STORE_ROW(i, low)                                                                                       \
     if (row0 + 16 * (i) + 8 * (low) < rows_left) {                                                              \

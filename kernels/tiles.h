@@ -28,11 +28,13 @@
 
 // matmul_mma, matmul_dw_mma: outputs of one group, 64 × 64 for each of its warps, and what its slabs may take of local
 // memory. Groups are numbered down bands of SY_MMA_BAND blocks of rows, so that those that run at once share factors.
-#define SY_MMA_WG 128u
+#define SY_MMA_WG 256u // also right with 128 and 64
 #define SY_MMA_ROWS(wg) ((wg) >= 128u ? 128u : 64u)
 #define SY_MMA_COLS(wg) ((wg) >= 256u ? 256u : 128u)
 #define SY_MMA_LOCAL_BYTES 49152u
+#ifndef SY_MMA_BAND
 #define SY_MMA_BAND 8u
+#endif
 
 // pack_b: values of k of one panel that one group writes, a multiple of 32. A group of one item reads B along its rows
 // as far as it can.

@@ -80,7 +80,7 @@ static void check_mma(struct io *t)
     caps.shared_bytes = (48 << 10) - 1;
     io_check(t, sy_variant_missing(v, SY_TYPES_B, &caps) != NULL, "matrix cores: not with little local memory");
     caps.shared_bytes = 48 << 10;
-    caps.max_wg = 64;
+    caps.max_wg = 32;
     io_check(t, sy_variant_missing(v, SY_TYPES_B, &caps) != NULL, "matrix cores: not with small work-groups");
 }
 

@@ -27,12 +27,15 @@ static enum sy_status start_build(struct sy_cl_device *device, const struct sy_k
     // No -cl-fast-relaxed-math nor -cl-mad-enable: results must not depend on a compiler's taste. -w: some drivers
     // write warnings to the terminal, and those of our kernels are about how drivers pass vectors to functions they
     // inline.
-    int n = snprintf(b->options, sizeof b->options, "-cl-std=CL1.2 -w -DWG=%u -DVEC=%u%s%s%s %s", params->wg,
+    const char *more = getenv("SY_CL_OPTIONS"); // for trials
+    int n = snprintf(b->options, sizeof b->options, "-cl-std=CL1.2 -w -DWG=%u -DVEC=%u%s%s%s %s%s%s", params->wg,
                      params->vec, device->no_fma ? " -DNO_FMA" : "", narrow ? " -DNO_AVX512" : "",
-                     device->base.caps.mma ? " -DPTX" : "", params->cl_defines);
+                     device->base.caps.mma ? " -DPTX" : "", params->cl_defines,
+                     more != NULL && *more != '\0' ? " " : "", more != NULL ? more : "");
     if (n < 0 || n >= (int)sizeof b->options)
-        return sy_fail(device->base.ctx, SY_INVALID, "kernel %s: cl_defines are longer than %zu bytes",
-                       params->source.name, sizeof b->options - 64);
+        return sy_fail(device->base.ctx, SY_INVALID,
+                       "kernel %s: cl_defines and SY_CL_OPTIONS are longer than %zu bytes together",
+                       params->source.name, sizeof b->options - 96);
     const struct sy_cache_part parts[] = {
         {params->source.cl_text, strlen(params->source.cl_text)},
         {b->options, strlen(b->options)},
