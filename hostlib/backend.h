@@ -95,5 +95,4 @@ struct sy_program {
     char *name;
     size_t count, waves;
     struct sy_pace pace;
-    double *seconds; ///< [count] of each submission of a measured replay.
 };

@@ -86,7 +86,9 @@ struct sy_dispatch {
     struct sy_binding bindings[SY_MAX_BINDINGS];
     uint32_t write_mask; ///< Bit i: the kernel writes binding i.
     uint32_t args[SY_MAX_ARGS_BYTES / 4];
-    uint64_t groups;   ///< Linear count of work-groups; Vulkan folds it into x·y, kernels read GROUP_ID.
+    /// Linear count of work-groups. Vulkan folds it into x·y, and both may launch a part of them: kernels read GROUP_ID
+    /// (kernels/common.cl.h, shaders/common.glsl).
+    uint64_t groups;
     const char *label; ///< For profiles and "device lost" reports; borrowed for the life of the program.
     double flops;      ///< Predicted: where submissions are cut until their times have been measured.
 };
@@ -103,11 +105,11 @@ void sy_program_destroy(struct sy_program **program);
 size_t sy_program_waves(const struct sy_program *program);
 
 /// Submissions that the list is handed over in: first by predicted FLOPs, later by measured time
-/// (docs/architecture.md).
+/// (docs/architecture.md). A dispatch that takes too long for one is several, each of some of its work-groups.
 size_t sy_program_submissions(const struct sy_program *program);
 
-/// Queues the whole list; does not block. Only the first few times (8 at most) it waits, to measure how long each
-/// submission takes. Errors: DEVICE (sticky: the device must be reopened).
+/// Queues the whole list; does not block. Only the first few times (8 at most), and then once in ten seconds, it waits,
+/// to measure how long each submission takes. Errors: DEVICE (sticky: the device must be reopened).
 SY_MUST_CHECK enum sy_status sy_program_submit(struct sy_program *program);
 
 /// Runs the list once, alone, and writes each dispatch's device time. `out_ns` has `count` entries.

@@ -156,16 +156,11 @@ static enum sy_status first_cut(struct sy_program *program, const struct sy_disp
     const size_t most = backend->submission_dispatches != 0 ? backend->submission_dispatches : program->count;
     // Slower than all but the slowest device of its kind.
     const double rate = device->caps.software || device->caps.device_class == SY_CLASS_CPU ? 2e9 : 5e11;
-    program->seconds = calloc(program->count, sizeof *program->seconds);
-    if (program->seconds == NULL ||
-        !sy_pace_create(&program->pace, dispatches, program->count, most, rate, device->submit_seconds))
+    if (!sy_pace_create(&program->pace, dispatches, program->count, most, rate, device->submit_seconds))
         return sy_fail(device->ctx, SY_NOMEM, "out of host memory for program '%s' of %zu dispatches", program->name,
                        program->count);
-    if (backend->submission_dispatches == 0) { // computed while being submitted
-        program->pace.ends[0] = program->count;
-        program->pace.cuts = 1;
-        program->pace.tries = 0;
-    }
+    if (backend->submission_dispatches == 0) // computed while being submitted
+        sy_pace_whole(&program->pace);
     return backend->program_cut != NULL ? backend->program_cut(program) : SY_OK;
 }
 
@@ -211,11 +206,9 @@ void sy_program_destroy(struct sy_program **program)
     struct sy_device *device = p->device;
     struct sy_pace pace = p->pace;
     char *name = p->name;
-    double *seconds = p->seconds;
     --device->program_count;
     device->backend->program_destroy(p);
     sy_pace_destroy(&pace);
-    free(seconds);
     free(name);
     *program = NULL;
 }
@@ -232,22 +225,24 @@ static enum sy_status submit_measured(struct sy_program *program)
 {
     struct sy_device *device = program->device;
     const struct sy_backend *backend = device->backend;
+    struct sy_pace *pace = &program->pace;
+    bool cut = false;
     SY_TRY(backend->wait(device));
-    for (size_t s = 0; s < program->pace.cuts; ++s) {
+    for (size_t s = 0; s < pace->cuts; ++s) {
         const double from = now();
         SY_TRY(backend->program_submit(program, s, 1));
         SY_TRY(backend->wait(device));
-        program->seconds[s] = now() - from;
+        pace->list[s].seconds = now() - from;
     }
-    if (!sy_pace_measured(&program->pace, program->seconds) || backend->program_cut == NULL)
-        return SY_OK;
-    return backend->program_cut(program);
+    if (!sy_pace_measured(pace, now(), &cut))
+        return sy_fail(device->ctx, SY_NOMEM, "out of host memory for the submissions of program '%s'", program->name);
+    return cut && backend->program_cut != NULL ? backend->program_cut(program) : SY_OK;
 }
 
 enum sy_status sy_program_submit(struct sy_program *program)
 {
     SY_TRY(sy_device_usable(program->device));
-    if (program->pace.tries != 0)
+    if (sy_pace_due(&program->pace, now()))
         return submit_measured(program);
     return program->device->backend->program_submit(program, 0, program->pace.cuts);
 }

@@ -39,8 +39,9 @@
 #else
 #define MANY_SUMS
 #endif
-// Linear index of the work-group. On Vulkan the grid may be folded, so kernels guard it there and here alike.
-#define GROUP_ID ((uint)get_group_id(0))
+// Linear index of the work-group. A launch may be of a part of them only (hostlib/pace.h), and ids count from its first.
+// On Vulkan the grid may be folded, so kernels guard it there and here alike.
+#define GROUP_ID ((uint)get_group_id(0) + (uint)get_global_offset(0) / WG)
 #define GROUP_GUARD(total)
 // For bodies that both languages include: casts, sums, and whether a group is known to have one item.
 #define UINT(x) ((uint)(x))

@@ -15,7 +15,7 @@ static const char axpb_cl[] =
     "__kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void axpb(__global const float *restrict x,\n"
     "    __constant float *factor, __global float *restrict y, const struct args p)\n"
     "{\n"
-    "    const uint i = (uint)get_group_id(0) * WG + (uint)get_local_id(0);\n"
+    "    const uint i = (uint)get_group_id(0) * WG + (uint)get_global_offset(0) + (uint)get_local_id(0);\n"
     "    if (i < p.n)\n"
     "        y[i] = y[i] * factor[0] + x[i] + p.add;\n"
     "}\n";

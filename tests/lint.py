@@ -51,7 +51,7 @@ def check_kernel(name, text, say):
     if name.endswith('.cl'):
         if not re.search(r'\bKERNEL\s+void\s+' + os.path.basename(name)[:-3] + r'\b', code):
             say(name, 0, 'its entry point is not declared with KERNEL (reqd_work_group_size)')
-        if 'get_local_id' in code or 'get_group_id' in code:
+        if re.search(r'\bget_(local|group|global)_(id|offset|size)\b', code):
             say(name, 0, 'reads ids other than through LOCAL_ID and GROUP_ID')
     elif name.endswith('.comp') and not re.match(r'(//[^\n]*\n)*#version 450\n', text):
         say(name, 1, 'does not start with #version 450')

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // pieces.c: on a device that binds a few kilobytes at once, a model whose expert stacks, embedding table, logits and
 // gradients are larger trains and evaluates to the bit as on the same device without that limit: for every router, both
-// optimizers, in slices and micro-batches, recomputed or not. What cannot be cut is refused by name.
+// optimizers, in slices and micro-batches, recomputed or not; also when a submission is to take less time there than a
+// dispatch does. What cannot be cut is refused by name.
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,8 +123,10 @@ static struct sy_device *limited(struct tiny *t, const struct sy_device *device,
 {
     struct sy_device *small = NULL;
     setenv("SY_FORCE_MAX_ALLOC", limit, 1);
+    setenv("SY_SUBMIT_MS", "0.05", 1); // its dispatches, too, are cut: between work-groups
     const enum sy_status status = sy_device_open(t->ctx, sy_device_caps(device)->id, &small);
     unsetenv("SY_FORCE_MAX_ALLOC");
+    unsetenv("SY_SUBMIT_MS");
     return tiny_try(t, status, "opening it with a limit", device) ? small : NULL;
 }
 

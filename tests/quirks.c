@@ -26,7 +26,7 @@ static const char copy_cl[] =
     "__kernel __attribute__((reqd_work_group_size(WG, 1, 1))) void copy_up(__global const uint *restrict x,\n"
     "    __global uint *restrict y, const struct args p)\n"
     "{\n"
-    "    const uint i = (uint)get_group_id(0) * WG + (uint)get_local_id(0);\n"
+    "    const uint i = (uint)get_group_id(0) * WG + (uint)get_global_offset(0) + (uint)get_local_id(0);\n"
     "    if (i < p.n)\n"
     "        y[i] = x[i] + 1;\n"
     "}\n"

@@ -10,6 +10,7 @@ const char sy_cl_builtins[] =
     "#define SY_EACH_WIDTH(M, ...) M(, __VA_ARGS__) M(2, __VA_ARGS__) M(4, __VA_ARGS__) M(8, __VA_ARGS__) \\\n"
     "    M(16, __VA_ARGS__)\n"
     "size_t SY_PURE get_group_id(uint);\n"
+    "size_t SY_PURE get_global_offset(uint);\n"
     "size_t SY_PURE get_local_id(uint);\n"
     "void __attribute__((overloadable, convergent)) barrier(cl_mem_fence_flags);\n"
     // arithmetic

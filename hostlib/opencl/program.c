@@ -4,6 +4,7 @@
 #include "hostlib/opencl/opencl.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 // A submission ends with a flush: it starts the device early without paying for one per dispatch.
 
@@ -91,14 +92,20 @@ void sy_cl_program_destroy(struct sy_program *base)
 
 // ---- running ---------------------------------------------------------------------------------------------------
 
-static enum sy_status enqueue(struct sy_program *base, size_t i, cl_command_queue queue, cl_event *event)
+/// Dispatch `i` of a submission.
+static enum sy_status enqueue(struct sy_program *base, const struct sy_submission *submission, size_t i,
+                              cl_command_queue queue, cl_event *event)
 {
     struct sy_cl_device *device = (struct sy_cl_device *)base->device;
     const struct recorded *r = &from_base(base)->recorded[i];
-    cl_int error = clEnqueueNDRangeKernel(queue, r->kernel, 1, NULL, &r->global, &r->local, 0, NULL, event);
+    uint64_t first, end;
+    sy_pace_share(submission, r->global / r->local, &first, &end);
+    const size_t offset = (size_t)first * r->local, global = (size_t)(end - first) * r->local;
+    cl_int error =
+        clEnqueueNDRangeKernel(queue, r->kernel, 1, first == 0 ? NULL : &offset, &global, &r->local, 0, NULL, event);
     if (error != CL_SUCCESS)
         return sy_cl_lost(device, error, "program '%s', dispatch %zu '%s' (%zu items in groups of %zu)", base->name, i,
-                          r->label, r->global, r->local);
+                          r->label, global, r->local);
     return SY_OK;
 }
 
@@ -106,8 +113,9 @@ enum sy_status sy_cl_program_submit(struct sy_program *program, size_t first, si
 {
     struct sy_cl_device *device = (struct sy_cl_device *)program->device;
     for (size_t s = first; s < first + count; ++s) {
-        for (size_t i = sy_pace_first(&program->pace, s); i < program->pace.ends[s]; ++i)
-            SY_TRY(enqueue(program, i, device->queue, NULL));
+        const struct sy_submission *submission = &program->pace.list[s];
+        for (size_t i = submission->first; i < submission->end; ++i)
+            SY_TRY(enqueue(program, submission, i, device->queue, NULL));
         const cl_int error = clFlush(device->queue);
         if (error != CL_SUCCESS)
             return sy_cl_lost(device, error, "program '%s', submission %zu of %zu", program->name, s + 1,
@@ -129,13 +137,14 @@ static enum sy_status make_profiling_queue(struct sy_cl_device *device)
     return SY_OK;
 }
 
-static enum sy_status profile_batch(struct sy_program *program, size_t first, size_t count, uint64_t *out_ns)
+static enum sy_status profile_batch(struct sy_program *program, const struct sy_submission *batch, uint64_t *out_ns)
 {
     struct sy_cl_device *device = (struct sy_cl_device *)program->device;
+    const size_t first = batch->first, count = batch->end - first;
     cl_event events[SY_CL_SUBMISSION_DISPATCHES] = {NULL};
     enum sy_status status = SY_OK;
     for (size_t i = 0; i < count && status == SY_OK; ++i)
-        status = enqueue(program, first + i, device->profiling, &events[i]);
+        status = enqueue(program, batch, first + i, device->profiling, &events[i]);
     cl_int error = clFinish(device->profiling);
     for (size_t i = 0; i < count && status == SY_OK; ++i) {
         cl_ulong start = 0, end = 0;
@@ -145,7 +154,7 @@ static enum sy_status profile_batch(struct sy_program *program, size_t first, si
             error = clGetEventProfilingInfo(events[i], CL_PROFILING_COMMAND_END, sizeof end, &end, NULL);
         if (error != CL_SUCCESS)
             status = sy_cl_lost(device, error, "profiling program '%s', dispatch %zu", program->name, first + i);
-        out_ns[first + i] = end > start ? end - start : 0;
+        out_ns[first + i] += end > start ? end - start : 0;
     }
     for (size_t i = 0; i < count; ++i)
         if (events[i] != NULL)
@@ -159,9 +168,8 @@ enum sy_status sy_cl_program_profile(struct sy_program *program, uint64_t *out_n
     struct sy_cl_device *device = (struct sy_cl_device *)program->device;
     SY_TRY(make_profiling_queue(device));
     SY_TRY(sy_cl_finish(device, "finishing earlier work before a profile"));
-    for (size_t s = 0; s < program->pace.cuts; ++s) {
-        const size_t first = sy_pace_first(&program->pace, s);
-        SY_TRY(profile_batch(program, first, program->pace.ends[s] - first, out_ns));
-    }
+    memset(out_ns, 0, program->count * sizeof *out_ns);
+    for (size_t s = 0; s < program->pace.cuts; ++s)
+        SY_TRY(profile_batch(program, &program->pace.list[s], out_ns));
     return SY_OK;
 }

@@ -128,7 +128,8 @@ static VkResult create_pipeline(struct sy_vk_device *device, const struct sy_ker
     };
     const VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-        .flags = params->inspect ? sy_vk_inspect_flags(device) : 0,
+        // Submissions may launch a part of the groups.
+        .flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT | (params->inspect ? sy_vk_inspect_flags(device) : 0),
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                   .module = module,

@@ -5,11 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-/// A run of dispatches.
-struct piece {
-    size_t first, count;
-};
-
 struct profile {
     VkCommandPool pool;
     VkCommandBuffer commands;
@@ -30,7 +25,8 @@ static VkResult open_profile(struct sy_vk_device *device, struct profile *profil
     return vkCreateQueryPool(device->handle, &info, NULL, &profile->queries);
 }
 
-static VkResult record_profile(const struct sy_vk_program *program, const struct profile *profile, struct piece piece)
+static VkResult record_profile(const struct sy_vk_program *program, const struct profile *profile,
+                               const struct sy_submission *piece)
 {
     const struct sy_vk_device *device = (const struct sy_vk_device *)program->base.device;
     VkResult result = vkResetCommandPool(device->handle, profile->pool, 0);
@@ -42,14 +38,15 @@ static VkResult record_profile(const struct sy_vk_program *program, const struct
         result = vkBeginCommandBuffer(profile->commands, &info);
     if (result != VK_SUCCESS)
         return result;
+    const size_t count = piece->end - piece->first;
     if (profile->queries != VK_NULL_HANDLE)
-        vkCmdResetQueryPool(profile->commands, profile->queries, 0, (uint32_t)(2 * piece.count));
+        vkCmdResetQueryPool(profile->commands, profile->queries, 0, (uint32_t)(2 * count));
     sy_vk_barrier_begin(profile->commands);
-    for (size_t i = 0; i < piece.count; ++i) {
+    for (size_t i = 0; i < count; ++i) {
         const uint32_t query = (uint32_t)(2 * i);
         if (profile->queries != VK_NULL_HANDLE)
             vkCmdWriteTimestamp(profile->commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, profile->queries, query);
-        sy_vk_record_dispatch(program, piece.first + i, profile->commands);
+        sy_vk_record_dispatch(program, piece->first + i, piece, profile->commands);
         if (profile->queries != VK_NULL_HANDLE)
             vkCmdWriteTimestamp(profile->commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, profile->queries, query + 1);
         sy_vk_barrier_between(profile->commands); // always: one dispatch is timed, not two that overlap
@@ -69,7 +66,7 @@ static enum sy_status read_timestamps(struct sy_vk_device *device, const struct 
         return sy_vk_fail(device, result, "reading timestamps");
     for (size_t i = 0; i < count; ++i) {
         const uint64_t delta = (ticks[2 * i + 1] - ticks[2 * i]) & device->survey.timestamp_mask;
-        out_ns[i] = (uint64_t)((double)delta * device->survey.timestamp_ns);
+        out_ns[i] += (uint64_t)((double)delta * device->survey.timestamp_ns);
     }
     return SY_OK;
 }
@@ -81,9 +78,9 @@ static uint64_t host_ns(void)
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-/// Runs one command buffer to its end.
-static enum sy_status profile_piece(struct sy_vk_program *program, const struct profile *profile, struct piece piece,
-                                    uint64_t *out_ns)
+/// Runs one command buffer to its end, and adds what its dispatches took.
+static enum sy_status profile_piece(struct sy_vk_program *program, const struct profile *profile,
+                                    const struct sy_submission *piece, uint64_t *out_ns)
 {
     struct sy_vk_device *device = (struct sy_vk_device *)program->base.device;
     const VkResult result = record_profile(program, profile, piece);
@@ -96,15 +93,15 @@ static enum sy_status profile_piece(struct sy_vk_program *program, const struct 
     const uint64_t start = host_ns();
     SY_TRY(sy_vk_submit(device, &info, &value, 1));
     const enum sy_status status = sy_vk_wait(device, value);
-    const size_t last = piece.first + piece.count - 1;
+    const size_t last = piece->end - 1;
     if (status != SY_OK)
         return sy_fail(device->base.ctx, status,
                        "%s: profiling program '%s' failed between dispatch %zu '%s' and %zu '%s'", device->base.caps.id,
-                       program->base.name, piece.first, program->dispatches[piece.first].label, last,
+                       program->base.name, piece->first, program->dispatches[piece->first].label, last,
                        program->dispatches[last].label);
     if (profile->queries != VK_NULL_HANDLE)
-        return read_timestamps(device, profile, piece.count, out_ns);
-    out_ns[0] = host_ns() - start;
+        return read_timestamps(device, profile, piece->end - piece->first, out_ns + piece->first);
+    out_ns[piece->first] += host_ns() - start;
     return SY_OK;
 }
 
@@ -120,11 +117,14 @@ enum sy_status sy_vk_program_profile(struct sy_program *base, uint64_t *out_ns)
     if (result != VK_SUCCESS)
         status = sy_vk_fail(device, result, "preparing a profile");
     const bool one_by_one = profile.queries == VK_NULL_HANDLE;
+    memset(out_ns, 0, base->count * sizeof *out_ns);
     for (size_t s = 0; status == SY_OK && s < base->pace.cuts; ++s) {
-        const size_t first = sy_pace_first(&base->pace, s), end = base->pace.ends[s];
-        const size_t step = one_by_one ? 1 : end - first;
-        for (size_t i = first; status == SY_OK && i < end; i += step)
-            status = profile_piece(program, &profile, (struct piece){i, step}, out_ns + i);
+        struct sy_submission piece = base->pace.list[s];
+        const size_t end = piece.end;
+        for (; status == SY_OK && piece.first < end; piece.first = piece.end) {
+            piece.end = one_by_one ? piece.first + 1 : end;
+            status = profile_piece(program, &profile, &piece, out_ns);
+        }
     }
     sy_vk_drain(device, device->submitted); // after a failure part of it may be running
     vkDestroyQueryPool(device->handle, profile.queries, NULL);

@@ -89,16 +89,23 @@ static enum sy_status write_set(struct sy_vk_program *program, size_t index)
 
 // ---- recording -----------------------------------------------------------------------------------------------------
 
-/// Folds a linear count into x·y with as little overshoot as there can be; kernels guard the rest.
-static void fold(const struct sy_vk_device *device, uint64_t groups, uint32_t *x, uint32_t *y)
+/// Launches a linear count of groups, folded into x·y with as little overshoot as there can be; kernels guard the rest.
+/// A part of them is some of the rows.
+static void launch(const struct sy_vk_device *device, uint64_t groups, const struct sy_submission *submission,
+                   VkCommandBuffer commands)
 {
     const uint64_t most = device->base.caps.max_groups[0];
-    const uint64_t rows = (groups + most - 1) / most;
-    *x = (uint32_t)((groups + rows - 1) / rows);
-    *y = (uint32_t)rows;
+    uint64_t rows = (groups + most - 1) / most, first, end;
+    if (rows < submission->parts)
+        rows = submission->parts;
+    const uint64_t columns = (groups + rows - 1) / rows;
+    sy_pace_share(submission, (groups + columns - 1) / columns, &first, &end);
+    if (end > first) // of few groups, the last parts may have none left
+        vkCmdDispatchBase(commands, 0, (uint32_t)first, 0, (uint32_t)columns, (uint32_t)(end - first), 1);
 }
 
-void sy_vk_record_dispatch(const struct sy_vk_program *program, size_t index, VkCommandBuffer commands)
+void sy_vk_record_dispatch(const struct sy_vk_program *program, size_t index, const struct sy_submission *submission,
+                           VkCommandBuffer commands)
 {
     const struct sy_vk_device *device = device_of(program);
     const struct sy_dispatch *dispatch = &program->dispatches[index];
@@ -108,14 +115,12 @@ void sy_vk_record_dispatch(const struct sy_vk_program *program, size_t index, Vk
                                             .pLabelName = dispatch->label};
         device->instance.label(commands, &label);
     }
-    uint32_t x, y;
-    fold(device, dispatch->groups, &x, &y);
     vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernel->pipeline);
     vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernel->layout, 0, 1, &program->sets[index], 0,
                             NULL);
     vkCmdPushConstants(commands, kernel->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, kernel->base.params.args_bytes,
                        dispatch->args);
-    vkCmdDispatch(commands, x, y, 1);
+    launch(device, dispatch->groups, submission, commands);
 }
 
 void sy_vk_barrier_between(VkCommandBuffer commands)
@@ -128,6 +133,7 @@ void sy_vk_barrier_between(VkCommandBuffer commands)
 static VkResult record_submission(const struct sy_vk_program *program, size_t s, struct sy_hazards *hazards)
 {
     const struct sy_pace *pace = &program->base.pace;
+    const struct sy_submission *submission = &pace->list[s];
     VkCommandBuffer commands = program->commands[s];
     const VkCommandBufferBeginInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
@@ -138,10 +144,10 @@ static VkResult record_submission(const struct sy_vk_program *program, size_t s,
         return result;
     sy_vk_barrier_begin(commands);
     hazards->count = hazards->dispatches = 0;
-    for (size_t i = sy_pace_first(pace, s); i < pace->ends[s]; ++i) {
+    for (size_t i = submission->first; i < submission->end; ++i) {
         if (sy_hazards_add(hazards, &program->dispatches[i]))
             sy_vk_barrier_between(commands);
-        sy_vk_record_dispatch(program, i, commands);
+        sy_vk_record_dispatch(program, i, submission, commands);
     }
     if (s + 1 == pace->cuts)
         sy_vk_barrier_end(commands);
@@ -183,6 +189,32 @@ static void collect_uses(struct sy_vk_program *program)
     }
 }
 
+static bool allocate_submissions(struct sy_vk_program *program)
+{
+    const size_t n = program->base.pace.cuts;
+    program->commands = calloc(n, sizeof *program->commands);
+    program->infos = calloc(n, sizeof *program->infos);
+    program->timelines = calloc(n, sizeof *program->timelines);
+    program->values = calloc(n, sizeof *program->values);
+    if (program->commands == NULL || program->infos == NULL || program->timelines == NULL || program->values == NULL)
+        return false;
+    program->made = n;
+    return true;
+}
+
+static void free_submissions(struct sy_vk_program *program)
+{
+    free(program->commands);
+    free(program->infos);
+    free(program->timelines);
+    free(program->values);
+    program->commands = NULL;
+    program->infos = NULL;
+    program->timelines = NULL;
+    program->values = NULL;
+    program->made = 0;
+}
+
 static bool allocate_arrays(struct sy_vk_program *program, const struct sy_dispatch *dispatches)
 {
     program->dispatches = malloc(program->count * sizeof *program->dispatches);
@@ -192,15 +224,9 @@ static bool allocate_arrays(struct sy_vk_program *program, const struct sy_dispa
     size_t bindings = 0;
     for (size_t i = 0; i < program->count; ++i)
         bindings += dispatches[i].kernel->params.binding_count;
-    const size_t n = program->count; // as many submissions as that, at most
     program->sets = calloc(program->count, sizeof *program->sets);
     program->uses = calloc(bindings, sizeof *program->uses);
-    program->commands = calloc(n, sizeof *program->commands);
-    program->infos = calloc(n, sizeof *program->infos);
-    program->timelines = calloc(n, sizeof *program->timelines);
-    program->values = calloc(n, sizeof *program->values);
-    return program->sets != NULL && program->uses != NULL && program->commands != NULL && program->infos != NULL &&
-           program->timelines != NULL && program->values != NULL;
+    return program->sets != NULL && program->uses != NULL;
 }
 
 static enum sy_status build(struct sy_vk_program *program, const struct sy_dispatch *dispatches)
@@ -239,7 +265,7 @@ void sy_vk_program_destroy(struct sy_program *base)
 {
     struct sy_vk_program *program = (struct sy_vk_program *)base;
     struct sy_vk_device *device = device_of(program);
-    for (size_t s = 0; program->values != NULL && s < program->base.pace.cuts; ++s)
+    for (size_t s = 0; s < program->made; ++s)
         sy_vk_drain(device, program->values[s]);
     if (device->latest == program)
         device->latest = NULL;
@@ -248,10 +274,7 @@ void sy_vk_program_destroy(struct sy_program *base)
     free(program->dispatches);
     free(program->sets);
     free(program->uses);
-    free(program->commands);
-    free(program->infos);
-    free(program->timelines);
-    free(program->values);
+    free_submissions(program);
     free(program);
 }
 
@@ -261,7 +284,8 @@ enum sy_status sy_vk_program_cut(struct sy_program *base)
     struct sy_vk_device *device = device_of(program);
     vkDestroyCommandPool(device->handle, program->pool, NULL);
     program->pool = VK_NULL_HANDLE;
-    const VkResult result = record(program);
+    free_submissions(program);
+    const VkResult result = allocate_submissions(program) ? record(program) : VK_ERROR_OUT_OF_HOST_MEMORY;
     if (result != VK_SUCCESS)
         return sy_vk_fail(device, result, "recording %zu dispatches", program->count);
     return sy_vk_validated(device);

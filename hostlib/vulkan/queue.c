@@ -9,19 +9,19 @@
 static void tell_where(const struct sy_vk_program *program, uint64_t finished, char *text, size_t size)
 {
     const char *name = program->base.name != NULL ? program->base.name : "?";
-    if (finished + 1 < program->values[0]) { // an earlier replay, another program, or a copy
+    if (program->made == 0 || finished + 1 < program->values[0]) { // an earlier replay, another program, or a copy
         snprintf(text, size, " (in work queued before the latest replay of program '%s')", name);
         return;
     }
     const struct sy_pace *pace = &program->base.pace;
     size_t s = 0;
-    while (s < pace->cuts && program->values[s] <= finished)
+    while (s < program->made && program->values[s] <= finished)
         ++s;
-    if (s == pace->cuts) {
+    if (s == program->made) {
         snprintf(text, size, " (after program '%s', which was done)", name);
         return;
     }
-    const size_t first = sy_pace_first(pace, s), last = pace->ends[s] - 1;
+    const size_t first = pace->list[s].first, last = pace->list[s].end - 1;
     snprintf(text, size, " (program '%s', between dispatch %zu '%s' and %zu '%s')", name, first,
              program->dispatches[first].label, last, program->dispatches[last].label);
 }

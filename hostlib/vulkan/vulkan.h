@@ -231,7 +231,8 @@ struct sy_vk_program {
     struct sy_vk_use *uses;
     size_t use_count;
     VkCommandPool pool;
-    // One entry per submission, with room for one per dispatch; `infos` points into the other three.
+    // One entry per submission, `made` of them; `infos` points into the other three.
+    size_t made;
     VkCommandBuffer *commands;
     VkSubmitInfo *infos;
     VkTimelineSemaphoreSubmitInfo *timelines;
@@ -243,8 +244,9 @@ enum sy_status sy_vk_program_create(struct sy_device *device, const struct sy_di
 void sy_vk_program_destroy(struct sy_program *program);
 enum sy_status sy_vk_program_cut(struct sy_program *program);
 enum sy_status sy_vk_program_submit(struct sy_program *program, size_t first, size_t count);
-/// Binds and launches dispatch `index`.
-void sy_vk_record_dispatch(const struct sy_vk_program *program, size_t index, VkCommandBuffer commands);
+/// Binds and launches dispatch `index` of a submission.
+void sy_vk_record_dispatch(const struct sy_vk_program *program, size_t index, const struct sy_submission *submission,
+                           VkCommandBuffer commands);
 /// Makes what earlier dispatches of a command buffer wrote visible to later ones.
 void sy_vk_barrier_between(VkCommandBuffer commands);
 
