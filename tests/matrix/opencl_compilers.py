@@ -163,7 +163,9 @@ def ptxas(context, row, arch, _, limits):
     assembler, disassembler = cuda_tool('ptxas', 'nvidia-cuda-nvcc-cu12'), cuda_tool('nvdisasm', 'nvidia-cuda-nvdisasm')
     job = Job(context, row, int(arch[3:]) >= 80)
     library = '/usr/lib/clc/nvptx64--nvidiacl.bc'
-    version = clang(job, f'--target=nvptx64-nvidia-nvcl -march={arch} -fasm -Xclang -mlink-builtin-bitcode -Xclang {library}', 'ptx')
+    # Where a launch begins, the library does not know: here, as in all launches of whole dispatches, at group 0.
+    version = clang(job, f"--target=nvptx64-nvidia-nvcl -march={arch} '-Dget_global_offset(dimension)=0' -fasm "
+                    f'-Xclang -mlink-builtin-bitcode -Xclang {library}', 'ptx')
 
     def facts(kernel, name):
         done = subprocess.run([assembler, '-v', f'-arch={arch}', '-o', job.path(name + '.cubin'), job.path(name + '.ptx')],
