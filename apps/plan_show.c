@@ -39,8 +39,7 @@ static void print_message(const struct sy_graph *g, const struct sy_node *n, con
     cli_human(t.far.sent, a);
     cli_human(t.far.received, b);
     cli_human(t.far.messages, c);
-    printf("%sB sent to others in %s message%s, %sB received; the host waits", a, c, t.far.messages == 1.0 ? "" : "s",
-           b);
+    printf("%sB sent to others in %s message%s, %sB received", a, c, t.far.messages == 1.0 ? "" : "s", b);
 }
 
 static void print_segment(const struct sy_graph *g, enum sy_session_kind kind, const struct sy_legs *legs,
@@ -56,6 +55,7 @@ static void print_segment(const struct sy_graph *g, enum sy_session_kind kind, c
     case SY_SEGMENT_UPLOAD: printf("%llu bytes", (unsigned long long)x->bytes); break;
     case SY_SEGMENT_PROGRAM: print_program(g, &legs->list[x->leg]); break;
     case SY_SEGMENT_MESSAGE: print_message(g, sy_graph_node(g, legs->list[x->leg].first), ranks); break;
+    case SY_SEGMENT_ARRIVAL: printf("the host waits for %s", sy_graph_node(g, legs->list[x->leg].first)->label); break;
     case SY_SEGMENT_DOWNLOAD:
         printf("%llu bytes; %s", (unsigned long long)x->bytes,
                kind == SY_SESSION_DECODE ? "the host waits" : "the host takes them when the next is queued");

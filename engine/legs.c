@@ -1,42 +1,105 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/graph_private.h"
 #include "engine/legs.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static bool add(struct sy_legs *p, uint32_t phase, uint32_t first, uint32_t end, bool message)
+#include "engine/graph_private.h"
+#include "engine/message.h"
+
+/// A phase while it is being cut.
+struct cut {
+    const struct sy_graph *g;
+    struct sy_legs *legs;
+    uint32_t phase;
+    uint32_t first, nodes; ///< The program that has not been added yet: where it begins, and how long it is.
+    uint32_t *under_way;   ///< [slots]: the node of the message in each slot, or UINT32_MAX.
+    uint32_t slots;
+    bool failed;
+};
+
+static void add(struct cut *c, enum sy_leg_kind kind, uint32_t first, uint32_t end, uint32_t slot)
 {
+    struct sy_legs *p = c->legs;
     if (p->count == p->room) {
         const size_t room = p->room == 0 ? 16 : 2 * p->room;
         struct sy_leg *bigger = realloc(p->list, room * sizeof *bigger);
+        c->failed |= bigger == NULL;
         if (bigger == NULL)
-            return false;
+            return;
         p->list = bigger;
         p->room = room;
     }
-    p->list[p->count++] = (struct sy_leg){.phase = phase, .first = first, .end = end, .message = message};
-    return true;
+    p->list[p->count++] = (struct sy_leg){.kind = kind, .phase = c->phase, .first = first, .end = end, .slot = slot};
 }
 
-/// Cuts one phase at its messages.
+/// Ends the program before node `end`.
+static void end_program(struct cut *c, uint32_t end)
+{
+    if (c->nodes != 0)
+        add(c, SY_LEG_PROGRAM, c->first, end, 0);
+    c->first = end;
+    c->nodes = 0;
+}
+
+/// A free slot.
+static uint32_t take_slot(struct cut *c)
+{
+    uint32_t slot = 0;
+    while (slot < c->slots && c->under_way[slot] != UINT32_MAX)
+        ++slot;
+    if (slot < c->slots)
+        return slot;
+    uint32_t *bigger = realloc(c->under_way, (c->slots + 1) * sizeof *bigger);
+    c->failed |= bigger == NULL;
+    if (bigger == NULL)
+        return 0;
+    c->under_way = bigger;
+    c->under_way[c->slots] = UINT32_MAX;
+    return c->slots++;
+}
+
+/// The arrivals that node `i` needs; all of them where it is the end of the nodes.
+static void await(struct cut *c, uint32_t i)
+{
+    for (uint32_t slot = 0; slot < c->slots; ++slot) {
+        const uint32_t message = c->under_way[slot];
+        if (message == UINT32_MAX || (i < c->g->node_count && !sy_message_needed(c->g, message, i)))
+            continue;
+        end_program(c, i);
+        add(c, SY_LEG_ARRIVAL, message, message + 1, slot);
+        c->under_way[slot] = UINT32_MAX;
+    }
+}
+
+/// Cuts one phase at its messages and arrivals.
 static bool cut(const struct sy_graph *g, struct sy_legs *p, uint32_t phase)
 {
+    struct cut c = {.g = g, .legs = p, .phase = phase};
     const size_t before = p->count;
-    uint32_t first = 0, nodes = 0;
-    bool good = true;
-    for (uint32_t i = 0; i < g->node_count && good; ++i) {
+    const uint32_t end = (uint32_t)g->node_count;
+    for (uint32_t i = 0; i < end && !c.failed; ++i) {
         if (g->nodes[i].phase != phase)
             continue;
+        await(&c, i);
         if (!sy_op_is_message(g->nodes[i].op)) {
-            ++nodes;
+            ++c.nodes;
             continue;
         }
-        good = (nodes == 0 || add(p, phase, first, i, false)) && add(p, phase, i, i + 1, true);
-        first = i + 1;
-        nodes = 0;
+        const bool travels = sy_message_travels(g, i);
+        const uint32_t slot = travels ? take_slot(&c) : 0;
+        end_program(&c, i);
+        add(&c, SY_LEG_MESSAGE, i, i + 1, slot);
+        if (travels && !c.failed)
+            c.under_way[slot] = i;
+        c.first = i + 1;
     }
-    return good && (nodes == 0 && p->count != before ? true : add(p, phase, first, (uint32_t)g->node_count, false));
+    await(&c, end);
+    if (c.nodes != 0 || p->count == before)
+        add(&c, SY_LEG_PROGRAM, c.first, end, 0);
+    p->slots = c.slots > p->slots ? c.slots : p->slots;
+    free(c.under_way);
+    return !c.failed;
 }
 
 enum sy_status sy_legs_create(const struct sy_graph *g, struct sy_legs *out)

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // message.h: what ranks do together in the middle of a step. A message is a node of the graph like an op, with
-// bindings, sizes and a gradient rule, but the host carries it out, between two device programs (legs.h).
+// bindings, sizes and a gradient rule, but the host carries it out (legs.h).
 //
 //   exchange_routes  every rank tells the owner of each expert how many rows it has for it, slice by slice, and which
 //   exchange_rows    rows go to the experts' owners, or come back
 //   sum_ranks        x = the pairwise tree of all ranks' x: what slices begin (slices.h), ranks end
 //   gather_norms     x = each rank's own part of x, put together
 //   share_ranks      x = what each rank updated of it (shard.h)
+//
+// Rows, gradients and new values travel while the device goes on: what is sent is read behind the program that makes
+// it, goes to the other ranks as soon as it has been read, and is written to the device as soon as it has come. The
+// host waits only where a node needs it. Routes and the few values of the others are waited for at once.
 //
 // Every rank of a layout must run the same messages in the same order. Ownership: the session's.   Layer: engine.
 #pragma once
@@ -22,24 +26,34 @@ struct sy_exchange_args {
     u32 experts, slices, slots, xslots, dim, k, decoder, back;
 };
 
-/// sum_ranks, share_ranks: over the ranks that hold a pack; each needs, or has, its shard of it alone (all of it where
-/// the pack holds no parameters). gather_norms: over all ranks; own [n] is 1 where this rank's value counts.
+/// sum_ranks, share_ranks: n elements of a pack from `at` on, over the ranks that hold it; each needs, or has, its
+/// shard of it alone (all of it where the pack holds no parameters). gather_norms: over all ranks; own [n] is 1 where
+/// this rank's value counts.
 struct sy_ranks_args {
-    u32 n, pack;
+    u32 n, pack, at;
 };
 
+struct sy_graph;
+
 const struct sy_op_info *sy_message_info(enum sy_op_id op);
+/// Whether the message of this node travels while the device goes on; else it is done once it was started.
+bool sy_message_travels(const struct sy_graph *g, uint32_t node);
+/// Whether `node` touches what a message brings.
+bool sy_message_needed(const struct sy_graph *g, uint32_t message, uint32_t node);
 
 struct sy_session;
 struct sy_messages;
 struct sy_segment;
 
-/// Room for the messages of a session, which knows its layout. Malloc'ed. Errors: NOMEM.
+/// Room for the messages of a session, which knows its layout and its segments. Malloc'ed. Errors: NOMEM.
 SY_MUST_CHECK enum sy_status sy_messages_create(const struct sy_session *s, struct sy_messages **out);
 void sy_messages_destroy(struct sy_messages **messages);
-/// Carries out a segment's message: waits for the device, then for the other ranks. Errors: DEVICE · COMM naming the
-/// rank.
-SY_MUST_CHECK enum sy_status sy_segment_message(struct sy_session *s, const struct sy_segment *segment);
+/// Starts a segment's message. Errors: DEVICE · COMM naming the rank.
+SY_MUST_CHECK enum sy_status sy_message_start(struct sy_session *s, const struct sy_segment *segment);
+/// Moves on what is under way; does not block. NULL messages: nothing is.
+SY_MUST_CHECK enum sy_status sy_messages_look(struct sy_session *s);
+/// Waits until a message has come; meanwhile the others move on, too.
+SY_MUST_CHECK enum sy_status sy_message_await(struct sy_session *s, const struct sy_segment *segment);
 
 /// The sums of `n` whole numbers over all ranks, in place. Errors: COMM.
 SY_MUST_CHECK enum sy_status sy_layout_add(struct sy_ctx *ctx, const struct sy_layout *layout, uint64_t *values,

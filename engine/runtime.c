@@ -214,7 +214,7 @@ static enum sy_status record(struct sy_runtime *rt, size_t leg)
     const struct sy_graph *g = rt->graph;
     const struct sy_leg *p = &rt->legs.list[leg];
     const uint32_t phase = p->phase;
-    if (p->message)
+    if (p->kind != SY_LEG_PROGRAM)
         return SY_OK;
     struct sy_dispatch *list = calloc(p->end - p->first + 1, sizeof *list);
     if (list == NULL)
@@ -343,7 +343,7 @@ enum sy_status sy_runtime_run(struct sy_runtime *rt, uint32_t phase)
 
 enum sy_status sy_runtime_run_leg(struct sy_runtime *rt, size_t leg)
 {
-    assert(leg < rt->legs.count && !rt->legs.list[leg].message);
+    assert(leg < rt->legs.count && rt->legs.list[leg].kind == SY_LEG_PROGRAM);
     return rt->programs[leg] == NULL ? SY_OK : sy_program_submit(rt->programs[leg]);
 }
 

@@ -36,7 +36,7 @@ struct sy_program *sy_runtime_program(const struct sy_runtime *rt, uint32_t phas
 
 /// Submits a phase (enum sy_phase, or a merge) without messages; does not block.
 SY_MUST_CHECK enum sy_status sy_runtime_run(struct sy_runtime *rt, uint32_t phase);
-/// Submits one leg that is no message; does not block.
+/// Submits one leg that is a program; does not block.
 SY_MUST_CHECK enum sy_status sy_runtime_run_leg(struct sy_runtime *rt, size_t leg);
 
 /// Whole-tensor copies in the tensor's own element type; `bytes` must be its size. read() blocks.

@@ -13,6 +13,6 @@ struct sy_runtime {
     struct sy_binding *places;    ///< [tensor_count] where each tensor lives, here or in the lender.
     struct sy_kernel **kernels;   ///< [SY_VARIANT_COUNT * 16], by variant and types; NULL when unused.
     struct sy_legs legs;          ///< Of all phases.
-    struct sy_program **programs; ///< [legs.count]; NULL for a leg without dispatches, and for messages.
+    struct sy_program **programs; ///< [legs.count]; NULL for a leg without dispatches.
     size_t *dispatch_count;       ///< [legs.count]
 };

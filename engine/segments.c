@@ -11,7 +11,7 @@
 
 const char *sy_segment_kind_name(enum sy_segment_kind kind)
 {
-    static const char *const names[] = {"host", "upload", "program", "message", "download"};
+    static const char *const names[] = {"host", "upload", "program", "message", "arrival", "download"};
     return names[kind];
 }
 
@@ -51,9 +51,12 @@ static uint32_t program(struct sy_segments *s, const struct sy_graph *g, const c
 {
     for (size_t i = s->legs.first[phase]; i < s->legs.first[phase + 1]; ++i) {
         const struct sy_leg *leg = &s->legs.list[i];
-        const uint32_t p = leg->message
-                               ? add(s, SY_SEGMENT_MESSAGE, sy_op_info(g->nodes[leg->first].op)->name, micro, phase, 0)
-                               : add(s, SY_SEGMENT_PROGRAM, name, micro, phase, 0);
+        const bool device = leg->kind == SY_LEG_PROGRAM;
+        const uint32_t p = add(s,
+                               device                        ? SY_SEGMENT_PROGRAM
+                               : leg->kind == SY_LEG_MESSAGE ? SY_SEGMENT_MESSAGE
+                                                             : SY_SEGMENT_ARRIVAL,
+                               device ? name : sy_op_info(g->nodes[leg->first].op)->name, micro, phase, 0);
         if (p != UINT32_MAX)
             s->list[p].leg = (uint32_t)i;
         after(s, p, before);

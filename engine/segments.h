@@ -15,7 +15,8 @@ enum sy_segment_kind {
     SY_SEGMENT_HOST,     ///< Work of the host: inputs of a micro-batch; which token comes next.
     SY_SEGMENT_UPLOAD,   ///< Inputs and step constants go to the device.
     SY_SEGMENT_PROGRAM,  ///< A phase of the graph, or a leg of it between messages, runs on the device.
-    SY_SEGMENT_MESSAGE,  ///< The ranks exchange something (message.h); the host waits for the device, and for them.
+    SY_SEGMENT_MESSAGE,  ///< The ranks exchange something (message.h): it starts, or, where none follows, it is done.
+    SY_SEGMENT_ARRIVAL,  ///< The host waits for a message that was started.
     SY_SEGMENT_DOWNLOAD, ///< Results come back.
 };
 
@@ -26,7 +27,7 @@ struct sy_segment {
     char name[32];
     uint32_t micro;                   ///< Which micro-batch of the step.
     uint32_t phase;                   ///< The program that runs, or that this is for.
-    uint32_t leg;                     ///< PROGRAM, MESSAGE: index into legs.
+    uint32_t leg;                     ///< PROGRAM, MESSAGE, ARRIVAL: index into legs.
     uint64_t bytes;                   ///< UPLOAD, DOWNLOAD: what is copied.
     uint32_t after[SY_SEGMENT_AFTER]; ///< Segments that must have ended before this one begins …
     uint32_t after_count;             ///< … and how many.

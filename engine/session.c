@@ -25,8 +25,6 @@ enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, c
         status = sy_assemble(ctx, sy_device_caps(device), &s->params, &s->graph, &s->model, &s->loss, &s->outputs);
     if (status == SY_OK)
         status = sy_sums_create(ctx, s->graph, &s->sums);
-    if (status == SY_OK && s->graph->ranks != NULL)
-        status = sy_messages_create(s, &s->messages);
     if (status == SY_OK)
         status =
             sy_runtime_create(device, s->graph, params->lender != NULL ? params->lender->runtime : NULL, &s->runtime);
@@ -34,6 +32,8 @@ enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, c
         status = sy_inputs_create(s, &s->inputs); // the plan knows which of them are read
     if (status == SY_OK)
         status = sy_segments_create(s->graph, &s->model, &s->loss, params->kind, &s->segments);
+    if (status == SY_OK && s->graph->ranks != NULL)
+        status = sy_messages_create(s, &s->messages);
     if (status != SY_OK)
         sy_session_destroy(&s);
     else
@@ -46,10 +46,10 @@ void sy_session_destroy(struct sy_session **session)
     struct sy_session *s = *session;
     if (s == NULL)
         return;
-    sy_sums_destroy(&s->sums); // reads under way need the buffers
+    sy_sums_destroy(&s->sums);         // reads under way need the buffers
+    sy_messages_destroy(&s->messages); // likewise
     sy_runtime_destroy(&s->runtime);
     sy_inputs_destroy(&s->inputs);
-    sy_messages_destroy(&s->messages);
     sy_segments_finish(&s->segments);
     sy_graph_destroy(&s->graph);
     sy_config_finish(&s->config);
@@ -102,8 +102,12 @@ static enum sy_status run_segments(struct sy_session *s, const struct sy_batch *
             s->step.sequence = micro * s->params.batch;
             SY_TRY(sy_inputs_write(s));
             break;
-        case SY_SEGMENT_PROGRAM: SY_TRY(sy_runtime_run_leg(s->runtime, x->leg)); break;
-        case SY_SEGMENT_MESSAGE: SY_TRY(sy_segment_message(s, x)); break;
+        case SY_SEGMENT_PROGRAM:
+            SY_TRY(sy_runtime_run_leg(s->runtime, x->leg));
+            SY_TRY(sy_messages_look(s));
+            break;
+        case SY_SEGMENT_MESSAGE: SY_TRY(sy_message_start(s, x)); break;
+        case SY_SEGMENT_ARRIVAL: SY_TRY(sy_message_await(s, x)); break;
         case SY_SEGMENT_DOWNLOAD: SY_TRY(sy_sums_start(s, flight)); break;
         }
     }

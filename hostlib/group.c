@@ -2,9 +2,11 @@
 #include "hostlib/group.h"
 
 #include <assert.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "hostlib/pulse.h"
 
@@ -49,6 +51,47 @@ bool sy_group_speak(struct sy_group *group)
     if (group->pulse != NULL && !group->told)
         group->told = !sy_pulse_speak(group->pulse);
     return !group->told;
+}
+
+enum sy_status sy_group_slow_down(struct sy_ctx *ctx, struct sy_group *group)
+{
+    const char *text = getenv("SY_SLOW_WIRE");
+    char *end = NULL;
+    if (text == NULL || text[0] == '\0')
+        return SY_OK;
+    const unsigned long long us = strtoull(text, &end, 10);
+    const bool two = end != text && *end == ',' && end[1] >= '0' && end[1] <= '9' && text[0] >= '0' && text[0] <= '9';
+    const unsigned long long mb = two ? strtoull(end + 1, &end, 10) : 0;
+    if (mb == 0 || *end != '\0' || us > 1000000 || mb > 1000000)
+        return sy_fail(ctx, SY_INVALID,
+                       "SY_SLOW_WIRE is \"%s\": expected MICROSECONDS,MEGABYTES_PER_SECOND, whole numbers, as 50,1000",
+                       text);
+    group->wire = (struct sy_wire){.latency_s = 1e-6 * (double)us, .bytes_per_s = 1e6 * (double)mb};
+    return SY_OK;
+}
+
+void sy_group_rest(uint64_t looks)
+{
+    const struct timespec nap = {.tv_nsec = 50000};
+    if (looks < 200)
+        sched_yield();
+    else
+        nanosleep(&nap, NULL);
+}
+
+enum sy_status sy_group_exchange(struct sy_ctx *ctx, struct sy_group *group, const char *what,
+                                 const struct sy_transfer *list, size_t count)
+{
+    struct sy_exchange *x = NULL;
+    bool done = false;
+    enum sy_status status = sy_group_start(ctx, group, what, list, count, &x);
+    for (uint64_t looks = 0; status == SY_OK && !done; ++looks) {
+        status = sy_group_look(ctx, x, true, &done);
+        if (!done)
+            sy_group_rest(looks);
+    }
+    sy_group_drop(&x);
+    return status;
 }
 
 enum sy_status sy_group_spread(struct sy_ctx *ctx, struct sy_group *group, uint32_t from, void *data, uint64_t bytes)

@@ -15,6 +15,14 @@
 #define SY_GROUP_SLOW_S 3600.0 // one that answers, but does not come, so long
 
 struct sy_pulse;
+struct sy_exchange;
+
+/// An imagined wire, to see what would be hidden behind a slow one: each rank sends through its own. `bytes_per_s` 0:
+/// none.
+struct sy_wire {
+    double latency_s, bytes_per_s;
+    double free_at; ///< Seconds: when it has carried all that was given to it.
+};
 
 struct sy_group {
     uint32_t rank;                 ///< 0 … size − 1
@@ -28,6 +36,8 @@ struct sy_group {
     bool told;                     ///< Another rank says why the run ends: this one need not.
     uint64_t exchanges;            ///< Counted, so that each can tell its messages from those of the next.
     bool started;                  ///< MPI was initialised here, and sy_group_close() ends it.
+    struct sy_wire wire;           ///< From SY_SLOW_WIRE.
+    struct sy_exchange *under_way; ///< Started and not dropped.
 };
 
 /// One message: `bytes` from or to `data`, which must stay until the exchange has ended.
@@ -39,7 +49,7 @@ struct sy_transfer {
 };
 
 /// Joins the run. Blocks until every rank has started. Errors: UNSUPPORTED started as one of several by a build without
-/// MPI (configure with -Dmpi=enabled) · COMM MPI could not start.
+/// MPI (configure with -Dmpi=enabled) · COMM MPI could not start · INVALID SY_SLOW_WIRE.
 SY_MUST_CHECK enum sy_status sy_group_open(struct sy_ctx *ctx, struct sy_group *out);
 /// From here on ranks are asked whether they are alive when they are waited for, all ranks at once. Errors: COMM ·
 /// NOMEM.
@@ -55,6 +65,20 @@ void sy_group_abort(const struct sy_group *group);
 
 /// How many processes mpirun says that it started: 1 when there was no mpirun.
 uint32_t sy_group_launched(void);
+
+/// Hands over all transfers, which then travel while the caller does other things; each rank starts its exchanges in
+/// the same order. `what` is for errors, and must stay, as the data must, until the exchange is dropped. Several can be
+/// under way. Errors: COMM · NOMEM.
+SY_MUST_CHECK enum sy_status sy_group_start(struct sy_ctx *ctx, struct sy_group *group, const char *what,
+                                            const struct sy_transfer *list, size_t count, struct sy_exchange **out);
+/// Whether all of it has arrived; does not block. Messages travel only while somebody looks now and then. `wait`: the
+/// caller has nothing else to do, and asks after the ranks that do not come. Errors: those of sy_group_exchange().
+SY_MUST_CHECK enum sy_status sy_group_look(struct sy_ctx *ctx, struct sy_exchange *exchange, bool wait, bool *out_done);
+void sy_group_drop(struct sy_exchange **exchange);
+/// Between the `looks`-th look in vain and the next: other ranks, or this rank's device, may need the processor.
+void sy_group_rest(uint64_t looks);
+/// Reads SY_SLOW_WIRE. Errors: INVALID.
+SY_MUST_CHECK enum sy_status sy_group_slow_down(struct sy_ctx *ctx, struct sy_group *group);
 
 /// Hands over all transfers and blocks until they have arrived. `what` is for errors. Errors: COMM naming the rank that
 /// did not come, or sent another number of bytes than expected; where `told` is set it says so, and no message comes

@@ -154,7 +154,8 @@ static enum sy_status run_segments(struct decoding *d, size_t first, size_t end)
         case SY_SEGMENT_HOST: prompts ? pad_prompts(d) : choose_tokens(d); break;
         case SY_SEGMENT_UPLOAD: SY_TRY(upload(d, prompts)); break;
         case SY_SEGMENT_PROGRAM: SY_TRY(sy_runtime_run_leg(s->runtime, x->leg)); break;
-        case SY_SEGMENT_MESSAGE: SY_TRY(sy_segment_message(s, x)); break;
+        case SY_SEGMENT_MESSAGE: SY_TRY(sy_message_start(s, x)); break;
+        case SY_SEGMENT_ARRIVAL: SY_TRY(sy_message_await(s, x)); break;
         case SY_SEGMENT_DOWNLOAD:
             SY_TRY(sy_runtime_read_f32(s->runtime, s->model.logits, 0, (uint64_t)s->params.batch * s->config.vocab_size,
                                        d->logits));

@@ -17,9 +17,17 @@ void sy_group_close(struct sy_group *group) { *group = (struct sy_group){.size =
 
 void sy_group_abort(const struct sy_group *group) { (void)group; }
 
-enum sy_status sy_group_exchange(struct sy_ctx *ctx, struct sy_group *group, const char *what,
-                                 const struct sy_transfer *list, size_t count)
+enum sy_status sy_group_start(struct sy_ctx *ctx, struct sy_group *group, const char *what,
+                              const struct sy_transfer *list, size_t count, struct sy_exchange **out)
 {
-    (void)group, (void)list;
-    return count == 0 ? SY_OK : sy_fail(ctx, SY_UNSUPPORTED, "%s: this build has no MPI", what);
+    (void)group, (void)list, (void)count, (void)out;
+    return sy_fail(ctx, SY_UNSUPPORTED, "%s: this build has no MPI", what);
 }
+
+enum sy_status sy_group_look(struct sy_ctx *ctx, struct sy_exchange *exchange, bool wait, bool *out_done)
+{
+    (void)exchange, (void)wait, (void)out_done;
+    return sy_fail(ctx, SY_UNSUPPORTED, "this build has no MPI");
+}
+
+void sy_group_drop(struct sy_exchange **exchange) { *exchange = NULL; }
