@@ -6,6 +6,7 @@
 #include "engine/backward.h"
 #include "engine/graph_private.h"
 #include "engine/lower.h"
+#include "engine/overlap.h"
 #include "engine/runtime.h"
 #include "engine/slices.h"
 
@@ -59,6 +60,7 @@ enum sy_status sy_assemble(struct sy_ctx *ctx, const struct sy_caps *caps, const
         sy_backward(g, p->recompute);
     if (p->kind == SY_SESSION_TRAIN) {
         sy_slices_emit(g);
+        sy_overlap_emit(g);
         sy_ranks_emit(g);
         sy_optimizer_emit(g, &p->optimizer, outputs);
     }

@@ -217,6 +217,18 @@ static void check_sizes(struct sy_graph *g, const struct sy_op_info *info, const
     }
 }
 
+bool sy_graph_overlap(const struct sy_graph *g, sy_tid a, sy_tid b)
+{
+    const struct sy_tensor *x = sy_graph_tensor(g, a), *y = sy_graph_tensor(g, b);
+    const sy_tid whole = x->whole != SY_NONE ? x->whole : a, other = y->whole != SY_NONE ? y->whole : b;
+    const sy_tid of = x->parent != SY_NONE ? x->parent : whole, and = y->parent != SY_NONE ? y->parent : other;
+    if (a == SY_NONE || b == SY_NONE || of != and)
+        return false;
+    if (x->parent == SY_NONE || y->parent == SY_NONE)
+        return true;
+    return x->at < y->at + y->count && y->at < x->at + x->count;
+}
+
 struct sy_node *sy_emit(struct sy_graph *g, enum sy_op_id op, const void *args, const sy_tid *bind)
 {
     const struct sy_op_info *info = sy_op_info(op);

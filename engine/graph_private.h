@@ -62,3 +62,5 @@ struct sy_graph {
 void *sy_graph_grow(struct sy_graph *g, void *array, size_t count, size_t *room, size_t element);
 /// Makes a tensor that views are being added to `count` elements long; SY_NONE is left alone.
 void sy_tensor_extend(struct sy_graph *g, sy_tid t, uint64_t count);
+/// Whether two tensors share an element: views of one, pieces of one, or one and a part of it.
+bool sy_graph_overlap(const struct sy_graph *g, sy_tid a, sy_tid b);

@@ -102,26 +102,13 @@ bool sy_message_travels(const struct sy_graph *g, uint32_t node)
            (n->op == SY_OP_sum_ranks && (g->packs[a->pack].flags & SY_PACK_SUMS) == 0);
 }
 
-/// Whether two tensors share an element.
-static bool overlap(const struct sy_graph *g, sy_tid a, sy_tid b)
-{
-    const struct sy_tensor *x = sy_graph_tensor(g, a), *y = sy_graph_tensor(g, b);
-    const sy_tid whole = x->whole != SY_NONE ? x->whole : a, other = y->whole != SY_NONE ? y->whole : b;
-    const sy_tid of = x->parent != SY_NONE ? x->parent : whole, and = y->parent != SY_NONE ? y->parent : other;
-    if (a == SY_NONE || b == SY_NONE || of != and)
-        return false;
-    if (x->parent == SY_NONE || y->parent == SY_NONE)
-        return true;
-    return x->at < y->at + y->count && y->at < x->at + x->count;
-}
-
 bool sy_message_needed(const struct sy_graph *g, uint32_t message, uint32_t node)
 {
     const struct sy_node *m = &g->nodes[message], *n = &g->nodes[node];
     const struct sy_op_info *info = sy_op_info(m->op), *used = sy_op_info(n->op);
     for (uint32_t i = 0; i < info->binding_count; ++i)
         for (uint32_t k = 0; k < used->binding_count && (info->write_mask >> i & 1u) != 0; ++k)
-            if (overlap(g, m->bind[i], n->bind[k]))
+            if (sy_graph_overlap(g, m->bind[i], n->bind[k]))
                 return true;
     return false;
 }

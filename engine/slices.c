@@ -6,6 +6,7 @@
 
 #include "engine/graph_private.h"
 #include "engine/message.h"
+#include "engine/overlap.h"
 #include "engine/pieces.h"
 
 enum { TREE = 8 }; ///< Slices that one tree_sum adds up.
@@ -291,7 +292,7 @@ void sy_ranks_emit(struct sy_graph *g)
                                 "more ranks",
                                 sy_graph_tensor(g, pack.master)->name, (unsigned long long)pack.count);
         const struct sy_ranks_args a = {.n = (u32)pack.count, .pack = k};
-        if (sy_sum_total(g, k) != SY_NONE && (!experts || g->ranks->data > 1))
+        if (sy_sum_total(g, k) != SY_NONE && (!experts || g->ranks->data > 1) && !sy_overlap_sums(g, k))
             SY_EMIT(g, sum_ranks, &a, sy_sum_total(g, k));
     }
     g->phase = before;

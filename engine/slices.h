@@ -47,7 +47,8 @@ void sy_tree_add(struct sy_graph *g, sy_tid from, sy_tid to, uint64_t n, uint32_
 
 /// Emits the merges of every micro-batch of a step, each once; after sy_backward().
 void sy_slices_emit(struct sy_graph *g);
-/// Emits, at the beginning of the update, what makes the ranks' sums one: the rest of the tree; after sy_slices_emit().
+/// Emits, at the beginning of the update, what makes the ranks' sums one, where sy_overlap_emit() has not: the rest of
+/// the tree; after sy_slices_emit().
 void sy_ranks_emit(struct sy_graph *g);
 /// The phases to run after micro-batch `micro`, in order: how many, in `out`.
 uint32_t sy_slices_phases(const struct sy_graph *g, uint32_t micro, uint32_t out[SY_MAX_MERGES]);

@@ -4,7 +4,8 @@
 // A program that was not started by mpirun is rank 0 of 1, and MPI is not touched. mpi/group.c talks to MPI; mpi/stub.c
 // takes its place in a build without it (-Dmpi=disabled).
 //
-// All ranks make the same calls in the same order; an exchange matches its namesakes of the other ranks by that order.
+// All ranks make the same calls in the same order, and list each other or do not; an exchange matches its namesakes of
+// the other ranks by that order.
 // Nothing waits for ever: a rank that has ended, or was not heard of for `patience_s`, is an error that names it. A
 // rank that is busy answers (pulse.h), and is waited for. Layer: hostlib.   Threads: the thread that opened it.
 #pragma once
@@ -16,6 +17,11 @@
 
 struct sy_pulse;
 struct sy_exchange;
+
+struct sy_turn {
+    uint64_t exchange; ///< The last one with that rank.
+    uint32_t count;
+};
 
 /// An imagined wire, to see what would be hidden behind a slow one: each rank sends through its own. `bytes_per_s` 0:
 /// none.
@@ -34,7 +40,8 @@ struct sy_group {
     struct sy_pulse *pulse;        ///< NULL: nobody can be asked whether he is alive.
     bool over;                     ///< A rank is missing: nothing can be exchanged any more.
     bool told;                     ///< Another rank says why the run ends: this one need not.
-    uint64_t exchanges;            ///< Counted, so that each can tell its messages from those of the next.
+    uint64_t exchanges;            ///< How many were started …
+    struct sy_turn *turns;         ///< … and [size] how many with each rank, so that both tell one from the next.
     bool started;                  ///< MPI was initialised here, and sy_group_close() ends it.
     struct sy_wire wire;           ///< From SY_SLOW_WIRE.
     struct sy_exchange *under_way; ///< Started and not dropped.
@@ -66,9 +73,9 @@ void sy_group_abort(const struct sy_group *group);
 /// How many processes mpirun says that it started: 1 when there was no mpirun.
 uint32_t sy_group_launched(void);
 
-/// Hands over all transfers, which then travel while the caller does other things; each rank starts its exchanges in
-/// the same order. `what` is for errors, and must stay, as the data must, until the exchange is dropped. Several can be
-/// under way. Errors: COMM · NOMEM.
+/// Hands over all transfers, which then travel while the caller does other things; two ranks start the exchanges
+/// between them in the same order. `what` is for errors, and must stay, as the data must, until the exchange is
+/// dropped. Several can be under way. Errors: COMM · NOMEM.
 SY_MUST_CHECK enum sy_status sy_group_start(struct sy_ctx *ctx, struct sy_group *group, const char *what,
                                             const struct sy_transfer *list, size_t count, struct sy_exchange **out);
 /// Whether all of it has arrived; does not block. Messages travel only while somebody looks now and then. `wait`: the

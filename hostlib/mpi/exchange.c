@@ -17,6 +17,7 @@ struct piece {
     MPI_Request request;
     struct sy_transfer of; ///< This piece's own data and bytes.
     double due;            ///< When the imagined wire has carried it (SY_SLOW_WIRE).
+    int tag;
     bool posted, done;
 };
 
@@ -24,18 +25,17 @@ struct sy_exchange {
     struct sy_group *group;
     struct sy_exchange *next; ///< Of those under way.
     const char *what;
-    int tag;
     struct piece *pieces;
     size_t count, left;
     bool waiting;               ///< Somebody waits: since …
     double from, looked, asked; ///< … seconds; and those of the last look and question.
 };
 
-static void post(struct sy_exchange *x, struct piece *p, int *bad)
+static void post(struct piece *p, int *bad)
 {
     const int bytes = (int)p->of.bytes, peer = (int)p->of.peer;
-    *bad = p->of.send ? MPI_Isend(p->of.data, bytes, MPI_BYTE, peer, x->tag, MPI_COMM_WORLD, &p->request)
-                      : MPI_Irecv(p->of.data, bytes, MPI_BYTE, peer, x->tag, MPI_COMM_WORLD, &p->request);
+    *bad = p->of.send ? MPI_Isend(p->of.data, bytes, MPI_BYTE, peer, p->tag, MPI_COMM_WORLD, &p->request)
+                      : MPI_Irecv(p->of.data, bytes, MPI_BYTE, peer, p->tag, MPI_COMM_WORLD, &p->request);
     p->posted = *bad == MPI_SUCCESS;
 }
 
@@ -49,7 +49,7 @@ static enum sy_status post_due(struct sy_ctx *ctx, struct sy_group *group)
             int bad = MPI_SUCCESS;
             if (p->posted || p->due > now)
                 continue;
-            post(x, p, &bad);
+            post(p, &bad);
             if (bad != MPI_SUCCESS)
                 return sy_fail(ctx, SY_COMM, "%s: MPI refuses %llu bytes %s rank %u", x->what,
                                (unsigned long long)p->of.bytes, p->of.send ? "for" : "from", p->of.peer);
@@ -144,10 +144,13 @@ static enum sy_status look_around(struct sy_ctx *ctx, struct sy_exchange *x)
 static void add(struct sy_exchange *x, const struct sy_transfer *t)
 {
     struct sy_wire *wire = &x->group->wire;
+    struct sy_turn *turn = &x->group->turns[t->peer];
+    turn->count += turn->exchange != x->group->exchanges;
+    turn->exchange = x->group->exchanges;
     for (uint64_t done = 0; done < t->bytes; done += LARGEST) {
         const uint64_t left = t->bytes - done;
         struct piece *p = &x->pieces[x->count++];
-        *p = (struct piece){.request = MPI_REQUEST_NULL, .of = *t};
+        *p = (struct piece){.request = MPI_REQUEST_NULL, .of = *t, .tag = (int)(turn->count % TAGS)};
         p->of.data = (char *)t->data + done;
         p->of.bytes = left < LARGEST ? left : LARGEST;
         if (t->send && wire->bytes_per_s > 0.0) {
@@ -161,10 +164,10 @@ static void add(struct sy_exchange *x, const struct sy_transfer *t)
 enum sy_status sy_group_start(struct sy_ctx *ctx, struct sy_group *group, const char *what,
                               const struct sy_transfer *list, size_t count, struct sy_exchange **out)
 {
-    const int tag = (int)(group->exchanges++ % TAGS);
     size_t pieces = 0;
     if (group->over)
         return SY_COMM;
+    ++group->exchanges;
     for (size_t i = 0; i < count; ++i)
         pieces += (size_t)((list[i].bytes + LARGEST - 1) / LARGEST);
     struct sy_exchange *x = calloc(1, sizeof *x);
@@ -173,7 +176,7 @@ enum sy_status sy_group_start(struct sy_ctx *ctx, struct sy_group *group, const 
         return sy_fail(ctx, SY_NOMEM, "out of host memory: %zu messages", pieces);
     }
     *x = (struct sy_exchange){
-        .group = group, .next = group->under_way, .what = what, .tag = tag, .pieces = x->pieces, .left = pieces};
+        .group = group, .next = group->under_way, .what = what, .pieces = x->pieces, .left = pieces};
     group->under_way = x;
     for (int send = 0; send < 2; ++send) // receivers first: what comes finds its place
         for (size_t i = 0; i < count; ++i)

@@ -37,7 +37,10 @@ enum sy_status sy_group_open(struct sy_ctx *ctx, struct sy_group *out)
                              .size = (uint32_t)size,
                              .node_rank = (uint32_t)node_rank,
                              .node_size = (uint32_t)node_size,
+                             .turns = calloc((size_t)size, sizeof *out->turns),
                              .started = true};
+    if (out->turns == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory");
     return sy_group_slow_down(ctx, out);
 }
 
@@ -47,6 +50,7 @@ void sy_group_close(struct sy_group *group)
         MPI_Finalize();
     sy_pulse_close(&group->pulse); // MPI_Finalize waits for all: nobody asks any more
     free(group->names);
+    free(group->turns);
     *group = (struct sy_group){.size = 1, .node_size = 1};
 }
 
