@@ -200,9 +200,8 @@ static void print_messages(const struct plan_job *job, const struct plan_step *p
         printf("  %-22s  %6u  %20s %10s %16s %10s  %s\n", messages[i].name, times, text[0], text[1], text[2], text[3],
                text[4]);
     }
-    const double staging = t.here + t.there + t.arriving;
-    printf("host staging        %14.0f bytes  %9.2f GiB at most; %.2f GB a step between host and device\n", staging,
-           staging / 0x1p30, t.staged / 1e9);
+    printf("host staging        %14.0f bytes  %9.2f GiB at most; %.2f GB a step between host and device\n", t.host,
+           t.host / 0x1p30, t.staged / 1e9);
 }
 
 static void print_time(const struct plan_step *p)
@@ -284,7 +283,7 @@ static json_t *json_messages(const struct plan_job *job, const struct plan_step 
                                       "messages", t.near.messages + t.far.messages, "sent", t.near.sent + t.far.sent,
                                       "received", t.near.received + t.far.received, "most_sent", t.most_sent,
                                       "most_received", t.most_received, "sent_in_machine", t.near.sent, "staging_bytes",
-                                      t.here + t.there + t.arriving));
+                                      t.host));
     }
     return list;
 }

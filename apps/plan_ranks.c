@@ -50,8 +50,7 @@ static void pass_rows(struct plan_traffic *t, const struct sy_layout *l, uint32_
     t->most_sent += p->back ? most_here : most_away;
     t->most_received += p->back ? most_away : most_here;
     t->staged += each * p->experts + each * own * l->expert;
-    t->here = p->slots * unit;
-    t->there = t->arriving = own == 0.0 ? 0.0 : p->xslots * unit;
+    t->out = t->in = fmax(p->slots, own == 0.0 ? 0.0 : p->xslots) * unit; // each is sorted into the other
 }
 
 static void routes(struct plan_traffic *t, const struct sy_layout *l, uint32_t machine,
@@ -94,7 +93,7 @@ static void sum(struct plan_traffic *t, const struct sy_layout *l, uint32_t mach
         pass(t, l, machine, peer, mine, other); // … and its sum back
     }
     t->staged = 2.0 * (double)n * sizeof(float);
-    t->here = t->there = (double)n * sizeof(float);
+    t->out = t->in = (double)n * sizeof(float);
 }
 
 /// Which of the ranks that hold a pack `rank` is.
@@ -109,22 +108,30 @@ static double shard_elements(const struct sy_graph *g, uint32_t pack, uint32_t i
     return (double)(shard.end - shard.first);
 }
 
-/// A pack's shards: all ranks' sums to their owner, or its new values to all.
+/// The bytes of a message's stretch of a pack that the i-th holder owns.
+static double shard_bytes(const struct sy_graph *g, const struct sy_ranks_args *p, uint32_t i)
+{
+    const struct sy_shard shard = sy_shard_of(g, p->pack, i);
+    const double first = fmax((double)shard.first, p->at), end = fmin((double)shard.end, (double)p->at + p->n);
+    return fmax(end - first, 0.0) * sizeof(float);
+}
+
+/// A stretch of a pack's shards: all ranks' sums to their owner, or its new values to all.
 static void shards(struct plan_traffic *t, const struct sy_graph *g, const struct sy_layout *l, uint32_t machine,
                    const struct sy_ranks_args *p, bool share)
 {
     const bool apart = sy_graph_pack(g, p->pack)->sources > 1;
     const uint32_t me = holder(g, l, p->pack, l->rank), ranks = sy_shard_count(g, p->pack);
-    const double mine = shard_elements(g, p->pack, me) * sizeof(float), all = (double)p->n * sizeof(float);
+    const double mine = shard_bytes(g, p, me), all = (double)p->n * sizeof(float);
     for (uint32_t r = 0; r < ranks; ++r) {
-        const double theirs = shard_elements(g, p->pack, r) * sizeof(float);
+        const double theirs = shard_bytes(g, p, r);
         const uint32_t peer = apart ? r * l->expert + sy_layout_place(l) : r;
         if (r != me)
             pass(t, l, machine, peer, share ? mine : theirs, share ? theirs : mine);
     }
     t->staged = share ? all : all + mine;
-    t->here = all;
-    t->there = share ? 0.0 : mine * ranks;
+    t->out = all;
+    t->in = share ? 0.0 : mine * ranks;
 }
 
 void plan_traffic_of(const struct sy_graph *g, const struct sy_node *n, const struct sy_layout *l, uint32_t machine,
@@ -153,7 +160,7 @@ uint32_t plan_slowest(const struct sy_graph *g, const struct sy_node *n, const s
         (sy_graph_pack(g, p->pack)->flags & SY_PACK_SUMS) != 0)
         return l->rank;
     for (uint32_t r = 1; r < sy_shard_count(g, p->pack); ++r)
-        if (shard_elements(g, p->pack, r) > shard_elements(g, p->pack, slowest))
+        if (shard_bytes(g, p, r) > shard_bytes(g, p, slowest))
             slowest = r;
     return sy_graph_pack(g, p->pack)->sources > 1 ? slowest * l->expert + sy_layout_place(l) : slowest;
 }
@@ -174,6 +181,28 @@ static void add(struct plan_wire *to, const struct plan_wire *from)
     to->received += from->received;
 }
 
+/// Host memory of the messages of one kind (or of all) in a slot, or of all that are waited for (UINT32_MAX): each side
+/// as large as the largest needs it, on the rank that needs most.
+static double host_memory(const struct sy_graph *g, const struct sy_segments *s, const struct sy_layout *l,
+                          enum sy_op_id op, uint32_t slot)
+{
+    double out = 0.0, in = 0.0;
+    for (size_t i = 0; i < s->count; ++i) {
+        const struct sy_leg *leg = &s->legs.list[s->list[i].leg];
+        const struct sy_node *n = sy_graph_node(g, leg->first);
+        struct plan_traffic t;
+        if (s->list[i].kind != SY_SEGMENT_MESSAGE || (op != SY_OP_COUNT && n->op != op) ||
+            slot != (sy_message_travels(g, leg->first) ? leg->slot : UINT32_MAX))
+            continue;
+        struct sy_layout slowest = *l;
+        slowest.rank = plan_slowest(g, n, l);
+        plan_traffic_of(g, n, &slowest, 1, &t);
+        out = fmax(out, t.out);
+        in = fmax(in, t.in);
+    }
+    return out + in;
+}
+
 uint32_t plan_traffic_sum(const struct sy_graph *g, const struct sy_segments *s, const struct sy_layout *l,
                           uint32_t machine, enum sy_op_id op, struct plan_traffic *out)
 {
@@ -181,7 +210,6 @@ uint32_t plan_traffic_sum(const struct sy_graph *g, const struct sy_segments *s,
     *out = (struct plan_traffic){.staged = 0.0};
     for (size_t i = 0; i < s->count; ++i) {
         const struct sy_node *n = sy_graph_node(g, s->legs.list[s->list[i].leg].first);
-        struct sy_layout slowest = *l;
         struct plan_traffic t;
         if (s->list[i].kind != SY_SEGMENT_MESSAGE || (op != SY_OP_COUNT && n->op != op))
             continue;
@@ -191,13 +219,11 @@ uint32_t plan_traffic_sum(const struct sy_graph *g, const struct sy_segments *s,
         out->most_sent += t.most_sent;
         out->most_received += t.most_received;
         out->staged += t.staged;
-        slowest.rank = plan_slowest(g, n, l);
-        plan_traffic_of(g, n, &slowest, machine, &t);
-        out->here = fmax(out->here, t.here);
-        out->there = fmax(out->there, t.there);
-        out->arriving = fmax(out->arriving, t.arriving);
         ++count;
     }
+    for (uint32_t slot = 0; slot < s->legs.slots; ++slot)
+        out->host += host_memory(g, s, l, op, slot);
+    out->host += host_memory(g, s, l, op, UINT32_MAX);
     return count;
 }
 

@@ -15,7 +15,8 @@ struct plan_traffic {
     struct plan_wire near, far;      ///< Ranks of the same machine, and of others.
     double most_sent, most_received; ///< However the tokens choose.
     double staged;                   ///< Copied between host and device, with even loads.
-    double here, there, arriving;    ///< Host memory at most: message.c's two sides, and rows before they are sorted.
+    double out, in;                  ///< Host memory of one message at most: what goes out, and what comes in.
+    double host;                     ///< Of several together: those under way at once each have their own.
 };
 
 /// Of the message that node `n` is; `machine`: ranks of one machine.
@@ -25,8 +26,8 @@ void plan_traffic_of(const struct sy_graph *g, const struct sy_node *n, const st
 uint32_t plan_slowest(const struct sy_graph *g, const struct sy_node *n, const struct sy_layout *l);
 /// Elements that a rank updates.
 double plan_updates(const struct sy_graph *g, const struct sy_layout *l, uint32_t rank);
-/// Of all messages of a step of one kind, or of every kind (SY_OP_COUNT); gives how many. Memory is that of the
-/// largest, on the rank where it is that.
+/// Of all messages of a step of one kind, or of every kind (SY_OP_COUNT); gives how many. Memory is that of the rank
+/// that needs most.
 uint32_t plan_traffic_sum(const struct sy_graph *g, const struct sy_segments *s, const struct sy_layout *l,
                           uint32_t machine, enum sy_op_id op, struct plan_traffic *out);
 /// Part of the rows that ops behind an exchange_rows have places for that even loads fill: experts' rows, until they

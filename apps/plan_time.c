@@ -78,6 +78,9 @@ static void add_op(const struct sy_graph *g, const struct sy_node *n, double loa
 
 static double slower_way(const struct plan_wire *w) { return fmax(w->sent, w->received); }
 
+/// Who only receives waits for one.
+static double latencies(const struct plan_wire *w) { return fmax(w->messages, w->received > 0.0 ? 1.0 : 0.0); }
+
 /// What a message takes: the rank that it takes longest, whose machine's bandwidth all its ranks share.
 static void add_message(const struct sy_graph *g, const struct sy_node *node, const struct sy_layout *l,
                         const struct plan_rates *rates, const struct plan_network *n, struct plan_time *out)
@@ -93,7 +96,7 @@ static void add_message(const struct sy_graph *g, const struct sy_node *node, co
     }
     at.rank = slowest;
     plan_traffic_of(g, node, &at, n->machine, &t);
-    out->latency += t.far.messages * n->latency + t.near.messages * n->near_latency;
+    out->latency += latencies(&t.far) * n->latency + latencies(&t.near) * n->near_latency;
     out->wire += slower_way(&far) / n->bandwidth + (n->machine > 1 ? slower_way(&t.near) / n->near_bandwidth : 0.0);
     out->staging += t.staged / rates->link;
 }

@@ -398,17 +398,16 @@ void sy_optimizer_emit(struct sy_graph *g, const struct sy_optimizer_params *o, 
     if (g->status == SY_OK)
         out->clip = global_norm(g, updates, o);
     for (size_t k = 0; k < g->pack_count && g->status == SY_OK; ++k) {
-        if (updates[k].matrices.args.entries == 0)
-            continue; // sums that are no gradients
-        if (o->kind == SY_OPTIMIZER_ADAMW)
+        const bool any = updates[k].matrices.args.entries != 0; // else sums that are no gradients, or others' shards
+        if (any && o->kind == SY_OPTIMIZER_ADAMW)
             adamw(g, &updates[k], o, out->clip);
-        else
+        else if (any)
             adafactor(g, &updates[k], out->clip);
+        sy_shard_share(g, (uint32_t)k); // under way while the next pack is updated
     }
     for (size_t k = 0; k < g->pack_count && updates != NULL; ++k)
         finish(&updates[k]);
     free(updates);
-    sy_shards_share(g);
     g->phase = SY_PHASE_MICRO;
 }
 

@@ -54,12 +54,10 @@ struct sy_shard sy_shard_of(const struct sy_graph *g, uint32_t pack, uint32_t i)
     return (struct sy_shard){.first = first[i], .end = first[i + 1]};
 }
 
-void sy_shards_share(struct sy_graph *g)
+void sy_shard_share(struct sy_graph *g, uint32_t pack)
 {
-    for (uint32_t k = 0; k < g->pack_count; ++k) {
-        const bool parameters = (g->packs[k].flags & SY_PACK_SUMS) == 0;
-        const struct sy_ranks_args a = {.n = (u32)g->packs[k].count, .pack = k};
-        if (parameters && sy_shard_count(g, k) > 1)
-            SY_EMIT(g, share_ranks, &a, g->packs[k].master);
-    }
+    const bool parameters = (g->packs[pack].flags & SY_PACK_SUMS) == 0;
+    const struct sy_ranks_args a = {.n = (u32)g->packs[pack].count, .pack = pack};
+    if (parameters && sy_shard_count(g, pack) > 1)
+        SY_EMIT(g, share_ranks, &a, g->packs[pack].master);
 }

@@ -21,5 +21,5 @@ struct sy_shard sy_shard_of(const struct sy_graph *g, uint32_t pack, uint32_t i)
 /// How many ranks hold a pack, and which of them this one is.
 uint32_t sy_shard_count(const struct sy_graph *g, uint32_t pack);
 uint32_t sy_shard_own(const struct sy_graph *g, uint32_t pack);
-/// Emits, at the end of the update, what brings the new values to all ranks.
-void sy_shards_share(struct sy_graph *g);
+/// Emits, behind the update of a pack, what brings its new values to all ranks that hold it.
+void sy_shard_share(struct sy_graph *g, uint32_t pack);

@@ -109,6 +109,7 @@ def check_shapes(s):
         'gated, f32': (dict(feed_forward_proj='gated-gelu'), ['--precision', 'f32'], 4, 2),
         'bf16, AdamW': ({}, ['--precision', 'bf16', '--optimizer', 'adamw', '--lr', 1e-3], 2, 4),
         'two experts for eight ranks': (dict(num_experts=2), [], 1, 8),
+        'two experts for four places, twice': (dict(num_experts=2), [], 2, 4),
         'every layer sparse': (dict(num_sparse_encoder_layers=2, num_sparse_decoder_layers=2), ['--micro-batch', 1], 2, 2),
     }
     for name, (changes, more, data, expert) in cases.items():

@@ -118,7 +118,10 @@ def check_time(s):
     p = plan(s, 'switch.json', '--batch', 2, '--layout', '2x4', *RATES, '--network', '10us,8Gb/s')
     t, m = p['step'], p['messages']['all']
     slow = max(m['sent'], m['received']) / 1e9
-    s.ok(abs(t['latency'] - 1e-5 * m['messages']) < 1e-9, 'a latency for each message', p)
+    # Each message as the rank has it that waits longest: of a stretch of gradients its owner, who only receives.
+    sums = p['messages']['sum_ranks']
+    others = sum(p['messages'][k]['messages'] for k in ('exchange_routes', 'exchange_rows', 'gather_norms', 'share_ranks'))
+    s.ok(others + sums['times'] <= 1e5 * t['latency'] + 1e-6 <= others + 7 * sums['times'] + 1e-3, 'a latency for each message', p)
     fast = step('--layout', '2x4', '--network', '10us,2GB/s')
     s.ok(slow <= t['bandwidth'] < 4 * slow and abs(2 * fast['bandwidth'] - t['bandwidth']) < 1e-12,
          'bytes of the rank that others wait for; twice as fast, half the time', p)
