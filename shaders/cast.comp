@@ -6,14 +6,16 @@
 #include "common.glsl"
 #include "chunk.h"
 
-IN(0, float, x);
-OUT(1, T, y);
+IN4(0, float, x);
+OUT4(1, T, y);
 ARGS(sy_cast_args);
 
 void main()
 {
     GROUP_GUARD(SY_PIECES(p.n, SY_CHUNK(WG)));
     const uint lid = LOCAL_ID, start = GROUP_ID * SY_CHUNK(WG), count = min(SY_CHUNK(WG), p.n - start);
-    for (uint i = lid; i < count; i += WG)
+    for (uint i = start / 4u + lid; i < (start + count) / 4u; i += WG)
+        T4_ST(y4, i, x4[i]);
+    for (uint i = count / 4u * 4u + lid; i < count; i += WG)
         T_ST(y, start + i, x[start + i]);
 }

@@ -26,6 +26,11 @@ layout(local_size_x_id = 0, local_size_y = 1, local_size_z = 1) in;
 #define OUT(b, type, name) layout(std430, set = 0, binding = b) writeonly restrict buffer Buf_##name { type name[]; }
 #define INOUT(b, type, name) layout(std430, set = 0, binding = b) restrict buffer Buf_##name { type name[]; }
 #define STEP(b) layout(std140, set = 0, binding = b) uniform Buf_step { sy_step c; }
+// The same with a second name, NAME4, for four elements at once (T4_LD, T4_ST): every binding starts at a multiple of
+// 16 bytes, so element i is in NAME4[i / 4] whole. A GPU moves a third of its bandwidth by single 16-bit elements.
+#define IN4(b, type, name) IN(b, type, name); layout(std430, set = 0, binding = b) readonly buffer Buf4_##name { type##4 name##4[]; }
+#define OUT4(b, type, name) OUT(b, type, name); layout(std430, set = 0, binding = b) writeonly buffer Buf4_##name { type##4 name##4[]; }
+#define INOUT4(b, type, name) INOUT(b, type, name); layout(std430, set = 0, binding = b) buffer Buf4_##name { type##4 name##4[]; }
 #define ARGS(type) layout(push_constant) uniform Args { type p; }
 
 float bf16_to_float(uint h) { return uintBitsToFloat(h << 16); }
@@ -37,12 +42,28 @@ uint float_to_bf16(float f)
     return (b + 0x7fffu + ((b >> 16) & 1u)) >> 16;
 }
 
+vec4 bf16_to_vec4(uvec2 h) { return uintBitsToFloat(uvec4(h.x << 16, h.x & 0xffff0000u, h.y << 16, h.y & 0xffff0000u)); }
+uvec2 vec4_to_bf16(vec4 f)
+{
+    const uvec4 b = floatBitsToUint(f);
+    const uvec4 h = mix((b + 0x7fffu + ((b >> 16) & 1u)) >> 16, (b >> 16) | 0x40u,
+                        greaterThan(b & 0x7fffffffu, uvec4(0x7f800000u)));
+    return uvec2(h.y << 16 | h.x, h.w << 16 | h.z);
+}
+
+#define float4 vec4
 #ifdef T_BF16
 #define T uint16_t
+#define T4 uvec2
+#define T4_LD(x, i) bf16_to_vec4(x[i])
+#define T4_ST(x, i, v) x[i] = vec4_to_bf16(v)
 #define T_LD(x, i) bf16_to_float(uint(x[i]))
 #define T_ST(x, i, v) x[i] = uint16_t(float_to_bf16(v))
 #else
 #define T float
+#define T4 vec4
+#define T4_LD(x, i) x[i]
+#define T4_ST(x, i, v) x[i] = (v)
 #define T_LD(x, i) x[i]
 #define T_ST(x, i, v) x[i] = (v)
 #endif

@@ -6,9 +6,9 @@
 #include "common.glsl"
 #include "chunk.h"
 
-IN(0, T, x);
+IN4(0, T, x);
 IN(1, int, src);
-OUT(2, T, xe);
+OUT4(2, T, xe);
 ARGS(sy_dispatch_args);
 
 void main()
@@ -18,6 +18,15 @@ void main()
     for (uint s = first; s < first + count; ++s) {
         const int source = src[s];
         const uint from = source >= 0 ? uint(source) / p.k * p.dim : 0u;
+        if (p.dim % 4u == 0u) {
+            for (uint i = lid; i < p.dim / 4u; i += WG) {
+                T4 quad = T4(0u);
+                if (source >= 0)
+                    quad = x4[from / 4u + i];
+                xe4[s * (p.dim / 4u) + i] = quad;
+            }
+            continue;
+        }
         for (uint i = lid; i < p.dim; i += WG) {
             float value = 0.0; // not a 16-bit zero: without the Int16 capability there are no such constants
             if (source >= 0)

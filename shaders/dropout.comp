@@ -5,9 +5,9 @@
 // Launch: one work-group does SY_ROWS(WG) rows. Its own backward (dy in, dx out). Masks are bit-equal everywhere.
 #include "common.glsl"
 
-IN(0, T, x);
+IN4(0, T, x);
 STEP(1);
-OUT(2, T, y);
+OUT4(2, T, y);
 ARGS(sy_dropout_args);
 #include "dropout.glsl"
 
@@ -19,6 +19,11 @@ void main()
         const drop_row d = make_drop_row(p.threshold, p.scale, p.stream, p.stack, r, 0u);
         for (uint quad = lid; quad < SY_PIECES(p.cols, 4u); quad += WG) {
             const vec4 factor = drop_factors(d, quad);
+            if (p.cols % 4u == 0u) {
+                const uint i = r * (p.cols / 4u) + quad;
+                T4_ST(y4, i, kept(T4_LD(x4, i), factor));
+                continue;
+            }
             const uint left = min(4u, p.cols - 4u * quad);
             for (uint j = 0u; j < left; ++j) {
                 const uint at = r * p.cols + 4u * quad + j;

@@ -38,5 +38,6 @@ vec4 drop_factors(drop_row d, uint quad)
     return mix(vec4(d.scale), vec4(0.0), lessThan(bits, uvec4(d.threshold)));
 }
 
+vec4 kept(vec4 value, vec4 factor) { return mix(vec4(0.0), value * factor, greaterThan(factor, vec4(0.0))); }
 // value · factor; 0 for factor 0 even where the value is no number (unused rows hold anything).
 float kept(float value, float factor) { return factor > 0.0 ? value * factor : 0.0; }

@@ -5,10 +5,10 @@
 // Launch: one work-group does SY_ROWS(WG) rows. Masks are bit-equal everywhere and follow the token, not the slot.
 #include "common.glsl"
 
-IN(0, T, x);
+IN4(0, T, x);
 IN(1, int, row);
 STEP(2);
-OUT(3, T, y);
+OUT4(3, T, y);
 ARGS(sy_ffn_act_args);
 #include "dropout.glsl"
 
@@ -20,6 +20,12 @@ void main()
         const drop_row d = make_ffn_row(p, p.indexed != 0u ? row[r] : int(r));
         for (uint quad = lid; quad < SY_PIECES(p.cols, 4u); quad += WG) {
             const vec4 factor = drop_factors(d, quad);
+            if (p.cols % 4u == 0u) {
+                const uint i = r * (p.cols / 4u) + quad;
+                const vec4 a = T4_LD(x4, i);
+                T4_ST(y4, i, kept(mix(a, vec4(0.0), lessThan(a, vec4(0.0))), factor));
+                continue;
+            }
             const uint left = min(4u, p.cols - 4u * quad);
             for (uint j = 0u; j < left; ++j) {
                 const uint at = r * p.cols + 4u * quad + j;

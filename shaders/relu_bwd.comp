@@ -5,11 +5,11 @@
 // Launch: one work-group does SY_ROWS(WG) rows. Bit-equal everywhere.
 #include "common.glsl"
 
-IN(0, T, x);
-IN(1, T, dy);
+IN4(0, T, x);
+IN4(1, T, dy);
 IN(2, int, row);
 STEP(3);
-OUT(4, T, dx);
+OUT4(4, T, dx);
 ARGS(sy_ffn_act_args);
 #include "dropout.glsl"
 
@@ -21,6 +21,11 @@ void main()
         const drop_row d = make_ffn_row(p, p.indexed != 0u ? row[r] : int(r));
         for (uint quad = lid; quad < SY_PIECES(p.cols, 4u); quad += WG) {
             const vec4 factor = drop_factors(d, quad);
+            if (p.cols % 4u == 0u) {
+                const uint i = r * (p.cols / 4u) + quad;
+                T4_ST(dx4, i, mix(vec4(0.0), kept(T4_LD(dy4, i), factor), greaterThan(T4_LD(x4, i), vec4(0.0))));
+                continue;
+            }
             const uint left = min(4u, p.cols - 4u * quad);
             for (uint j = 0u; j < left; ++j) {
                 const uint at = r * p.cols + 4u * quad + j;

@@ -5,10 +5,10 @@
 // Launch: one work-group does SY_ROWS(WG) rows. Masks are bit-equal everywhere.
 #include "common.glsl"
 
-IN(0, T, x);
-IN(1, T, f);
+IN4(0, T, x);
+IN4(1, T, f);
 STEP(2);
-OUT(3, T, y);
+OUT4(3, T, y);
 ARGS(sy_dropout_args);
 #include "dropout.glsl"
 
@@ -20,6 +20,11 @@ void main()
         const drop_row d = make_drop_row(p.threshold, p.scale, p.stream, p.stack, r, 0u);
         for (uint quad = lid; quad < SY_PIECES(p.cols, 4u); quad += WG) {
             const vec4 factor = drop_factors(d, quad);
+            if (p.cols % 4u == 0u) {
+                const uint i = r * (p.cols / 4u) + quad;
+                T4_ST(y4, i, T4_LD(x4, i) + kept(T4_LD(f4, i), factor));
+                continue;
+            }
             const uint left = min(4u, p.cols - 4u * quad);
             for (uint j = 0u; j < left; ++j) {
                 const uint at = r * p.cols + 4u * quad + j;
