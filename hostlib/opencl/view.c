@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// opencl/view.c: sub-buffers. A buffer owns those of its ranges that any dispatch binds, one for each range, until it goes
-// away itself; then the last one made goes first, since NVIDIA's driver (580) crashes otherwise.
+// opencl/view.c: sub-buffers. A buffer owns those of its ranges that any dispatch binds, one for each range, until it
+// goes away itself; then the last one made goes first, since NVIDIA's driver (580) crashes otherwise.
 #include <stdlib.h>
 
 #include "hostlib/opencl/opencl.h"
