@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// attention_dkv_blocks.c: how attention_dkv is launched with register blocks: 32 keys a group.
+#include "engine/ops/attention.h"
+#include "engine/variant.h"
+
+static uint64_t groups(const void *args, const struct sy_knobs *knobs)
+{
+    const struct sy_attention_args *p = args;
+    (void)knobs;
+    return (uint64_t)p->batch * p->heads * sy_ceil_div(p->tk, 32);
+}
+
+const struct sy_variant_impl sy_variant_impl_attention_dkv_blocks = {.what = "register blocks, 32 keys a group", .groups = groups};
