@@ -5,103 +5,12 @@
 //   do t [B·tq, H·dim]     c step constants
 //   dkv t: the H·dim columns at k_offset and those at v_offset, with kv_stride; all others keep their value
 //
-// Launch:      WG == 1: a work-group does 16 keys of one head of one sequence. WG > 1: 32 keys, and either their dk or
-//              their dv, which halves the registers; dk groups of a block follow its dv group.
+// Launch:      a work-group does 32 keys of one head of one sequence, and either their dk or their dv, which halves the
+//              registers; the dk group of a block follows its dv group.
 // Determinism: query rows in order, tiles of 32.
 #include "common.cl.h"
 #include "attention.cl.h"
 
-#if WG == 1
-// keep[r][lane]: dropout factor of query row i0 + r and key j0 + lane. One Philox call on 16 counters serves 4 query rows.
-ATT_INLINE void keep_queries(float *keep, uint rows, uint plane, uint i0, uint j0, const struct sy_attention_args *p,
-                                __constant struct sy_step *c)
-{
-    const uint16 quad = ATT_LANE_IDS & 3u, row = ATT_LANE_IDS >> 2;
-    for (uint r = 0; r < rows; r += 4u) {
-        const struct att_bits bits = att_philox(j0 / 4u + quad, i0 + r + row, (uint16)p->stream, (uint16)plane,
-                                                c->seed_lo, c->seed_hi ^ c->step);
-        float words[4 * 16]; // [key % 4][query row][key / 4]
-        vstore16(att_kept(bits.x, p->threshold, p->scale), 0, words);
-        vstore16(att_kept(bits.y, p->threshold, p->scale), 1, words);
-        vstore16(att_kept(bits.z, p->threshold, p->scale), 2, words);
-        vstore16(att_kept(bits.w, p->threshold, p->scale), 3, words);
-        for (uint e = 0; e < 64u; ++e)
-            keep[r * ATT_LANES + e] = words[e % 4u * 16u + e / 4u];
-    }
-}
-
-// s becomes p with dropout, dp becomes ds. Lanes are keys; first: query row 0 of the tile, as the keys count;
-// stats: (lse, delta) of its rows; seen: 0 in the lanes of masked keys.
-ATT_INLINE void tile_grads(float *s, float *dp, const float *keep, const float *window, const __global float *stats,
-                              uint rows, uint first, uint j0, int16 seen, const struct sy_attention_args *p)
-{
-    for (uint r = 0; r < rows; ++r) {
-        float16 x = vload16(r, s);
-        if (p->has_bias)
-            x += vload16(0, window + (ATT_TILE - 1u - r));
-        x = select((float16)ATT_MASKED, x, seen);
-        if (p->causal)
-            x = select(x, (float16)ATT_MASKED, ATT_LANE_IDS + j0 > (uint16)(first + r));
-        x -= stats[2u * r];
-        const float16 prob = att_exp(x), factor = vload16(r, keep);
-        vstore16(prob * factor, r, s);
-        vstore16(ATT_DS((float16)0.0f, x, prob, vload16(r, dp) * factor, stats[2u * r + 1u]), r, dp);
-    }
-}
-
-KERNEL void attention_dkv(__global const T *restrict q, __global const T *restrict kv, __global const float *restrict rel,
-                          __global const int *restrict mask, __global const float *restrict ld,
-                          __global const T *restrict dout, __constant struct sy_step *c, __global T *restrict dkv,
-                          const struct sy_attention_args p)
-{
-    float key[SY_ATTENTION_MAX_DIM * ATT_LANES], value[SY_ATTENTION_MAX_DIM * ATT_LANES];
-    float dk[SY_ATTENTION_MAX_DIM * ATT_LANES], dv[SY_ATTENTION_MAX_DIM * ATT_LANES];
-    float queries[ATT_TILE * ATT_PITCH], grads[ATT_TILE * ATT_PITCH];
-    float s[ATT_TILE * ATT_LANES], dp[ATT_TILE * ATT_LANES], keep[ATT_TILE * ATT_LANES];
-    float window[ATT_TILE + ATT_LANES];
-    const uint blocks = (p.tk + ATT_LANES - 1u) / ATT_LANES;
-    const uint head = GROUP_ID / blocks % p.heads, b = GROUP_ID / blocks / p.heads;
-    const uint j0 = GROUP_ID % blocks * ATT_LANES, lanes = min(ATT_LANES, p.tk - j0);
-    const uint position = p.decode ? c->position : 0u, plane = (c->sequence + b) * p.heads + head;
-    const uint kv_at = (b * p.tk + j0) * p.kv_stride + head * p.dim;
-    __global const T *q_head = q + b * p.tq * p.q_stride + p.q_offset + head * p.dim;
-    __global const T *do_head = dout + (b * p.tq * p.heads + head) * p.dim;
-    __global const float *stats = ld + (b * p.heads + head) * p.tq * 2u;
-
-    int seen_lanes[ATT_LANES], any = 0;
-    for (uint r = 0; r < ATT_LANES; ++r) {
-        seen_lanes[r] = r < lanes && (!p.has_mask || mask[b * p.tk + j0 + r] != 0) ? -1 : 0;
-        any |= seen_lanes[r];
-    }
-    att_load_lanes(key, kv + kv_at + p.k_offset, p.kv_stride, lanes, p.dim);
-    att_load_lanes(value, kv + kv_at + p.v_offset, p.kv_stride, lanes, p.dim);
-    for (uint d = 0; d < att_padded(p.dim); ++d) {
-        vstore16((float16)0.0f, d, dk);
-        vstore16((float16)0.0f, d, dv);
-    }
-    for (uint r = 0; r < ATT_TILE; ++r)
-        vstore16((float16)1.0f, r, keep);
-
-    for (uint i0 = 0; i0 < p.tq && any; i0 += ATT_TILE) {
-        const uint rows = min(ATT_TILE, p.tq - i0);
-        if (p.causal && i0 + position + rows <= j0)
-            continue;
-        att_load_rows(queries, q_head + i0 * p.q_stride, p.q_stride, rows, p.dim);
-        att_load_rows(grads, do_head + i0 * p.heads * p.dim, p.heads * p.dim, rows, p.dim);
-        att_dot(s, key, queries, rows, p.dim);
-        att_dot(dp, value, grads, rows, p.dim);
-        if (p.has_bias)
-            att_bias_window(window, rel + head * p.span, (int)(j0 + p.rel_origin - i0 - position), 1, p.span);
-        if (p.threshold != 0u)
-            keep_queries(keep, rows, plane, i0, j0, &p, c);
-        tile_grads(s, dp, keep, window, stats + 2u * i0, rows, i0 + position, j0, vload16(0, seen_lanes), &p);
-        att_accumulate(dv, s, grads, rows, p.dim);
-        att_accumulate(dk, dp, queries, rows, p.dim);
-    }
-    att_store_lanes(dk, dkv + kv_at + p.k_offset, p.kv_stride, lanes, p.dim);
-    att_store_lanes(dv, dkv + kv_at + p.v_offset, p.kv_stride, lanes, p.dim);
-}
-#else
 // dk += dsᵀ · q or dv += pᵀ · do in one chunk of dimensions.
 #define ADD_CHUNK(chunk)                                                                                                \
     if ((chunk) * ATT_TILE < p.dim)                                                                                     \
@@ -198,4 +107,3 @@ KERNEL void attention_dkv(__global const T *restrict q, __global const T *restri
                     T_ST(dkv, kv_at + (want_k ? p.k_offset : p.v_offset) + r * p.kv_stride + d, sum[t][chunk][x]);
             }
 }
-#endif

@@ -6,93 +6,11 @@
 //   do t [B·tq, H·dim]     c step constants         dq t: the H·dim columns of q only, with q's stride and offset
 //   drel f [B, ceil(tq/16), H, span]: every element is written; has_bias only
 //
-// Launch:      a work-group does 16 (WG == 1) or 32 query rows of one head of one sequence; blocks of rows fastest.
+// Launch:      a work-group does 32 query rows of one head of one sequence; blocks of rows fastest.
 // Determinism: keys in order, tiles of 32; a diagonal is summed by ascending query row, tile by tile.
 #include "common.cl.h"
 #include "attention.cl.h"
 
-#if WG == 1
-// s becomes ds; lanes are queries, `row_lse` and `delta` theirs.
-ATT_INLINE void tile_ds(float *s, const float *dp, const float *keep, float16 row_lse, float16 delta, uint rows)
-{
-    for (uint r = 0; r < rows; ++r) {
-        const float16 x = vload16(r, s) - row_lse;
-        vstore16(ATT_DS((float16)0.0f, x, att_exp(x), vload16(r, dp) * vload16(r, keep), delta), r, s);
-    }
-}
-
-// Adds a tile's diagonals to the block's row of drel; `at` is the index of row 0, lane 0 (see att_bias_window).
-ATT_INLINE void add_diagonals(__global float *drel, const float *ds, uint rows, int at, uint span)
-{
-    float window[ATT_TILE + ATT_LANES];
-    for (uint y = 0; y < ATT_TILE + ATT_LANES; ++y)
-        window[y] = 0.0f;
-    for (uint r = 0; r < rows; ++r) {
-        float *to = window + (ATT_TILE - 1u - r);
-        vstore16(vload16(0, to) + vload16(r, ds), 0, to);
-    }
-    for (int y = 0; y < (int)(ATT_TILE + ATT_LANES) - 1; ++y) {
-        const int x = at - (y + 1 - (int)ATT_TILE);
-        if (x >= 0 && x < (int)span)
-            drel[x] += window[y];
-    }
-}
-
-KERNEL void attention_dq(__global const T *restrict q, __global const T *restrict kv, __global const float *restrict rel,
-                         __global const int *restrict mask, __global const float *restrict ld,
-                         __global const T *restrict dout, __constant struct sy_step *c, __global T *restrict dq,
-                         __global float *restrict drel, const struct sy_attention_args p)
-{
-    float query[SY_ATTENTION_MAX_DIM * ATT_LANES], grad[SY_ATTENTION_MAX_DIM * ATT_LANES];
-    float sum[SY_ATTENTION_MAX_DIM * ATT_LANES], tile[ATT_TILE * ATT_PITCH];
-    float s[ATT_TILE * ATT_LANES], dp[ATT_TILE * ATT_LANES], keep[ATT_TILE * ATT_LANES];
-    float window[ATT_TILE + ATT_LANES], row_lse[ATT_LANES], delta[ATT_LANES];
-    const uint blocks = (p.tq + ATT_LANES - 1u) / ATT_LANES, block = GROUP_ID % blocks;
-    const uint head = GROUP_ID / blocks % p.heads, b = GROUP_ID / blocks / p.heads;
-    const uint i0 = block * ATT_LANES, lanes = min(ATT_LANES, p.tq - i0);
-    const uint first = i0 + (p.decode ? c->position : 0u); // of the queries, as the keys count
-    const uint keys = p.causal ? min(p.tk, first + lanes) : p.tk;
-    const uint q_at = (b * p.tq + i0) * p.q_stride + p.q_offset + head * p.dim;
-    __global const T *kv_head = kv + b * p.tk * p.kv_stride + head * p.dim;
-    __global float *drel_row = drel + ((b * blocks + block) * p.heads + head) * p.span;
-
-    att_load_lanes(query, q + q_at, p.q_stride, lanes, p.dim);
-    att_load_lanes(grad, dout + ((b * p.tq + i0) * p.heads + head) * p.dim, p.heads * p.dim, lanes, p.dim);
-    for (uint d = 0; d < att_padded(p.dim); ++d)
-        vstore16((float16)0.0f, d, sum);
-    for (uint r = 0; r < ATT_LANES; ++r) {
-        const uint at = ((b * p.heads + head) * p.tq + i0 + r) * 2u;
-        row_lse[r] = r < lanes ? ld[at] : ATT_ABSENT;
-        delta[r] = r < lanes ? ld[at + 1u] : 0.0f;
-    }
-    for (uint r = 0; r < ATT_TILE; ++r)
-        vstore16((float16)1.0f, r, keep);
-    if (p.has_bias)
-        for (uint x = 0; x < p.span; ++x)
-            drel_row[x] = 0.0f;
-
-    for (uint j0 = 0; j0 < keys; j0 += ATT_TILE) {
-        const uint rows = min(ATT_TILE, keys - j0);
-        const int at = (int)(j0 + p.rel_origin - first);
-        if (p.has_mask && !att_any(mask + b * p.tk + j0, rows))
-            continue;
-        att_load_rows(tile, kv_head + p.v_offset + j0 * p.kv_stride, p.kv_stride, rows, p.dim);
-        att_dot(dp, grad, tile, rows, p.dim);
-        att_load_rows(tile, kv_head + p.k_offset + j0 * p.kv_stride, p.kv_stride, rows, p.dim);
-        att_dot(s, query, tile, rows, p.dim);
-        if (p.has_bias)
-            att_bias_window(window, rel + head * p.span, at, -1, p.span);
-        att_mask_keys(s, window, mask + b * p.tk + j0, rows, first, j0, &p);
-        if (p.threshold != 0u)
-            att_keep_keys(keep, rows, (c->sequence + b) * p.heads + head, i0, j0, &p, c);
-        tile_ds(s, dp, keep, vload16(0, row_lse), vload16(0, delta), rows);
-        att_accumulate(sum, s, tile, rows, p.dim);
-        if (p.has_bias)
-            add_diagonals(drel_row, s, rows, at, p.span);
-    }
-    att_store_lanes(sum, dq + q_at, p.q_stride, lanes, p.dim);
-}
-#else
 // Diagonals of one tile. A 16-row block's diagonal x = j − i (−15 … 31) ends in this tile when x ≤ 16; the other 15
 // reach into the next tile and wait in `carry`. Two carries, used in turn, keep readers and writers apart.
 #define REL_ROWS ((uint)SY_REL_BLOCK)
@@ -216,4 +134,3 @@ KERNEL void attention_dq(__global const T *restrict q, __global const T *restric
                 drel[row * p.span + x] = 0.0f;
     }
 }
-#endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// attention.glsl: what attention, attention_dq and attention_dkv share; the GLSL twin of the WG > 1 part of
+// attention.glsl: what attention, attention_dq and attention_dkv share; the GLSL twin of
 // kernels/attention.cl.h. Include after common.glsl and after the bindings q, kv, rel, mask, c and p.
 //
 // 32×32 tiles in shared memory; at WG = 64 an invocation holds 4×4 results. Two such blocks of sums are all that fit into

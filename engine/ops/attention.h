@@ -154,5 +154,8 @@ static inline double sy_attention_flops(const struct sy_attention_args *p, doubl
     return 2.0 * products * p->batch * p->heads * p->tq * p->tk * p->dim;
 }
 
-/// Rows of one side that a work-group owns (kernels/attention.cl.h).
-static inline uint64_t sy_attention_block(const struct sy_knobs *k) { return k->wg == 1 ? 16 : 32; }
+/// Work-groups that own 32 of `rows` rows each, of one head of one sequence (kernels/attention.cl.h).
+static inline uint64_t sy_attention_groups(const struct sy_attention_args *p, uint32_t rows)
+{
+    return (uint64_t)p->batch * p->heads * sy_ceil_div(rows, 32);
+}

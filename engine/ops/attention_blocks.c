@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// attention_blocks.c: how attention is launched with register blocks: 32 queries a group.
-#include "engine/ops/attention.h"
+// attention_blocks.c: attention in register blocks, launched as the op's own kernel is.
 #include "engine/variant.h"
 
-static uint64_t groups(const void *args, const struct sy_knobs *knobs)
-{
-    const struct sy_attention_args *p = args;
-    (void)knobs;
-    return (uint64_t)p->batch * p->heads * sy_ceil_div(p->tq, 32);
-}
-
-const struct sy_variant_impl sy_variant_impl_attention_blocks = {.what = "register blocks, 32 queries a group", .groups = groups};
+const struct sy_variant_impl sy_variant_impl_attention_blocks = {.what = "register blocks"};

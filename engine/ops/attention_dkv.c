@@ -41,8 +41,8 @@ static void attention_dkv_ref(const void *args, const struct sy_ref_tensor *t)
 static uint64_t attention_dkv_groups(const void *args, const struct sy_knobs *knobs)
 {
     const struct sy_attention_args *p = args;
-    const uint64_t halves = knobs->wg == 1 ? 1 : 2; // dk and dv of a block by two work-groups
-    return halves * p->batch * p->heads * sy_ceil_div(p->tk, sy_attention_block(knobs));
+    (void)knobs;
+    return 2 * sy_attention_groups(p, p->tk); // dk and dv of a block by two work-groups
 }
 
 static uint64_t attention_dkv_elements(const void *args, uint32_t i)

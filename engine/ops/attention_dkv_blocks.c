@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// attention_dkv_blocks.c: how attention_dkv is launched with register blocks: 32 keys a group.
+// attention_dkv_blocks.c: attention_dkv in register blocks: one work-group does both dk and dv of its keys.
 #include "engine/ops/attention.h"
 #include "engine/variant.h"
 
@@ -7,7 +7,7 @@ static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 {
     const struct sy_attention_args *p = args;
     (void)knobs;
-    return (uint64_t)p->batch * p->heads * sy_ceil_div(p->tk, 32);
+    return sy_attention_groups(p, p->tk);
 }
 
-const struct sy_variant_impl sy_variant_impl_attention_dkv_blocks = {.what = "register blocks, 32 keys a group", .groups = groups};
+const struct sy_variant_impl sy_variant_impl_attention_dkv_blocks = {.what = "register blocks", .groups = groups};

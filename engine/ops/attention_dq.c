@@ -56,7 +56,8 @@ static void attention_dq_ref(const void *args, const struct sy_ref_tensor *t)
 static uint64_t attention_dq_groups(const void *args, const struct sy_knobs *knobs)
 {
     const struct sy_attention_args *p = args;
-    return (uint64_t)p->batch * p->heads * sy_ceil_div(p->tq, sy_attention_block(knobs));
+    (void)knobs;
+    return sy_attention_groups(p, p->tq);
 }
 
 static uint64_t attention_dq_elements(const void *args, uint32_t i)
