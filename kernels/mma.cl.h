@@ -28,8 +28,8 @@
 #ifndef MMA_LATE // with two stages, the next slab has all the time of this one to come; its fragments then come late
 #define MMA_LATE (MMA_STAGES == 2)
 #endif
-#ifndef MMA_CACHE // cg: copies go through L2 alone; ca: through L1 too
-#define MMA_CACHE "cg"
+#ifndef MMA_L1 // whether copies go through L1, too
+#define MMA_L1 0
 #endif
 #define MMA_INLINE __attribute__((always_inline)) static inline
 
@@ -68,7 +68,10 @@ MMA_INLINE LOCAL_AT local_at(__local uint4 *p)
 // Starts to copy 16 bytes.
 MMA_INLINE void copy_start(LOCAL_AT to, __global const T *from)
 {
-    asm volatile("cp.async." MMA_CACHE ".shared.global [%0], [%1], 16;" : : "r"(to), "l"((ulong)from));
+    if (MMA_L1)
+        asm volatile("cp.async.ca.shared.global [%0], [%1], 16;" : : "r"(to), "l"((ulong)from));
+    else
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" : : "r"(to), "l"((ulong)from));
 }
 #define COPIES_END() asm volatile("cp.async.commit_group;")
 // Until at most MMA_STAGES − 2 slabs are on their way.
@@ -207,6 +210,8 @@ MMA_INLINE uint chunk_at(uint by_line, uint lines, uint row, uint column)
     return by_line != 0 ? row * LINE_BYTES + 16 * (column ^ (row / 2 % 4)) : row * 2 * lines + 16 * (column ^ (row % 8));
 }
 
+MMA_INLINE uint left_of(uint limit, uint at) { return limit > at ? limit - at : 0; }
+
 // 8 elements at an address of any alignment, of which `count` exist.
 MMA_INLINE uint4 gather(__global const T *p, uint count)
 {
@@ -232,17 +237,18 @@ MMA_INLINE void load_aligned(LOCAL_AT to, struct side x, uint lines, uint lid)
     }
 }
 
-// Here rows begin anywhere; lines or k beyond those left are 0.
-MMA_INLINE void load_unaligned(LOCAL_AT to, struct side x, uint lines, uint k_left, uint lid)
+// Here rows may begin anywhere; lines or k beyond those left are 0.
+MMA_INLINE void load_rest(LOCAL_AT to, struct side x, uint lines, uint k_left, uint aligned, uint lid)
 {
     const uint across = x.by_line != 0 ? MMA_SLAB / 8 : lines / 8;
     const uint rows = x.by_line != 0 ? x.left : k_left, elements = x.by_line != 0 ? k_left : x.left;
 #pragma unroll 1
     for (uint i = lid; i < lines * MMA_SLAB / 8; i += WG) {
         const uint column = i % across, row = i / across;
-        const uint left = elements > 8 * column ? elements - 8 * column : 0;
+        const uint left = row < rows ? left_of(elements, 8 * column) : 0;
+        __global const T *const from = x.at + (row * x.stride + 8 * column);
         store_chunk(to + chunk_at(x.by_line, lines, row, column),
-                    gather(x.at + (row * x.stride + 8 * column), row < rows ? left : 0));
+                    aligned != 0 && left != 0 ? *(__global const uint4 *)from : gather(from, left));
     }
 }
 
@@ -267,7 +273,7 @@ MMA_INLINE void multiply_sides(float *sum, struct side a, struct side b, uint k,
     const uint lane = lid % 32, line_a = 64 * (lid / 32 / (MMA_COLS / 64)), line_b = 64 * (lid / 32 % (MMA_COLS / 64));
     const uint a_at = fragment_at(line_a, MMA_ROWS, a.by_line, lane, lane / 8 % 2, lane / 16);
     const uint b_at = fragment_at(line_b, MMA_COLS, b.by_line, lane, lane / 16, lane / 8 % 2);
-    const uint slabs_whole = a.stride % 8 == 0 && b.stride % 8 == 0 ? k / MMA_SLAB : 0;
+    const uint aligned = a.stride % 8 == 0 && b.stride % 8 == 0, slabs_whole = aligned != 0 ? k / MMA_SLAB : 0;
     uint f[32], g[32]; // fragments of A and B, of the first 16 values of k of a slab and of the others
     uint now = 0, free = MMA_STAGES - 1; // stages: of the slab at hand, and one that nobody reads any more
     for (uint i = 0; i < MMA_STAGES - 1; ++i) {
@@ -298,7 +304,7 @@ MMA_INLINE void multiply_sides(float *sum, struct side a, struct side b, uint k,
     }
     for (uint done = slabs_whole * MMA_SLAB; done < k; done += MMA_SLAB) {
         BARRIER();
-        LOAD_SLABS(load_unaligned, 0, k - done, lid);
+        LOAD_SLABS(load_rest, 0, k - done, aligned, lid);
         BARRIER();
         LOAD_FRAGMENTS(f, 0, 0);
         multiply_fragments(sum, f, f + 16, lid, exchange);
@@ -308,8 +314,6 @@ MMA_INLINE void multiply_sides(float *sum, struct side a, struct side b, uint k,
 }
 
 // ---- outputs --------------------------------------------------------------------------------------------------------
-
-MMA_INLINE uint left_of(uint limit, uint at) { return limit > at ? limit - at : 0; }
 
 // c[0], c[1] (+)= alpha · v, of which the first `count` exist; `even`: c is aligned to both.
 MMA_INLINE void store_two(__global O *c, uint count, uint even, float v0, float v1, float alpha, uint accumulate)
