@@ -35,7 +35,8 @@ class Place(executing.Place):
             begin = file.tell()
             # In the scratch folder: what a program that is killed leaves behind goes with it.
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
-                                     cwd=self.context.scratch, env={**os.environ, 'SY_CACHE_DIR': self.context.cache, **self.env, **(env or {})})
+                                     cwd=self.context.scratch,
+                                     env={**os.environ, 'SY_CACHE_DIR': self.context.cache, **self.env, **(env or {})})
             try:
                 code = child.wait(limit)
             except subprocess.TimeoutExpired:
