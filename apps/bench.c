@@ -7,50 +7,81 @@
 #include <string.h>
 
 static const char doc[] =
-    "Measure: `step` shows where the time of a training step goes, op by op; `op` times one op in every variant the "
-    "device can run; `matmul` compares matrix products with OpenBLAS and CLBlast, `grouped` products of many experts "
-    "with a dense one.\v"
-    "Timings on a shared machine are noisy: rivals are measured in turns in one run; medians and ratios are printed. "
-    "GFLOP/s and GB/s count what the op must compute and move at least. A wave is a group of dispatches none of which "
-    "waits for another.\n\n"
-    "`op` takes the fields of the op's struct in kernels/op_args.h in order; its inputs are zeros.\n\n"
+    "Measure: `matmul` compares matrix products with OpenBLAS and CLBlast, `grouped` products of many experts with a "
+    "dense one; `copy` the memory; `expert-ffn`, `attention` and `xent` (the loss over a vocabulary) forward and "
+    "backward; `step` shows where the time of a training step goes, op by op; `decode` greedy decoding; `op` times one "
+    "op in every variant the device can run.\v"
+    "Timings on a shared machine are noisy: rivals are measured in turns in one run; medians and ratios are printed, "
+    "and "
+    "each figure's share of the best rate in the run. GFLOP/s and GB/s count what the ops must compute and move at "
+    "least. On a CPU a product's time has the packing of its weights in it. Inputs are random numbers. A wave is a "
+    "group of dispatches none of which waits for another.\n\n"
+    "`op` takes the fields of the op's struct in kernels/op_args.h in order; its whole numbers are zeros.\n\n"
     "Examples:\n"
     "  switchyard-bench matmul --device opencl:0 --size 1024\n"
-    "  switchyard-bench matmul --device opencl:0 --variant base\n"
+    "  switchyard-bench matmul --device vulkan:0 --size 4096 --dtype bf16 --variant all --json\n"
     "  switchyard-bench op --op relu --args 4096,3072,0,1.0,0,0,0,1\n"
     "  switchyard-bench grouped --device opencl:0\n"
-    "  switchyard-bench step --model configs/quickstart-switch.json --batch 32\n";
+    "  switchyard-bench expert-ffn --experts 8 --rows 512 --d-model 512 --d-ff 2048 --dtype bf16\n"
+    "  switchyard-bench attention --heads 8 --d-kv 64 --src-len 512 --batch 8\n"
+    "  switchyard-bench step --model configs/quickstart-switch.json --batch 32\n"
+    "  switchyard-bench decode --model configs/bench-small.json --batch 16\n";
 
-enum { OPT_SIZE = 256, OPT_REPEAT, OPT_BATCH, OPT_SRC, OPT_TGT, OPT_VARIANT, OPT_OP, OPT_ARGS };
+enum {
+    OPT_SIZE = 256,
+    OPT_REPEAT,
+    OPT_BATCH,
+    OPT_SRC,
+    OPT_TGT,
+    OPT_VARIANT,
+    OPT_OP,
+    OPT_ARGS,
+    OPT_DTYPE,
+    OPT_EXPERTS,
+    OPT_ROWS,
+    OPT_D_MODEL,
+    OPT_D_FF,
+    OPT_HEADS,
+    OPT_D_KV,
+    OPT_VOCAB,
+    OPT_JSON
+};
 
 static const struct argp_option options[] = {
     CLI_DEVICE_OPTION(0),
     {"size", OPT_SIZE, "N", 0, "matmul: n of an n×n×n product (default 1024)", 0},
-    {"variant", OPT_VARIANT, "NAME", 0, "matmul, grouped, op: this variant only (switchyard-devices --ops)", 0},
+    {"dtype", OPT_DTYPE, "TYPE", 0,
+     "matmul, grouped, copy, op, expert-ffn, attention, xent: f32, bf16, or bf16-f32, a product of bf16 in f32 "
+     "(default: "
+     "bf16, and matmul f32 too)",
+     0},
+    {"variant", OPT_VARIANT, "NAME", 0,
+     "matmul, grouped, op: this variant only (switchyard-devices --ops); matmul: `all` for every one in turns", 0},
     {"op", OPT_OP, "NAME", 0, "op: which", 0},
     {"args", OPT_ARGS, "A,B,…", 0, "op: its arguments; floats have a point", 0},
+    {"experts", OPT_EXPERTS, "N", 0, "grouped (default 64), expert-ffn (8)", 0},
+    {"rows", OPT_ROWS, "N", 0, "grouped (64), expert-ffn (512): rows of an expert; xent (1024): rows", 0},
+    {"d-model", OPT_D_MODEL, "N", 0, "grouped, expert-ffn, xent: width of a row (512)", 0},
+    {"d-ff", OPT_D_FF, "N", 0, "grouped (512), expert-ffn (2048): width inside an expert", 0},
+    {"heads", OPT_HEADS, "N", 0, "attention: heads (8)", 0},
+    {"d-kv", OPT_D_KV, "N", 0, "attention: width of a head (64)", 0},
+    {"vocab", OPT_VOCAB, "N", 0, "xent: words (32128)", 0},
     {"repeat", OPT_REPEAT, "N", 0, "measurements per figure (default 9)", 0},
-    CLI_MODEL_OPTION("step: ", ", or a config.json", 0),
-    {"batch", OPT_BATCH, "N", 0, "step: sequences (default 32)", 0},
-    {"src-len", OPT_SRC, "N", 0, "step: source length (default 128)", 0},
-    {"tgt-len", OPT_TGT, "N", 0, "step: target length (default 40)", 0},
+    CLI_MODEL_OPTION("step, decode: ", ", or a config.json", 0),
+    {"batch", OPT_BATCH, "N", 0, "step (32), attention (8), decode (16): sequences", 0},
+    {"src-len", OPT_SRC, "N", 0, "step, decode (128), attention (512): source length", 0},
+    {"tgt-len", OPT_TGT, "N", 0, "step, decode (40): target length", 0},
     CLI_PRECISION_OPTION("", 0),
+    {"json", OPT_JSON, NULL, 0, "print JSON", 0},
     {0}};
-
-typedef enum sy_status bench_fn(struct sy_ctx *, struct sy_device *, const struct bench_options *, enum sy_precision);
-
-/// f32 first, then what was asked for.
-static enum sy_status both_matmuls(struct sy_ctx *ctx, struct sy_device *device, const struct bench_options *o,
-                                   enum sy_precision precision)
-{
-    SY_TRY(bench_matmul(ctx, device, o, SY_PRECISION_F32));
-    return precision == SY_PRECISION_F32 ? SY_OK : bench_matmul(ctx, device, o, precision);
-}
 
 static const struct {
     const char *name;
     bench_fn *run;
-} kinds[] = {{"matmul", both_matmuls}, {"grouped", bench_grouped}, {"op", bench_op}, {"step", bench_step}};
+} kinds[] = {
+    {"matmul", bench_matmul},       {"grouped", bench_grouped}, {"copy", bench_copy}, {"expert-ffn", bench_expert_ffn},
+    {"attention", bench_attention}, {"xent", bench_xent},       {"op", bench_op},     {"step", bench_step},
+    {"decode", bench_decode}};
 
 static bench_fn *find(const char *name)
 {
@@ -60,16 +91,23 @@ static bench_fn *find(const char *name)
     return NULL;
 }
 
+static bool is(const struct bench_options *o, const char *what) { return strcmp(o->what, what) == 0; }
+
 static void check(const struct bench_options *o, struct argp_state *state)
 {
     if (o->what == NULL || find(o->what) == NULL)
-        argp_error(state, "what is to be measured: matmul, grouped, op or step?");
-    const bool step = strcmp(o->what, "step") == 0, op = strcmp(o->what, "op") == 0;
-    if (step && o->common.model == NULL)
-        argp_error(state, "step needs --model");
-    if (step && o->variant != NULL)
-        argp_error(state, "step runs the variants that training would; SY_NO_VARIANT switches some off");
-    if (op && (o->op == NULL || o->args == NULL))
+        argp_error(state,
+                   "what is to be measured: matmul, grouped, copy, expert-ffn, attention, xent, op, step or decode?");
+    if ((is(o, "step") || is(o, "decode")) && o->common.model == NULL)
+        argp_error(state, "%s needs --model", o->what);
+    if (o->variant != NULL && !is(o, "matmul") && !is(o, "grouped") && !is(o, "op"))
+        argp_error(state, "%s runs the variants that training would; SY_NO_VARIANT switches some off", o->what);
+    if (o->dtype != NULL && (is(o, "step") || is(o, "decode")))
+        argp_error(state, "%s takes --precision, not --dtype", o->what);
+    if (o->dtype != NULL && strcmp(o->dtype, "f32") != 0 && strcmp(o->dtype, "bf16") != 0 &&
+        (strcmp(o->dtype, "bf16-f32") != 0 || !is(o, "matmul")))
+        argp_error(state, "--dtype %s: expected f32 or bf16%s", o->dtype, is(o, "matmul") ? ", or bf16-f32" : "");
+    if (is(o, "op") && (o->op == NULL || o->args == NULL))
         argp_error(state, "op needs --op and --args");
 }
 
@@ -82,12 +120,21 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_BATCH: o->batch = cli_count(state, "--batch", arg, 1, 1u << 20, false); break;
     case OPT_SRC: o->src_len = cli_count(state, "--src-len", arg, 2, 1u << 20, false); break;
     case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 2, 1u << 20, false); break;
+    case OPT_EXPERTS: o->experts = cli_count(state, "--experts", arg, 1, 4096, false); break;
+    case OPT_ROWS: o->rows = cli_count(state, "--rows", arg, 1, 1u << 20, false); break;
+    case OPT_D_MODEL: o->d_model = cli_count(state, "--d-model", arg, 1, 65536, false); break;
+    case OPT_D_FF: o->d_ff = cli_count(state, "--d-ff", arg, 1, 65536, false); break;
+    case OPT_HEADS: o->heads = cli_count(state, "--heads", arg, 1, 1024, false); break;
+    case OPT_D_KV: o->d_kv = cli_count(state, "--d-kv", arg, 1, SY_ATTENTION_MAX_DIM, false); break;
+    case OPT_VOCAB: o->vocab = cli_count(state, "--vocab", arg, 1, 1u << 24, false); break;
     case OPT_VARIANT: o->variant = cli_text(state, "--variant", arg); break;
     case OPT_OP: o->op = cli_text(state, "--op", arg); break;
     case OPT_ARGS: o->args = cli_text(state, "--args", arg); break;
+    case OPT_DTYPE: o->dtype = cli_text(state, "--dtype", arg); break;
+    case OPT_JSON: o->json = true; break;
     case ARGP_KEY_ARG:
         if (o->what != NULL)
-            argp_error(state, "one of matmul, grouped, op and step at a time");
+            argp_error(state, "one thing to measure at a time: %s or %s", o->what, arg);
         o->what = arg;
         break;
     case ARGP_KEY_END: check(o, state); break;
@@ -96,65 +143,28 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double bench_median(double *values, size_t n)
-{
-    qsort(values, n, sizeof *values, ascending);
-    return n % 2 != 0 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
-}
-
-enum sy_status bench_variant(struct sy_ctx *ctx, enum sy_op_id op, enum sy_op_types types, const struct sy_caps *caps,
-                             const char *name, const struct sy_variant **out)
-{
-    if (name == NULL)
-        return sy_variant_choose(ctx, op, types, caps, out);
-    const struct sy_variant *v = sy_variant_find(op, name);
-    if (v == NULL) {
-        char known[256] = "";
-        while ((v = sy_variant_next(op, v)) != NULL)
-            snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", known[0] != '\0' ? ", " : "",
-                     v->name);
-        return sy_fail(ctx, SY_INVALID, "--variant: %s has no variant \"%s\"; it has %s", sy_op_info(op)->name, name,
-                       known);
-    }
-    const char *missing = sy_variant_missing(v, types, caps);
-    if (missing != NULL)
-        return sy_fail(ctx, SY_INVALID, "variant %s of %s cannot run on %s: it %s", name, sy_op_info(op)->name,
-                       caps->id, missing);
-    *out = v;
-    return SY_OK;
-}
-
-enum sy_status bench_run(struct sy_runtime *runtime, double *out)
-{
-    const double from = cli_seconds();
-    SY_TRY(sy_runtime_run(runtime, SY_PHASE_MICRO));
-    SY_TRY(sy_device_wait(sy_runtime_device(runtime)));
-    *out = cli_seconds() - from;
-    return SY_OK;
-}
-
 int main(int argc, char **argv)
 {
     cli_start();
-    struct bench_options o = {
-        .common = CLI_COMMON, .size = 1024, .repeat = 9, .batch = 32, .src_len = 128, .tgt_len = 40};
+    struct bench_options o = {.common = CLI_COMMON, .size = 1024, .repeat = 9};
     argp_program_version = SY_VERSION_TEXT;
-    const struct argp argp = {.options = options, .parser = parse, .args_doc = "matmul|grouped|op|step", .doc = doc};
+    const struct argp argp = {.options = options,
+                              .parser = parse,
+                              .args_doc = "matmul|grouped|copy|expert-ffn|attention|xent|op|step|decode",
+                              .doc = doc};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
-    struct sy_ctx *ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-bench", SY_LOG_INFO);
-    struct sy_device *device = NULL;
-    enum sy_status status = ctx == NULL ? SY_NOMEM : SY_OK;
+    struct bench b = {.ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-bench", SY_LOG_INFO), .o = &o};
+    enum sy_status status = b.ctx == NULL ? SY_NOMEM : SY_OK;
     if (status == SY_OK)
-        status = cli_device_open(ctx, o.common.device, false, &device);
+        status = cli_device_open(b.ctx, o.common.device, o.json, &b.device);
+    if (status == SY_OK) {
+        b.caps = sy_device_caps(b.device);
+        status = find(o.what)(&b);
+    }
     if (status == SY_OK)
-        status = find(o.what)(ctx, device, &o, o.common.precision);
-    sy_device_close(&device);
-    sy_ctx_destroy(&ctx);
+        status = bench_print(&b);
+    free(b.figures);
+    sy_device_close(&b.device);
+    sy_ctx_destroy(&b.ctx);
     return status == SY_OK ? 0 : 1;
 }

@@ -1,167 +1,231 @@
 // SPDX-License-Identifier: Apache-2.0
 // bench_matmul.c: matrix products, dense against OpenBLAS and CLBlast in the same run, grouped against dense.
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "apps/bench.h"
 #include "apps/bench_blas.h"
 
-/// A graph of one product c [m,n] = a [m,k] · Bᵀ with `experts` of b [n,k], ready to run.
-struct product {
-    struct sy_graph *graph;
-    struct sy_runtime *runtime;
-    const struct sy_variant *variant;
-    sy_tid a, b, c;
-};
-
-/// Rows, columns and depth, and how many rows each expert gets.
+/// Rows, columns and depth, and how many rows each expert gets (one expert: all).
 struct product_size {
     uint32_t m, n, k, experts;
     const uint32_t *rows;
 };
 
-/// The table of row tiles.
-static sy_tid emit_tiles(struct sy_graph *g, const struct product_size *size, uint32_t count)
+/// The tensors of a product c [m,n] = a [m,k] · Bᵀ with `experts` of b [n,k].
+struct product {
+    sy_tid a, b, c;
+};
+
+enum sy_op_types bench_types(const struct bench *b)
 {
+    const char *name = b->o->dtype;
+    if (name != NULL)
+        return name[0] == 'f' ? SY_TYPES_F : name[4] == '\0' ? SY_TYPES_B : SY_TYPES_M;
+    return b->o->common.precision == SY_PRECISION_F32 || !b->caps->bf16 ? SY_TYPES_F : SY_TYPES_B;
+}
+
+/// The table of row tiles.
+static sy_tid emit_tiles(struct bench_entrant *e, const struct product_size *size, uint32_t count)
+{
+    struct sy_graph *g = e->graph;
     int32_t *off = calloc(size->experts + 1, sizeof *off);
     if (off == NULL) {
         sy_graph_no_memory(g);
         return SY_NONE;
     }
-    for (uint32_t e = 0; e < size->experts; ++e)
-        off[e + 1] = off[e] + (int32_t)size->rows[e];
+    for (uint32_t i = 0; i < size->experts; ++i)
+        off[i + 1] = off[i] + (int32_t)size->rows[i];
     sy_tid offsets = sy_tensor_const(g, SY_I32, size->experts + 1, off, "off");
     free(off);
-    sy_tid tiles = sy_act_i(g, count, 4, "tiles");
-    struct sy_route_tiles_args t = {.experts = size->experts, .tile_rows = sy_graph_tile_rows(g), .tiles = count};
+    sy_tid tiles = bench_tensor(e, SY_I32, count, 4, "tiles");
+    struct sy_route_tiles_args t = {
+        .experts = size->experts, .tile_rows = sy_graph_tile_rows(g), .tiles = count, .slices = 1};
     SY_EMIT(g, route_tiles, &t, offsets, tiles);
     return tiles;
 }
 
-static enum sy_status product_open(struct sy_ctx *ctx, struct sy_device *device, enum sy_precision precision,
-                                   const char *variant, const struct product_size *size, struct product *p)
+static enum sy_status product_open(const struct bench *b, enum sy_op_types types, const struct product_size *size,
+                                   const struct sy_variant *variant, struct bench_entrant *e, struct product *p)
 {
-    const struct sy_caps *caps = sy_device_caps(device);
-    SY_TRY(sy_graph_create(ctx, precision, caps, &p->graph));
-    struct sy_graph *g = p->graph;
-    p->a = sy_tensor_new(g, SY_KIND_KEEP, sy_graph_storage(g), size->m, size->k, 1, "a");
-    p->b = sy_tensor_new(g, SY_KIND_KEEP, sy_graph_storage(g), size->experts, size->n, size->k, "b");
-    p->c = sy_tensor_new(g, SY_KIND_KEEP, sy_graph_storage(g), size->m, size->n, 1, "c");
-    struct sy_matmul_args args = {.m = size->m,
-                                  .n = size->n,
-                                  .k = size->k,
-                                  .experts = size->experts,
-                                  .bt = 1,
-                                  .alpha = 1.0f,
-                                  .tile_rows = sy_graph_tile_rows(g)};
-    args.tiles = (u32)sy_ceil_div(size->m, sy_graph_tile_rows(g)) + (size->experts > 1 ? size->experts : 0);
-    sy_tid tiles = size->experts > 1 ? emit_tiles(g, size, args.tiles) : SY_NONE;
-    struct sy_node *node = SY_EMIT(g, matmul, &args, p->a, p->b, tiles, p->c);
-    SY_TRY(sy_graph_status(g));
-    SY_TRY(bench_variant(ctx, SY_OP_matmul, node->types, caps, variant, &p->variant));
-    node->variant = p->variant;
-    sy_lower(g, caps);
-    SY_TRY(sy_graph_status(g));
-    return sy_runtime_create(device, g, NULL, &p->runtime);
+    const struct sy_op_info *info = sy_op_info(SY_OP_matmul);
+    const enum sy_dtype in = sy_op_dtype(info, 0, types), out = sy_op_dtype(info, 3, types);
+    struct sy_matmul_args args = {
+        .m = size->m, .n = size->n, .k = size->k, .experts = size->experts, .bt = 1, .alpha = 1.0f};
+    e->figure.flops = 2.0 * size->m * size->n * size->k;
+    e->figure.bytes = sy_op_bytes(info, types, &args);
+    e->copies = bench_copies(b, e->figure.flops, e->figure.bytes);
+    snprintf(e->figure.by, sizeof e->figure.by, "%s", variant->name);
+    SY_TRY(bench_entrant_graph(b, e));
+    args.tile_rows = sy_graph_tile_rows(e->graph);
+    args.tiles = (u32)sy_ceil_div(size->m, args.tile_rows) + (size->experts > 1 ? size->experts : 0);
+    p->a = bench_tensor(e, in, size->m, size->k, "a");
+    p->b = bench_tensor(e, in, (uint64_t)size->experts * size->n, size->k, "b");
+    p->c = bench_tensor(e, out, size->m, size->n, "c");
+    const sy_tid tiles = size->experts > 1 ? emit_tiles(e, size, args.tiles) : SY_NONE;
+    for (uint32_t i = 0; i < e->copies; ++i)
+        SY_EMIT(e->graph, matmul, &args, p->a, p->b, tiles, p->c)->variant = variant;
+    return bench_entrant_open(b, e);
 }
 
-static void product_close(struct product *p)
+enum sy_status bench_product(const struct bench *b, enum sy_op_types types, uint32_t m, uint32_t n, uint32_t k,
+                             const struct sy_variant *variant, struct bench_entrant *e)
 {
-    sy_runtime_destroy(&p->runtime);
-    sy_graph_destroy(&p->graph);
+    const struct product_size size = {.m = m, .n = n, .k = k, .experts = 1};
+    struct product p;
+    snprintf(e->figure.what, sizeof e->figure.what, "matmul %u×%u×%u %s", m, n, k, bench_types_name(types));
+    return product_open(b, types, &size, variant, e, &p);
 }
 
-/// One line about a rival: `times` are its seconds, `ours` our median. Nothing is known of a rival that is not there.
-static void print_rival(const char *name, const char *package, double flops, double ours, double *times, uint64_t count)
+static uint32_t expert_of(const struct product_size *size, uint32_t row)
 {
-    double theirs = bench_median(times, count);
-    if (theirs > 0.0)
-        printf("%s in the same run: %.1f GFLOP/s; ratio %.2f (medians of %llu)\n", name, flops / theirs / 1e9,
-               theirs / ours, (unsigned long long)count);
-    else
-        printf("%s: not in this run (%s)\n", name, package);
+    uint32_t e = 0;
+    if (size->experts > 1)
+        for (uint32_t end = size->rows[0]; row >= end; end += size->rows[e])
+            ++e;
+    return e;
 }
 
-/// Our product and the rivals' in turns, so that noise hits all; `times` holds three rows of `repeat` seconds.
-static enum sy_status matmul_turns(const struct bench_options *o, struct product *p, struct bench_clblast *clblast,
-                                   double *times)
+/// A kernel that does nothing is the fastest: some elements of the product, against sums in double.
+static enum sy_status product_check(const struct bench *b, struct bench_entrant *e, const struct product *p,
+                                    const struct product_size *size)
 {
-    double warm;
-    SY_TRY(bench_run(p->runtime, &warm));
-    for (uint64_t i = 0; i < o->repeat; ++i) {
-        SY_TRY(bench_run(p->runtime, &times[i]));
-        times[o->repeat + i] = bench_blas_seconds((uint32_t)o->size);
-        times[2 * o->repeat + i] = clblast != NULL ? bench_clblast_seconds(clblast) : 0.0;
+    enum { CHECKED = 64 };
+    float *x = malloc(2 * (size_t)size->k * sizeof *x), *y = x + size->k;
+    enum sy_status status = x == NULL ? sy_fail(b->ctx, SY_NOMEM, "out of host memory") : SY_OK;
+    for (uint32_t i = 0; i < CHECKED && status == SY_OK; ++i) {
+        const uint32_t row = (uint32_t)((uint64_t)i * (size->m - 1) / (CHECKED - 1)), col = (i * 2654435761u) % size->n;
+        const uint64_t weight = (uint64_t)expert_of(size, row) * size->n + col;
+        float got = NAN;
+        double want = 0.0, squares = 0.0;
+        status = sy_runtime_read_f32(e->runtime, p->a, (uint64_t)row * size->k, size->k, x);
+        if (status == SY_OK)
+            status = sy_runtime_read_f32(e->runtime, p->b, weight * size->k, size->k, y);
+        if (status == SY_OK)
+            status = sy_runtime_read_f32(e->runtime, p->c, (uint64_t)row * size->n + col, 1, &got);
+        for (uint32_t k = 0; k < size->k && status == SY_OK; ++k) {
+            want += (double)x[k] * (double)y[k];
+            squares += (double)x[k] * (double)y[k] * (double)x[k] * (double)y[k];
+        }
+        // Inputs that are rounded to bf16 are off by 1/512 each, and so is such an output.
+        if (status == SY_OK && !(fabs((double)got - want) <= 0.05 * sqrt(squares) + 0.01 * fabs(want)))
+            status = sy_fail(b->ctx, SY_INTERNAL, "%s on %s, variant %s: element (%u, %u) is %g, not %g",
+                             e->figure.what, b->caps->id, e->figure.by, row, col, (double)got, want);
     }
-    return SY_OK;
-}
-
-enum sy_status bench_matmul(struct sy_ctx *ctx, struct sy_device *device, const struct bench_options *o,
-                            enum sy_precision precision)
-{
-    struct product p = {0};
-    struct bench_clblast *clblast = NULL;
-    const uint32_t n = (uint32_t)o->size;
-    const struct product_size size = {.m = n, .n = n, .k = n, .experts = 1};
-    const struct sy_caps *caps = sy_device_caps(device);
-    double *times = calloc(3 * o->repeat, sizeof *times);
-    enum sy_status status = times == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory")
-                                          : product_open(ctx, device, precision, o->variant, &size, &p);
-    if (status == SY_OK && bench_clblast_open(ctx, caps, n, &clblast) != SY_OK)
-        printf("CLBlast: %s\n", sy_error(ctx)); // a broken rival is no reason not to measure
-    if (status == SY_OK)
-        status = matmul_turns(o, &p, clblast, times);
-    if (status == SY_OK) {
-        double flops = 2.0 * n * n * n, ours = bench_median(times, o->repeat);
-        printf("%u×%u×%u %s on %s, variant %s: %.1f GFLOP/s, packing included\n", n, n, n,
-               cli_precision_name(precision), caps->id, p.variant->name, flops / ours / 1e9);
-        print_rival("OpenBLAS sgemm", "libopenblas-dev", flops, ours, times + o->repeat, o->repeat);
-        print_rival("CLBlast sgemm", "libclblast-dev; OpenCL devices only", flops, ours, times + 2 * o->repeat,
-                    o->repeat);
-    }
-    bench_clblast_close(&clblast);
-    product_close(&p);
-    free(times);
+    free(x);
+    e->figure.checked = CHECKED;
     return status;
 }
 
-enum sy_status bench_grouped(struct sy_ctx *ctx, struct sy_device *device, const struct bench_options *o,
-                             enum sy_precision precision)
+static double openblas(void *of)
 {
-    enum { ROWS = 4096, EXPERTS = 64, N = 512, K = 512, KINDS = 3 };
-    static const char *const names[KINDS] = {"one dense product", "64 experts, equal", "64 experts, Zipf"};
-    uint32_t rows[EXPERTS], zipf[EXPERTS], left = ROWS;
-    double harmonic = 0.0;
-    for (uint32_t e = 0; e < EXPERTS; ++e)
-        harmonic += 1.0 / (e + 1);
-    for (uint32_t e = EXPERTS; e-- > 0;) {
-        rows[e] = ROWS / EXPERTS;
-        zipf[e] = e == 0 ? left : (uint32_t)(ROWS / harmonic / (e + 1));
-        left -= zipf[e];
+    const struct bench *b = of;
+    return bench_blas_seconds((uint32_t)b->o->size);
+}
+
+static double clblast(void *of) { return bench_clblast_seconds(of); }
+
+/// OpenBLAS where the device is the same CPU, then CLBlast. Returns how many there are.
+static size_t add_rivals(struct bench *b, struct bench_entrant *list, struct bench_clblast **cl)
+{
+    const uint32_t n = (uint32_t)b->o->size;
+    size_t count = 0;
+    if (b->caps->software && bench_blas_seconds(2) > 0.0)
+        list[count++] = (struct bench_entrant){.figure.by = "OpenBLAS sgemm", .rival = openblas, .of = b};
+    if (bench_clblast_open(b->ctx, b->caps, n, cl) != SY_OK)
+        sy_log(b->ctx, SY_LOG_WARN, "%s", sy_error(b->ctx)); // a broken rival is no reason not to measure
+    if (*cl != NULL)
+        list[count++] = (struct bench_entrant){.figure.by = "CLBlast sgemm", .rival = clblast, .of = *cl};
+    for (size_t i = 0; i < count; ++i) {
+        struct bench_figure *f = &list[i].figure;
+        f->rival = true;
+        f->flops = 2.0 * n * n * n;
+        f->bytes = 12.0 * n * n;
+        snprintf(f->what, sizeof f->what, "matmul %u×%u×%u f32", n, n, n);
     }
-    const uint32_t *sizes[KINDS] = {NULL, rows, zipf};
-    struct product p[KINDS] = {0};
-    double *times = calloc(KINDS * o->repeat, sizeof *times), warm;
-    enum sy_status status = times == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : SY_OK;
-    for (int i = 0; i < KINDS && status == SY_OK; ++i) {
-        const struct product_size size = {.m = ROWS, .n = N, .k = K, .experts = i == 0 ? 1 : EXPERTS, .rows = sizes[i]};
-        status = product_open(ctx, device, precision, o->variant, &size, &p[i]);
+    return count;
+}
+
+/// Our variants and the rivals in turns. The first rival is what ours are compared with.
+static enum sy_status matmul_of(struct bench *b, enum sy_op_types types)
+{
+    enum { RIVALS = 2 };
+    const uint32_t n = (uint32_t)b->o->size;
+    const struct product_size size = {.m = n, .n = n, .k = n, .experts = 1};
+    const struct sy_variant *variants[SY_VARIANT_COUNT];
+    struct bench_entrant list[RIVALS + SY_VARIANT_COUNT] = {0};
+    struct product products[RIVALS + SY_VARIANT_COUNT];
+    struct bench_clblast *cl = NULL;
+    size_t ours = 1;
+    if (b->o->variant != NULL && strcmp(b->o->variant, "all") == 0)
+        SY_TRY(bench_variants(b, SY_OP_matmul, types, NULL, variants, &ours));
+    else
+        SY_TRY(bench_variant(b, SY_OP_matmul, types, b->o->variant, &variants[0]));
+    const size_t rivals = add_rivals(b, list, &cl), all = rivals + ours;
+    enum sy_status status = SY_OK;
+    for (size_t i = rivals; i < all && status == SY_OK; ++i) {
+        snprintf(list[i].figure.what, sizeof list[i].figure.what, "matmul %u×%u×%u %s", n, n, n,
+                 bench_types_name(types));
+        status = product_open(b, types, &size, variants[i - rivals], &list[i], &products[i]);
         if (status == SY_OK)
-            status = bench_run(p[i].runtime, &warm);
+            status = product_check(b, &list[i], &products[i], &size);
     }
-    for (uint64_t r = 0; r < o->repeat && status == SY_OK; ++r)
-        for (int i = 0; i < KINDS && status == SY_OK; ++i)
-            status = bench_run(p[i].runtime, &times[i * o->repeat + r]);
     if (status == SY_OK)
-        printf("variant %s\n", p[0].variant->name);
-    double dense = status == SY_OK ? bench_median(times, o->repeat) : 0.0;
-    for (int i = 0; i < KINDS && status == SY_OK; ++i) {
-        double t = bench_median(times + i * o->repeat, o->repeat);
-        printf("%-20s %7.1f GFLOP/s, packing all weights included; %.2f of the dense product\n", names[i],
-               2.0 * ROWS * N * K / t / 1e9, dense / t);
+        status = bench_contest(b, list, all, rivals != 0 ? list[0].figure.by : NULL);
+    for (size_t i = 0; i < all; ++i)
+        bench_entrant_close(&list[i]);
+    bench_clblast_close(&cl);
+    return status;
+}
+
+enum sy_status bench_matmul(struct bench *b)
+{
+    const enum sy_op_types types = bench_types(b);
+    if (b->o->dtype == NULL && types != SY_TYPES_F)
+        SY_TRY(matmul_of(b, SY_TYPES_F));
+    return matmul_of(b, types);
+}
+
+enum sy_status bench_grouped(struct bench *b)
+{
+    enum { KINDS = 3 };
+    static const char *const names[KINDS] = {"one dense product", "%u experts, equal", "%u experts, Zipf"};
+    const uint32_t experts = bench_given(b->o->experts, 64), each = bench_given(b->o->rows, 64), all = experts * each;
+    const uint32_t n = bench_given(b->o->d_ff, 512), k = bench_given(b->o->d_model, 512);
+    const enum sy_op_types types = bench_types(b);
+    const struct sy_variant *variant;
+    SY_TRY(bench_variant(b, SY_OP_matmul, types, b->o->variant, &variant));
+    uint32_t *rows = calloc(2 * (size_t)experts, sizeof *rows), left = all;
+    if (rows == NULL)
+        return sy_fail(b->ctx, SY_NOMEM, "out of host memory");
+    double harmonic = 0.0;
+    for (uint32_t e = 0; e < experts; ++e)
+        harmonic += 1.0 / (e + 1);
+    for (uint32_t e = experts; e-- > 0;) {
+        rows[e] = each;
+        rows[experts + e] = e == 0 ? left : (uint32_t)(all / harmonic / (e + 1));
+        left -= rows[experts + e];
     }
+    const uint32_t *loads[KINDS] = {NULL, rows, rows + experts};
+    struct product_size size[KINDS];
+    struct bench_entrant list[KINDS] = {0};
+    struct product products[KINDS];
+    enum sy_status status = SY_OK;
+    for (int i = 0; i < KINDS && status == SY_OK; ++i) {
+        char *what = list[i].figure.what;
+        size[i] = (struct product_size){.m = all, .n = n, .k = k, .experts = i == 0 ? 1 : experts, .rows = loads[i]};
+        int length = snprintf(what, sizeof list[i].figure.what, "%u×%u×%u %s, ", all, n, k, bench_types_name(types));
+        snprintf(what + length, sizeof list[i].figure.what - (size_t)length, names[i], experts);
+        status = product_open(b, types, &size[i], variant, &list[i], &products[i]);
+        if (status == SY_OK)
+            status = product_check(b, &list[i], &products[i], &size[i]);
+    }
+    if (status == SY_OK)
+        status = bench_contest(b, list, KINDS, names[0]);
     for (int i = 0; i < KINDS; ++i)
-        product_close(&p[i]);
-    free(times);
+        bench_entrant_close(&list[i]);
+    free(rows);
     return status;
 }

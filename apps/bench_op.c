@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// bench_op.c: one op on its own, in every variant that the device can run, in turns.
+// bench_op.c: one op on its own, in every variant that the device can run, in turns; a copy.
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "apps/bench.h"
-
-/// One variant, ready to run.
-struct contestant {
-    const struct sy_variant *variant;
-    struct sy_graph *graph;
-    struct sy_runtime *runtime;
-    double *times;
-};
 
 /// "4096,3072,0,1.0": the fields of the op's argument struct in order; one with a point is a float.
 static enum sy_status read_args(struct sy_ctx *ctx, const struct sy_op_info *info, const char *text,
@@ -41,96 +33,87 @@ static enum sy_status read_args(struct sy_ctx *ctx, const struct sy_op_info *inf
     return SY_OK;
 }
 
-/// A graph of the op alone, its inputs zeros.
-static enum sy_status contestant_open(struct sy_ctx *ctx, struct sy_device *device, enum sy_precision precision,
-                                      enum sy_op_types types, const void *args, struct contestant *c)
+/// A graph of the op alone, its float inputs random, its whole numbers 0.
+static enum sy_status op_open(const struct bench *b, const struct sy_variant *variant, enum sy_op_types types,
+                              const void *args, struct bench_entrant *e)
 {
-    const struct sy_op_info *info = sy_op_info(c->variant->op);
-    const struct sy_caps *caps = sy_device_caps(device);
+    const struct sy_op_info *info = sy_op_info(variant->op);
+    struct bench_figure *f = &e->figure;
     sy_tid bind[SY_MAX_BINDINGS] = {0};
-    SY_TRY(sy_graph_create(ctx, precision, caps, &c->graph));
-    struct sy_graph *g = c->graph;
+    snprintf(f->by, sizeof f->by, "%s", variant->name);
+    f->flops = info->impl->flops(args);
+    f->bytes = sy_op_bytes(info, types, args);
+    f->memory = f->flops < 2.0 * f->bytes; // too few operations a byte to keep any device busy
+    e->copies = bench_copies(b, f->flops, f->bytes);
+    SY_TRY(bench_entrant_graph(b, e));
     for (uint32_t i = 0; i < info->binding_count; ++i) {
         const uint64_t count = info->impl->elements(args, i);
         if (i == info->const_binding)
-            bind[i] = sy_graph_step_constants(g);
+            bind[i] = sy_graph_step_constants(e->graph);
         else if (count != 0)
-            bind[i] = sy_tensor_new(g, SY_KIND_KEEP, sy_op_dtype(info, i, types), count, 1, 1, info->binding_names[i]);
+            bind[i] = bench_tensor(e, sy_op_dtype(info, i, types), count, 1, info->binding_names[i]);
     }
-    SY_TRY(sy_graph_status(g));
-    sy_emit(g, c->variant->op, args, bind)->variant = c->variant;
-    sy_lower(g, caps);
-    SY_TRY(sy_graph_status(g));
-    SY_TRY(sy_runtime_create(device, g, NULL, &c->runtime));
-    double warm;
-    return bench_run(c->runtime, &warm);
+    for (uint32_t i = 0; i < e->copies; ++i)
+        sy_emit(e->graph, variant->op, args, bind)->variant = variant;
+    return bench_entrant_open(b, e);
 }
 
-static void contestant_close(struct contestant *c)
+enum sy_status bench_copy_entrant(const struct bench *b, struct bench_entrant *e)
 {
-    sy_runtime_destroy(&c->runtime);
-    sy_graph_destroy(&c->graph);
-    free(c->times);
+    enum { COLS = 1 << 12 };
+    const bool gpu = !b->caps->software;
+    const enum sy_op_types types = bench_types(b) == SY_TYPES_F ? SY_TYPES_F : SY_TYPES_B;
+    const uint64_t each = types == SY_TYPES_F ? 4 : 2, binding = b->caps->max_binding_bytes / each,
+                   memory = b->caps->memory_bytes / 8 / each;
+    uint64_t most = gpu ? UINT64_C(1) << 29 : b->caps->device_class == SY_CLASS_REF ? 1 << 20 : 1 << 25;
+    most = most < binding ? most : binding;
+    most = most < memory ? most : memory;
+    const struct sy_variant *variant;
+    SY_TRY(bench_variant(b, SY_OP_copy, types, NULL, &variant));
+    const uint32_t rows = most > COLS ? (uint32_t)(most / COLS) : 1;
+    const struct sy_copy_args args = {.rows = rows, .cols = COLS, .from_stride = COLS, .to_stride = COLS};
+    snprintf(e->figure.what, sizeof e->figure.what, "copy of %.0f MiB, %s",
+             (double)rows * COLS * (double)each / 1048576.0, bench_types_name(types));
+    return op_open(b, variant, types, &args, e);
 }
 
-/// Those the device can run, or the one named.
-static enum sy_status choose(struct sy_ctx *ctx, const struct bench_options *o, enum sy_op_id op,
-                             enum sy_op_types types, const struct sy_caps *caps,
-                             struct contestant list[SY_VARIANT_COUNT], size_t *count)
+enum sy_status bench_copy(struct bench *b)
 {
-    *count = 0;
-    if (o->variant != NULL) {
-        *count = 1;
-        return bench_variant(ctx, op, types, caps, o->variant, &list[0].variant);
-    }
-    for (const struct sy_variant *v = NULL; (v = sy_variant_next(op, v)) != NULL;) {
-        bool killed = false;
-        SY_TRY(sy_variant_killed(ctx, v, &killed));
-        if (!killed && sy_variant_missing(v, types, caps) == NULL)
-            list[(*count)++].variant = v;
-    }
-    return *count != 0 ? SY_OK : bench_variant(ctx, op, types, caps, NULL, &list[0].variant); // says why none is left
+    struct bench_entrant e = {0};
+    enum sy_status status = bench_copy_entrant(b, &e);
+    if (status == SY_OK)
+        status = bench_contest(b, &e, 1, NULL);
+    bench_entrant_close(&e);
+    return status;
 }
 
-static enum sy_status run(struct contestant *list, size_t count, uint64_t repeat)
+enum sy_status bench_op(struct bench *b)
 {
-    for (uint64_t r = 0; r < repeat; ++r)
-        for (size_t i = 0; i < count; ++i)
-            SY_TRY(bench_run(list[i].runtime, &list[i].times[r]));
-    return SY_OK;
-}
-
-enum sy_status bench_op(struct sy_ctx *ctx, struct sy_device *device, const struct bench_options *o,
-                        enum sy_precision precision)
-{
+    const struct bench_options *o = b->o;
     const enum sy_op_id op = sy_op_find(o->op);
     if (op == SY_OP_COUNT)
-        return sy_fail(ctx, SY_INVALID, "--op: no op is called \"%s\"; switchyard-devices --ops lists them", o->op);
+        return sy_fail(b->ctx, SY_INVALID, "--op: no op is called \"%s\"; switchyard-devices --ops lists them", o->op);
     const struct sy_op_info *info = sy_op_info(op);
-    const struct sy_caps *caps = sy_device_caps(device);
-    const bool wide = precision == SY_PRECISION_F32 || (info->types & SY_TYPES_B) == 0;
-    const enum sy_op_types types = wide ? SY_TYPES_F : SY_TYPES_B;
+    enum sy_op_types types = bench_types(b);
+    if ((info->types & types) == 0)
+        types = SY_TYPES_F;
     uint32_t args[SY_MAX_ARGS_BYTES / 4] = {0};
-    SY_TRY(read_args(ctx, info, o->args, args));
-    struct contestant *list = calloc(SY_VARIANT_COUNT, sizeof *list);
-    size_t count = 0;
-    enum sy_status status =
-        list == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : choose(ctx, o, op, types, caps, list, &count);
+    const struct sy_variant *variants[SY_VARIANT_COUNT];
+    struct bench_entrant list[SY_VARIANT_COUNT + 1] = {0};
+    size_t count = 0, all;
+    SY_TRY(read_args(b->ctx, info, o->args, args));
+    SY_TRY(bench_variants(b, op, types, o->variant, variants, &count));
+    enum sy_status status = SY_OK;
     for (size_t i = 0; i < count && status == SY_OK; ++i) {
-        list[i].times = calloc(o->repeat, sizeof(double));
-        status = list[i].times == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory")
-                                       : contestant_open(ctx, device, precision, types, args, &list[i]);
+        snprintf(list[i].figure.what, sizeof list[i].figure.what, "%s %s", info->name, bench_types_name(types));
+        status = op_open(b, variants[i], types, args, &list[i]);
     }
+    all = count;
+    if (status == SY_OK && op != SY_OP_copy && list[0].figure.memory) // how far it is from the best
+        status = bench_copy_entrant(b, &list[all++]);
     if (status == SY_OK)
-        status = run(list, count, o->repeat);
-    for (size_t i = 0; i < count && status == SY_OK; ++i) {
-        const double t = bench_median(list[i].times, o->repeat);
-        printf("%s %s on %s, variant %-10s %10.3f ms (median of %llu) %8.1f GFLOP/s %7.1f GB/s\n", info->name,
-               wide ? "f32" : "bf16", caps->id, list[i].variant->name, 1e3 * t, (unsigned long long)o->repeat,
-               info->impl->flops(args) / t / 1e9, sy_op_bytes(info, types, args) / t / 1e9);
-    }
-    for (size_t i = 0; i < count; ++i)
-        contestant_close(&list[i]);
-    free(list);
+        status = bench_contest(b, list, all, NULL);
+    for (size_t i = 0; i < all; ++i)
+        bench_entrant_close(&list[i]);
     return status;
 }

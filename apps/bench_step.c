@@ -70,13 +70,30 @@ static enum sy_status submit_time(struct sy_session *s, enum sy_phase phase, uin
     return status;
 }
 
-static enum sy_status profile_phase(struct sy_session *s, enum sy_phase phase, const char *name, uint64_t repeat)
+static enum sy_status tell_op(struct bench *b, const char *phase, const struct op_time *op, double total)
+{
+    const char *name = sy_op_info(op->variant->op)->name;
+    struct bench_figure f = {.json_only = true,
+                             .memory = op->flops < 2.0 * op->bytes,
+                             .count = op->count,
+                             .seconds = op->ms / 1e3,
+                             .flops = op->flops,
+                             .bytes = op->bytes};
+    snprintf(f.what, sizeof f.what, "%s: %s", phase, name);
+    snprintf(f.by, sizeof f.by, "%s", op->variant->name);
+    if (!b->o->json)
+        printf("  %-18s %-8s %5u times %9.3f ms %5.1f %% %8.1f GFLOP/s %7.1f GB/s\n", name, op->variant->name,
+               op->count, op->ms, 100.0 * op->ms / total, op->flops / op->ms / 1e6, op->bytes / op->ms / 1e6);
+    return bench_tell(b, &f);
+}
+
+static enum sy_status profile_phase(struct bench *b, struct sy_session *s, enum sy_phase phase, const char *name)
 {
     struct sy_program *program = sy_runtime_program(sy_session_runtime(s), phase);
     const size_t count = sy_runtime_dispatches(sy_session_runtime(s), phase);
     struct op_time ops[SY_VARIANT_COUNT] = {0};
     double submit = 0.0;
-    SY_TRY(submit_time(s, phase, repeat, &submit));
+    SY_TRY(submit_time(s, phase, b->o->repeat, &submit));
     uint64_t *ns = calloc(count + 1, sizeof *ns);
     if (ns == NULL)
         return sy_fail(sy_device_ctx(sy_session_device(s)), SY_NOMEM, "out of host memory");
@@ -85,12 +102,11 @@ static enum sy_status profile_phase(struct sy_session *s, enum sy_phase phase, c
     free(ns);
     SY_TRY(status);
     qsort(ops, SY_VARIANT_COUNT, sizeof *ops, slowest_first);
-    printf("%s: %zu dispatches in %zu waves and %zu submissions, %.2f ms to submit, %.2f ms on the device\n", name,
-           count, sy_program_waves(program), sy_program_submissions(program), submit, total);
+    if (!b->o->json)
+        printf("%s: %zu dispatches in %zu waves and %zu submissions, %.2f ms to submit, %.2f ms on the device\n", name,
+               count, sy_program_waves(program), sy_program_submissions(program), submit, total);
     for (size_t i = 0; i < SY_VARIANT_COUNT && ops[i].count != 0; ++i)
-        printf("  %-18s %-8s %5u times %9.3f ms %5.1f %% %8.1f GFLOP/s %7.1f GB/s\n",
-               sy_op_info(ops[i].variant->op)->name, ops[i].variant->name, ops[i].count, ops[i].ms,
-               100.0 * ops[i].ms / total, ops[i].flops / ops[i].ms / 1e6, ops[i].bytes / ops[i].ms / 1e6);
+        SY_TRY(tell_op(b, name, &ops[i], total));
     return SY_OK;
 }
 
@@ -107,40 +123,45 @@ static enum sy_status time_steps(struct sy_session *s, const struct sy_batch *ba
     return SY_OK;
 }
 
-enum sy_status bench_step(struct sy_ctx *ctx, struct sy_device *device, const struct bench_options *o,
-                          enum sy_precision precision)
+enum sy_status bench_step(struct bench *b)
 {
+    const struct bench_options *o = b->o;
     struct cli_model model = {0};
     struct sy_session *s = NULL;
     struct sy_batch batch = {0};
     struct sy_metrics m;
-    SY_TRY(cli_model_open(ctx, o->common.model, CLI_WEIGHTS_IF_ANY, &model));
+    SY_TRY(cli_model_open(b->ctx, o->common.model, CLI_WEIGHTS_IF_ANY, &model));
     struct sy_session_params p = {.kind = SY_SESSION_TRAIN,
                                   .config = &model.config,
-                                  .precision = precision,
-                                  .batch = (uint32_t)o->batch,
-                                  .src_len = (uint32_t)o->src_len,
-                                  .tgt_len = (uint32_t)o->tgt_len};
+                                  .precision = o->common.precision,
+                                  .batch = bench_given(o->batch, 32),
+                                  .src_len = bench_given(o->src_len, 128),
+                                  .tgt_len = bench_given(o->tgt_len, 40)};
     double *times = calloc(o->repeat, sizeof *times);
-    enum sy_status status = times == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : SY_OK;
+    enum sy_status status = times == NULL ? sy_fail(b->ctx, SY_NOMEM, "out of host memory") : SY_OK;
     if (status == SY_OK)
-        status = sy_session_create(ctx, device, &p, &s);
+        status = sy_session_create(b->ctx, b->device, &p, &s);
     if (status == SY_OK)
         status = sy_weights_init(sy_session_runtime(s), 0);
     if (status == SY_OK)
-        status = fill_batch(ctx, &p, model.config.vocab_size, &batch);
+        status = fill_batch(b->ctx, &p, model.config.vocab_size, &batch);
     if (status == SY_OK)
         status = time_steps(s, &batch, o->repeat, times, &m);
     if (status == SY_OK) {
-        const double t = bench_median(times, o->repeat);
-        printf("one step: %.1f ms (median of %llu), %.0f tokens/s\n", 1e3 * t, (unsigned long long)o->repeat,
-               (double)m.tokens / t);
-        status = profile_phase(s, SY_PHASE_MICRO, "forward and backward", o->repeat);
+        struct bench_figure f = {
+            .json_only = true, .by = "all", .seconds = bench_median(times, o->repeat), .tokens = (double)m.tokens};
+        snprintf(f.what, sizeof f.what, "one step, %u × %u → %u", p.batch, p.src_len, p.tgt_len);
+        if (!o->json)
+            printf("one step: %.1f ms (median of %llu), %.0f tokens/s\n", 1e3 * f.seconds,
+                   (unsigned long long)o->repeat, f.tokens / f.seconds);
+        status = bench_tell(b, &f);
     }
     if (status == SY_OK)
-        status = profile_phase(s, SY_PHASE_UPDATE, "update", o->repeat);
+        status = profile_phase(b, s, SY_PHASE_MICRO, "forward and backward");
+    if (status == SY_OK)
+        status = profile_phase(b, s, SY_PHASE_UPDATE, "update");
     if (status == SY_OK && sy_runtime_program(sy_session_runtime(s), SY_PHASE_REFRESH) != NULL)
-        status = profile_phase(s, SY_PHASE_REFRESH, "refresh", o->repeat);
+        status = profile_phase(b, s, SY_PHASE_REFRESH, "refresh");
     sy_batch_finish(&batch);
     sy_session_destroy(&s);
     cli_model_close(&model);

@@ -44,7 +44,7 @@ def check_bench(s, ops, matmuls):
     config(s.path('tiny.json'))
     product = ['op', '--op', 'matmul', '--args', '20,30,40,1,1,0,1.0,48,0,0,0', '--repeat', 1]
     done = s.run('bench', *product, '--device', 'ref:0')
-    s.ok(re.findall(r'^matmul bf16 on ref:0, variant (\w+) .* GFLOP/s .* GB/s$', done.stdout, re.M) == ['base'],
+    s.ok(re.findall(r'^matmul bf16 on ref:0, variant (\w+): .* GFLOP/s .* GB/s; ', done.stdout, re.M) == ['base'],
          'bench op: one line a variant', done.stdout + done.stderr)
     for device, names in matmuls.items():
         done = s.run('bench', *product, '--device', device)
@@ -64,6 +64,7 @@ def check_bench(s, ops, matmuls):
          'bench step: dispatches, waves, submission', done.stdout + done.stderr)
     counts = [int(n) for n in re.findall(r'^  \w+ +base +(\d+) times', done.stdout, re.M)]
     s.ok(sum(counts) == sum(int(p[1]) for p in phases) > 0, 'bench step: the variant of every dispatch', done.stdout)
+    check_json(s, matmuls)
 
     at = ['--device', 'ref:0']
     refuse(s, 'a variant that is not', ['no variant "nope"', ', '.join(v.name for v in ops['matmul'])], 'bench', *product, *at,
@@ -73,7 +74,48 @@ def check_bench(s, ops, matmuls):
     refuse(s, 'too few arguments', ['11 numbers', 'here are 2'], 'bench', 'op', '--op', 'matmul', '--args', '1,2', *at)
     refuse(s, 'an argument that is no number', ['"x"'], 'bench', 'op', '--op', 'add', '--args', 'x', *at)
     refuse(s, 'a model that is not', ['nowhere'], 'bench', 'step', '--model', s.path('nowhere'), *at)
+    refuse(s, 'a product of a type that is not', ['f32', 'bf16', 'bf16-f32'], 'bench', 'matmul', '--dtype', 'f16', usage=True)
+    refuse(s, 'a loss of mixed types', ['f32 or bf16'], 'bench', 'xent', '--dtype', 'bf16-f32', usage=True)
     refuse(s, 'step with a variant', ['SY_NO_VARIANT'], 'bench', 'step', '--model', 'x', '--variant', 'base', usage=True)
+
+
+SMALL = {'matmul': ['--size', 24], 'grouped': ['--experts', 3, '--rows', 8, '--d-model', 16, '--d-ff', 12], 'copy': [],
+         'expert-ffn': ['--experts', 3, '--rows', 20, '--d-model', 16, '--d-ff', 24],
+         'attention': ['--heads', 2, '--d-kv', 8, '--src-len', 20, '--batch', 2],
+         'xent': ['--rows', 10, '--vocab', 100, '--d-model', 8], 'op': ['--op', 'relu', '--args', '40,30,0,1.0,0,0,0,1'],
+         'step': ['--batch', 1, '--src-len', 8, '--tgt-len', 5], 'decode': ['--batch', 2, '--src-len', 8, '--tgt-len', 5]}
+
+
+def check_json(s, devices):
+    """Every subcommand gives figures that can be read: a time, a rate, the share of the best of its kind, who did it."""
+    for what, more in SMALL.items():
+        model = ['--model', s.path('tiny.json')] if what in ('step', 'decode') else []
+        done = s.run('bench', what, *more, *model, '--repeat', 1, '--device', 'ref:0', '--json')
+        try:
+            found = json.loads(done.stdout)
+        except ValueError:
+            found = {'figures': []}
+        figures = found['figures']
+        s.ok(figures and found['bench'] == what and found['device'] == 'ref:0' and
+             all(f['ms'] > 0 and f['by'] and (f['rival'] or f['by'] in ('base', 'all')) for f in figures) and
+             all(0 < f['of_best'] <= 1 for f in figures if 'gflops' in f or 'gbs' in f) and
+             any(f.get('of_best') == 1 or 'tokens_per_second' in f for f in figures),
+             f'bench {what} --json', done.stdout + done.stderr)
+    check_grouped(s, devices)
+
+
+def check_grouped(s, devices):
+    """The products of many experts are made: a table of tiles that is empty would make them very fast."""
+    for device in devices:
+        done = s.run('bench', 'grouped', '--experts', 4, '--rows', 64, '--d-model', 128, '--d-ff', 128, '--repeat', 1, '--device',
+                     device, '--json')
+        figures = json.loads(done.stdout)['figures'] if done.returncode == 0 else []
+        s.ok(len(figures) == 3 and all(f.get('checked') == 64 for f in figures), f'{device}: bench grouped does the work',
+             done.stdout + done.stderr)
+        done = s.run('bench', 'matmul', '--size', 40, '--variant', 'all', '--dtype', 'bf16-f32', '--repeat', 1, '--device', device,
+                     '--json')
+        s.ok([f['by'] for f in json.loads(done.stdout)['figures'] if not f['rival']] == devices[device],
+             f'{device}: bench matmul --variant all', done.stdout + done.stderr)
 
 
 def check_killed(s):

@@ -51,10 +51,10 @@ class Context(executing.Reference):
     def add(self, part, device, cell):
         self.results.append({'part': part.name, 'what': part.what, 'device': device, 'passed': cell.passed, 'failed': cell.failed,
                              'skipped': cell.skipped, 'seconds': round(cell.seconds, 1), 'note': cell.note, 'details': cell.details,
-                             'lines': getattr(cell, 'lines', [])})
+                             'figures': getattr(cell, 'figures', [])})
         print(f'{cell.verdict:<5} {part.name:<12} {device:<10} {cell.passed:>5} passed {cell.failed:>3} failed {cell.seconds:7.1f} s  '
               f'{cell.note}', flush=True)
-        for line in cell.details[:3] + getattr(cell, 'lines', [])[:6]:
+        for line in cell.details[:3] + [paper.line(figure) for figure in getattr(cell, 'figures', [])[:12]]:
             print('      ' + line[:160], flush=True)
         paper.write(self)
 

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import re
+import statistics
 import subprocess
 
 
@@ -56,6 +57,63 @@ def row(*cells):
     return '| ' + ' | '.join(str(cell).replace('|', '/') for cell in cells) + ' |'
 
 
+def amount(figure, key, digits=1):
+    return f'{figure[key]:,.{digits}f}' if figure.get(key) else ''
+
+
+def line(figure):
+    """One figure, for the terminal."""
+    rates = [f'{amount(figure, key)} {unit}' for key, unit in (
+        ('ms', 'ms'), ('gflops', 'GFLOP/s'), ('gbs', 'GB/s'), ('tokens_per_second', 'tokens/s')) if figure.get(key)]
+    return f"{figure['what']}, {figure['by']}: " + ', '.join(rates)
+
+
+def rival_best(rival, name, key):
+    """The median of what the rival reached there, before ours and after."""
+    values = [figure[key] for figure in rival.get('figures', []) if figure['name'] == name and key in figure]
+    return statistics.median(values) if values else 0.0
+
+
+def all_figures(results):
+    return [(result, figure) for result in results for figure in result['figures']]
+
+
+def vendor(results, rival):
+    """Ours against the vendor's library: products and the copy."""
+    if 'figures' not in rival:
+        return []
+    lines = ['', f"## Beside {rival['name']}'s own library, through PyTorch {rival['torch']}", '',
+             '| what | device | variant | ours | theirs | ratio |', '|---|---|---|---|---|---|']
+    for result, figure in all_figures(results):
+        dtype = 'f32' if figure['what'].endswith(' f32') else 'bf16'
+        key, ours, unit = ('gbs', 'gbs', 'GB/s') if result['part'] == 'copy' else (dtype, 'gflops', 'GFLOP/s')
+        theirs = rival_best(rival, result['part'], key)
+        if theirs and not figure['rival'] and figure.get(ours):
+            lines.append(row(figure['what'], f"`{result['device']}`", figure['by'], amount(figure, ours) + ' ' + unit,
+                             f'{theirs:,.1f} {unit}', f'{figure[ours] / theirs:.2f}'))
+    return lines
+
+
+def measurements(results, rival):
+    figures = all_figures(results)
+    if not figures:
+        return []
+    names = {figure['name'] for figure in rival.get('figures', [])}
+    flops = max([figure.get('gflops', 0) for _, figure in figures] + [rival_best(rival, name, 'bf16') for name in names])
+    copies = [figure['gbs'] for result, figure in figures if result['part'] == 'copy'] + [rival_best(rival, 'copy', 'gbs')]
+    lines = ['', '## Measurements', '', f'The last columns are shares of the best of this run: {flops:,.0f} GFLOP/s in any product, '
+             f'{max(copies):,.0f} GB/s in a copy. Each came from `switchyard-bench`; the JSON has its arguments.', '',
+             row('what', 'device', 'variant', 'ms', 'GFLOP/s', 'GB/s', 'tokens/s', 'of GFLOP/s', 'of GB/s'), '|' + 9 * '---|']
+    for result, figure in figures:
+        if 'count' in figure and figure['ms'] < 0.01 * result['figures'][0].get('ms', 0):
+            continue  # an op that takes next to nothing of a step
+        shares = [f"{100 * figure[key] / best:.0f} %" if figure.get(key) and best else '' for key, best in (
+            ('gflops', flops), ('gbs', max(copies)))]
+        lines.append(row(figure['what'], f"`{result['device']}`", figure['by'], amount(figure, 'ms', 3), amount(figure, 'gflops'),
+                         amount(figure, 'gbs'), amount(figure, 'tokens_per_second', 0), *shares))
+    return lines
+
+
 def markdown(report):
     machine_, results, rival = report['machine'], report['results'], report['rival']
     passed, failed, skipped = totals(results)
@@ -76,15 +134,8 @@ def markdown(report):
         lines += ['', '## Failures']
         for r in wrong:
             lines += ['', f"{r['part']} on `{r['device']}`:", '', '```', *r['details'][:12], '```']
-    measured = [r for r in results if r['lines']]
-    if measured:
-        lines += ['', '## Measurements']
-        for r in measured:
-            lines += ['', f"{r['what']}, `{r['device']}`:", '', '```', *r['lines'], '```']
-    if 'figures' in rival:
-        lines += ['', f"## {rival['name']} through PyTorch {rival['torch']}, in the same run", '', '```',
-                  *(json.dumps(figure) for figure in rival['figures']), '```']
-    elif 'missing' in rival:
+    lines += vendor(results, rival) + measurements(results, rival)
+    if 'missing' in rival:
         lines += ['', f"The vendor's library was not measured: {rival['missing']}."]
     return '\n'.join(lines) + '\n'
 

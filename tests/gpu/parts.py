@@ -6,7 +6,6 @@ The checks are those of the portability matrix (tests/matrix/executing.py). A pa
 import dataclasses
 import json
 import os
-import re
 import signal
 import subprocess
 import time
@@ -61,24 +60,15 @@ class Part:
     name: str
     what: str
     limit: float  # seconds
-    run: callable  # (place, device) -> Cell; what it measured goes into cell.lines
+    run: callable  # (place, device) -> Cell; what it measured goes into cell.figures
     measures: bool = False
-
-
-def lines_of(output, pattern):
-    return [line.rstrip() for line in output.split('\n') if re.search(pattern, line)]
-
-
-def measured(output, code, seconds, lines):
-    cell = Cell(seconds=seconds)
-    cell.ok(code == 0 and lines, ' / '.join(output.rstrip().split('\n')[-4:]))
-    cell.lines = lines
-    return cell
 
 
 def cut_short(cell):
     """What is known when the time of the whole run is up: nothing failed so far, and not all of it was run."""
-    return Cell(passed=cell.passed, skipped=1, seconds=cell.seconds, note='cut short: no time left')
+    cut = Cell(passed=cell.passed, skipped=1, seconds=cell.seconds, note='cut short: no time left')
+    cut.figures = getattr(cell, 'figures', [])
+    return cut
 
 
 def suite(program, *arguments):
@@ -92,11 +82,22 @@ def train(place, device):
     return executing.training_cell(place, place.row, device)
 
 
-def bench(*arguments, lines='GFLOP/s|GB/s|tokens/s'):
+def bench(*commands):
+    """A part of one or several runs of switchyard-bench: its figures go into cell.figures."""
     def run(place, device):
-        more = [place.source + '/' + a if a.startswith('configs/') else a for a in arguments]
-        output, code, seconds = place.run(place.program('apps/switchyard-bench'), *more, '--device', device)
-        return measured(output, code, seconds, lines_of(output, lines))
+        cell = Cell()
+        cell.figures = []
+        for command in commands:
+            words = [place.source + '/' + word if word.startswith('configs/') else word for word in command.split()]
+            output, code, seconds = place.run(place.program('apps/switchyard-bench'), *words, '--json', '--device', device)
+            cell.seconds += seconds
+            try:
+                figures = json.loads(output[output.index('{\n'):output.rindex('}') + 1])['figures']
+            except ValueError:
+                figures = []
+            cell.ok(code == 0 and figures, f"{command}: {' / '.join(output.rstrip().split(chr(10))[-3:])[-400:]}")
+            cell.figures += [{**figure, 'command': command} for figure in figures]
+        return cell
     return run
 
 
@@ -118,31 +119,48 @@ def large(tokens):
             steps = []
         subprocess.run(['rm', '-rf', here], check=False)
         cell = Cell(seconds=seconds)
-        cell.lines = []
+        cell.figures = []
         if cell.ok(code == 0 and len(steps) >= 2, 'training failed: ' + ' / '.join(output.rstrip().split('\n')[-3:])):
             cell.ok(steps[-1]['total'] < steps[0]['total'], f"the loss rose from {steps[0]['total']:.4f} to {steps[-1]['total']:.4f}")
             rates = sorted(step['tokens_per_second'] for step in steps[1:])
-            cell.lines.append(f'training, {tokens} tokens a step: {rates[len(rates) // 2]:.0f} tokens/s')
+            cell.figures.append({'what': f'training of 105 M parameters, {tokens} tokens a step', 'by': 'all', 'rival': False,
+                                 'tokens_per_second': rates[len(rates) // 2]})
         return cell
     return run
 
 
+MEMORY = ['op --repeat 5 --op ' + op for op in (
+    'relu --args 16384,8192,0,1.0,0,0,0,1', 'add --args 134217728', 'cast --args 134217728', 'rmsnorm --args 131072,1024,0.000001',
+    'residual --args 131072,1024,0,1.0,0,0')]
+
+
 def all_parts():
     """In the order in which they are worth having."""
-    matmuls = [Part(f'matmul-{n}', f'product of {n} × {n} matrices, f32 and bf16', 40, bench(
-        'matmul', '--size', str(n), '--precision', 'bf16', '--repeat', '5'), True) for n in (1024, 4096, 2048)]
-    step = ('step', '--model', 'configs/bench-small.json', '--src-len', '512', '--tgt-len', '114', '--repeat', '3', '--batch', '64')
+    def matmul(n):
+        return Part(f'matmul-{n}', f'products of {n} × {n} matrices', 60, bench(f'matmul --size {n} --variant all --repeat 7'), True)
+    step = 'step --repeat 5 --src-len 512 --tgt-len 114 --model '
     return [
         Part('ops', 'every op against the reference', 150, suite('ops')),
         Part('golden', 'golden models', 90, suite('golden', 'tests/golden')),
         Part('train', 'a short training against ref', 60, train),
         Part('quirks', "the driver's known faults", 30, lambda place, device: executing.quirks(place, device)),
         Part('pieces', 'tensors in pieces', 60, suite('pieces')),
-        Part('slices', 'steps in slices', 60, suite('slices')),
-        *matmuls[:2],
-        Part('copy', 'copy op', 20, bench('op', '--op', 'copy', '--args', '8192,65536,65536,0,65536,0', '--repeat', '5'), True),
-        Part('large', 'training of a model of about 100 M parameters', 60, large(8192), True),
-        Part('step', 'where the time of a step goes', 60, bench(*step, lines='.'), True),
-        Part('grouped', 'products of 64 experts', 30, bench('grouped', '--repeat', '5'), True),
-        *matmuls[2:],
+        Part('slices', 'steps in slices', 90, suite('slices')),
+        Part('copy', 'a copy', 30, bench('copy --repeat 9'), True),
+        matmul(4096),
+        Part('large', 'training of a model of 105 M parameters', 60, large(8192), True),
+        matmul(1024),
+        Part('step', 'a step of that model', 60, bench(step + 'configs/gpu-switch.json --batch 16'), True),
+        Part('attention', 'attention', 30, bench('attention --repeat 5 --heads 12 --batch 16'), True),
+        Part('experts', "experts' products", 60, bench(
+            'expert-ffn --repeat 5 --rows 1024 --d-model 768 --d-ff 3072',
+            'grouped --repeat 5 --rows 256 --d-model 768 --d-ff 3072'), True),
+        Part('memory', 'ops that memory bounds', 60, bench(*MEMORY), True),
+        matmul(2048),
+        Part('dw', "the gradient of a weight, 4096 × 4096 × 4096", 30, bench(
+            'op --repeat 5 --op matmul_dw --args 4096,4096,4096,1,0,1.0,1,0,0,0'), True),
+        Part('loss', 'the loss over 32128 words', 30, bench('xent --repeat 5 --rows 4096'), True),
+        Part('decode', 'greedy decoding', 60, bench(*(
+            f'decode --repeat 3 --model configs/gpu-switch.json --batch {batch}' for batch in (1, 16))), True),
+        Part('small', 'a step of a small model', 60, bench(step + 'configs/bench-small.json --batch 64'), True),
     ]
