@@ -103,18 +103,18 @@ def check(context, chosen, device):
 def run(context, chosen, devices):
     checks = [part for part in chosen if not part.measures]
     context.measures = len(checks) != len(chosen)
-    with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, min(len(devices), os.cpu_count() or 1))) as pool:
-        for task in [pool.submit(check, context, checks, device) for device in devices]:
-            task.result()
     measures = [part for part in chosen if part.measures]
-    if not measures:
-        return
-    with rival.Torch(context) as torch:
+    with rival.Torch(context, bool(measures)) as torch:  # it starts while the checks run
+        with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, min(len(devices), os.cpu_count() or 1))) as pool:
+            for task in [pool.submit(check, context, checks, device) for device in devices]:
+                task.result()
+        if measures:
+            torch.begin()
         for part in measures:
             torch.measure(part.name)
             for device in devices:
                 context.add(part, device, one(context, part, device))
-        torch.measure('', again=True)
+        torch.again()
 
 
 def main():

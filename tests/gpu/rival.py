@@ -62,24 +62,28 @@ def serve():
 class Torch:
     """That program, started beside ours; nothing is measured where PyTorch is not installed or sees no GPU."""
 
-    def __init__(self, context):
-        self.context, self.child, self.asked = context, None, []
+    def __init__(self, context, wanted):
+        self.context, self.wanted, self.child, self.asked = context, wanted, None, []
         self.answers = queue.Queue()
 
     def __enter__(self):
-        self.log = open(os.path.join(self.context.logs, 'torch.txt'), 'w', encoding='utf-8')
-        self.child = subprocess.Popen([sys.executable, os.path.abspath(__file__)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      stderr=self.log, text=True, start_new_session=True)
-        threading.Thread(target=self.read, daemon=True).start()
-        first = self.answer(min(START, max(1, self.context.left() / 4)))
-        if first is None:
-            self.stop()
-            with open(self.log.name, encoding='utf-8') as file:
-                why = file.read().strip().split('\n')[-1]
-            self.context.rival = {'missing': why or 'PyTorch did not start in time'}
-        else:
-            self.context.rival = {**first, 'figures': []}
+        if self.wanted:
+            with open(os.path.join(self.context.logs, 'torch.txt'), 'w', encoding='utf-8') as log:
+                self.child = subprocess.Popen([sys.executable, os.path.abspath(__file__)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                              stderr=log, text=True, start_new_session=True)
+            threading.Thread(target=self.read, daemon=True).start()
         return self
+
+    def begin(self):
+        """Waits until it is ready, or says why it is not."""
+        first = self.answer(min(START, max(1, self.context.left() / 4)))
+        if first is not None:
+            self.context.rival = {**first, 'figures': []}
+            return
+        self.stop()
+        with open(os.path.join(self.context.logs, 'torch.txt'), encoding='utf-8') as file:
+            why = file.read().strip().split('\n')[-1]
+        self.context.rival = {'missing': why or 'PyTorch did not start in time'}
 
     def __exit__(self, *_):
         self.stop()
@@ -101,22 +105,29 @@ class Torch:
         except (queue.Empty, TypeError, ValueError):
             return None
 
-    def measure(self, name, again=False):
-        """Measures `name` where it has a rival; `again`: everything that was asked for once more, after ours."""
-        names = self.asked if again else [name] if name == 'copy' or name.startswith('matmul-') else []
-        for one in list(names):
-            if self.child is None or self.context.left() < ANSWER / 4:
-                return
-            self.child.stdin.write(one + '\n')
+    def measure(self, name):
+        """Measures `name` where it has a rival, before ours."""
+        if (name == 'copy' or name.startswith('matmul-')) and self.ask(name):
+            self.asked.append(name)
+
+    def again(self):
+        """All of it once more, after ours."""
+        for name in self.asked:
+            self.ask(name)
+
+    def ask(self, name):
+        if self.child is None or self.context.left() < ANSWER / 4:
+            return False
+        try:
+            self.child.stdin.write(name + '\n')
             self.child.stdin.flush()
             figure = self.answer(min(ANSWER, self.context.left()))
-            if figure is None:
-                self.context.rival['figures'].append({'name': one, 'error': 'no answer'})
-                self.stop()
-                return
-            self.context.rival['figures'].append(figure)
-            if not again:
-                self.asked.append(one)
+        except OSError:
+            figure = None
+        self.context.rival['figures'].append(figure or {'name': name, 'error': 'no answer'})
+        if figure is None:
+            self.stop()
+        return figure is not None
 
 
 if __name__ == '__main__':
