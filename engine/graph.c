@@ -23,7 +23,7 @@ enum sy_status sy_graph_create(struct sy_ctx *ctx, enum sy_precision precision, 
     g->segment = -1;
     g->tile_rows = caps->device_class == SY_CLASS_SIMT ? SY_TILE_ROWS_SIMT : SY_TILE_ROWS_CPU;
     g->many_groups = caps->device_class == SY_CLASS_SIMT;
-    if (caps->mma && precision != SY_PRECISION_F32)
+    if ((caps->mma || caps->coop_bf16.m != 0) && precision != SY_PRECISION_F32)
         g->tile_rows = SY_MMA_ROWS(SY_MMA_WG);
     g->t = precision == SY_PRECISION_F64 ? SY_F64 : precision == SY_PRECISION_F32 ? SY_F32 : SY_BF16;
     g->f = precision == SY_PRECISION_F64 ? SY_F64 : SY_F32;

@@ -32,6 +32,7 @@ enum sy_op_types { SY_TYPES_F = 1, SY_TYPES_B = 2, SY_TYPES_M = 4, SY_TYPES_D = 
 struct sy_knobs {
     enum sy_device_class device_class;
     uint32_t wg, vec;
+    uint32_t rows, cols; ///< Outputs of one group, where a variant chooses them by device; else 0.
 };
 
 /// Where the op can be computed: at the end of the kernel that makes its input, in registers, or only on its own.

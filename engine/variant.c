@@ -60,6 +60,11 @@ const struct sy_variant *sy_variant_find(enum sy_op_id op, const char *name)
     return v;
 }
 
+static enum sy_spirv_index spirv_index(enum sy_op_types types)
+{
+    return types == SY_TYPES_F ? SY_SPIRV_F : types == SY_TYPES_B ? SY_SPIRV_B : SY_SPIRV_M;
+}
+
 // ---- choosing ------------------------------------------------------------------------------------------------------
 
 const char *sy_variant_missing(const struct sy_variant *v, enum sy_op_types types, const struct sy_caps *caps)
@@ -70,7 +75,11 @@ const char *sy_variant_missing(const struct sy_variant *v, enum sy_op_types type
         return "needs Vulkan";
     if (caps->backend == SY_BACKEND_VULKAN && (v->languages & SY_LANGUAGE_comp) == 0)
         return "needs OpenCL";
-    return v->requires(caps, types);
+    const char *missing = v->requires(caps, types);
+    if (missing == NULL && caps->backend == SY_BACKEND_VULKAN && v->impl != NULL &&
+        sy_variant_spirvs[sy_variant_index(v)][spirv_index(types)].words == NULL)
+        return "needs a build with a glslc that knows its extensions (docs/drivers.md)";
+    return missing;
 }
 
 /// Whether the variant SY_NO_VARIANT is read for is in it.
@@ -189,6 +198,8 @@ struct sy_knobs sy_variant_knobs(const struct sy_variant *v, const struct sy_cap
         knobs.wg = v->impl->wg != 0 ? v->impl->wg : knobs.wg;
         knobs.vec = v->impl->vec != 0 ? v->impl->vec : knobs.vec;
     }
+    if (v->impl != NULL && v->impl->tune != NULL)
+        v->impl->tune(caps, &knobs);
     if (caps->device_class != SY_CLASS_REF)
         knobs.wg = floor_power_of_two(knobs.wg < caps->max_wg ? knobs.wg : caps->max_wg);
     return knobs;
@@ -219,10 +230,11 @@ void sy_variant_kernel_params(const struct sy_variant *v, enum sy_op_types types
     };
     for (uint32_t i = 0; i < info->binding_count; ++i)
         out->types[i] = sy_op_dtype(info, i, types);
+    if (v->impl != NULL && v->impl->special != NULL)
+        v->impl->special(caps, out);
     if (types == SY_TYPES_D) // double exists in `ref` only
         return;
-    const enum sy_spirv_index index = types == SY_TYPES_F ? SY_SPIRV_F : types == SY_TYPES_B ? SY_SPIRV_B : SY_SPIRV_M;
-    const struct sy_spirv *spirv = &sy_variant_spirvs[sy_variant_index(v)][index];
+    const struct sy_spirv *spirv = &sy_variant_spirvs[sy_variant_index(v)][spirv_index(types)];
     out->source.cl_text = sy_variant_cl_texts[sy_variant_index(v)];
     out->source.spirv = spirv->words;
     out->source.spirv_bytes = spirv->bytes;

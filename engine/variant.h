@@ -32,6 +32,10 @@ struct sy_variant_impl {
     const char *what; ///< A few words on how it computes, for switchyard-devices.
     uint64_t (*groups)(const void *args, const struct sy_knobs *knobs);
     uint32_t wg, vec; ///< Launch knobs: powers of two; the work-group is cut to what the device takes.
+    /// Launch knobs that depend on more of the device than its class: changes what is set already.
+    void (*tune)(const struct sy_caps *caps, struct sy_knobs *knobs);
+    /// What its shader asks of a pipeline besides the work-group's size: constants, sub-groups.
+    void (*special)(const struct sy_caps *caps, struct sy_kernel_params *out);
     /// For a row with `before`: that op's arguments, and which binding of ours its output replaces. Its input is what
     /// is bound there. False: with these arguments nothing is to be prepared.
     bool (*before_args)(const void *args, void *out);

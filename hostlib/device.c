@@ -104,7 +104,7 @@ static bool disable(void *user, const char *name, size_t length)
     else if (sy_name_is(name, length, "bf16"))
         caps->bf16 = false;
     else if (sy_name_is(name, length, "coopmat"))
-        caps->coopmat = false;
+        caps->coopmat = false, caps->coop_bf16.m = caps->coop_f16.m = 0;
     else if (sy_name_is(name, length, "command_buffers"))
         caps->command_buffers = false;
     else if (sy_name_is(name, length, "avx512"))

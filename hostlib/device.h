@@ -23,6 +23,12 @@ enum sy_device_class {
     SY_CLASS_SIMT, ///< A GPU, or a software rasteriser that behaves like one (lavapipe, rusticl).
 };
 
+/// Shape of one product of matrix cores: [m, k] · [k, n] + [m, n]; m 0: there is none.
+struct sy_coop_shape {
+    uint32_t m, n, k;
+};
+enum { SY_COOP_NUMBERS = 6 };
+
 /// Filled once when the device is opened (or listed); plain data.
 struct sy_caps {
     char id[32];      ///< "opencl:0"
@@ -51,7 +57,10 @@ struct sy_caps {
     bool avx512;                         ///< Of a CPU behind OpenCL: kernels may choose their blocks for its registers.
     bool mma;          ///< NVIDIA behind OpenCL, sm_80 on: kernels may contain PTX for its matrix cores (-DPTX).
     bool mma_emulated; ///< Not so, but kernels shall compute what that PTX would (SY_EMULATE_MMA), for tests.
-    uint32_t quirks;   ///< Bit i: the driver needs work-around i of quirk.h.
+    /// Products of a sub-group's cooperative matrices in f32 (Vulkan): of bf16 factors; of f16 factors, for tests only.
+    struct sy_coop_shape coop_bf16, coop_f16;
+    uint32_t coop_block[SY_COOP_NUMBERS]; ///< SY_COOP_BLOCK, to try out blocks for them; 0: as chosen for the device.
+    uint32_t quirks;                      ///< Bit i: the driver needs work-around i of quirk.h.
 };
 
 struct sy_device;

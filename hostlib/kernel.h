@@ -16,6 +16,7 @@
 
 #define SY_MAX_BINDINGS 12
 #define SY_MAX_ARGS_BYTES 128
+#define SY_MAX_CONSTANTS 10
 
 /// A tensor as the `ref` backend's functions see it. `count` is in elements of `dtype`.
 struct sy_ref_tensor {
@@ -45,7 +46,10 @@ struct sy_kernel_params {
     uint32_t const_binding; ///< Which binding is the step-constants block (a UBO in Vulkan), or UINT32_MAX.
     uint32_t args_bytes;    ///< Multiple of 4, 4 … SY_MAX_ARGS_BYTES.
     enum sy_dtype types[SY_MAX_BINDINGS]; ///< Element type of each binding, for `ref` and the validator.
-    bool inspect; ///< Keep the compiler's statistics and assembly: slower to compile, never from the cache.
+    uint32_t constants[SY_MAX_CONSTANTS]; ///< Of a shader: specialisation constants 1, 2, …, as many as it has.
+    uint32_t constant_count;
+    uint32_t subgroup; ///< A shader's sub-groups must be whole and of this size; 0: any.
+    bool inspect;      ///< Keep the compiler's statistics and assembly: slower to compile, never from the cache.
 };
 
 struct sy_kernel;

@@ -44,7 +44,16 @@ def check_layers(name, text, say):
         say(name, 0, 'includes a private header of the engine: use the functions of the public one')
 
 
-def check_kernel(name, text, say):
+def bodies_of(path, text):
+    out = ''
+    for included in re.findall(r'#include "(\w+\.glsl)"', text):
+        with open(os.path.join(os.path.dirname(path), included), encoding='utf-8', errors='replace') as file:
+            out += code_only(file.read()) if included != 'common.glsl' else ''
+    return out
+
+
+def check_kernel(name, text, bodies, say):
+    """`bodies`: the texts of the .glsl files that a shader includes."""
     code = code_only(text)
     if re.search(r'\batom(ic)?_|\batomic[A-Z]\w*', code):
         say(name, 0, 'an atomic')
@@ -55,7 +64,7 @@ def check_kernel(name, text, say):
             say(name, 0, 'reads ids other than through LOCAL_ID and GROUP_ID')
     elif name.endswith('.comp') and not re.match(r'(//[^\n]*\n)*#version 450\n', text):
         say(name, 1, 'does not start with #version 450')
-    if name.endswith('.comp') and 'GROUP_GUARD' not in code:
+    if name.endswith('.comp') and 'GROUP_GUARD' not in code + bodies:
         say(name, 0, 'no GROUP_GUARD')
 
 
@@ -171,7 +180,7 @@ def main():
         check_text(name, text, say)
         check_layers(name, text, say)
         if re.match(r'(kernels/\w+\.cl|shaders/\w+\.comp)$', name):
-            check_kernel(name, text, say)
+            check_kernel(name, text, bodies_of(path, text), say)
         if name.endswith('.md'):
             check_links(root, name, text, say)
         if name != 'tests/lint.py':

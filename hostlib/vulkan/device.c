@@ -23,7 +23,7 @@ static enum sy_status list(struct sy_ctx *ctx, struct sy_caps **out_list, size_t
     }
     for (uint32_t i = 0; status == SY_OK && i < count; ++i) {
         struct sy_vk_survey survey;
-        sy_vk_survey(physical[i], i, &survey);
+        sy_vk_survey(&instance, physical[i], i, &survey);
         (*out_list)[(*out_count)++] = survey.caps;
     }
     free(physical);
@@ -34,6 +34,7 @@ static enum sy_status list(struct sy_ctx *ctx, struct sy_caps **out_list, size_t
 static enum sy_status read_environment(struct sy_vk_device *device)
 {
     SY_TRY(sy_env_check(device->base.ctx, "SY_VULKAN_TIMESTAMPS"));
+    SY_TRY(sy_vk_coop_check(device->base.ctx));
     return sy_env_check(device->base.ctx, "SY_VULKAN_HOST_VISIBLE");
 }
 
@@ -60,13 +61,43 @@ static enum sy_status open_logical(struct sy_vk_device *device, VkPhysicalDevice
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
         .pipelineExecutableInfo = VK_TRUE,
     };
-    const char *extensions[2];
+    const bool coop = device->survey.caps.coopmat, bf16 = coop && device->survey.caps.coop_bf16.m != 0;
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR, .cooperativeMatrix = VK_TRUE};
+    VkPhysicalDeviceShaderBfloat16FeaturesKHR bfloat16 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR,
+        .shaderBFloat16Type = VK_TRUE,
+        .shaderBFloat16CooperativeMatrix = VK_TRUE,
+    };
+    VkPhysicalDeviceSubgroupSizeControlFeatures subgroups = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+        .subgroupSizeControl = VK_TRUE,
+        .computeFullSubgroups = VK_TRUE,
+    };
+    v12.vulkanMemoryModel = coop; // that of every shader with cooperative matrices
+    const char *extensions[5];
     uint32_t extension_count = 0;
+    void **tail = &v12.pNext;
     if (device->survey.portability_subset)
         extensions[extension_count++] = "VK_KHR_portability_subset"; // its macro needs the beta headers
     if (device->survey.executable_info) {
         extensions[extension_count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
-        v12.pNext = &executable;
+        *tail = &executable;
+        tail = &executable.pNext;
+    }
+    if (device->survey.subgroup_control) {
+        extensions[extension_count++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
+        *tail = &subgroups;
+        tail = &subgroups.pNext;
+    }
+    if (coop) {
+        extensions[extension_count++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
+        *tail = &matrices;
+        tail = &matrices.pNext;
+    }
+    if (bf16) {
+        extensions[extension_count++] = VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME;
+        *tail = &bfloat16;
     }
     const VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
@@ -104,7 +135,7 @@ static enum sy_status open_parts(struct sy_vk_device *device, uint32_t index)
     }
     const VkPhysicalDevice chosen = physical[index];
     free(physical);
-    sy_vk_survey(chosen, index, &device->survey);
+    sy_vk_survey(&device->instance, chosen, index, &device->survey);
     device->base.caps = device->survey.caps;
     if (device->survey.missing != NULL)
         return sy_fail(ctx, SY_UNSUPPORTED, "vulkan:%u (%s, %s): the driver lacks %s; choose another device", index,

@@ -119,18 +119,31 @@ static VkResult create_pipeline(struct sy_vk_device *device, const struct sy_ker
     VkResult result = vkCreateShaderModule(device->handle, &module_info, NULL, &module);
     if (result != VK_SUCCESS)
         return result;
-    const VkSpecializationMapEntry wg = {.constantID = 0, .size = sizeof params->wg};
+    uint32_t values[1 + SY_MAX_CONSTANTS] = {params->wg};
+    memcpy(values + 1, params->constants, params->constant_count * sizeof *values);
+    VkSpecializationMapEntry entries[SY_COUNT(values)];
+    for (uint32_t i = 0; i <= params->constant_count; ++i)
+        entries[i] = (VkSpecializationMapEntry){
+            .constantID = i, .offset = (uint32_t)(i * sizeof *values), .size = sizeof *values};
     const VkSpecializationInfo special = {
-        .mapEntryCount = 1,
-        .pMapEntries = &wg,
-        .dataSize = sizeof params->wg,
-        .pData = &params->wg,
+        .mapEntryCount = params->constant_count + 1,
+        .pMapEntries = entries,
+        .dataSize = sizeof values,
+        .pData = values,
     };
+    // Where there is one size only, a work-group of a multiple of it has whole sub-groups.
+    const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo subgroup = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
+        .requiredSubgroupSize = params->subgroup,
+    };
+    const bool sized = params->subgroup != 0 && device->survey.subgroup_control;
     const VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         // Submissions may launch a part of the groups.
         .flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT | (params->inspect ? sy_vk_inspect_flags(device) : 0),
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                  .pNext = sized ? &subgroup : NULL,
+                  .flags = sized ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                   .module = module,
                   .pName = "main",

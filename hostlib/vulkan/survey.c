@@ -91,9 +91,15 @@ static const char *read_features(VkPhysicalDevice physical, const struct extensi
 {
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
+    VkPhysicalDeviceSubgroupSizeControlFeatures subgroup = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
     VkPhysicalDeviceVulkan12Features v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
     if (has(e, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME))
         v12.pNext = &executable;
+    if (has(e, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
+        subgroup.pNext = v12.pNext;
+        v12.pNext = &subgroup;
+    }
     VkPhysicalDeviceVulkan11Features v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
                                             .pNext = &v12};
     VkPhysicalDeviceFeatures2 core = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &v11};
@@ -101,6 +107,7 @@ static const char *read_features(VkPhysicalDevice physical, const struct extensi
     out->caps.bf16 = v11.storageBuffer16BitAccess;
     out->caps.fp16 = v12.shaderFloat16;
     out->executable_info = executable.pipelineExecutableInfo;
+    out->subgroup_control = subgroup.subgroupSizeControl && subgroup.computeFullSubgroups;
     if (!v12.timelineSemaphore)
         return "timeline semaphores (timelineSemaphore)";
     return NULL;
@@ -258,7 +265,8 @@ static void fill_identity(const struct properties *p, struct sy_vk_survey *out)
              (unsigned long long)hash.low64);
 }
 
-void sy_vk_survey(VkPhysicalDevice physical, uint32_t index, struct sy_vk_survey *out)
+void sy_vk_survey(const struct sy_vk_instance *instance, VkPhysicalDevice physical, uint32_t index,
+                  struct sy_vk_survey *out)
 {
     memset(out, 0, sizeof *out);
     struct sy_caps *caps = &out->caps;
@@ -280,12 +288,15 @@ void sy_vk_survey(VkPhysicalDevice physical, uint32_t index, struct sy_vk_survey
     struct properties properties;
     read_properties(physical, &extensions, basic.apiVersion, &properties);
     out->portability_subset = has(&extensions, PORTABILITY_SUBSET);
-    caps->coopmat = has(&extensions, "VK_KHR_cooperative_matrix"); // by name: older headers do not have it
+    if (has(&extensions, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
+        sy_vk_survey_coop(instance, physical, has(&extensions, VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME), caps);
     out->missing = read_features(physical, &extensions, out);
     const bool budgets = has(&extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     free(extensions.list);
 
     fill_limits(&properties, caps);
+    out->subgroup_control &= caps->coopmat && caps->subgroup_min != caps->subgroup_max &&
+                             (properties.subgroup.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
     fill_identity(&properties, out);
     out->max_uniform_bytes = basic.limits.maxUniformBufferRange;
     out->flush_atom = basic.limits.nonCoherentAtomSize;

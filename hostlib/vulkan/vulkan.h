@@ -9,6 +9,7 @@
 
 #include "hostlib/backend.h"
 #include "hostlib/ring.h"
+#include "hostlib/vulkan/coop.h"
 
 #define SY_VK_SUBMISSION_DISPATCHES 256u // no more than SY_WAVE_DISPATCHES: a full wave ends with its submission
 
@@ -51,6 +52,7 @@ struct sy_vk_survey {
     struct sy_caps caps;
     const char *missing;     ///< The first mandatory thing it lacks, or NULL.
     bool portability_subset; ///< A layered driver: the extension must then be enabled.
+    bool subgroup_control;   ///< Kernels may ask for a size of sub-group.
     bool executable_info;    ///< The driver tells what its compiler made of a kernel; see inspect.c.
     uint32_t vendor_id, device_id;
     uint8_t cache_uuid[VK_UUID_SIZE];
@@ -63,7 +65,16 @@ struct sy_vk_survey {
     bool mapped; ///< Buffers are host-visible and stay mapped: no staging.
 };
 
-void sy_vk_survey(VkPhysicalDevice physical, uint32_t index, struct sy_vk_survey *out);
+void sy_vk_survey(const struct sy_vk_instance *instance, VkPhysicalDevice physical, uint32_t index,
+                  struct sy_vk_survey *out);
+
+// ---- coop.c --------------------------------------------------------------------------------------------------------
+
+/// Of a device that has VK_KHR_cooperative_matrix: whether it can be used, and the shapes there are.
+void sy_vk_survey_coop(const struct sy_vk_instance *instance, VkPhysicalDevice physical, bool bfloat16_known,
+                       struct sy_caps *caps);
+/// Errors: INVALID SY_COOP_BLOCK or SY_VULKAN_COOP_F16 cannot be read.
+SY_MUST_CHECK enum sy_status sy_vk_coop_check(struct sy_ctx *ctx);
 
 // ---- device.c ------------------------------------------------------------------------------------------------------
 
