@@ -69,8 +69,8 @@ class Torch:
     def __enter__(self):
         if self.wanted:
             with open(os.path.join(self.context.logs, 'torch.txt'), 'w', encoding='utf-8') as log:
-                self.child = subprocess.Popen([sys.executable, os.path.abspath(__file__)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                              stderr=log, text=True, start_new_session=True)
+                self.child = subprocess.Popen([sys.executable, os.path.abspath(__file__)], stdin=subprocess.PIPE,
+                                              stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
             threading.Thread(target=self.read, daemon=True).start()
         return self
 
