@@ -172,6 +172,7 @@ static void activation_rule(struct sy_graph *g, const struct sy_node *n, enum sy
 }
 
 static void relu_rule(struct sy_graph *g, const struct sy_node *n) { activation_rule(g, n, SY_OP_relu_bwd, 1); }
+static void act_rule(struct sy_graph *g, const struct sy_node *n) { activation_rule(g, n, SY_OP_act_bwd, 1); }
 static void geglu_rule(struct sy_graph *g, const struct sy_node *n) { activation_rule(g, n, SY_OP_geglu_bwd, 2); }
 
 static void bias_expand_rule(struct sy_graph *g, const struct sy_node *n)
@@ -292,6 +293,7 @@ sy_rule sy_rule_get(enum sy_op_id op)
         [SY_OP_residual] = residual_rule,
         [SY_OP_dropout] = dropout_rule,
         [SY_OP_relu] = relu_rule,
+        [SY_OP_act] = act_rule,
         [SY_OP_geglu] = geglu_rule,
         [SY_OP_bias_expand] = bias_expand_rule,
         [SY_OP_attention] = attention_rule,

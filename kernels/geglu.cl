@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// geglu: y = dropout(gelu_tanh(x0) · x1), x0 and x1 the two halves of a row of x.
-// gelu_tanh(a) = a/2 · (1 + tanh u) = a / (1 + exp(−2u)), u = sqrt(2/π) · (a + 0.044715 a³): one exp, safe for any u.
+// geglu: y = dropout(f(x0) · x1), x0 and x1 the two halves of a row of x; f is p.act, gelu_tanh or another one.
 //   x [rows, 2·cols] t · row [rows] i32 (indexed only: src of the slot, −1 = unused, y gets zeros) · c
 //   y [rows, cols] t
 // Launch: one work-group does SY_ROWS(WG) rows. Masks are bit-equal everywhere and follow the token, not the slot.
 #include "common.cl.h"
 #include "dropout.cl.h"
-#include "gelu.cl.h"
+#include "activation.cl.h"
 
 KERNEL void geglu(__global const T *restrict x, __global const int *restrict row, __constant struct sy_step *c,
                   __global T *restrict y, const struct sy_ffn_act_args p)
@@ -22,14 +21,14 @@ KERNEL void geglu(__global const T *restrict x, __global const int *restrict row
             if (col + DROP_COLS <= p.cols) {
                 for (uint v = 0u; v < DROP_VECS; ++v) {
                     const VF a = T_LDV(x, gate + v * VEC);
-                    T_STV(y, at + v * VEC, kept_v(a * gelu_sigmoid_v(a) * T_LDV(x, linear + v * VEC), factor[v]));
+                    T_STV(y, at + v * VEC, kept_v(a * act_share_v(p.act, a) * T_LDV(x, linear + v * VEC), factor[v]));
                 }
             } else {
                 float f[DROP_COLS];
                 drop_scalars(factor, f);
                 DROP_TAIL (j, p.cols - col) {
                     const float a = T_LD(x, gate + j);
-                    T_ST(y, at + j, kept(a * gelu_sigmoid(a) * T_LD(x, linear + j), f[j]));
+                    T_ST(y, at + j, kept(a * act_share(p.act, a) * T_LD(x, linear + j), f[j]));
                 }
             }
         }

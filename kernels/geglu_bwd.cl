@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// geglu_bwd: dx0 = dropout(dy · x1 · gelu'(x0)), dx1 = dropout(dy · gelu(x0)); the mask is drawn again.
-// With s = 1 / (1 + exp(−2u)), u = sqrt(2/π) · (a + 0.044715 a³): gelu(a) = a·s, gelu'(a) = s + 2·a·s·(1−s)·u'.
+// geglu_bwd: dx0 = dropout(dy · x1 · f'(x0)), dx1 = dropout(dy · f(x0)); the mask is drawn again.
 //   x [rows, 2·cols] t · dy [rows, cols] t · row [rows] i32 (indexed only, as in geglu) · c · dx [rows, 2·cols] t
 // Launch: one work-group does SY_ROWS(WG) rows. No reduction.
 #include "common.cl.h"
 #include "dropout.cl.h"
-#include "gelu.cl.h"
+#include "activation.cl.h"
 
 KERNEL void geglu_bwd(__global const T *restrict x, __global const T *restrict dy, __global const int *restrict row,
                       __constant struct sy_step *c, __global T *restrict dx, const struct sy_ffn_act_args p)
@@ -21,8 +20,8 @@ KERNEL void geglu_bwd(__global const T *restrict x, __global const T *restrict d
             if (col + DROP_COLS <= p.cols) {
                 for (uint v = 0u; v < DROP_VECS; ++v) {
                     const VF a = T_LDV(x, gate + v * VEC), b = T_LDV(x, linear + v * VEC), g = T_LDV(dy, at + v * VEC);
-                    const VF s = gelu_sigmoid_v(a);
-                    T_STV(dx, gate + v * VEC, kept_v(g * b * gelu_slope_v(a, s), factor[v]));
+                    const VF s = act_share_v(p.act, a);
+                    T_STV(dx, gate + v * VEC, kept_v(g * b * act_slope_v(p.act, a, s), factor[v]));
                     T_STV(dx, linear + v * VEC, kept_v(g * a * s, factor[v]));
                 }
             } else {
@@ -30,8 +29,8 @@ KERNEL void geglu_bwd(__global const T *restrict x, __global const T *restrict d
                 drop_scalars(factor, f);
                 DROP_TAIL (j, p.cols - col) {
                     const float a = T_LD(x, gate + j), b = T_LD(x, linear + j), g = T_LD(dy, at + j);
-                    const float s = gelu_sigmoid(a);
-                    T_ST(dx, gate + j, kept(g * b * gelu_slope(a, s), f[j]));
+                    const float s = act_share(p.act, a);
+                    T_ST(dx, gate + j, kept(g * b * act_slope(p.act, a, s), f[j]));
                     T_ST(dx, linear + j, kept(g * a * s, f[j]));
                 }
             }

@@ -93,11 +93,12 @@ SY_STRUCT(sy_pack_b_args) { u32 batch, n, k; };
 // `first` on, of so many.
 SY_STRUCT(sy_matmul_dw_args) { u32 rows, m, n, experts, accumulate; f32 alpha; u32 slices, ragged, first, of; };
 
-// relu: x, y [rows, cols]. geglu: x [rows, 2·cols] = wi_0 x | wi_1 x, y [rows, cols] = gelu_tanh(x0) · x1.
+// relu, act: x, y [rows, cols]. geglu: x [rows, 2·cols] = wi_0 x | wi_1 x, y [rows, cols] = f(x0) · x1.
+// act: f, SY_ACT_…; relu does not look at it.
 // Then dropout as in sy_dropout_args. indexed 1: row i belongs to src[i] = token·k + choice (−1: unused slot, write zeros),
 // and the dropout element is (row0 + token, col) in plane `choice`. indexed 0: `row` unused, token = i, plane 0.
 // stack SY_STACK_STEP: tokens are counted from the step's first, because rows come from several ranks: row0 = 0.
-SY_STRUCT(sy_ffn_act_args) { u32 rows, cols, threshold; f32 scale; u32 stream, stack, indexed, k; };
+SY_STRUCT(sy_ffn_act_args) { u32 rows, cols, threshold; f32 scale; u32 stream, stack, indexed, k, act; };
 
 // rel[h][d] = bias[bucket[d]][h]; d = j − i − position + rel_origin as in sy_attention_args, span = rel_origin + tk.
 // Backward: drel [slices, heads, span], dbias [slices, buckets, heads].
@@ -194,6 +195,12 @@ SY_STRUCT(sy_adamw_args) { u32 n; f32 beta1, beta2, eps, decay; };
 // cache[b][position][:width] = kv[b·src_stride + src_offset …]; cache [B, t_max, width].
 SY_STRUCT(sy_kv_append_args) { u32 batch, width, t_max, src_stride, src_offset; };
 
+// f(a) = a · s(a)
+#define SY_ACT_GELU_TANH 0u  // s = (1 + tanh(sqrt(2/π) (a + 0.044715 a³))) / 2
+#define SY_ACT_GELU 1u       // s = (1 + erf(a/√2)) / 2
+#define SY_ACT_SILU 2u       // s = 1 / (1 + exp(−a))
+#define SY_ACT_QUICK_GELU 3u // s = 1 / (1 + exp(−1.702 a))
+#define SY_ACT_RELU 4u       // s = a < 0 ? 0 : 1
 #define SY_STACK_STEP 2u // ffn_act_args.stack, beside 0 encoder and 1 decoder
 #define SY_PANEL 32 // columns of one packed panel (pack_b)
 

@@ -1,7 +1,6 @@
 #version 450
 // SPDX-License-Identifier: Apache-2.0
-// geglu: y = dropout(gelu_tanh(x0) · x1), x0 and x1 the two halves of a row of x.
-// gelu_tanh(a) = a/2 · (1 + tanh u) = a / (1 + exp(−2u)), u = sqrt(2/π) · (a + 0.044715 a³): one exp, safe for any u.
+// geglu: y = dropout(f(x0) · x1), x0 and x1 the two halves of a row of x; f is p.act, gelu_tanh or another one.
 //   x [rows, 2·cols] t · row [rows] i32 (indexed only: src of the slot, −1 = unused, y gets zeros) · c
 //   y [rows, cols] t
 // Launch: one work-group does SY_ROWS(WG) rows. Masks are bit-equal everywhere and follow the token, not the slot.
@@ -14,7 +13,7 @@ OUT(3, T, y);
 ARGS(sy_ffn_act_args);
 #include "dropout.glsl"
 
-#include "gelu.glsl"
+#include "activation.glsl"
 
 void main()
 {
@@ -28,7 +27,7 @@ void main()
             for (uint j = 0u; j < left; ++j) {
                 const uint col = 4u * quad + j, gate = 2u * r * p.cols + col;
                 const float a = T_LD(x, gate);
-                T_ST(y, r * p.cols + col, kept(a * gelu_sigmoid(a) * T_LD(x, gate + p.cols), factor[j]));
+                T_ST(y, r * p.cols + col, kept(a * act_share(p.act, a) * T_LD(x, gate + p.cols), factor[j]));
             }
         }
     }

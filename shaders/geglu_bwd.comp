@@ -1,7 +1,6 @@
 #version 450
 // SPDX-License-Identifier: Apache-2.0
-// geglu_bwd: dx0 = dropout(dy · x1 · gelu'(x0)), dx1 = dropout(dy · gelu(x0)); the mask is drawn again.
-// With s = 1 / (1 + exp(−2u)), u = sqrt(2/π) · (a + 0.044715 a³): gelu(a) = a·s, gelu'(a) = s + 2·a·s·(1−s)·u'.
+// geglu_bwd: dx0 = dropout(dy · x1 · f'(x0)), dx1 = dropout(dy · f(x0)); the mask is drawn again.
 //   x [rows, 2·cols] t · dy [rows, cols] t · row [rows] i32 (indexed only, as in geglu) · c · dx [rows, 2·cols] t
 // Launch: one work-group does SY_ROWS(WG) rows. No reduction.
 #include "common.glsl"
@@ -14,7 +13,7 @@ OUT(4, T, dx);
 ARGS(sy_ffn_act_args);
 #include "dropout.glsl"
 
-#include "gelu.glsl"
+#include "activation.glsl"
 
 void main()
 {
@@ -28,8 +27,8 @@ void main()
             for (uint j = 0u; j < left; ++j) {
                 const uint col = 4u * quad + j, gate = 2u * r * p.cols + col, linear = gate + p.cols;
                 const float a = T_LD(x, gate), b = T_LD(x, linear), g = T_LD(dy, r * p.cols + col);
-                const float s = gelu_sigmoid(a);
-                T_ST(dx, gate, kept(g * b * gelu_slope(a, s), factor[j]));
+                const float s = act_share(p.act, a);
+                T_ST(dx, gate, kept(g * b * act_slope(p.act, a, s), factor[j]));
                 T_ST(dx, linear, kept(g * a * s, factor[j]));
             }
         }

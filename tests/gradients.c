@@ -110,7 +110,7 @@ static void dropout_of(struct gradcheck *c, u32 stack)
 static void dropout_encoder(struct gradcheck *c) { dropout_of(c, 0); }
 static void dropout_decoder(struct gradcheck *c) { dropout_of(c, 1); }
 
-static void activation_of(struct gradcheck *c, enum sy_op_id op, u32 threshold, bool indexed)
+static void activation_of(struct gradcheck *c, enum sy_op_id op, u32 threshold, bool indexed, u32 act)
 {
     static const int32_t source[] = {4, 1, 9, 6, -1, -1}; // token·2 + choice
     const u32 width = op == SY_OP_geglu ? 2 : 1;
@@ -121,19 +121,22 @@ static void activation_of(struct gradcheck *c, enum sy_op_id op, u32 threshold, 
                                       .stream = 31,
                                       .stack = 1,
                                       .indexed = indexed,
-                                      .k = 2};
+                                      .k = 2,
+                                      .act = act};
     sy_tid row = indexed ? gc_ints(c, 6, source, "row") : SY_NONE;
     sy_tid x = gc_input(c, 6, 5 * width, "x"), y = sy_act_t(c->g, 6, 5, "y");
     sy_emit(c->g, op, &a, (const sy_tid[]){x, row, SY_NONE, y});
     gc_output(c, y);
 }
 
-static void relu_plain(struct gradcheck *c) { activation_of(c, SY_OP_relu, 0, false); }
-static void relu_dropped(struct gradcheck *c) { activation_of(c, SY_OP_relu, THRESHOLD, false); }
-static void relu_indexed(struct gradcheck *c) { activation_of(c, SY_OP_relu, THRESHOLD, true); }
-static void geglu_plain(struct gradcheck *c) { activation_of(c, SY_OP_geglu, 0, false); }
-static void geglu_dropped(struct gradcheck *c) { activation_of(c, SY_OP_geglu, THRESHOLD, false); }
-static void geglu_indexed(struct gradcheck *c) { activation_of(c, SY_OP_geglu, THRESHOLD, true); }
+static void relu_plain(struct gradcheck *c) { activation_of(c, SY_OP_relu, 0, false, 0); }
+static void relu_dropped(struct gradcheck *c) { activation_of(c, SY_OP_relu, THRESHOLD, false, 0); }
+static void relu_indexed(struct gradcheck *c) { activation_of(c, SY_OP_relu, THRESHOLD, true, 0); }
+static void act_dropped(struct gradcheck *c) { activation_of(c, SY_OP_act, THRESHOLD, false, SY_ACT_GELU); }
+static void act_indexed(struct gradcheck *c) { activation_of(c, SY_OP_act, THRESHOLD, true, SY_ACT_QUICK_GELU); }
+static void geglu_plain(struct gradcheck *c) { activation_of(c, SY_OP_geglu, 0, false, SY_ACT_GELU_TANH); }
+static void geglu_dropped(struct gradcheck *c) { activation_of(c, SY_OP_geglu, THRESHOLD, false, SY_ACT_SILU); }
+static void geglu_indexed(struct gradcheck *c) { activation_of(c, SY_OP_geglu, THRESHOLD, true, SY_ACT_GELU_TANH); }
 
 // ---- embedding -----------------------------------------------------------------------------------------------------
 
@@ -399,6 +402,8 @@ static const struct gc_case cases[] = {
     {SY_OP_relu, "no dropout", relu_plain},
     {SY_OP_relu, "dropout", relu_dropped},
     {SY_OP_relu, "dropout, rows of slots", relu_indexed},
+    {SY_OP_act, "dropout", act_dropped},
+    {SY_OP_act, "dropout, rows of slots", act_indexed},
     {SY_OP_geglu, "no dropout", geglu_plain},
     {SY_OP_geglu, "dropout", geglu_dropped},
     {SY_OP_geglu, "dropout, rows of slots", geglu_indexed},

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// geglu: y = dropout(gelu_tanh(x0) · x1), x0 and x1 the two halves of a row.
+// geglu: y = dropout(f(x0) · x1), x0 and x1 the two halves of a row; f is gelu_tanh or another activation.
+#include "engine/ops/activation.h"
 #include "engine/ops/dropout.h"
-
-static const double gelu_c = 0.79788456080286535588; // sqrt(2/π)
-
-static double gelu(double x) { return 0.5 * x * (1.0 + tanh(gelu_c * (x + 0.044715 * x * x * x))); }
 
 static void ref(const void *args, const struct sy_ref_tensor *b)
 {
@@ -13,7 +10,7 @@ static void ref(const void *args, const struct sy_ref_tensor *b)
         for (uint32_t col = 0; col < p->cols; ++col) {
             const uint64_t gate = 2 * (uint64_t)row * p->cols + col, linear = gate + p->cols;
             const double factor = sy_ffn_factor(p, sy_step_of(&b[2]), &b[1], row, col);
-            const double y = gelu(sy_ld(&b[0], gate)) * sy_ld(&b[0], linear);
+            const double a = sy_ld(&b[0], gate), y = a * sy_act_share(p->act, a) * sy_ld(&b[0], linear);
             sy_st(&b[3], (uint64_t)row * p->cols + col, factor > 0 ? y * factor : 0.0);
         }
     }

@@ -1,15 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// geglu_bwd: dx0 = dropout(dy · x1 · gelu'(x0)), dx1 = dropout(dy · gelu(x0)).
+// geglu_bwd: dx0 = dropout(dy · x1 · f'(x0)), dx1 = dropout(dy · f(x0)).
+#include "engine/ops/activation.h"
 #include "engine/ops/dropout.h"
-
-static const double gelu_c = 0.79788456080286535588; // sqrt(2/π)
-
-static double gelu(double x, double t) { return 0.5 * x * (1.0 + t); }
-
-static double gelu_slope(double x, double t)
-{
-    return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * gelu_c * (1.0 + 3.0 * 0.044715 * x * x);
-}
 
 static void ref(const void *args, const struct sy_ref_tensor *b)
 {
@@ -18,10 +10,10 @@ static void ref(const void *args, const struct sy_ref_tensor *b)
         for (uint32_t col = 0; col < p->cols; ++col) {
             const uint64_t gate = 2 * (uint64_t)row * p->cols + col, linear = gate + p->cols;
             const double factor = sy_ffn_factor(p, sy_step_of(&b[3]), &b[2], row, col);
-            const double x = sy_ld(&b[0], gate), t = tanh(gelu_c * (x + 0.044715 * x * x * x));
+            const double a = sy_ld(&b[0], gate), s = sy_act_share(p->act, a);
             const double dy = sy_ld(&b[1], (uint64_t)row * p->cols + col) * factor;
-            sy_st(&b[4], gate, factor > 0 ? dy * sy_ld(&b[0], linear) * gelu_slope(x, t) : 0.0);
-            sy_st(&b[4], linear, factor > 0 ? dy * gelu(x, t) : 0.0);
+            sy_st(&b[4], gate, factor > 0 ? dy * sy_ld(&b[0], linear) * sy_act_slope(p->act, a, s) : 0.0);
+            sy_st(&b[4], linear, factor > 0 ? dy * a * s : 0.0);
         }
     }
 }

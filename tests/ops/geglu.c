@@ -4,23 +4,23 @@
 
 static const struct sy_ffn_act_args cases[] = {
     {.rows = 1, .cols = 1, .threshold = 0, .scale = 1.0f,
-     .stream = 0, .stack = 0, .indexed = 0, .k = 0},
+     .stream = 0, .stack = 0, .indexed = 0, .k = 0, .act = SY_ACT_GELU_TANH},
     {.rows = 3, .cols = 13, .threshold = 0x80000000u, .scale = 2.0f,
-     .stream = 4, .stack = 1, .indexed = 0, .k = 0},
+     .stream = 4, .stack = 1, .indexed = 0, .k = 0, .act = SY_ACT_GELU},
     {.rows = 17, .cols = 17, .threshold = 429496730u, .scale = 1.1111112f,
-     .stream = 5, .stack = 0, .indexed = 0, .k = 0},
+     .stream = 5, .stack = 0, .indexed = 0, .k = 0, .act = SY_ACT_SILU},
     {.rows = 5, .cols = 65, .threshold = 429496730u, .scale = 1.1111112f,
-     .stream = 6, .stack = 1, .indexed = 1, .k = 1},
+     .stream = 6, .stack = 1, .indexed = 1, .k = 1, .act = SY_ACT_QUICK_GELU},
     {.rows = 33, .cols = 64, .threshold = 429496730u, .scale = 1.1111112f,
-     .stream = 7, .stack = 0, .indexed = 1, .k = 2},
+     .stream = 7, .stack = 0, .indexed = 1, .k = 2, .act = SY_ACT_RELU},
     {.rows = 20, .cols = 128, .threshold = 0x80000000u, .scale = 2.0f,
-     .stream = 8, .stack = 1, .indexed = 1, .k = 3},
+     .stream = 8, .stack = 1, .indexed = 1, .k = 3, .act = SY_ACT_GELU_TANH},
     {.rows = 7, .cols = 100, .threshold = 0, .scale = 1.0f,
-     .stream = 9, .stack = 0, .indexed = 1, .k = 1},
+     .stream = 9, .stack = 0, .indexed = 1, .k = 1, .act = SY_ACT_GELU},
     {.rows = 19, .cols = 66, .threshold = 0xffffffffu, .scale = 1.0f,
-     .stream = 10, .stack = 1, .indexed = 1, .k = 2},
+     .stream = 10, .stack = 1, .indexed = 1, .k = 2, .act = SY_ACT_SILU},
     {.rows = 2, .cols = 260, .threshold = 429496730u, .scale = 1.1111112f,
-     .stream = 11, .stack = 0, .indexed = 0, .k = 0},
+     .stream = 11, .stack = 0, .indexed = 0, .k = 0, .act = SY_ACT_QUICK_GELU},
 };
 
 // Slots in no order, some unused: those hold NaN, which must not reach the output.

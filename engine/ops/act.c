@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// act: y = dropout(f(x)) on the hidden activations of an FFN, for activations other than relu (which has its own op).
+#include "engine/ops/activation.h"
+#include "engine/ops/dropout.h"
+
+static void ref(const void *args, const struct sy_ref_tensor *b)
+{
+    const struct sy_ffn_act_args *p = args;
+    for (uint32_t row = 0; row < p->rows; ++row) {
+        for (uint32_t col = 0; col < p->cols; ++col) {
+            const uint64_t at = (uint64_t)row * p->cols + col;
+            const double x = sy_ld(&b[0], at), factor = sy_ffn_factor(p, sy_step_of(&b[2]), &b[1], row, col);
+            sy_st(&b[3], at, factor > 0 ? x * sy_act_share(p->act, x) * factor : 0.0);
+        }
+    }
+}
+
+static uint64_t groups(const void *args, const struct sy_knobs *knobs)
+{
+    const struct sy_ffn_act_args *p = args;
+    return sy_ceil_div(p->rows, SY_ROWS(knobs->wg));
+}
+
+static uint64_t elements(const void *args, uint32_t i)
+{
+    const struct sy_ffn_act_args *p = args;
+    const uint64_t all = (uint64_t)p->rows * p->cols;
+    const uint64_t counts[] = {all, p->indexed ? p->rows : 0, SY_STEP_ELEMENTS, all};
+    return counts[i];
+}
+
+static double flops(const void *args)
+{
+    const struct sy_ffn_act_args *p = args;
+    return 20.0 * p->rows * p->cols;
+}
+
+const struct sy_op_impl sy_op_impl_act = {
+    .ref = ref,
+    .groups = groups,
+    .elements = elements,
+    .flops = flops,
+    .epilogue = SY_EPILOGUE_ELEMENT,
+};

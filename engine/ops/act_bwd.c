@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// act_bwd: dx = dropout(dy · f'(x)).
+#include "engine/ops/activation.h"
+#include "engine/ops/dropout.h"
+
+static void ref(const void *args, const struct sy_ref_tensor *b)
+{
+    const struct sy_ffn_act_args *p = args;
+    for (uint32_t row = 0; row < p->rows; ++row) {
+        for (uint32_t col = 0; col < p->cols; ++col) {
+            const uint64_t at = (uint64_t)row * p->cols + col;
+            const double x = sy_ld(&b[0], at), factor = sy_ffn_factor(p, sy_step_of(&b[3]), &b[2], row, col);
+            const double slope = sy_act_slope(p->act, x, sy_act_share(p->act, x));
+            sy_st(&b[4], at, factor > 0 ? sy_ld(&b[1], at) * factor * slope : 0.0);
+        }
+    }
+}
+
+static uint64_t groups(const void *args, const struct sy_knobs *knobs)
+{
+    const struct sy_ffn_act_args *p = args;
+    return sy_ceil_div(p->rows, SY_ROWS(knobs->wg));
+}
+
+static uint64_t elements(const void *args, uint32_t i)
+{
+    const struct sy_ffn_act_args *p = args;
+    const uint64_t all = (uint64_t)p->rows * p->cols;
+    const uint64_t counts[] = {all, all, p->indexed ? p->rows : 0, SY_STEP_ELEMENTS, all};
+    return counts[i];
+}
+
+static double flops(const void *args)
+{
+    const struct sy_ffn_act_args *p = args;
+    return 30.0 * p->rows * p->cols;
+}
+
+const struct sy_op_impl sy_op_impl_act_bwd = {
+    .ref = ref,
+    .groups = groups,
+    .elements = elements,
+    .flops = flops,
+    .epilogue = SY_EPILOGUE_ELEMENT,
+};
