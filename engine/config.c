@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // config.c: config.json to struct sy_config and back. One table lists the plain keys; the rest is below it.
-#include "engine/config.h"
+#include "engine/config_private.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,6 +17,8 @@
 
 static const char *const router_names[] = {"switch", "top2", "expert_choice", "ntlb"};
 static const char *const exploration_names[] = {"argmax", "sample", "input_dropout", "input_jitter"};
+
+static const char *const family_names[] = {"t5", "mt5", "umt5"}; // enum sy_family
 
 static const char *const sentinels_names[] = {"unsaid", "top", "byt5", "transformers"};
 
@@ -145,15 +147,14 @@ void sy_config_defaults(bool is_switch, struct sy_config *out_config)
 
 // ---- reading --------------------------------------------------------------------------------------------------------
 
-// null counts as absent: Hugging Face writes it for "use the default".
-static const json_t *find(const json_t *object, const char *key)
+const json_t *sy_config_key(const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);
     return json_is_null(value) ? NULL : value;
 }
 
-static enum sy_status wrong(struct sy_ctx *ctx, const char *name, const char *key, const json_t *found,
-                            const char *expected)
+enum sy_status sy_config_wrong(struct sy_ctx *ctx, const char *name, const char *key, const json_t *found,
+                               const char *expected)
 {
     char *text = json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT);
     enum sy_status status = sy_fail(ctx, SY_FORMAT, "%s: %s is %.60s, expected %s", name, key,
@@ -165,7 +166,7 @@ static enum sy_status wrong(struct sy_ctx *ctx, const char *name, const char *ke
 static enum sy_status read_key(struct sy_ctx *ctx, const json_t *object, const char *name, const struct key *key,
                                struct sy_config *config)
 {
-    const json_t *value = find(object, key->name);
+    const json_t *value = sy_config_key(object, key->name);
     char *at = (char *)config + key->offset;
     if (value == NULL) {
         if (key->flags & REQUIRED)
@@ -176,29 +177,29 @@ static enum sy_status read_key(struct sy_ctx *ctx, const json_t *object, const c
     switch (key->kind) {
     case KIND_U32:
         if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) > UINT32_MAX)
-            return wrong(ctx, name, key->name, value, "a whole number in range");
+            return sy_config_wrong(ctx, name, key->name, value, "a whole number in range");
         *(uint32_t *)(void *)at = (uint32_t)json_integer_value(value);
         break;
     case KIND_REAL:
         if (!json_is_number(value))
-            return wrong(ctx, name, key->name, value, "a number");
+            return sy_config_wrong(ctx, name, key->name, value, "a number");
         *(double *)(void *)at = json_number_value(value);
         break;
     case KIND_BOOL:
         if (!json_is_boolean(value))
-            return wrong(ctx, name, key->name, value, "true or false");
+            return sy_config_wrong(ctx, name, key->name, value, "true or false");
         *(bool *)(void *)at = json_is_true(value);
         break;
     }
     return SY_OK;
 }
 
-static enum sy_status read_maybe(struct sy_ctx *ctx, const json_t *object, const char *name, const char *key,
-                                 enum sy_maybe *out)
+enum sy_status sy_config_maybe(struct sy_ctx *ctx, const json_t *object, const char *name, const char *key,
+                               enum sy_maybe *out)
 {
-    const json_t *value = find(object, key);
+    const json_t *value = sy_config_key(object, key);
     if (value != NULL && !json_is_boolean(value))
-        return wrong(ctx, name, key, value, "true or false");
+        return sy_config_wrong(ctx, name, key, value, "true or false");
     *out = value == NULL ? SY_ABSENT : json_is_true(value) ? SY_YES : SY_NO;
     return SY_OK;
 }
@@ -206,7 +207,7 @@ static enum sy_status read_maybe(struct sy_ctx *ctx, const json_t *object, const
 static enum sy_status read_choice(struct sy_ctx *ctx, const json_t *object, const char *name, const char *key,
                                   const char *const *choices, size_t count, const char *expected, int *out)
 {
-    const json_t *value = find(object, key);
+    const json_t *value = sy_config_key(object, key);
     if (value == NULL)
         return SY_OK;
     for (size_t i = 0; i < count; ++i)
@@ -214,45 +215,17 @@ static enum sy_status read_choice(struct sy_ctx *ctx, const json_t *object, cons
             *out = (int)i;
             return SY_OK;
         }
-    return wrong(ctx, name, key, value, expected);
-}
-
-// T5 names its activation up to three times. Each key that is there votes; they must agree.
-static enum sy_status read_activation(struct sy_ctx *ctx, const json_t *root, const char *name, bool *out_gated)
-{
-    static const char *const names[] = {"relu", "gated-gelu", "gelu_new"};
-    int projection = -1, dense = -1;
-    enum sy_maybe gated;
-    SY_TRY(read_choice(ctx, root, name, "feed_forward_proj", names, 2,
-                       "\"relu\" or \"gated-gelu\" (no other activation is supported)", &projection));
-    SY_TRY(read_choice(ctx, root, name, "dense_act_fn", names, 3,
-                       "\"relu\", \"gated-gelu\", or \"gelu_new\" with is_gated_act (no other activation is supported)",
-                       &dense));
-    SY_TRY(read_maybe(ctx, root, name, "is_gated_act", &gated));
-    if (dense == 2 && projection != 1 && gated != SY_YES)
-        return sy_fail(ctx, SY_UNSUPPORTED,
-                       "%s: dense_act_fn is \"gelu_new\" without is_gated_act: true; expected \"relu\" or a gated gelu",
-                       name);
-    if (projection >= 0 && dense >= 0 && (projection != 0) != (dense != 0))
-        return sy_fail(ctx, SY_FORMAT, "%s: feed_forward_proj is \"%s\" but dense_act_fn is \"%s\": they contradict",
-                       name, names[projection], names[dense]);
-    int verdict = projection >= 0 ? projection : dense;
-    if (verdict >= 0 && gated != SY_ABSENT && (verdict != 0) != (gated == SY_YES))
-        return sy_fail(ctx, SY_FORMAT, "%s: %s is \"%s\" but is_gated_act is %s: they contradict", name,
-                       projection >= 0 ? "feed_forward_proj" : "dense_act_fn", names[verdict],
-                       gated == SY_YES ? "true" : "false");
-    *out_gated = verdict >= 0 ? verdict != 0 : gated == SY_YES;
-    return SY_OK;
+    return sy_config_wrong(ctx, name, key, value, expected);
 }
 
 static enum sy_status read_capacity(struct sy_ctx *ctx, const json_t *root, const char *name, struct sy_config *config)
 {
-    const json_t *value = find(root, "expert_capacity");
+    const json_t *value = sy_config_key(root, "expert_capacity");
     if (value == NULL)
         return SY_OK;
     json_int_t capacity = json_is_integer(value) ? json_integer_value(value) : -1;
     if (capacity < 1 || capacity > INT32_MAX)
-        return wrong(ctx, name, "expert_capacity", value, "a whole number from 1");
+        return sy_config_wrong(ctx, name, "expert_capacity", value, "a whole number from 1");
     config->expert_capacity = capacity;
     return SY_OK;
 }
@@ -300,12 +273,12 @@ static void warn_unknown_ours(struct sy_ctx *ctx, const json_t *ours, const char
 // What the file asks for and we do not do.
 static enum sy_status refuse_foreign(struct sy_ctx *ctx, const json_t *root, const char *name, bool is_switch)
 {
-    enum sy_maybe bias, pair, sparse;
-    SY_TRY(read_maybe(ctx, root, name, "router_bias", &bias));
-    SY_TRY(read_maybe(ctx, root, name, "is_encoder_decoder", &pair));
+    enum sy_maybe bias = SY_ABSENT, pair = SY_ABSENT, sparse;
+    SY_TRY(sy_config_maybe(ctx, root, name, "router_bias", &bias));
+    SY_TRY(sy_config_maybe(ctx, root, name, "is_encoder_decoder", &pair));
     sparse = SY_NO;
-    if (!is_switch && (json_integer_value(find(root, "num_sparse_encoder_layers")) > 0 ||
-                       json_integer_value(find(root, "num_sparse_decoder_layers")) > 0))
+    if (!is_switch && (json_integer_value(sy_config_key(root, "num_sparse_encoder_layers")) > 0 ||
+                       json_integer_value(sy_config_key(root, "num_sparse_decoder_layers")) > 0))
         sparse = SY_YES;
     if (bias == SY_YES)
         return sy_fail(ctx, SY_UNSUPPORTED, "%s: router_bias is true; routers with a bias are not supported", name);
@@ -317,7 +290,7 @@ static enum sy_status refuse_foreign(struct sy_ctx *ctx, const json_t *root, con
                        "%s: model_type is \"t5\" but num_sparse_*_layers is not 0: they contradict; "
                        "a sparse model is \"switch_transformers\"",
                        name);
-    const char *dtype = json_string_value(find(root, "router_dtype"));
+    const char *dtype = json_string_value(sy_config_key(root, "router_dtype"));
     if (dtype != NULL && strcmp(dtype, "float32") != 0)
         sy_log(ctx, SY_LOG_WARN, "%s: router_dtype is \"%.20s\"; routers compute in float32 all the same", name, dtype);
     return SY_OK;
@@ -337,7 +310,7 @@ static const char *const step_keys[] = {"encoder_sparse_step", "decoder_sparse_s
 static enum sy_status check_steps(struct sy_ctx *ctx, const json_t *root, const char *name, const struct sy_config *c)
 {
     for (int decoder = 0; decoder < 2; ++decoder) {
-        const json_t *value = find(root, step_keys[decoder]);
+        const json_t *value = sy_config_key(root, step_keys[decoder]);
         const uint32_t step = sparse_step(c, decoder);
         if (value != NULL && step > 0 && json_integer_value(value) != step)
             return sy_fail(ctx, SY_FORMAT,
@@ -349,50 +322,54 @@ static enum sy_status check_steps(struct sy_ctx *ctx, const json_t *root, const 
     return SY_OK;
 }
 
-/// T5's relatives differ in more than the name.
+#define TYPES "\"switch_transformers\", \"t5\", \"mt5\" or \"umt5\""
+
+/// These relatives of T5 differ in more than the name.
 static enum sy_status refuse_relative(struct sy_ctx *ctx, const char *name, const char *type)
 {
     static const struct {
         const char *type, *why;
     } relatives[] = {
         {"longt5", "its encoder attends locally or through global summaries, which is not supported"},
-        {"umt5", "every layer has its own relative position bias, which is not supported"},
-        {"mt5", "it is not supported under this name; it is T5 in all but its tokenizer and its untied head"},
         {"pop2piano", "it takes spectrograms for text, which is not supported"},
     };
     for (size_t i = 0; type != NULL && i < SY_COUNT(relatives); ++i)
         if (strcmp(type, relatives[i].type) == 0)
-            return sy_fail(ctx, SY_UNSUPPORTED,
-                           "%s: model_type is \"%s\": %s; expected \"switch_transformers\" or \"t5\"", name, type,
+            return sy_fail(ctx, SY_UNSUPPORTED, "%s: model_type is \"%s\": %s; expected " TYPES, name, type,
                            relatives[i].why);
     return SY_OK;
 }
 
 static enum sy_status read_root(struct sy_ctx *ctx, const json_t *root, const char *name, struct sy_config *config)
 {
-    const json_t *type = find(root, "model_type");
+    const json_t *type = sy_config_key(root, "model_type");
     const char *text = json_string_value(type);
     if (type == NULL)
-        return sy_fail(ctx, SY_FORMAT, "%s: the key model_type is missing, expected \"switch_transformers\" or \"t5\"",
-                       name);
+        return sy_fail(ctx, SY_FORMAT, "%s: the key model_type is missing, expected " TYPES, name);
     bool is_switch = text != NULL && strcmp(text, "switch_transformers") == 0;
+    size_t family = 0;
+    while (text != NULL && family < SY_COUNT(family_names) && strcmp(text, family_names[family]) != 0)
+        ++family;
     SY_TRY(refuse_relative(ctx, name, text));
-    if (!is_switch && (text == NULL || strcmp(text, "t5") != 0))
-        return wrong(ctx, name, "model_type", type, "\"switch_transformers\" or \"t5\"");
+    if (!is_switch && (text == NULL || family == SY_COUNT(family_names)))
+        return sy_config_wrong(ctx, name, "model_type", type, TYPES);
     sy_config_defaults(is_switch, config);
+    config->family = is_switch ? SY_FAMILY_T5 : (enum sy_family)family;
+    config->tied = config->family != SY_FAMILY_MT5; // where the key is absent
     for (size_t i = 0; i < SY_COUNT(keys); ++i)
         if (!(keys[i].flags & OURS) && (is_switch || !(keys[i].flags & SWITCH)))
             SY_TRY(read_key(ctx, root, name, &keys[i], config));
     // Hugging Face: null, or absent from a T5, is num_layers; a Switch config leaves out what equals its default, 12.
-    if (find(root, "num_decoder_layers") == NULL && !(is_switch && json_object_get(root, "num_decoder_layers") == NULL))
+    if (sy_config_key(root, "num_decoder_layers") == NULL &&
+        !(is_switch && json_object_get(root, "num_decoder_layers") == NULL))
         config->decoder_layers = config->layers;
-    SY_TRY(read_activation(ctx, root, name, &config->gated));
-    SY_TRY(read_maybe(ctx, root, name, "scale_decoder_outputs", &config->scale_decoder_outputs));
+    SY_TRY(sy_config_read_activation(ctx, root, name, config));
+    SY_TRY(sy_config_maybe(ctx, root, name, "scale_decoder_outputs", &config->scale_decoder_outputs));
     if (is_switch)
         SY_TRY(read_capacity(ctx, root, name, config));
-    const json_t *ours = find(root, "switchyard");
+    const json_t *ours = sy_config_key(root, "switchyard");
     if (ours != NULL && !json_is_object(ours))
-        return wrong(ctx, name, "switchyard", ours, "an object {…}");
+        return sy_config_wrong(ctx, name, "switchyard", ours, "an object {…}");
     SY_TRY(read_ours(ctx, ours, name, config));
     warn_unknown_ours(ctx, ours, name);
     SY_TRY(refuse_foreign(ctx, root, name, is_switch));
@@ -502,6 +479,9 @@ enum sy_status sy_config_check(struct sy_ctx *ctx, const struct sy_config *confi
     SY_TRY(check_matrix(ctx, name, "d_ff and d_model", config->d_ff, config->d_model, 1));
     SY_TRY(check_matrix(ctx, name, "num_heads and relative_attention_num_buckets", config->heads, config->buckets, 1));
     SY_TRY(check_ids(ctx, config, name));
+    if (config->is_switch && config->family != SY_FAMILY_T5)
+        return sy_fail(ctx, SY_UNSUPPORTED, "%s: a sparse model of the family %s is not supported, only one of t5",
+                       name, family_names[config->family]);
     // The decoder's logarithmic buckets begin at buckets/2 and must end beyond it.
     if (config->max_distance <= config->buckets / 2)
         return sy_fail(
@@ -516,15 +496,15 @@ enum sy_status sy_config_check(struct sy_ctx *ctx, const struct sy_config *confi
 
 // ---- writing --------------------------------------------------------------------------------------------------------
 
-static int put_new(json_t *object, const char *key, json_t *value)
+int sy_config_put(json_t *object, const char *key, json_t *value)
 {
     return json_object_set_new(object, key, value); // value NULL (out of memory) is an error of its own
 }
 
-static int put_string(json_t *object, const char *key, const char *text)
+int sy_config_put_string(json_t *object, const char *key, const char *text)
 {
     const char *old = json_string_value(json_object_get(object, key));
-    return old != NULL && strcmp(old, text) == 0 ? 0 : put_new(object, key, json_string(text));
+    return old != NULL && strcmp(old, text) == 0 ? 0 : sy_config_put(object, key, json_string(text));
 }
 
 // A value that is already there as the same number stays as it is written.
@@ -534,39 +514,30 @@ static int put_key(json_t *object, const struct key *key, double value)
     if (isnan(value))
         return json_object_del(object, key->name), 0;
     if (key->kind == KIND_BOOL)
-        return put_new(object, key->name, json_boolean(value != 0));
+        return sy_config_put(object, key->name, json_boolean(value != 0));
     if (json_is_number(old) && json_number_value(old) == value)
         return 0;
-    return put_new(object, key->name, key->kind == KIND_U32 ? json_integer((json_int_t)value) : json_real(value));
+    return sy_config_put(object, key->name, key->kind == KIND_U32 ? json_integer((json_int_t)value) : json_real(value));
 }
 
-static int put_activation(struct sy_ctx *quiet, json_t *root, const struct sy_config *config)
+static const char *type_name(const struct sy_config *config)
 {
-    const char *main_key = config->is_switch ? "dense_act_fn" : "feed_forward_proj";
-    bool gated = false;
-    if (find(root, main_key) != NULL && read_activation(quiet, root, "", &gated) == SY_OK && gated == config->gated)
-        return 0;
-    int bad = put_string(root, main_key, config->gated ? "gated-gelu" : "relu");
-    if (config->is_switch && find(root, "feed_forward_proj") != NULL)
-        bad |= put_string(root, "feed_forward_proj", config->gated ? "gated-gelu" : "relu");
-    if (!config->is_switch)
-        bad |= put_string(root, "dense_act_fn", config->gated ? "gelu_new" : "relu");
-    if (!config->is_switch || find(root, "is_gated_act") != NULL)
-        bad |= put_new(root, "is_gated_act", json_boolean(config->gated));
-    return bad;
+    return config->is_switch ? "switch_transformers" : family_names[config->family];
 }
 
 static int put_type(json_t *root, const struct sy_config *config)
 {
-    const char *type = config->is_switch ? "switch_transformers" : "t5";
+    static const char *const classes[] = {"T5ForConditionalGeneration", "MT5ForConditionalGeneration",
+                                          "UMT5ForConditionalGeneration"};
+    const char *type = type_name(config);
     const char *old = json_string_value(json_object_get(root, "model_type"));
     if (old != NULL && strcmp(old, type) == 0)
         return 0;
-    int bad = put_new(root, "architectures",
-                      json_pack("[s]", config->is_switch ? "SwitchTransformersForConditionalGeneration"
-                                                         : "T5ForConditionalGeneration"));
-    bad |= put_string(root, "model_type", type);
-    bad |= put_new(root, "is_encoder_decoder", json_true());
+    int bad = sy_config_put(
+        root, "architectures",
+        json_pack("[s]", config->is_switch ? "SwitchTransformersForConditionalGeneration" : classes[config->family]));
+    bad |= sy_config_put_string(root, "model_type", type);
+    bad |= sy_config_put(root, "is_encoder_decoder", json_true());
     for (size_t i = 0; old != NULL && !config->is_switch && i < SY_COUNT(keys); ++i)
         if ((keys[i].flags & (SWITCH | OURS)) == SWITCH) // a dense model made from a sparse one's config
             json_object_del(root, keys[i].name);
@@ -582,17 +553,17 @@ static int put_ours(json_t *root, const struct sy_config *config)
     json_t *object = json_is_object(ours) ? json_incref(ours) : json_object();
     int bad = object == NULL;
     int exploration = config->jitter > 0 ? SY_EXPLORE_INPUT_JITTER : SY_EXPLORE_ARGMAX;
-    if (config->is_switch && (config->router != SY_ROUTER_SWITCH || find(object, "router") != NULL))
-        bad |= put_string(object, "router", sy_router_name(config->router));
-    if (config->is_switch && ((int)config->exploration != exploration || find(object, "exploration") != NULL))
-        bad |= put_string(object, "exploration", sy_exploration_name(config->exploration));
+    if (config->is_switch && (config->router != SY_ROUTER_SWITCH || sy_config_key(object, "router") != NULL))
+        bad |= sy_config_put_string(object, "router", sy_router_name(config->router));
+    if (config->is_switch && ((int)config->exploration != exploration || sy_config_key(object, "exploration") != NULL))
+        bad |= sy_config_put_string(object, "exploration", sy_exploration_name(config->exploration));
     if (config->sentinels != SY_SENTINELS_UNSAID)
-        bad |= put_string(object, "sentinels", sy_sentinels_name(config->sentinels));
+        bad |= sy_config_put_string(object, "sentinels", sy_sentinels_name(config->sentinels));
     for (size_t i = 0; i < SY_COUNT(keys); ++i) {
         double value = field_get(config, &keys[i]), usual = field_get(&defaults, &keys[i]);
         bool same = value == usual || (isnan(value) && isnan(usual));
         if ((keys[i].flags & OURS) && (config->is_switch || !(keys[i].flags & SWITCH)) &&
-            (!same || find(object, keys[i].name) != NULL))
+            (!same || sy_config_key(object, keys[i].name) != NULL))
             bad |= put_key(object, &keys[i], value);
     }
     if (!bad && (ours != NULL || json_object_size(object) > 0))
@@ -608,7 +579,7 @@ static int put_dtype(json_t *root)
     int bad = 0;
     for (size_t i = 0; i < SY_COUNT(names); ++i)
         if (json_object_get(root, names[i]) != NULL)
-            bad |= put_string(root, names[i], "float32");
+            bad |= sy_config_put_string(root, names[i], "float32");
     json_object_del(root, "quantization_config");
     return bad;
 }
@@ -619,20 +590,20 @@ static int put_all(struct sy_ctx *quiet, json_t *root, const struct sy_config *c
     for (size_t i = 0; i < SY_COUNT(keys); ++i)
         if (!(keys[i].flags & OURS) && (config->is_switch || !(keys[i].flags & SWITCH)))
             bad |= put_key(root, &keys[i], field_get(config, &keys[i]));
-    bad |= put_activation(quiet, root, config);
+    bad |= sy_config_put_activation(quiet, root, config);
     if (config->scale_decoder_outputs == SY_ABSENT)
         json_object_del(root, "scale_decoder_outputs");
     else
-        bad |= put_new(root, "scale_decoder_outputs", json_boolean(config->scale_decoder_outputs == SY_YES));
+        bad |= sy_config_put(root, "scale_decoder_outputs", json_boolean(config->scale_decoder_outputs == SY_YES));
     const json_t *capacity = json_object_get(root, "expert_capacity");
     if (!config->is_switch || config->expert_capacity < 0)
         json_object_del(root, "expert_capacity");
     else if (json_integer_value(capacity) != config->expert_capacity)
-        bad |= put_new(root, "expert_capacity", json_integer(config->expert_capacity));
+        bad |= sy_config_put(root, "expert_capacity", json_integer(config->expert_capacity));
     // Without this 0 Hugging Face would make a layer sparse all the same.
     for (int decoder = 0; decoder < 2; ++decoder)
-        if (config->is_switch && (sparse_step(config, decoder) == 0 || find(root, step_keys[decoder]) != NULL))
-            bad |= put_new(root, step_keys[decoder], json_integer(sparse_step(config, decoder)));
+        if (config->is_switch && (sparse_step(config, decoder) == 0 || sy_config_key(root, step_keys[decoder]) != NULL))
+            bad |= sy_config_put(root, step_keys[decoder], json_integer(sparse_step(config, decoder)));
         else if (!config->is_switch)
             json_object_del(root, step_keys[decoder]);
     return bad | put_ours(root, config);
@@ -681,14 +652,14 @@ void sy_config_finish(struct sy_config *config)
 
 const char *sy_config_difference(const struct sy_config *a, const struct sy_config *b)
 {
-    if (a->is_switch != b->is_switch)
+    if (a->is_switch != b->is_switch || a->family != b->family)
         return "model_type";
     for (size_t i = 0; i < SY_COUNT(keys); ++i) {
         double x = field_get(a, &keys[i]), y = field_get(b, &keys[i]);
         if (x != y && !(isnan(x) && isnan(y)))
             return keys[i].name;
     }
-    return a->gated != b->gated                                   ? "feed_forward_proj"
+    return a->gated != b->gated || a->activation != b->activation ? "feed_forward_proj"
            : a->expert_capacity != b->expert_capacity             ? "expert_capacity"
            : a->scale_decoder_outputs != b->scale_decoder_outputs ? "scale_decoder_outputs"
            : a->router != b->router                               ? "router"
@@ -724,5 +695,7 @@ uint32_t sy_config_capacity(const struct sy_config *config, bool train, uint32_t
 
 bool sy_config_scales_output(const struct sy_config *config)
 {
-    return config->scale_decoder_outputs == SY_ABSENT ? config->tied : config->scale_decoder_outputs == SY_YES;
+    if (config->scale_decoder_outputs != SY_ABSENT)
+        return config->scale_decoder_outputs == SY_YES;
+    return config->tied && config->family != SY_FAMILY_MT5;
 }

@@ -2,17 +2,30 @@
 // config.h: a model's config.json: Hugging Face keys, and ours in the object "switchyard".
 //
 // Absent keys take Hugging Face's defaults; keys we do not know are kept and written back as they were.
-// An absent num_decoder_layers is num_layers in a T5 but 12 in a Switch model: Hugging Face leaves out what equals its
-// default. null is num_layers in both.
-// A loaded config is safe to compute with: every size is positive, every matrix has fewer than 2^31 elements,
-// and every probability, rate and coefficient is finite and in range.
-// Lifetime: sy_config_finish() releases what a config owns; a zeroed config is fine.
-// Layer:    engine.
+// Absent feed_forward_proj is relu in a T5, gated-gelu in its relatives. An absent num_decoder_layers is num_layers in
+// a T5 but 12 in a Switch model: Hugging Face leaves out what equals its default. null is num_layers in both. A loaded
+// config is safe to compute with: every size is positive, every matrix has fewer than 2^31 elements, and every
+// probability, rate and coefficient is finite and in range. Lifetime: sy_config_finish() releases what a config owns; a
+// zeroed config is fine. Layer:    engine.
 #pragma once
 
 #include "hostlib/status.h"
 
 enum sy_router { SY_ROUTER_SWITCH, SY_ROUTER_TOP2, SY_ROUTER_EXPERT_CHOICE, SY_ROUTER_NTLB };
+
+/// Relatives of a dense T5, which differ in little: T5's and mT5's stacks share one position bias, UMT5's layers have
+/// each their own; transformers never scales an mT5's output.
+enum sy_family { SY_FAMILY_T5, SY_FAMILY_MT5, SY_FAMILY_UMT5 };
+
+/// The activation of the feed-forward layers, by its name in transformers.
+enum sy_activation {
+    SY_ACTIVATION_USUAL,    ///< relu, and gelu_new where gated: T5 1.0 and 1.1.
+    SY_ACTIVATION_RELU,     ///< Gated.
+    SY_ACTIVATION_GELU_NEW, ///< Not gated. By tanh, as gelu_pytorch_tanh, gelu_fast, gelu_accurate, gelu_python_tanh.
+    SY_ACTIVATION_GELU,     ///< By erf: gelu, gelu_python.
+    SY_ACTIVATION_SILU,     ///< silu, swish
+    SY_ACTIVATION_QUICK_GELU,
+};
 
 /// How training explores beyond the most probable expert (paper, appendix C).
 enum sy_exploration {
@@ -34,12 +47,14 @@ enum sy_sentinels {
 enum sy_maybe { SY_ABSENT = -1, SY_NO = 0, SY_YES = 1 };
 
 struct sy_config {
-    bool is_switch; ///< model_type "switch_transformers"; else "t5".
+    bool is_switch; ///< model_type "switch_transformers"; else one of `family`.
+    enum sy_family family;
     uint32_t vocab_size, d_model, d_kv, d_ff, heads;
     uint32_t layers, decoder_layers;
     uint32_t buckets, max_distance; ///< Relative attention positions.
-    bool gated;                     ///< gated-gelu feed-forward; else relu.
-    bool tied;                      ///< Output uses the embedding. A stored lm_head.weight overrules it (model loader).
+    bool gated;                     ///< The feed-forward layers have wi_0, activated, times wi_1.
+    enum sy_activation activation;
+    bool tied; ///< Output uses the embedding. A stored lm_head.weight overrules it (model loader).
     enum sy_maybe scale_decoder_outputs;
     uint32_t pad_id, eos_id, start_id;
     double dropout, layer_norm_eps, initializer_factor;

@@ -19,6 +19,8 @@ static sy_tid block(struct sy_build *b, sy_tid x, uint32_t i)
     snprintf(name, sizeof name, "%s.block.%u", stack, i);
     scope(b, name);
     b->g->segment++;
+    if (i > 0 && b->c->family == SY_FAMILY_UMT5)
+        sy_relative_bias(b, i);
     snprintf(name, sizeof name, "%s.block.%u.layer.0.layer_norm.weight", stack, i);
     x = sy_residual_layer(b, x, sy_self_attention(b, sy_rmsnorm_layer(b, x, name), i), "attention");
     if (b->decoder) {
@@ -44,8 +46,7 @@ static sy_tid stack(struct sy_build *b, sy_tid ids, sy_tid index, sy_tid table)
     struct sy_embed_args e = {.rows = b->rows, .dim = c->d_model, .vocab = c->vocab_size};
     SY_EMIT(b->g, embed, &e, ids, table, x)->aux[0] = index;
     x = sy_dropout_layer(b, x, "embed");
-    snprintf(text, sizeof text, "%s.block.0.layer.0.SelfAttention.relative_attention_bias.weight", name);
-    sy_relative_bias(b, text);
+    sy_relative_bias(b, 0);
     b->g->segment = segments;
     uint32_t layers = b->decoder ? c->decoder_layers : c->layers;
     for (uint32_t i = 0; i < layers; ++i)

@@ -63,26 +63,43 @@ static void test_activation(struct io *t)
         const char *keys;
         int gated; ///< −1: an error that contains `word`.
         const char *word;
+        enum sy_activation activation;
     } cases[] = {
-        {"", 0, ""},
-        {",\"feed_forward_proj\":\"relu\",\"dense_act_fn\":\"relu\",\"is_gated_act\":false", 0, ""},
-        {",\"feed_forward_proj\":\"gated-gelu\"", 1, ""},
-        {",\"feed_forward_proj\":\"gated-gelu\",\"dense_act_fn\":\"gelu_new\",\"is_gated_act\":true", 1, ""},
-        {",\"dense_act_fn\":\"gelu_new\",\"is_gated_act\":true", 1, ""},
-        {",\"dense_act_fn\":\"gated-gelu\"", 1, ""},
-        {",\"dense_act_fn\":\"gelu_new\"", -1, "is_gated_act"},
-        {",\"feed_forward_proj\":\"gelu\"", -1, "feed_forward_proj"},
-        {",\"feed_forward_proj\":\"gated-silu\"", -1, "gated-silu"},
-        {",\"feed_forward_proj\":\"relu\",\"is_gated_act\":true", -1, "contradict"},
-        {",\"feed_forward_proj\":\"gated-gelu\",\"dense_act_fn\":\"relu\"", -1, "contradict"},
-        {",\"dense_act_fn\":\"relu\",\"is_gated_act\":true", -1, "contradict"},
+        {"", 0, "", SY_ACTIVATION_USUAL},
+        {",\"feed_forward_proj\":\"relu\",\"dense_act_fn\":\"relu\",\"is_gated_act\":false", 0, "",
+         SY_ACTIVATION_USUAL},
+        {",\"feed_forward_proj\":\"gated-gelu\"", 1, "", SY_ACTIVATION_USUAL},
+        {",\"feed_forward_proj\":\"gated-gelu\",\"dense_act_fn\":\"gelu_new\",\"is_gated_act\":true", 1, "",
+         SY_ACTIVATION_USUAL},
+        {",\"dense_act_fn\":\"gelu_new\",\"is_gated_act\":true", 1, "", SY_ACTIVATION_USUAL},
+        {",\"dense_act_fn\":\"gated-gelu\"", 1, "", SY_ACTIVATION_USUAL},
+        {",\"dense_act_fn\":\"gelu_new\"", 0, "", SY_ACTIVATION_GELU_NEW},
+        {",\"feed_forward_proj\":\"gelu\"", 0, "", SY_ACTIVATION_GELU},
+        {",\"feed_forward_proj\":\"gated-silu\"", 1, "", SY_ACTIVATION_SILU},
+        {",\"feed_forward_proj\":\"gated-silu\",\"dense_act_fn\":\"silu\",\"is_gated_act\":true", 1, "",
+         SY_ACTIVATION_SILU},
+        {",\"feed_forward_proj\":\"swish\"", 0, "", SY_ACTIVATION_SILU},
+        {",\"feed_forward_proj\":\"gated-gelu_pytorch_tanh\"", 1, "", SY_ACTIVATION_USUAL},
+        {",\"feed_forward_proj\":\"gated-gelu_python\"", 1, "", SY_ACTIVATION_GELU},
+        {",\"feed_forward_proj\":\"gated-quick_gelu\"", 1, "", SY_ACTIVATION_QUICK_GELU},
+        {",\"feed_forward_proj\":\"gated-relu\"", 1, "", SY_ACTIVATION_RELU},
+        {",\"feed_forward_proj\":\"gelu\",\"dense_act_fn\":\"gelu\",\"is_gated_act\":true", 1, "", SY_ACTIVATION_GELU},
+        {",\"feed_forward_proj\":\"gated-gelu\",\"dense_act_fn\":\"gelu\"", 1, "", SY_ACTIVATION_GELU},
+        {",\"feed_forward_proj\":\"gelu\",\"dense_act_fn\":\"gated-gelu\"", -1, "contradict", SY_ACTIVATION_USUAL},
+        {",\"feed_forward_proj\":\"gated-gelu\",\"is_gated_act\":false", -1, "contradict", SY_ACTIVATION_USUAL},
+        {",\"feed_forward_proj\":\"gated-mish\"", -1, "gated-mish", SY_ACTIVATION_USUAL},
+        {",\"feed_forward_proj\":\"gated-\"", -1, "gated-", SY_ACTIVATION_USUAL},
+        {",\"feed_forward_proj\":7", -1, "feed_forward_proj", SY_ACTIVATION_USUAL},
+        {",\"feed_forward_proj\":\"relu\",\"is_gated_act\":true", -1, "contradict", SY_ACTIVATION_USUAL},
+        {",\"feed_forward_proj\":\"gated-gelu\",\"dense_act_fn\":\"relu\"", -1, "contradict", SY_ACTIVATION_USUAL},
+        {",\"dense_act_fn\":\"relu\",\"is_gated_act\":true", 1, "", SY_ACTIVATION_RELU},
     };
     for (size_t i = 0; i < SY_COUNT(cases); ++i) {
         char text[512];
         struct sy_config c = {0};
         snprintf(text, sizeof text, T5 "%s}", cases[i].keys);
         bool good = parses(t, text, &c);
-        good = cases[i].gated >= 0 ? good && c.gated == (cases[i].gated == 1)
+        good = cases[i].gated >= 0 ? good && c.gated == (cases[i].gated == 1) && c.activation == cases[i].activation
                                    : !good && strstr(sy_error(t->ctx), cases[i].word) != NULL;
         io_check(t, good, "activation {%s}: %s", cases[i].keys, cases[i].gated < 0 ? "refused" : "understood");
         sy_config_finish(&c);
@@ -111,10 +128,9 @@ static void test_errors(struct io *t)
         {"", SY_FORMAT, "not valid JSON"},
         {"[]", SY_FORMAT, "expected an object"},
         {"{}", SY_FORMAT, "model_type is missing"},
-        {"{\"model_type\":\"bert\"}", SY_FORMAT, "\"bert\", expected \"switch_transformers\" or \"t5\""},
+        {"{\"model_type\":\"bert\"}", SY_FORMAT, "\"bert\", expected \"switch_transformers\", \"t5\", "},
         {"{\"model_type\":\"longt5\"}", SY_UNSUPPORTED, "attends locally"},
-        {"{\"model_type\":\"umt5\"}", SY_UNSUPPORTED, "every layer has its own relative position bias"},
-        {"{\"model_type\":\"mt5\"}", SY_UNSUPPORTED, "under this name"},
+        {"{\"model_type\":\"umt5x\"}", SY_FORMAT, "\"mt5\" or \"umt5\""},
         {T5 ",\"switchyard\":{\"sentinels\":\"bottom\"}}", SY_FORMAT, "sentinels is \"bottom\""},
         {"{\"model_type\":7}", SY_FORMAT, "model_type is 7"},
         {"{\"model_type\":\"t5\"}", SY_FORMAT, "vocab_size is missing"},
@@ -330,6 +346,61 @@ static void test_new(struct io *t, const char *directory)
     free(path);
 }
 
+/// What T5's relatives leave out, and that their names and activations come back.
+static void test_family(struct io *t, const char *directory)
+{
+    static const struct {
+        const char *type, *keys, *class;
+        enum sy_family family;
+        bool gated, tied, scaled;
+    } cases[] = {
+        {"t5", "", "\"T5For", SY_FAMILY_T5, false, true, true},
+        {"mt5", "", "MT5For", SY_FAMILY_MT5, true, false, false},
+        {"mt5", ",\"tie_word_embeddings\":true", "MT5For", SY_FAMILY_MT5, true, true, false},
+        {"mt5", ",\"tie_word_embeddings\":true,\"scale_decoder_outputs\":true", "MT5For", SY_FAMILY_MT5, true, true,
+         true},
+        {"umt5", "", "UMT5For", SY_FAMILY_UMT5, true, true, true},
+        {"umt5", ",\"tie_word_embeddings\":false,\"feed_forward_proj\":\"relu\"", "UMT5For", SY_FAMILY_UMT5, false,
+         false, false},
+    };
+    char *path = sy_path_join(directory, "family.json"), text[8192], body[1024];
+    const char *rest = strchr(T5, ','); // after the model_type
+    for (size_t i = 0; i < SY_COUNT(cases); ++i) {
+        struct sy_config c = {0}, back = {0};
+        snprintf(body, sizeof body, "{\"model_type\":\"%s\"%s%s}", cases[i].type, rest, cases[i].keys);
+        bool good = parses(t, body, &c) && c.family == cases[i].family && c.gated == cases[i].gated &&
+                    c.activation == SY_ACTIVATION_USUAL && c.tied == cases[i].tied &&
+                    sy_config_scales_output(&c) == cases[i].scaled;
+        io_check(t, good, "%s%s", cases[i].type, cases[i].keys);
+        sy_config_finish(&c); // from here on as one that is written from nothing
+        sy_config_defaults(false, &c);
+        c.family = cases[i].family;
+        c.tied = cases[i].tied;
+        good = sy_config_save(t->ctx, &c, path) == SY_OK && sy_config_load(t->ctx, path, &back) == SY_OK &&
+               back.family == c.family && back.tied == c.tied && !back.gated;
+        file_text(t, path, text, sizeof text);
+        io_check(t, good && strstr(text, cases[i].class) != NULL, "%s is written under its name", cases[i].type);
+        sy_config_finish(&back);
+    }
+    for (int i = 0; i < 2 * (SY_ACTIVATION_QUICK_GELU + 1); ++i) {
+        struct sy_config c, back = {0};
+        sy_config_defaults(false, &c);
+        c.gated = i & 1;
+        c.activation = (enum sy_activation)(i / 2);
+        if (c.activation == (c.gated ? SY_ACTIVATION_GELU_NEW : SY_ACTIVATION_RELU))
+            continue; // the usual ones under another name
+        bool good = sy_config_save(t->ctx, &c, path) == SY_OK && sy_config_load(t->ctx, path, &back) == SY_OK &&
+                    back.gated == c.gated && back.activation == c.activation && sy_config_difference(&c, &back) == NULL;
+        io_check(t, good, "activation %d, %s, comes back", c.activation, c.gated ? "gated" : "not gated");
+        sy_config_finish(&back);
+    }
+    struct sy_config sparse;
+    sy_config_defaults(true, &sparse);
+    sparse.family = SY_FAMILY_UMT5;
+    io_fails(t, sy_config_save(t->ctx, &sparse, path), SY_UNSUPPORTED, "umt5", "a sparse UMT5");
+    free(path);
+}
+
 /// Weights are written as F32: a key that says otherwise would make Hugging Face round them when it loads them.
 static void test_dtype(struct io *t, const char *directory)
 {
@@ -421,6 +492,7 @@ int main(void)
     test_write_back(&t, directory);
     test_sparse_step(&t, directory);
     test_new(&t, directory);
+    test_family(&t, directory);
     test_dtype(&t, directory);
     test_ids(&t, directory);
     test_numbers(&t);

@@ -311,6 +311,9 @@ int main(int argc, char **argv)
     for (size_t d = 0; d < t.device_count; ++d) {
         struct sy_config c = tiny_config(false);
         run(&t, t.devices[d], "dense", &c);
+        c.family = SY_FAMILY_UMT5; // each layer has its own bias, which decoding must expand for each token
+        c.gated = true;
+        run(&t, t.devices[d], "umt5", &c);
         c = tiny_config(true);
         c.expert_capacity = 0;
         c.capacity_factor_train = c.capacity_factor_eval = 0.0;

@@ -17,6 +17,8 @@ struct variant {
     bool is_switch;
     enum sy_router router;
     bool gated, tied, noise;
+    enum sy_activation activation;
+    enum sy_family family;
     enum sy_exploration exploration; ///< With noise.
     uint32_t group_tokens;
     double smoothing;
@@ -25,6 +27,13 @@ struct variant {
 static const struct variant variants[] = {
     {.name = "t5, relu, tied", .tied = true},
     {.name = "t5, gated, untied, noise", .gated = true, .noise = true, .smoothing = 0.1},
+    {.name = "umt5, gated silu, noise",
+     .gated = true,
+     .noise = true,
+     .activation = SY_ACTIVATION_SILU,
+     .family = SY_FAMILY_UMT5},
+    {.name = "mt5, gelu, tied", .tied = true, .activation = SY_ACTIVATION_GELU, .family = SY_FAMILY_MT5},
+    {.name = "switch, quick_gelu, tied", .is_switch = true, .tied = true, .activation = SY_ACTIVATION_QUICK_GELU},
     {.name = "switch, relu, tied", .is_switch = true, .tied = true},
     {.name = "switch, gated, untied, groups of 7, jitter",
      .is_switch = true,
@@ -194,6 +203,8 @@ static void run_variant(struct tiny *t, struct sy_device *device, const struct v
     c.heads = 2;
     c.router = v->router;
     c.gated = v->gated;
+    c.activation = v->activation;
+    c.family = v->family;
     c.tied = v->tied;
     c.group_tokens = v->group_tokens;
     c.label_smoothing = v->smoothing;

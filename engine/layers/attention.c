@@ -25,7 +25,7 @@ int32_t sy_relative_bucket(int32_t distance, bool bidirectional, uint32_t bucket
     return offset + (far < n ? far : n - 1);
 }
 
-void sy_relative_bias(struct sy_build *b, const char *param_name)
+void sy_relative_bias(struct sy_build *b, uint32_t block)
 {
     struct sy_graph *g = b->g;
     const struct sy_config *c = b->c;
@@ -43,7 +43,8 @@ void sy_relative_bias(struct sy_build *b, const char *param_name)
     sy_tid table = sy_tensor_const(g, SY_I32, b->span, bucket, ".bucket");
     free(bucket);
     char name[1][112];
-    snprintf(name[0], sizeof name[0], "%s", param_name);
+    snprintf(name[0], sizeof name[0], "%s.block.%u.layer.0.SelfAttention.relative_attention_bias.weight",
+             b->decoder ? "decoder" : "encoder", block);
     float sigma = (float)c->initializer_factor / sqrtf((float)c->d_model); // as T5
     sy_tid w = sy_param_new(g, 1, c->buckets, c->heads, (const char(*)[112])name, SY_INIT_NORMAL, sigma, 0);
     b->rel = sy_act_f(g, c->heads, b->span, ".rel");

@@ -1,6 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// ffn.c: the dense feed-forward layer, relu or gated gelu (spec §3).
+// ffn.c: the dense feed-forward layer, and what activates it and an expert (spec §3).
 #include "engine/layers/layers.h"
+
+sy_tid sy_activate(struct sy_build *b, struct sy_ffn_act_args *args, sy_tid x, sy_tid source, const char *name)
+{
+    static const u32 acts[] = {
+        [SY_ACTIVATION_USUAL] = SY_ACT_GELU_TANH,    [SY_ACTIVATION_RELU] = SY_ACT_RELU,
+        [SY_ACTIVATION_GELU_NEW] = SY_ACT_GELU_TANH, [SY_ACTIVATION_GELU] = SY_ACT_GELU,
+        [SY_ACTIVATION_SILU] = SY_ACT_SILU,          [SY_ACTIVATION_QUICK_GELU] = SY_ACT_QUICK_GELU};
+    const struct sy_config *c = b->c;
+    args->act = acts[c->activation];
+    const enum sy_op_id op = c->gated ? SY_OP_geglu : c->activation == SY_ACTIVATION_USUAL ? SY_OP_relu : SY_OP_act;
+    sy_tid y = sy_act_t(b->g, args->rows, args->cols, name);
+    sy_emit(b->g, op, args, (const sy_tid[]){x, source, SY_NONE, y});
+    return y;
+}
 
 sy_tid sy_dense_ffn(struct sy_build *b, sy_tid x, uint32_t block)
 {
@@ -24,8 +38,7 @@ sy_tid sy_dense_ffn(struct sy_build *b, sy_tid x, uint32_t block)
                                 .stream = r.stream,
                                 .stack = r.stack,
                                 .k = 1};
-    sy_tid y = sy_act_t(b->g, b->rows, f, ".ffn_act");
-    sy_emit(b->g, c->gated ? SY_OP_geglu : SY_OP_relu, &a, (const sy_tid[]){h, SY_NONE, SY_NONE, y});
+    sy_tid y = sy_activate(b, &a, h, SY_NONE, ".ffn_act");
     sy_tid wo = sy_linear_weight(b, 1, d, f, (const char(*)[112])out, 0);
     return sy_linear(b, y, wo, b->rows, d, f, 1.0f, ".ffn_out");
 }

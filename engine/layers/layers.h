@@ -22,7 +22,7 @@ struct sy_build {
     uint32_t batch, seq, rows; ///< rows = batch · seq
     sy_tid mask;               ///< [rows] 1 = a real token (routing)
     sy_tid key_mask;           ///< [B,S] for attention over the encoder
-    sy_tid rel;                ///< [H, span] f32, relative bias of this stack's self-attention
+    sy_tid rel;                ///< [H, span] f32, relative bias of the self-attention at hand
     uint32_t span, rel_origin;
     sy_tid encoder_output; ///< [B·S, D]
 };
@@ -39,8 +39,9 @@ sy_tid sy_residual_layer(struct sy_build *b, sy_tid x, sy_tid f, const char *wha
 /// Dropout arguments of rate `rate` (0 outside training).
 struct sy_dropout_args sy_dropout_args_of(const struct sy_build *b, float rate, uint32_t cols, const char *what);
 
-/// Expands the stack's relative bias and leaves it in b->rel (spec §3).
-void sy_relative_bias(struct sy_build *b, const char *param_name);
+/// Expands the relative bias of block `block`'s self-attention and leaves it in b->rel (spec §3): later blocks use it,
+/// too, until there is another.
+void sy_relative_bias(struct sy_build *b, uint32_t block);
 /// T5's bucket of a key at `distance` = key − query.
 int32_t sy_relative_bucket(int32_t distance, bool bidirectional, uint32_t buckets, uint32_t max_distance);
 sy_tid sy_self_attention(struct sy_build *b, sy_tid x, uint32_t block);
@@ -48,5 +49,7 @@ sy_tid sy_cross_attention(struct sy_build *b, sy_tid x, uint32_t block);
 /// Decode: projects the encoder output once (phase ENCODE); returns [B·S, 2·H·K].
 sy_tid sy_cross_keys(struct sy_build *b, uint32_t block);
 
+/// x [rows, F] or gated [rows, F|F] → dropout(activation) [rows, F]; `source`: the token of each row (args->indexed).
+sy_tid sy_activate(struct sy_build *b, struct sy_ffn_act_args *args, sy_tid x, sy_tid source, const char *name);
 sy_tid sy_dense_ffn(struct sy_build *b, sy_tid x, uint32_t block);
 sy_tid sy_switch_ffn(struct sy_build *b, sy_tid x, uint32_t block);

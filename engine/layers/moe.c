@@ -319,8 +319,7 @@ static sy_tid experts(struct sy_build *b, const struct moe *s, const struct plac
                                 .stack = sy_layout_sources(g->ranks) > 1 ? SY_STACK_STEP : drop.stack,
                                 .indexed = 1,
                                 .k = s->k};
-    sy_tid y = sy_act_t(g, s->xslots, f, ".expert_act");
-    sy_emit(g, c->gated ? SY_OP_geglu : SY_OP_relu, &a, (const sy_tid[]){h, r->xsrc, SY_NONE, y});
+    sy_tid y = sy_activate(b, &a, h, r->xsrc, ".expert_act");
     sy_tid wo = sy_linear_weight(b, s->own, d, f, (const char(*)[112])out, SY_PARAM_EXPERT);
     free(in);
     free(out);
