@@ -255,10 +255,16 @@ MMA_INLINE void load_rest(LOCAL_AT to, struct side x, uint lines, uint k_left, u
 // Elements from a slab to the next.
 MMA_INLINE size_t slab_step(struct side x) { return x.by_line != 0 ? MMA_SLAB : (size_t)MMA_SLAB * x.stride; }
 
-#define LOAD_SLABS(load, stage, ...)                                            \
-    load(slabs + (stage) * STAGE_BYTES, a, MMA_ROWS, __VA_ARGS__);           \
-    load(slabs + (stage) * STAGE_BYTES + A_BYTES, b, MMA_COLS, __VA_ARGS__); \
+// Both sides' slabs to a stage. (Two macros: NVIDIA's front end has no variadic ones.)
+#define LOAD_WHOLE(stage)                                                   \
+    load_aligned(slabs + (stage) * STAGE_BYTES, a, MMA_ROWS, lid);           \
+    load_aligned(slabs + (stage) * STAGE_BYTES + A_BYTES, b, MMA_COLS, lid); \
     a.at += slab_step(a);                                                    \
+    b.at += slab_step(b)
+#define LOAD_REST(k_left)                                              \
+    load_rest(slabs, a, MMA_ROWS, k_left, aligned, lid);           \
+    load_rest(slabs + A_BYTES, b, MMA_COLS, k_left, aligned, lid); \
+    a.at += slab_step(a);                                          \
     b.at += slab_step(b)
 #define LOAD_FRAGMENTS(f, stage, upper)                                                                            \
     load_fragments(f, slabs + (stage) * STAGE_BYTES, a_at, MMA_ROWS, a.by_line, upper, lid, exchange);             \
@@ -278,7 +284,7 @@ MMA_INLINE void multiply_sides(float *sum, struct side a, struct side b, uint k,
     uint now = 0, free = MMA_STAGES - 1; // stages: of the slab at hand, and one that nobody reads any more
     for (uint i = 0; i < MMA_STAGES - 1; ++i) {
         if (i < slabs_whole) {
-            LOAD_SLABS(load_aligned, i, lid);
+            LOAD_WHOLE(i);
         }
         COPIES_END();
     }
@@ -288,7 +294,7 @@ MMA_INLINE void multiply_sides(float *sum, struct side a, struct side b, uint k,
     for (uint i = 0; i < slabs_whole; ++i) {
         LOAD_FRAGMENTS(g, now, 1);
         if (i + MMA_STAGES - 1 < slabs_whole) {
-            LOAD_SLABS(load_aligned, free, lid);
+            LOAD_WHOLE(free);
         }
         COPIES_END();
         multiply_fragments(sum, f, f + 16, lid, exchange);
@@ -304,7 +310,7 @@ MMA_INLINE void multiply_sides(float *sum, struct side a, struct side b, uint k,
     }
     for (uint done = slabs_whole * MMA_SLAB; done < k; done += MMA_SLAB) {
         BARRIER();
-        LOAD_SLABS(load_rest, 0, k - done, aligned, lid);
+        LOAD_REST(k - done);
         BARRIER();
         LOAD_FRAGMENTS(f, 0, 0);
         multiply_fragments(sum, f, f + 16, lid, exchange);

@@ -22,7 +22,7 @@ FILES = ['LICENSE', 'configs/bench-small.json', 'configs/gpu-switch.json', 'conf
 SYSTEM = re.compile(r'^(ld-linux|linux-vdso|lib(c|m|dl|rt|pthread)\.so)')
 # A driver may need a newer one than ours.
 SHARED = re.compile(r'^lib(stdc\+\+|gcc_s|z|gomp)\.so')
-MOST = 40 << 20
+MOST = 48 << 20
 RUN = '#!/bin/sh\nexec sh "$(dirname "$0")/tests/gpu/run.sh" "$@"\n'
 
 
