@@ -8,6 +8,7 @@
 
 #include "engine/file.h"
 #include "engine/json.h"
+#include "engine/torch.h"
 #include "hostlib/dtype.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the format is little-endian and is read in place");
@@ -22,7 +23,8 @@ struct entry {
 struct shard {
     char *path;
     struct sy_map map;
-    json_t *header; // owns the names
+    json_t *header;        // owns the names
+    struct sy_torch torch; // or this does
 };
 
 struct sy_tensors {
@@ -192,12 +194,26 @@ static enum sy_status read_header(struct sy_ctx *ctx, const uint8_t *file_data, 
     return SY_OK;
 }
 
+/// Appends those of a file of torch.save(), of which several may share a storage.
+static enum sy_status add_torch(struct sy_ctx *ctx, struct sy_tensors *t, uint32_t index, const uint8_t *data,
+                                uint64_t bytes)
+{
+    struct shard *shard = &t->shards[index];
+    SY_TRY(sy_torch_read(ctx, data, bytes, shard->path, &shard->torch));
+    SY_TRY(reserve(ctx, t, shard->torch.count, shard->path));
+    for (size_t i = 0; i < shard->torch.count; ++i)
+        t->entries[t->count++] = (struct entry){.view = shard->torch.views[i], .shard = index};
+    return SY_OK;
+}
+
 /// Appends the tensors of shard `index`, whose map or memory is `data`.
 static enum sy_status add_shard(struct sy_ctx *ctx, struct sy_tensors *t, uint32_t index, const uint8_t *data,
                                 uint64_t bytes)
 {
     struct shard *shard = &t->shards[index];
     uint64_t start = 0;
+    if (sy_torch_is(data, bytes))
+        return add_torch(ctx, t, index, data, bytes);
     SY_TRY(read_header(ctx, data, bytes, shard->path, &shard->header, &start));
     SY_TRY(reserve(ctx, t, json_object_size(shard->header), shard->path));
     size_t first = t->count;
@@ -245,7 +261,7 @@ static enum sy_status seal(struct sy_ctx *ctx, struct sy_tensors *t)
         qsort(t->entries, t->count, sizeof *t->entries, by_name);
     for (size_t i = 1; i < t->count; ++i)
         if (by_name(&t->entries[i - 1], &t->entries[i]) == 0)
-            return sy_fail(ctx, SY_FORMAT, "%s: tensor %.200s is in two shards", t->path, t->entries[i].view.name);
+            return sy_fail(ctx, SY_FORMAT, "%s: tensor %.200s is there twice", t->path, t->entries[i].view.name);
     return SY_OK;
 }
 
@@ -364,19 +380,11 @@ static enum sy_status open_index(struct sy_ctx *ctx, const char *path, struct sy
 
 static enum sy_status open_directory(struct sy_ctx *ctx, const char *path, struct sy_tensors **out)
 {
-    char *single = sy_path_join(path, "model.safetensors"), *index = sy_path_join(path, "model.safetensors.index.json");
-    enum sy_status status;
-    if (single == NULL || index == NULL)
-        status = sy_fail(ctx, SY_NOMEM, "%s: out of memory", path);
-    else if (sy_file_exists(single)) // Hugging Face prefers it to an index, too
-        status = open_single(ctx, single, NULL, 0, out);
-    else if (sy_file_exists(index))
-        status = open_index(ctx, index, out);
-    else
-        status = sy_tensors_absent(ctx, path, "");
-    free(single);
-    free(index);
-    return status;
+    char file[SY_PATH_ROOM];
+    bool index;
+    if (!sy_tensors_locate(path, file, &index))
+        return sy_tensors_absent(ctx, path, "");
+    return index ? open_index(ctx, file, out) : open_single(ctx, file, NULL, 0, out);
 }
 
 enum sy_status sy_tensors_open(struct sy_ctx *ctx, const char *path, struct sy_tensors **out_tensors)
@@ -402,6 +410,7 @@ void sy_tensors_close(struct sy_tensors **tensors)
         return;
     for (size_t i = 0; i < t->shard_count; ++i) {
         json_decref(t->shards[i].header);
+        sy_torch_finish(&t->shards[i].torch);
         sy_map_close(&t->shards[i].map);
         free(t->shards[i].path);
     }

@@ -9,7 +9,7 @@
 // Layer:    engine.
 #pragma once
 
-#include "hostlib/status.h"
+#include "engine/file.h"
 
 /// In the order of the format's own enumeration: files are sorted by it (largest first), then by name.
 enum sy_st_dtype {
@@ -45,9 +45,10 @@ struct sy_tensor_view {
 
 struct sy_tensors;
 
-/// Opens a .safetensors file, a shard index (….safetensors.index.json), or a directory that holds
-/// model.safetensors or model.safetensors.index.json.
-/// Errors: IO · FORMAT naming the file and the tensor · UNSUPPORTED element type, or weights of another kind.
+/// Opens a .safetensors file, one of torch.save() (torch.h), an index of shards of either (….index.json), or a
+/// directory that holds model.safetensors, model.safetensors.index.json, pytorch_model.bin or
+/// pytorch_model.bin.index.json, the first of them. Errors: IO · FORMAT naming the file and the tensor · UNSUPPORTED
+/// element type, or weights of another kind.
 SY_MUST_CHECK enum sy_status sy_tensors_open(struct sy_ctx *ctx, const char *path, struct sy_tensors **out_tensors);
 /// The same for one file's bytes in memory, which must outlive the result. `name` stands for the file in messages.
 SY_MUST_CHECK enum sy_status sy_tensors_parse(struct sy_ctx *ctx, const void *data, uint64_t bytes, const char *name,
@@ -55,6 +56,8 @@ SY_MUST_CHECK enum sy_status sy_tensors_parse(struct sy_ctx *ctx, const void *da
 void sy_tensors_close(struct sy_tensors **tensors);
 /// Whether sy_tensors_open() would find a file to read in the directory.
 bool sy_tensors_present(const char *directory);
+/// The path of that file, and whether it is an index of shards.
+bool sy_tensors_locate(const char *directory, char out[SY_PATH_ROOM], bool *out_index);
 /// The error of a directory in which it would not: what is there instead, and the remedy; `more` ends the message.
 SY_MUST_CHECK enum sy_status sy_tensors_absent(struct sy_ctx *ctx, const char *directory, const char *more);
 

@@ -82,14 +82,24 @@ static enum sy_status check_name(struct sy_ctx *ctx, const char *path, const cha
     return sy_fail(ctx, SY_IO, "%s is no regular file: a model's weights are expected there", file);
 }
 
+bool sy_tensors_locate(const char *directory, char out[SY_PATH_ROOM], bool *out_index)
+{
+    // In Hugging Face's order.
+    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+                                        "pytorch_model.bin.index.json"};
+    for (size_t i = 0; i < SY_COUNT(names); ++i)
+        if (snprintf(out, SY_PATH_ROOM, "%s/%s", directory, names[i]) < SY_PATH_ROOM && sy_file_exists(out)) {
+            *out_index = i % 2 == 1;
+            return true;
+        }
+    return false;
+}
+
 bool sy_tensors_present(const char *directory)
 {
-    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
     char file[SY_PATH_ROOM];
-    for (size_t i = 0; i < SY_COUNT(names); ++i)
-        if (snprintf(file, sizeof file, "%s/%s", directory, names[i]) < (int)sizeof file && sy_file_exists(file))
-            return true;
-    return false;
+    bool index;
+    return sy_tensors_locate(directory, file, &index);
 }
 
 enum sy_status sy_tensors_absent(struct sy_ctx *ctx, const char *path, const char *more)
@@ -103,13 +113,18 @@ enum sy_status sy_tensors_absent(struct sy_ctx *ctx, const char *path, const cha
                        "%s holds %s but no model.safetensors.index.json, which says what is in which shard: fetch it, "
                        "too%s",
                        path, found[SHARD], more);
+    if (strncmp(found[PICKLE], "pytorch_model-", 14) == 0)
+        return sy_fail(ctx, SY_IO,
+                       "%s holds %s but no pytorch_model.bin.index.json, which says what is in which shard: fetch it, "
+                       "too%s",
+                       path, found[PICKLE], more);
     if (found[VARIANT][0] != '\0')
         return sy_fail(ctx, SY_IO, "%s holds %s but no model.safetensors: if it is the model, give it that name%s",
                        path, found[VARIANT], more);
     if (found[PICKLE][0] != '\0')
         return sy_fail(ctx, SY_UNSUPPORTED,
-                       "%s holds only %s, which is a program, not data; save it once more from Hugging Face with "
-                       "safe_serialization=True%s",
+                       "%s holds only %s, expected model.safetensors or pytorch_model.bin: if it is the model's "
+                       "state_dict, give it that name%s",
                        path, found[PICKLE], more);
     if (found[TENSORFLOW][0] != '\0' || found[FLAX][0] != '\0') {
         bool flax = found[TENSORFLOW][0] == '\0';
@@ -119,6 +134,6 @@ enum sy_status sy_tensors_absent(struct sy_ctx *ctx, const char *path, const cha
                        path, found[flax ? FLAX : TENSORFLOW], flax ? "Flax" : "TensorFlow",
                        flax ? "from_flax" : "from_tf", more);
     }
-    return sy_fail(ctx, SY_IO, "%s holds neither model.safetensors nor model.safetensors.index.json%s%s%s", path,
-                   found[OTHER][0] != '\0' ? ", but " : "", found[OTHER], more);
+    return sy_fail(ctx, SY_IO, "%s holds neither model.safetensors nor pytorch_model.bin, nor an index of shards%s%s%s",
+                   path, found[OTHER][0] != '\0' ? ", but " : "", found[OTHER], more);
 }

@@ -11,8 +11,8 @@ import sys
 
 from apps import SMALL, Suite, config, header, refuse, text, train, write_tensors
 
-ABSENT = [(['pytorch_model.bin'], 'only pytorch_model.bin'),
-          (['pytorch_model-00001-of-00002.bin', 'pytorch_model.bin.index.json'], 'only pytorch_model-00001-of-00002.bin'),
+ABSENT = [(['model.bin'], 'only model.bin'),
+          (['pytorch_model-00001-of-00002.bin'], 'no pytorch_model.bin.index.json'),
           (['tf_model.h5'], 'TensorFlow'), (['flax_model.msgpack'], 'Flax'),
           (['model.fp16.safetensors'], 'model.fp16.safetensors but no model.safetensors'),
           (['model-00001-of-00002.safetensors'], 'no model.safetensors.index.json'), ([], 'neither model.safetensors nor')]
