@@ -219,7 +219,8 @@ def main():
     s = Suite(sys.argv[1])
     golden = os.path.join(sys.argv[2], 'tests', 'golden', CASE)
     tensors = tensors_of(os.path.join(golden, 'model.safetensors'))
-    evaluate = ['eval', '--batch', os.path.join(golden, 'batch.safetensors'), '--device', 'ref:0', '--precision', 'f32', '--json', '--model']
+    evaluate = ['eval', '--batch', os.path.join(golden, 'batch.safetensors'), '--device', 'ref:0', '--precision', 'f32', '--json',
+                '--model']
     check_good(s, golden, tensors, evaluate)
     check_bad(s, golden, tensors, evaluate)
     s.done()
