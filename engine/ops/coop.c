@@ -19,6 +19,12 @@ static uint32_t slab_bytes(uint32_t lines, uint32_t depth)
     return 16 * max(lines * (depth / 8 + 1), depth * (lines / 8 + 1));
 }
 
+/// 32 lanes where the device lets us choose: what matrix cores are made for.
+static uint32_t lanes_of(const struct sy_caps *caps)
+{
+    return caps->subgroup_min <= 32 && caps->subgroup_max >= 32 ? 32 : caps->subgroup_max;
+}
+
 static struct block block_of(const struct sy_caps *caps, const struct sy_coop_shape *shape)
 {
     static const uint32_t gpu[] = {4, 4, 2, 2, 32, 2};
@@ -33,7 +39,7 @@ static struct block block_of(const struct sy_caps *caps, const struct sy_coop_sh
                       .stages = n[5]};
     b.rows = shape->m * b.parts_down * b.grid_down;
     b.cols = shape->n * b.parts_across * b.grid_across;
-    b.wg = b.grid_down * b.grid_across * caps->subgroup_max;
+    b.wg = b.grid_down * b.grid_across * lanes_of(caps);
     b.shared_bytes = b.stages * (slab_bytes(b.rows, b.depth) + slab_bytes(b.cols, b.depth)) +
                      4 * b.grid_down * b.grid_across * shape->m * shape->n;
     return b;
@@ -81,7 +87,7 @@ static void special(const struct sy_caps *caps, const struct sy_coop_shape *shap
                                   b.grid_down, b.grid_across, b.depth,   b.stages};
     memcpy(out->constants, constants, sizeof constants);
     out->constant_count = SY_COUNT(constants);
-    out->subgroup = caps->subgroup_max;
+    out->subgroup = lanes_of(caps);
 }
 
 void sy_coop_tune_bf16(const struct sy_caps *caps, struct sy_knobs *knobs) { tune(caps, &caps->coop_bf16, knobs); }

@@ -297,6 +297,8 @@ void sy_vk_survey(const struct sy_vk_instance *instance, VkPhysicalDevice physic
     fill_limits(&properties, caps);
     out->subgroup_control &= caps->coopmat && caps->subgroup_min != caps->subgroup_max &&
                              (properties.subgroup.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
+    if (caps->subgroup_min != caps->subgroup_max && !out->subgroup_control)
+        caps->coop_bf16.m = caps->coop_f16.m = 0; // of sub-groups of an unknown size nothing can be made
     fill_identity(&properties, out);
     out->max_uniform_bytes = basic.limits.maxUniformBufferRange;
     out->flush_atom = basic.limits.nonCoherentAtomSize;

@@ -267,7 +267,8 @@ def rows():
         simple('swiftshader', 'SwiftShader (from Chromium)', 'vulkan', swiftshader),
         simple('pocl-testing', 'PoCL of Debian testing', 'opencl', testing, inside=True),
         simple('rusticl-testing', 'Mesa rusticl on llvmpipe, Debian testing', 'opencl', rusticl, inside=True),
-        simple('lavapipe-testing', 'Mesa lavapipe of Debian testing', 'vulkan', inside=True),
+        simple('lavapipe-testing', 'Mesa lavapipe of Debian testing', 'vulkan', inside=True,
+               ops_env={'SY_VULKAN_COOP_F16': '1'}),  # it has cooperative matrices, but none of bf16
         validated('validation', False),
         validated('validation-gpu', True),
         Row('oclgrind', 'executes', 'Oclgrind, races, uninitialised reads and invalid accesses', oclgrind),
