@@ -72,7 +72,8 @@ uvec4 factors(uvec4 v) { return v; }
 #define INNER(i, inner) ((lid + (i) * WG) % ((inner) / PIECE) * PIECE)
 
 // next[] = this item's pieces of `inner` values each of lines of src, `stride` apart, of which outer_left lines and
-// inner_left values exist. `whole`: every piece is 16 aligned bytes, all of it inside or all outside.
+// inner_left values exist. `whole`: every piece is 16 aligned bytes, all of it inside or all outside. No index is one
+// that only a loop knows: next[] would leave the registers.
 #define FETCH(next, pieces, inner, src, wide, base, stride, outer_left, inner_left, whole)                     \
     if (whole) {                                                                                               \
         [[unroll]] for (uint i = 0u; i < pieces; ++i) {                                                        \
@@ -80,13 +81,18 @@ uvec4 factors(uvec4 v) { return v; }
             next[i] = inside ? wide[((base) + OUTER(i, inner) * (stride) + INNER(i, inner)) / PIECE] : uvec4(0u); \
         }                                                                                                      \
     } else {                                                                                                   \
-        [[dont_unroll]] for (uint i = 0u; i < pieces; ++i) {                                                   \
+        [[unroll]] for (uint i = 0u; i < pieces; ++i) {                                                        \
             const uint at = (base) + OUTER(i, inner) * (stride) + INNER(i, inner);                             \
             const uint count = OUTER(i, inner) < (outer_left) ? left_of(inner_left, INNER(i, inner)) : 0u;     \
             uvec4 v = uvec4(0u);                                                                               \
-            [[unroll]] for (uint j = 0u; j < PIECE; ++j)                                                       \
+            [[dont_unroll]] for (uint j = 0u; j < PIECE; j += 2u) {                                            \
+                uint pair = 0u;                                                                                \
                 if (j < count)                                                                                 \
-                    v[j / 2u] |= uint(src[at + j]) << (j % 2u * 16u);                                          \
+                    pair = uint(src[at + j]);                                                                  \
+                if (j + 1u < count)                                                                            \
+                    pair |= uint(src[at + j + 1u]) << 16;                                                      \
+                v = uvec4(v.yzw, pair);                                                                        \
+            }                                                                                                  \
             next[i] = v;                                                                                       \
         }                                                                                                      \
     }
