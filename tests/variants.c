@@ -84,6 +84,39 @@ static void check_mma(struct io *t)
     io_check(t, sy_variant_missing(v, SY_TYPES_B, &caps) != NULL, "matrix cores: not with small work-groups");
 }
 
+/// An imagined GPU with cooperative matrices: what it lacks for products of bf16 and for those of f32.
+static void check_matrix_cores(struct io *t)
+{
+    struct sy_caps caps = sy_caps_imagined(SY_CLASS_SIMT);
+    caps.subgroup_min = caps.subgroup_max = 32;
+    caps.shared_bytes = 48 * 1024;
+    caps.max_wg = 1024;
+    const char *none = sy_requires_coop(&caps, SY_TYPES_B);
+    caps.coopmat = true;
+    caps.coop_bf16 = (struct sy_coop_shape){16, 16, 16};
+    const char *bf16 = sy_requires_coop(&caps, SY_TYPES_B), *mixed = sy_requires_coop(&caps, SY_TYPES_M);
+    const char *f32 = sy_requires_coop(&caps, SY_TYPES_F), *f16 = sy_requires_coop_f16(&caps, SY_TYPES_B);
+    io_check(t, none != NULL && bf16 == NULL && mixed == NULL && f32 != NULL && f16 != NULL,
+             "matrix cores multiply bf16, not f32, nor through f16");
+    struct sy_kernel_params params;
+    const struct sy_variant *v = sy_variant_find(SY_OP_matmul, "coop");
+    const struct sy_matmul_args args = {.m = 129, .n = 256, .k = 8, .experts = 1, .tile_rows = 64};
+    sy_variant_kernel_params(v, SY_TYPES_B, &caps, &params);
+    io_check(t,
+             params.wg == 128 && params.subgroup == 32 && params.constant_count == 9 &&
+                 sy_variant_groups(v, &args, &caps) == 4,
+             "blocks of 128 × 128 by four sub-groups: wg %u, %u constants", params.wg, params.constant_count);
+    const uint32_t wide[SY_COOP_NUMBERS] = {4, 2, 4, 2, 32, 1};
+    memcpy(caps.coop_block, wide, sizeof wide);
+    io_check(t, sy_requires_coop(&caps, SY_TYPES_B) == NULL && sy_variant_groups(v, &args, &caps) == 4,
+             "another block by SY_COOP_BLOCK");
+    caps.shared_bytes = 16 * 1024;
+    io_check(t, sy_requires_coop(&caps, SY_TYPES_B) != NULL, "too little shared memory for it");
+    caps.shared_bytes = 48 * 1024;
+    caps.coop_bf16.k = 64;
+    io_check(t, sy_requires_coop(&caps, SY_TYPES_B) != NULL, "a shape that is longer than a slab");
+}
+
 static unsigned count(const struct sy_graph *g, enum sy_op_id op)
 {
     unsigned n = 0;
@@ -251,6 +284,7 @@ int main(void)
     unsetenv("SY_NO_VARIANT");
     check_table(&t);
     check_choice(&t);
+    check_matrix_cores(&t);
     check_mma(&t);
     check_lowering(&t);
     check_parameters(&t);

@@ -69,7 +69,7 @@ enum sy_status sy_vk_coop_check(struct sy_ctx *ctx)
     if (!read_block(block))
         return sy_fail(ctx, SY_INVALID,
                        "SY_COOP_BLOCK=\"%s\": expected %d numbers from 1 to 256 with commas between them "
-                       "(docs/performance.md), such as 4,4,2,2,32,2",
+                       "(docs/env.md), such as 4,4,2,2,32,2",
                        getenv("SY_COOP_BLOCK"), SY_COOP_NUMBERS);
     return sy_env_check(ctx, "SY_VULKAN_COOP_F16");
 }
