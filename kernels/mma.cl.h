@@ -366,8 +366,10 @@ MMA_INLINE void store_sums(__global O *c, uint n, uint rows_left, uint cols_left
     EACH_ROW(STORE_ROW)
 }
 
-#define CLEAR_SUMS(sum)                \
-    _Pragma("unroll")                  \
-    for (uint i_ = 0; i_ < 128; ++i_)  \
-        sum[i_] = 0.0f
+MMA_INLINE void clear_sums(float *sum)
+{
+#pragma unroll
+    for (uint i = 0; i < 128; ++i)
+        sum[i] = 0.0f;
+}
 #endif
