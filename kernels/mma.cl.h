@@ -368,8 +368,8 @@ MMA_INLINE void store_sums(__global O *c, uint n, uint rows_left, uint cols_left
 
 MMA_INLINE void clear_sums(float *sum)
 {
-#pragma unroll
-    for (uint i = 0; i < 128; ++i)
-        sum[i] = 0.0f;
+#define CLEAR_PAIR(i, low, j) sum[32 * (i) + 4 * (j) + 2 * (low)] = sum[32 * (i) + 4 * (j) + 2 * (low) + 1] = 0.0f;
+#define CLEAR_ROW(i, low) EACH_PAIR(CLEAR_PAIR, i, low)
+    EACH_ROW(CLEAR_ROW)
 }
 #endif
