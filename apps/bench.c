@@ -36,6 +36,7 @@ enum {
     OPT_VARIANT,
     OPT_OP,
     OPT_ARGS,
+    OPT_RIVAL,
     OPT_DTYPE,
     OPT_EXPERTS,
     OPT_ROWS,
@@ -57,6 +58,7 @@ static const struct argp_option options[] = {
      0},
     {"variant", OPT_VARIANT, "NAME", 0,
      "matmul, grouped, op: this variant only (switchyard-devices --ops); matmul: `all` for every one in turns", 0},
+    {"rival", OPT_RIVAL, "NAME", 0, "matmul: beside OpenBLAS or CLBlast alone (default: what is there of both)", 0},
     {"op", OPT_OP, "NAME", 0, "op: which", 0},
     {"args", OPT_ARGS, "A,B,…", 0, "op: its arguments; floats have a point", 0},
     {"experts", OPT_EXPERTS, "N", 0, "grouped (default 64), expert-ffn (8)", 0},
@@ -107,6 +109,9 @@ static void check(const struct bench_options *o, struct argp_state *state)
     if (o->dtype != NULL && strcmp(o->dtype, "f32") != 0 && strcmp(o->dtype, "bf16") != 0 &&
         (strcmp(o->dtype, "bf16-f32") != 0 || !is(o, "matmul")))
         argp_error(state, "--dtype %s: expected f32 or bf16%s", o->dtype, is(o, "matmul") ? ", or bf16-f32" : "");
+    if (o->rival != NULL &&
+        (!is(o, "matmul") || (strcmp(o->rival, "OpenBLAS") != 0 && strcmp(o->rival, "CLBlast") != 0)))
+        argp_error(state, "--rival is of matmul: OpenBLAS or CLBlast");
     if (is(o, "op") && (o->op == NULL || o->args == NULL))
         argp_error(state, "op needs --op and --args");
 }
@@ -130,6 +135,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_VARIANT: o->variant = cli_text(state, "--variant", arg); break;
     case OPT_OP: o->op = cli_text(state, "--op", arg); break;
     case OPT_ARGS: o->args = cli_text(state, "--args", arg); break;
+    case OPT_RIVAL: o->rival = cli_text(state, "--rival", arg); break;
     case OPT_DTYPE: o->dtype = cli_text(state, "--dtype", arg); break;
     case OPT_JSON: o->json = true; break;
     case ARGP_KEY_ARG:

@@ -57,6 +57,7 @@ static enum sy_status product_open(const struct bench *b, enum sy_op_types types
     e->figure.flops = 2.0 * size->m * size->n * size->k;
     e->figure.bytes = sy_op_bytes(info, types, &args);
     e->copies = bench_copies(b, e->figure.flops, e->figure.bytes);
+    snprintf(e->figure.by, sizeof e->figure.by, "%s", variant->name);
     SY_TRY(bench_entrant_graph(b, e));
     args.tile_rows = sy_graph_tile_rows(e->graph);
     args.tiles = (u32)sy_ceil_div(size->m, args.tile_rows) + (size->experts > 1 ? size->experts : 0);
@@ -66,7 +67,7 @@ static enum sy_status product_open(const struct bench *b, enum sy_op_types types
     const sy_tid tiles = size->experts > 1 ? emit_tiles(e, size, args.tiles) : SY_NONE;
     for (uint32_t i = 0; i < e->copies; ++i)
         SY_EMIT(e->graph, matmul, &args, p->a, p->b, tiles, p->c)->variant = variant;
-    return bench_entrant_open_op(b, e, SY_OP_matmul);
+    return bench_entrant_open(b, e);
 }
 
 enum sy_status bench_product(const struct bench *b, enum sy_op_types types, uint32_t m, uint32_t n, uint32_t k,
@@ -126,14 +127,19 @@ static double openblas(void *of)
 
 static double clblast(void *of) { return bench_clblast_seconds(of); }
 
+static bool beside(const struct bench *b, const char *rival)
+{
+    return b->o->rival == NULL || strcmp(b->o->rival, rival) == 0;
+}
+
 /// OpenBLAS where the device is the same CPU, then CLBlast. Returns how many there are.
 static size_t add_rivals(struct bench *b, struct bench_entrant *list, struct bench_clblast **cl)
 {
     const uint32_t n = (uint32_t)b->o->size;
     size_t count = 0;
-    if (b->caps->software && bench_blas_seconds(2) > 0.0)
+    if (beside(b, "OpenBLAS") && b->caps->software && bench_blas_seconds(2) > 0.0)
         list[count++] = (struct bench_entrant){.figure.by = "OpenBLAS sgemm", .rival = openblas, .of = b};
-    if (bench_clblast_open(b->ctx, b->caps, n, cl) != SY_OK)
+    if (beside(b, "CLBlast") && bench_clblast_open(b->ctx, b->caps, n, cl) != SY_OK)
         sy_log(b->ctx, SY_LOG_WARN, "%s", sy_error(b->ctx)); // a broken rival is no reason not to measure
     if (*cl != NULL)
         list[count++] = (struct bench_entrant){.figure.by = "CLBlast sgemm", .rival = clblast, .of = *cl};

@@ -40,6 +40,7 @@ def check_flags(s):
     refuse(s, 'unknown schedule', ['schedule', 'cosine'], 'train', *train(s, 'x', '--schedule', 'zigzag'))
     for app in ('train', 'plan'):
         refuse(s, f'unknown optimizer, {app}', ["--optimizer: 'sgd'", 'adafactor or adamw'], app, '--optimizer', 'sgd', usage=True)
+    refuse(s, 'a rival that nobody knows', ['OpenBLAS or CLBlast'], 'bench', 'matmul', '--rival', 'MKL', usage=True)
     for app in ('train', 'eval', 'generate', 'plan', 'bench'):
         refuse(s, f'unknown precision, {app}', ["--precision: 'f8'", 'selective, f32, bf16 or, on ref:0, f64'], app,
                '--precision', 'f8', usage=True)

@@ -111,6 +111,10 @@ def quickstart_first(s, source):
     for arguments in (('build',), ('bench', 'matmul'), ('matrix', '--list'), ('quickstart', book), ('test', '--list')):
         code, out = clone.dev(*arguments)
         s.ok(code == 0 and 'configuring' not in out, f'then {" ".join(arguments[:1])}, as it is', out)
+    code, out = clone.dev('bench', 'peers', '--help')
+    s.ok(code == 0 and '--avx2' in out and 'decode16' in out and 'installing' not in out, 'bench peers --help', out)
+    code, out = clone.dev('peers')
+    s.ok(code != 0 and 'peers models' in out and 'installing' not in out, 'peers: says what there is', out)
     return clone, book
 
 
