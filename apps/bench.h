@@ -81,6 +81,8 @@ static inline sy_tid bench_tensor(struct bench_entrant *e, enum sy_dtype dtype, 
 }
 /// Makes the entrant's graph ready to run: lowered, compiled, its float inputs random in [−1, 1), and run once.
 SY_MUST_CHECK enum sy_status bench_entrant_open(const struct bench *b, struct bench_entrant *e);
+/// The same, and `by` is the variant that runs `op`: another than was chosen where that one does not compile.
+SY_MUST_CHECK enum sy_status bench_entrant_open_op(const struct bench *b, struct bench_entrant *e, enum sy_op_id op);
 /// Times all in turns, so that noise hits all, and tells the figures: medians of o->repeat. Ratios are to `list[0]`'s
 /// seconds where `to` says what that is. A rival that is not there is told of nothing.
 SY_MUST_CHECK enum sy_status bench_contest(struct bench *b, struct bench_entrant *list, size_t count, const char *to);

@@ -140,6 +140,16 @@ enum sy_status bench_entrant_open(const struct bench *b, struct bench_entrant *e
     return run_once(e, &warm);
 }
 
+enum sy_status bench_entrant_open_op(const struct bench *b, struct bench_entrant *e, enum sy_op_id op)
+{
+    SY_TRY(bench_entrant_open(b, e));
+    size_t i = 0;
+    while (sy_graph_node(e->graph, i)->op != op)
+        ++i;
+    snprintf(e->figure.by, sizeof e->figure.by, "%s", sy_graph_node(e->graph, i)->variant->name);
+    return SY_OK;
+}
+
 /// Seconds of one go, in the r-th turn: of the host, and on a GPU of the device.
 static enum sy_status turn(const struct bench *b, struct bench_entrant *e, uint64_t r)
 {

@@ -57,7 +57,6 @@ static enum sy_status product_open(const struct bench *b, enum sy_op_types types
     e->figure.flops = 2.0 * size->m * size->n * size->k;
     e->figure.bytes = sy_op_bytes(info, types, &args);
     e->copies = bench_copies(b, e->figure.flops, e->figure.bytes);
-    snprintf(e->figure.by, sizeof e->figure.by, "%s", variant->name);
     SY_TRY(bench_entrant_graph(b, e));
     args.tile_rows = sy_graph_tile_rows(e->graph);
     args.tiles = (u32)sy_ceil_div(size->m, args.tile_rows) + (size->experts > 1 ? size->experts : 0);
@@ -67,7 +66,7 @@ static enum sy_status product_open(const struct bench *b, enum sy_op_types types
     const sy_tid tiles = size->experts > 1 ? emit_tiles(e, size, args.tiles) : SY_NONE;
     for (uint32_t i = 0; i < e->copies; ++i)
         SY_EMIT(e->graph, matmul, &args, p->a, p->b, tiles, p->c)->variant = variant;
-    return bench_entrant_open(b, e);
+    return bench_entrant_open_op(b, e, SY_OP_matmul);
 }
 
 enum sy_status bench_product(const struct bench *b, enum sy_op_types types, uint32_t m, uint32_t n, uint32_t k,

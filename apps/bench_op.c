@@ -40,7 +40,6 @@ static enum sy_status op_open(const struct bench *b, const struct sy_variant *va
     const struct sy_op_info *info = sy_op_info(variant->op);
     struct bench_figure *f = &e->figure;
     sy_tid bind[SY_MAX_BINDINGS] = {0};
-    snprintf(f->by, sizeof f->by, "%s", variant->name);
     f->flops = info->impl->flops(args);
     f->bytes = sy_op_bytes(info, types, args);
     f->memory = f->flops < 2.0 * f->bytes; // too few operations a byte to keep any device busy
@@ -55,7 +54,7 @@ static enum sy_status op_open(const struct bench *b, const struct sy_variant *va
     }
     for (uint32_t i = 0; i < e->copies; ++i)
         sy_emit(e->graph, variant->op, args, bind)->variant = variant;
-    return bench_entrant_open(b, e);
+    return bench_entrant_open_op(b, e, variant->op);
 }
 
 enum sy_status bench_copy_entrant(const struct bench *b, struct bench_entrant *e)

@@ -68,50 +68,54 @@ static const char *class_name(enum sy_device_class c)
 }
 
 /// One variant of an op on a device: NULL when it could run there, else why not.
-static enum sy_status why_not(struct sy_ctx *ctx, const struct sy_variant *v, const struct sy_caps *c, const char **out)
+static enum sy_status why_not(struct sy_ctx *ctx, const struct sy_variant *v, enum sy_op_types types,
+                              const struct sy_caps *c, const char **out)
 {
     bool killed = false;
     SY_TRY(sy_variant_killed(ctx, v, &killed));
-    *out = killed ? "is switched off by SY_NO_VARIANT" : sy_variant_missing(v, SY_TYPES_F, c);
+    *out = killed ? "is switched off by SY_NO_VARIANT" : sy_variant_missing(v, types, c);
     return SY_OK;
 }
 
-/// What runs an op on bf16, where that is another variant than `wide`, or NULL.
-static enum sy_status choose_bf16(struct sy_ctx *ctx, enum sy_op_id op, const struct sy_caps *c,
-                                  const struct sy_variant *wide, const struct sy_variant **out)
+static bool has_bf16(enum sy_op_id op, const struct sy_caps *c)
 {
-    *out = NULL;
-    if (c->bf16 && (sy_op_info(op)->types & SY_TYPES_B) != 0)
-        SY_TRY(sy_variant_choose(ctx, op, SY_TYPES_B, c, out));
-    *out = *out == wide ? NULL : *out;
+    return c->bf16 && (sy_op_info(op)->types & SY_TYPES_B) != 0;
+}
+
+/// Adds {"variant": "base", "wg": 64, "vec": 4, "not": {"wide": "needs …"}} to `j`.
+static enum sy_status choice_json(struct sy_ctx *ctx, enum sy_op_id op, enum sy_op_types types, const struct sy_caps *c,
+                                  json_t *j)
+{
+    const struct sy_variant *chosen;
+    json_t *others = json_object();
+    json_object_set_new(j, "not", others);
+    SY_TRY(sy_variant_choose(ctx, op, types, c, &chosen));
+    for (const struct sy_variant *v = NULL; (v = sy_variant_next(op, v)) != NULL;) {
+        const char *why;
+        SY_TRY(why_not(ctx, v, types, c, &why));
+        if (why != NULL)
+            json_object_set_new(others, v->name, json_string(why));
+    }
+    const struct sy_knobs k = sy_variant_knobs(chosen, c);
+    json_object_update_new(j,
+                           json_pack("{s:s, s:i, s:i}", "variant", chosen->name, "wg", (int)k.wg, "vec", (int)k.vec));
     return SY_OK;
 }
 
-/// {"relu": {"variant": "base", "wg": 64, "vec": 4, "not": {"wide": "needs …"}}}
+/// {"relu": {"variant": …, "bf16": {"variant": …}}}: what runs each op, in f32 and, where that can be stored, bf16.
 static enum sy_status ops_json(struct sy_ctx *ctx, const struct sy_caps *c, json_t **out)
 {
     json_t *list = json_object();
     *out = list;
     for (int op = 0; op < SY_OP_COUNT; ++op) {
-        const struct sy_variant *chosen;
-        json_t *others = json_object();
-        json_object_set_new(list, sy_op_info((enum sy_op_id)op)->name, json_pack("{s:o}", "not", others));
-        SY_TRY(sy_variant_choose(ctx, (enum sy_op_id)op, SY_TYPES_F, c, &chosen));
-        for (const struct sy_variant *v = NULL; (v = sy_variant_next((enum sy_op_id)op, v)) != NULL;) {
-            const char *why;
-            SY_TRY(why_not(ctx, v, c, &why));
-            if (why != NULL)
-                json_object_set_new(others, v->name, json_string(why));
-        }
-        const struct sy_knobs k = sy_variant_knobs(chosen, c);
-        json_object_update_new(
-            json_object_get(list, sy_op_info((enum sy_op_id)op)->name),
-            json_pack("{s:s, s:i, s:i}", "variant", chosen->name, "wg", (int)k.wg, "vec", (int)k.vec));
-        const struct sy_variant *narrow;
-        SY_TRY(choose_bf16(ctx, (enum sy_op_id)op, c, chosen, &narrow));
-        if (narrow != NULL)
-            json_object_set_new(json_object_get(list, sy_op_info((enum sy_op_id)op)->name), "bf16",
-                                json_string(narrow->name));
+        json_t *wide = json_object();
+        json_object_set_new(list, sy_op_info((enum sy_op_id)op)->name, wide);
+        SY_TRY(choice_json(ctx, (enum sy_op_id)op, SY_TYPES_F, c, wide));
+        if (!has_bf16((enum sy_op_id)op, c))
+            continue;
+        json_t *narrow = json_object();
+        json_object_set_new(wide, "bf16", narrow);
+        SY_TRY(choice_json(ctx, (enum sy_op_id)op, SY_TYPES_B, c, narrow));
     }
     return SY_OK;
 }
@@ -129,12 +133,13 @@ static enum sy_status print_ops(struct sy_ctx *ctx, const struct sy_caps *c)
         for (const struct sy_variant *v = sy_variant_next((enum sy_op_id)op, NULL); v != chosen;
              v = sy_variant_next((enum sy_op_id)op, v)) {
             const char *why;
-            SY_TRY(why_not(ctx, v, c, &why));
+            SY_TRY(why_not(ctx, v, SY_TYPES_F, c, &why));
             printf("; %s %s", v->name, why);
         }
-        const struct sy_variant *narrow;
-        SY_TRY(choose_bf16(ctx, (enum sy_op_id)op, c, chosen, &narrow));
-        if (narrow != NULL)
+        const struct sy_variant *narrow = chosen;
+        if (has_bf16((enum sy_op_id)op, c))
+            SY_TRY(sy_variant_choose(ctx, (enum sy_op_id)op, SY_TYPES_B, c, &narrow));
+        if (narrow != chosen)
             printf("; bf16: %s, WG %u", narrow->name, sy_variant_knobs(narrow, c).wg);
         putchar('\n');
     }

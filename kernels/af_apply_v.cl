@@ -13,12 +13,5 @@ KERNEL void af_apply_v(__global const int *restrict table, __global const float 
     GROUP_GUARD(p.count);
     const uint lid = LOCAL_ID;
     const struct block b = block_of(table, p, p.first + GROUP_ID);
-    const uint n = b.rows * b.cols, full = n - n % VEC;
-    const float clip = gs[0], step = scale[b.matrix];
-    for (uint i = lid * VEC; i < full; i += WG * VEC) {
-        const VF u = V_LOAD(0, g + b.at + i) * clip / sqrt(V_LOAD(0, v + b.element + i));
-        V_STORE(V_LOAD(0, w + b.at + i) - step * u, 0, w + b.at + i);
-    }
-    for (uint i = full + lid; i < n; i += WG)
-        w[b.at + i] -= step * (g[b.at + i] * clip / sqrt(v[b.element + i]));
+#include "af_apply_v.h"
 }

@@ -8,13 +8,5 @@
 KERNEL void cast(__global const float *restrict x, __global T *restrict y, const struct sy_cast_args p)
 {
     GROUP_GUARD(SY_PIECES(p.n, SY_CHUNK(WG)));
-    const uint lid = LOCAL_ID, start = GROUP_ID * SY_CHUNK(WG), count = min(SY_CHUNK(WG), p.n - start);
-    for (uint i = lid * VEC; i < count; i += WG * VEC) {
-        if (i + VEC <= count) {
-            T_STV(y, start + i, V_LOAD(0, x + start + i));
-        } else {
-            for (uint j = start + i; j < start + count; ++j)
-                T_ST(y, j, x[j]);
-        }
-    }
+#include "cast.h"
 }

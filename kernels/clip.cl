@@ -6,45 +6,9 @@
 #include "common.cl.h"
 #include "matrices.cl.h"
 
-// The tree over sums[first … first + run), zeros from n on; run is a power of two.
-static inline float tree(__global const float *sums, uint first, uint run, uint n)
-{
-    float level[SY_TREE_LEVELS], x = 0.0f;
-    for (uint k = 0u; k < SY_TREE_LEVELS; ++k)
-        level[k] = 0.0f;
-    for (uint i = 0u; i < run; ++i) {
-        bool carries = true;
-        x = first + i < n ? sums[first + i] : 0.0f;
-        _Pragma("unroll") for (uint k = 0u; k < SY_TREE_LEVELS; ++k) // every index a constant: levels are registers
-        {
-            const bool full = (i >> k & 1u) != 0u;
-            x = carries && full ? level[k] + x : x;
-            level[k] = carries && !full ? x : level[k];
-            carries = carries && full;
-        }
-    }
-    return x;
-}
-
 KERNEL void clip(__global const float *restrict sums, __global float *restrict gs, const struct sy_clip_args p)
 {
     GROUP_GUARD(1u);
     LOCAL_ARRAY(slots, SY_TREE_SLOTS);
-    const uint lid = LOCAL_ID;
-    uint run = 1u;
-    while (run * SY_TREE_SLOTS < p.n)
-        run *= 2u;
-    for (uint slot = lid; slot < SY_TREE_SLOTS; slot += WG)
-        slots[slot] = tree(sums, slot * run, run, p.n);
-    BARRIER();
-    for (uint step = 1u; step < SY_TREE_SLOTS; step *= 2u) {
-        for (uint i = lid * 2u * step; i < SY_TREE_SLOTS; i += WG * 2u * step)
-            slots[i] += slots[i + step];
-        BARRIER();
-    }
-    if (lid == 0u) {
-        const float norm = sqrt(slots[0]);
-        gs[0] = p.max_norm > 0.0f && norm > p.max_norm ? p.max_norm / norm : 1.0f;
-        gs[1] = norm;
-    }
+#include "clip.h"
 }

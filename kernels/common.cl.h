@@ -30,6 +30,9 @@
 #define V_TO_US SY_CAT(convert_ushort, VEC)
 #define V_LOAD SY_CAT(vload, VEC)
 #define V_STORE SY_CAT(vstore, VEC)
+#define V_OF(x) ((VF)(x))
+#define F_LDV(p, i) V_LOAD(0, (p) + (i))
+#define F_STV(p, i, v) V_STORE((v), 0, (p) + (i))
 
 #define KERNEL __kernel __attribute__((reqd_work_group_size(WG, 1, 1)))
 // Before KERNEL, for kernels with 64 sums an item. Intel's GPUs from Xe-HPC on (those that load 2D blocks) have
@@ -43,12 +46,14 @@
 // On Vulkan the grid may be folded, so kernels guard it there and here alike.
 #define GROUP_ID ((uint)get_group_id(0) + (uint)get_global_offset(0) / WG)
 #define GROUP_GUARD(total)
-// For bodies that both languages include: casts, sums, and whether a group is known to have one item.
+// For bodies that both languages include: casts, sums, step constants, and whether a group is known to have one item.
 #define UINT(x) ((uint)(x))
 #define INT(x) ((int)(x))
 #define FLOAT(x) ((float)(x))
 #define FLOAT_BITS(x) as_uint(x)
 #define SUM_OF_GROUP(value, result) GROUP_SUM(scratch, value, result) // LOCAL_SCRATCH(scratch) is the kernel's
+#define STEP_OF(field) c->field
+#define UNROLL _Pragma("unroll")
 #define ALONE (WG == 1)
 #if WG == 1
 #define LOCAL_ID 0u

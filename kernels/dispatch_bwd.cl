@@ -9,26 +9,5 @@ KERNEL void dispatch_bwd(__global const T *restrict dxe, __global const int *res
                          const struct sy_dispatch_args p)
 {
     GROUP_GUARD(SY_PIECES(p.rows, SY_ROWS(WG)));
-    const uint lid = LOCAL_ID, first = GROUP_ID * SY_ROWS(WG), count = min(SY_ROWS(WG), p.rows - first);
-    const uint vectors = p.dim / VEC * VEC;
-    for (uint row = first; row < first + count; ++row) {
-        for (uint i = lid * VEC; i < vectors; i += WG * VEC) {
-            VF sum = (VF)(0.0f);
-            for (uint r = 0u; r < p.k; ++r) {
-                const int at = slot[row * p.k + r];
-                if (at >= 0)
-                    sum += T_LDV(dxe, (uint)at * p.dim + i);
-            }
-            T_STV(dx, row * p.dim + i, sum);
-        }
-        for (uint i = vectors + lid; i < p.dim; i += WG) {
-            float sum = 0.0f;
-            for (uint r = 0u; r < p.k; ++r) {
-                const int at = slot[row * p.k + r];
-                if (at >= 0)
-                    sum += T_LD(dxe, (uint)at * p.dim + i);
-            }
-            T_ST(dx, row * p.dim + i, sum);
-        }
-    }
+#include "dispatch_bwd.h"
 }

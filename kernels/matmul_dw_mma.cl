@@ -21,7 +21,7 @@ KERNEL void matmul_dw_mma(__global const T *restrict y, __global const T *restri
     MMA_LOCAL(slabs);
     EXCHANGE(exchange);
     float sum[128];
-    CLEAR_SUMS(sum);
+    clear_sums(sum);
     const struct side a = {y + (size_t)first * p.m + row0, p.m, 0, p.m - row0};
     const struct side b = {x + (size_t)first * p.n + col0, p.n, 0, p.n - col0};
     multiply_sides(sum, a, b, end - first, slabs, lid, exchange);

@@ -30,7 +30,7 @@ KERNEL void matmul_mma(__global const T *restrict a, __global const T *restrict 
     MMA_LOCAL(slabs);
     EXCHANGE(exchange);
     float sum[128];
-    CLEAR_SUMS(sum);
+    clear_sums(sum);
     const struct side x = {a + (size_t)row0 * p.k, p.k, 1, rows_left};
     const struct side y = {own + (p.bt != 0 ? (size_t)col0 * p.k : col0), p.bt != 0 ? p.k : p.n, p.bt, p.n - col0};
 #ifdef PTX // two loops, each with one way to read B

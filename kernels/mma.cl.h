@@ -5,6 +5,11 @@
 // them, 128 sums a lane. Slabs of both factors go to local memory by cp.async, MMA_STAGES of them in turns; while the
 // matrix cores work on one, the next are on their way, and so are the next fragments from local memory to registers.
 //
+// What bounds it on an H100, whose matrix cores do 4,096 operations a clock in each SM, about 0.62 of that by mma.sync:
+// for 16 values of k a warp reads 4 KiB of local memory (128 bytes a clock) and does 131,072 operations, so reads alone
+// allow all of the rate, and with the copies into it 0.73. A block of 128 × 256 takes 24 KiB from L2 for 2.1 million
+// operations, 4.1 TB/s at 350 TFLOP/s; one of 128 × 128 5.5 TB/s, which is about what L2 gives.
+//
 // A slab lies in local memory as its matrix does in global memory: by line (a line is a row of A or a column of B; its
 // MMA_SLAB values of k are side by side), or k by k. ldmatrix takes 8 × 8 elements from either, transposed in the second
 // case. Chunks of 8 elements are swizzled so that the 8 of such a matrix lie in different banks.
@@ -366,8 +371,10 @@ MMA_INLINE void store_sums(__global O *c, uint n, uint rows_left, uint cols_left
     EACH_ROW(STORE_ROW)
 }
 
-#define CLEAR_SUMS(sum)                \
-    _Pragma("unroll")                  \
-    for (uint i_ = 0; i_ < 128; ++i_)  \
-        sum[i_] = 0.0f
+MMA_INLINE void clear_sums(float *sum)
+{
+#define CLEAR_PAIR(i, low, j) sum[32 * (i) + 4 * (j) + 2 * (low)] = sum[32 * (i) + 4 * (j) + 2 * (low) + 1] = 0.0f;
+#define CLEAR_ROW(i, low) EACH_PAIR(CLEAR_PAIR, i, low)
+    EACH_ROW(CLEAR_ROW)
+}
 #endif

@@ -19,7 +19,5 @@ void main()
     GROUP_GUARD(p.count);
     const uint lid = LOCAL_ID;
     const block b = block_of(p.entries, p.base, p.part_base, p.first + GROUP_ID);
-    const float clip = gs[0], step = scale[b.matrix];
-    for (uint i = lid; i < b.rows * b.cols; i += WG)
-        w[b.at + i] -= step * (g[b.at + i] * clip / sqrt(v[b.element + i]));
+#include "af_apply_v.h"
 }

@@ -13,13 +13,34 @@ layout(local_size_x_id = 0, local_size_y = 1, local_size_z = 1) in;
 #define GROUP_GUARD(total) if (GROUP_ID >= (total)) return // uniform in the work-group
 #define LOCAL_ID gl_LocalInvocationID.x
 #define BARRIER() barrier()
-// For bodies that both languages include: casts, sums, and whether a group is known to have one item.
+// For bodies that both languages include: casts, sums, step constants, and whether a group is known to have one item.
 #define UINT(x) uint(x)
 #define INT(x) int(x)
 #define FLOAT(x) float(x)
 #define FLOAT_BITS(x) floatBitsToUint(x)
 #define SUM_OF_GROUP(value, result) GROUP_SUM(value, result)
+#define STEP_OF(field) c.field
+#define UNROLL [[unroll]]
 #define ALONE 0
+// Their vectors have one element, and nothing is left behind the last one; or four, where a file defines VEC so, starts
+// them at multiples of four, and declares the bindings with a second name (below).
+#ifndef VEC
+#define VEC 1
+#endif
+#if VEC == 4
+#define VF vec4
+#define F_LDV(x, i) x##4[(i) / 4u]
+#define F_STV(x, i, v) x##4[(i) / 4u] = (v)
+#define T_LDV(x, i) T4_LD(x##4, (i) / 4u)
+#define T_STV(x, i, v) T4_ST(x##4, (i) / 4u, v)
+#else
+#define VF float
+#define F_LDV(x, i) x[i]
+#define F_STV(x, i, v) x[i] = (v)
+#define T_LDV(x, i) T_LD(x, i)
+#define T_STV(x, i, v) T_ST(x, i, v)
+#endif
+#define V_OF(x) VF(x)
 
 // Bindings: IN/OUT/INOUT(number, element type, name). STEP(number) declares the step constants `c`.
 #define IN(b, type, name) layout(std430, set = 0, binding = b) readonly restrict buffer Buf_##name { type name[]; }

@@ -14,16 +14,5 @@ ARGS(sy_dispatch_args);
 void main()
 {
     GROUP_GUARD(SY_PIECES(p.rows, SY_ROWS(WG)));
-    const uint lid = LOCAL_ID, first = GROUP_ID * SY_ROWS(WG), count = min(SY_ROWS(WG), p.rows - first);
-    for (uint row = first; row < first + count; ++row) {
-        for (uint i = lid; i < p.dim; i += WG) {
-            float sum = 0.0;
-            for (uint r = 0u; r < p.k; ++r) {
-                const int at = slot[row * p.k + r];
-                if (at >= 0)
-                    sum += T_LD(dxe, uint(at) * p.dim + i);
-            }
-            T_ST(dx, row * p.dim + i, sum);
-        }
-    }
+#include "dispatch_bwd.h"
 }

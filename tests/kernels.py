@@ -18,6 +18,11 @@ def registry(source):
     return {op[0]: [v for v in variants if v.op == op[0]] for op in ops}
 
 
+def runs(told, variant, types):
+    """Whether the device that told this of the variant's op runs it for F, B or M."""
+    return variant not in (told if types == 'F' else told.get('bf16', told))['not']
+
+
 def check_devices(s, ops):
     listed = json.loads(s.run('devices', '--json').stdout)
     for device in listed:
@@ -32,11 +37,11 @@ def check_devices(s, ops):
              f'{device["id"]}: --ops says the same, and why', text)
         done = s.run('devices', '--json', '--kernels', '--op', 'relu', '--op', 'matmul', '--device', device['id'])
         kernels = json.loads(done.stdout)[0]['kernels']
-        want = {(v.op, v.name, v.source, types) for op in ('relu', 'matmul') for v in ops[op] if v.name not in told[op]['not']
-                for types in v.types}
+        want = {(v.op, v.name, v.source, types) for op in ('relu', 'matmul') for v in ops[op]
+                for types in v.types if runs(told[op], v.name, types)}
         got = {(k['op'], k['variant'], k['source'], k['types']) for k in kernels}
         s.ok(got == want and done.returncode == 0, f'{device["id"]}: --kernels compiles every variant it can run', got ^ want)
-    return {device['id']: [v.name for v in ops['matmul'] if v.name not in device['ops']['matmul']['not']] for device in listed}
+    return {device['id']: [v.name for v in ops['matmul'] if runs(device['ops']['matmul'], v.name, 'B')] for device in listed}
 
 
 def check_bench(s, ops, matmuls):
@@ -118,6 +123,17 @@ def check_grouped(s, devices):
              f'{device}: bench matmul --variant all', done.stdout + done.stderr)
 
 
+def check_refused(s, matmuls):
+    """A variant whose kernel does not compile: what runs instead is said, and measured under its own name."""
+    product = ['op', '--op', 'matmul', '--args', '20,30,40,1,1,0,1.0,48,0,0,0', '--repeat', 1, '--device', 'opencl:0']
+    done = s.run('bench', *product, '--variant', 'mma', env={'SY_EMULATE_MMA': '1', 'SY_FORCE_SHARED': '48K'})
+    if 'opencl:0' not in matmuls or 'mma' in matmuls['opencl:0']:
+        s.skip('a variant that does not compile', 'needs an OpenCL device that is not NVIDIA\'s')
+    else:
+        s.ok(done.returncode == 0 and 'variant base: ' in done.stdout and 'matmul runs as base, not as mma: ' in done.stderr and
+             'error' not in done.stderr, 'a variant that does not compile: base runs, and says so', done.stdout + done.stderr)
+
+
 def check_killed(s):
     steps = ['step', '--model', s.path('tiny.json'), '--batch', 1, '--src-len', 8, '--tgt-len', 5, '--repeat', 1, '--device', 'ref:0']
     refuse(s, 'no variant left', ['relu', 'ref:0', 'SY_NO_VARIANT'], 'bench', *steps, env={'SY_NO_VARIANT': 'relu:base'})
@@ -131,7 +147,9 @@ def main():
     s = Suite(sys.argv[1])
     s.env.pop('SY_NO_VARIANT', None)
     ops = registry(os.path.abspath(sys.argv[2]))
-    check_bench(s, ops, check_devices(s, ops))
+    matmuls = check_devices(s, ops)
+    check_bench(s, ops, matmuls)
+    check_refused(s, matmuls)
     check_killed(s)
     s.done()
 

@@ -179,6 +179,8 @@ def main():
             text = file.read()
         check_text(name, text, say)
         check_layers(name, text, say)
+        if name.startswith('kernels/') and re.search(r'^\s*#\s*define\s+\w+\([^)]*\.\.\.', text, re.M):
+            say(name, 0, 'a variadic macro, which NVIDIA\'s OpenCL C does not have')
         if re.match(r'(kernels/\w+\.cl|shaders/\w+\.comp)$', name):
             check_kernel(name, text, bodies_of(path, text), say)
         if name.endswith('.md'):

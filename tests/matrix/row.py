@@ -76,7 +76,8 @@ def not_compiled(source, device, language):
     embed = runpy.run_path(os.path.join(source, 'kernels', 'embed.py'))
     defs = [os.path.join(source, 'engine', name) for name in ('ops.def', 'variants.def')]
     seen = {(k['op'], k['variant'], k['types']) for k in device['kernels']}
-    return {f'{v.op}:{v.name}.{types}': device['ops'].get(v.op, {}).get('not', {}).get(v.name, '')
+    told = lambda op, types: (lambda wide: wide if types == 'F' else wide.get('bf16', wide))(device['ops'].get(op, {}))
+    return {f'{v.op}:{v.name}.{types}': told(v.op, types).get('not', {}).get(v.name, '')
             for v in embed['parse_variants'](defs[1], embed['parse_ops'](defs[0])) if language in v.languages
             for types in v.types if (v.op, v.name, types) not in seen}
 
