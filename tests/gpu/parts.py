@@ -142,7 +142,7 @@ def all_parts():
     return [
         Part('ops', 'every op against the reference', 150, suite('ops')),
         Part('golden', 'golden models', 90, suite('golden', 'tests/golden')),
-        Part('train', 'a short training against ref', 60, train),
+        Part('train', 'a short training against ref', 120, train),
         Part('quirks', "the driver's known faults", 30, lambda place, device: executing.quirks(place, device)),
         Part('pieces', 'tensors in pieces', 60, suite('pieces')),
         Part('slices', 'steps in slices', 90, suite('slices')),
