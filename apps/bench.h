@@ -79,7 +79,7 @@ static inline sy_tid bench_tensor(struct bench_entrant *e, enum sy_dtype dtype, 
 {
     return sy_tensor_new(e->graph, SY_KIND_KEEP, dtype, rows, cols, 1, name);
 }
-/// Makes the entrant's graph ready to run: lowered, compiled, its float inputs random in [−1, 1), and run once.
+/// Makes the entrant's graph ready to run: lowered, compiled, its float inputs random in [−1, 1), and warm.
 SY_MUST_CHECK enum sy_status bench_entrant_open(const struct bench *b, struct bench_entrant *e);
 /// The same, and `by` is the variant that runs `op`: another than was chosen where that one does not compile.
 SY_MUST_CHECK enum sy_status bench_entrant_open_op(const struct bench *b, struct bench_entrant *e, enum sy_op_id op);

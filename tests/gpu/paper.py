@@ -43,9 +43,11 @@ def name_of(devices):
 
 
 def slim(device):
-    """The device without what is the same on every one: of its ops the variants that are not `base`."""
+    """The device without what is the same on every one: of its ops the variants that are not `base`, in f32 and bf16."""
     kept = {key: value for key, value in device.items() if key not in ('ops', 'kernels')}
-    kept['variants'] = {op: what.get('variant') for op, what in device.get('ops', {}).items() if what.get('variant') != 'base'}
+    told = {op: (what['variant'], what.get('bf16', what)['variant']) for op, what in device.get('ops', {}).items()}
+    kept['variants'] = {op: wide if wide == narrow else f'{wide}, bf16 {narrow}' for op, (wide, narrow) in told.items()
+                        if (wide, narrow) != ('base', 'base')}
     return kept
 
 
@@ -125,7 +127,7 @@ def markdown(report):
              '| device | name | driver | API | memory | features | variants |', '|---|---|---|---|---|---|---|']
     for d in report['devices']:
         lines.append(row(f"`{d['id']}`", d['name'], d['driver'], d['api'], f"{d['memory_bytes'] / 2 ** 30:.1f} GiB",
-                         ' '.join(d['features']), ', '.join(f'{op}:{v}' for op, v in d['variants'].items()) or 'base'))
+                         ' '.join(d['features']), '; '.join(f'{op}: {v}' for op, v in d['variants'].items()) or 'base'))
     lines += ['', '## Checks', '', '| part | device | passed | failed | skipped | seconds | |', '|---|---|---|---|---|---|---|']
     for r in results:
         lines.append(row(r['part'], f"`{r['device']}`", r['passed'], r['failed'], r['skipped'], r['seconds'], r['note']))
