@@ -21,9 +21,9 @@ static inline void io_log(void *user, enum sy_log_level level, const char *text)
     ((struct io *)user)->errors += level == SY_LOG_ERROR;
 }
 
-#define io_check(t, good, ...)                             \
-    do {                                                   \
-        if (!tap_ok(&(t)->tap, (good), __VA_ARGS__))       \
+#define io_check(t, good, ...)                                  \
+    do {                                                        \
+        if (!tap_ok(&(t)->tap, (good), __VA_ARGS__))            \
             printf("# last message: %s\n", sy_error((t)->ctx)); \
     } while (0)
 

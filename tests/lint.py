@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 CODE = ('.c', '.h', '.cc', '.cl', '.comp', '.glsl', '.py', '.def')
+FORMAT = '14'  # of clang-format, whose releases differ in what they make of a file
 BARE = {'LICENSE', '.gitignore', '.clang-format'}
 
 
@@ -136,6 +137,25 @@ def check_installed(root, say):
                     say(name, 0, f'is installed and includes {path}, which is not: meson.build, public_headers')
 
 
+def check_format(root, names, say):
+    """What ./dev fmt would change. Nothing is asked where its tool is missing or another release."""
+    try:
+        version = subprocess.run(['clang-format', '--version'], capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return
+    if not re.search(r'version ' + FORMAT + r'\.', version):
+        return
+    sources = [n for n in names if n.endswith(('.c', '.h')) and not n.startswith(('kernels/', 'subprojects/'))]
+    done = subprocess.run(['clang-format', '--dry-run', *sources], cwd=root, capture_output=True, text=True, check=False)
+    found = {}
+    for name, line in re.findall(r'^([^\s:]+):(\d+):\d+: warning: ', done.stderr, re.M):
+        found.setdefault(name, line)
+    for name, line in found.items():
+        say(name, line, 'not formatted: ./dev fmt')
+    if done.returncode != 0:
+        say('tests/lint.py', 0, f'clang-format: {done.stderr[-200:]}')
+
+
 def self_test(root, say):
     """Planted faults must be found, or the rules above say nothing."""
     contract, outside, sign, known = 'spec', 'SP' + 'EC', chr(167), {'4', '4.5', '7'}
@@ -192,6 +212,7 @@ def main():
     if names:
         check_installed(root, say)
         self_test(root, say)
+        check_format(root, names, say)
     print('\n'.join(findings))
     if not names:
         print('ok 1 # SKIP lint: not a git checkout\n0 passed, 0 failed, 1 skipped')

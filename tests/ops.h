@@ -19,8 +19,10 @@ struct sy_op_cases {
     /// Makes the inputs of one case valid. Every binding has counts[i] values (never fewer than 1): on entry floats are
     /// N(0,1) and integers 0, `+` outputs too. `step` is preset (step 3, a seed, lr 0.01, inv_* 1/rows-like).
     /// NULL: the defaults will do. Integer inputs always need it.
-    void (*fill)(const void *args, double *const *values, const uint64_t *counts, struct sy_step *step, struct sy_rng *rng);
-    /// Bound on |got − want| / max(|want| of the tensor, 1e-6), for f32 and for bf16 storage; integers are compared exactly.
+    void (*fill)(const void *args, double *const *values, const uint64_t *counts, struct sy_step *step,
+                 struct sy_rng *rng);
+    /// Bound on |got − want| / max(|want| of the tensor, 1e-6), for f32 and for bf16 storage; integers are compared
+    /// exactly.
     double tolerance_f32, tolerance_bf16;
     const char *reason; ///< Why these tolerances: the length of the sums, the rounding of the store, …
     /// Elements that carry no meaning (bit i of `skip` for a whole binding, or per element); NULL compares everything.
@@ -28,9 +30,9 @@ struct sy_op_cases {
 };
 
 /// Last line of every tests/ops/NAME.c.
-#define SY_OP_CASES(name, array, ...)                                                                     \
-    const struct sy_op_cases sy_cases_##name = {.op = SY_OP_##name,                                       \
-                                                .args = (array),                                          \
-                                                .args_bytes = sizeof((array)[0]),                         \
-                                                .count = sizeof(array) / sizeof((array)[0]),              \
+#define SY_OP_CASES(name, array, ...)                                                        \
+    const struct sy_op_cases sy_cases_##name = {.op = SY_OP_##name,                          \
+                                                .args = (array),                             \
+                                                .args_bytes = sizeof((array)[0]),            \
+                                                .count = sizeof(array) / sizeof((array)[0]), \
                                                 __VA_ARGS__}

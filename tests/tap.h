@@ -41,6 +41,7 @@ __attribute__((format(printf, 2, 3))) static inline void tap_skip(struct tap *t,
 /// Prints the last line; the exit status is 1 when something failed or nothing ran.
 static inline int tap_done(const struct tap *t)
 {
-    printf("1..%u\n%u passed, %u failed, %u skipped\n", t->passed + t->failed + t->skipped, t->passed, t->failed, t->skipped);
+    printf("1..%u\n%u passed, %u failed, %u skipped\n", t->passed + t->failed + t->skipped, t->passed, t->failed,
+           t->skipped);
     return t->failed != 0 || t->passed == 0;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// target.h: a fuzz target: one input, no crash, no leak. Built with libFuzzer (-Dfuzz=true, clang) or with standalone.c.
+// target.h: a fuzz target: one input, no crash, no leak. Built with libFuzzer (-Dfuzz=true, clang) or with
+// standalone.c.
 #pragma once
 
 #include <stddef.h>

@@ -23,5 +23,4 @@ static void fill(const void *args, double *const *values, const uint64_t *counts
     }
 }
 
-SY_OP_CASES(bias_expand, cases, .fill = fill, .tolerance_f32 = 0, .tolerance_bf16 = 0,
-            .reason = "a copy");
+SY_OP_CASES(bias_expand, cases, .fill = fill, .tolerance_f32 = 0, .tolerance_bf16 = 0, .reason = "a copy");

@@ -3,23 +3,15 @@
 #include "tests/ops.h"
 
 static const struct sy_cast_args cases[] = {
-    {.n = 1},
-    {.n = 13},
-    {.n = 17},
-    {.n = 65},
-    {.n = 100},
-    {.n = 1024},
-    {.n = 8192},
-    {.n = 8193},
-    {.n = 20011},
+    {.n = 1}, {.n = 13}, {.n = 17}, {.n = 65}, {.n = 100}, {.n = 1024}, {.n = 8192}, {.n = 8193}, {.n = 20011},
 };
 
 // Values where rounding is easily got wrong; exact in f32.
 static const double edges[] = {
-    1.00390625,          // halfway between two bf16, even below
-    1.01171875,          // halfway, even above
+    1.00390625, // halfway between two bf16, even below
+    1.01171875, // halfway, even above
     -1.00390625,
-    1.0039063692092896,  // just above halfway
+    1.0039063692092896,    // just above halfway
     3.3895313892515355e38, // largest bf16
     (double)INFINITY,
     -(double)INFINITY,

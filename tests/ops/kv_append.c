@@ -19,5 +19,4 @@ static void fill(const void *args, double *const *values, const uint64_t *counts
     step->position = p->batch == 2 ? p->t_max : p->batch % 2 == 0 ? 0 : p->t_max - 1;
 }
 
-SY_OP_CASES(kv_append, cases, .fill = fill, .tolerance_f32 = 0, .tolerance_bf16 = 0,
-            .reason = "a copy");
+SY_OP_CASES(kv_append, cases, .fill = fill, .tolerance_f32 = 0, .tolerance_bf16 = 0, .reason = "a copy");

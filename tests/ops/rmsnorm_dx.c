@@ -3,14 +3,10 @@
 #include "tests/ops.h"
 
 static const struct sy_rmsnorm_dx_args cases[] = {
-    {.rows = 1, .dim = 1, .eps = 1e-6f, .has_res = 1},
-    {.rows = 3, .dim = 13, .eps = 1e-6f, .has_res = 0},
-    {.rows = 17, .dim = 17, .eps = 1e-6f, .has_res = 1},
-    {.rows = 5, .dim = 65, .eps = 1e-6f, .has_res = 0},
-    {.rows = 33, .dim = 64, .eps = 1e-6f, .has_res = 1},
-    {.rows = 16, .dim = 128, .eps = 1e-6f, .has_res = 0},
-    {.rows = 7, .dim = 100, .eps = 1e-6f, .has_res = 1},
-    {.rows = 2, .dim = 1030, .eps = 1e-6f, .has_res = 0},
+    {.rows = 1, .dim = 1, .eps = 1e-6f, .has_res = 1},   {.rows = 3, .dim = 13, .eps = 1e-6f, .has_res = 0},
+    {.rows = 17, .dim = 17, .eps = 1e-6f, .has_res = 1}, {.rows = 5, .dim = 65, .eps = 1e-6f, .has_res = 0},
+    {.rows = 33, .dim = 64, .eps = 1e-6f, .has_res = 1}, {.rows = 16, .dim = 128, .eps = 1e-6f, .has_res = 0},
+    {.rows = 7, .dim = 100, .eps = 1e-6f, .has_res = 1}, {.rows = 2, .dim = 1030, .eps = 1e-6f, .has_res = 0},
 };
 
 static void fill(const void *args, double *const *values, const uint64_t *counts, struct sy_step *step,
