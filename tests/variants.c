@@ -95,8 +95,8 @@ static void check_matrix_cores(struct io *t)
     caps.coopmat = true;
     caps.coop_bf16 = (struct sy_coop_shape){16, 16, 16};
     const char *bf16 = sy_requires_coop(&caps, SY_TYPES_B), *mixed = sy_requires_coop(&caps, SY_TYPES_M);
-    const char *f32 = sy_requires_coop(&caps, SY_TYPES_F), *f16 = sy_requires_coop_f16(&caps, SY_TYPES_B);
-    io_check(t, none != NULL && bf16 == NULL && mixed == NULL && f32 != NULL && f16 != NULL,
+    const char *single = sy_requires_coop(&caps, SY_TYPES_F), *half = sy_requires_coop_f16(&caps, SY_TYPES_B);
+    io_check(t, none != NULL && bf16 == NULL && mixed == NULL && single != NULL && half != NULL,
              "matrix cores multiply bf16, not f32, nor through f16");
     struct sy_kernel_params params;
     const struct sy_variant *v = sy_variant_find(SY_OP_matmul, "coop");
@@ -106,6 +106,12 @@ static void check_matrix_cores(struct io *t)
              params.wg == 128 && params.subgroup == 32 && params.constant_count == 9 &&
                  sy_variant_groups(v, &args, &caps) == 4,
              "blocks of 128 × 128 by four sub-groups: wg %u, %u constants", params.wg, params.constant_count);
+    const uint32_t depth = params.constants[7];
+    caps.subgroup_max = 64;
+    sy_variant_kernel_params(v, SY_TYPES_B, &caps, &params);
+    io_check(t, depth == 64 && params.constants[7] == 32 && params.subgroup == 32,
+             "slabs of %u where sub-groups are of 32 only, else of %u", depth, params.constants[7]);
+    caps.subgroup_max = 32;
     const uint32_t wide[SY_COOP_NUMBERS] = {4, 2, 4, 2, 32, 1};
     memcpy(caps.coop_block, wide, sizeof wide);
     io_check(t, sy_requires_coop(&caps, SY_TYPES_B) == NULL && sy_variant_groups(v, &args, &caps) == 4,

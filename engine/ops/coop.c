@@ -27,9 +27,13 @@ static uint32_t lanes_of(const struct sy_caps *caps)
 
 static struct block block_of(const struct sy_caps *caps, const struct sy_coop_shape *shape)
 {
+    static const uint32_t nvidia[] = {4, 4, 2, 2, 64, 1}; // the best of ten on an H200; RADV spills registers in it
     static const uint32_t gpu[] = {4, 4, 2, 2, 32, 2};
     static const uint32_t software[] = {2, 2, 2, 2, 16, 2}; // all of it is unrolled, which takes a CPU's compiler long
-    const uint32_t *n = caps->coop_block[0] != 0 ? caps->coop_block : caps->software ? software : gpu;
+    const uint32_t *n = caps->coop_block[0] != 0                               ? caps->coop_block
+                        : caps->software                                       ? software
+                        : caps->subgroup_min == 32 && caps->subgroup_max == 32 ? nvidia
+                                                                               : gpu;
     struct block b = {.shape = *shape,
                       .parts_down = n[0],
                       .parts_across = n[1],
