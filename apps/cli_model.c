@@ -67,9 +67,9 @@ void cli_model_origin(const struct cli_model *m, const char *path, uint64_t seed
     free(home);
 }
 
-/// What tokenizer_config.json, if it is there, says of a directory without pieces: a tokenizer of bytes, or (an error)
-/// another one, in whose place bytes would be taken.
-static enum sy_status names_bytes(struct sy_ctx *ctx, const char *path, bool *out)
+/// Whether a directory without spiece.model is a vocabulary all the same: a tokenizer of bytes, or tokenizer.json. An
+/// error: its tokenizer_config.json names another one, in whose place bytes would be taken.
+static enum sy_status names_tokenizer(struct sy_ctx *ctx, const char *path, bool *out)
 {
     char *file = sy_path_join(path, "tokenizer_config.json"), *fast = sy_path_join(path, "tokenizer.json");
     json_t *root = NULL;
@@ -77,13 +77,13 @@ static enum sy_status names_bytes(struct sy_ctx *ctx, const char *path, bool *ou
                             : sy_file_exists(file)       ? sy_json_load(ctx, file, &root)
                                                          : SY_OK;
     const char *name = json_string_value(json_object_get(root, "tokenizer_class"));
-    *out = name != NULL && strcmp(name, "ByT5Tokenizer") == 0;
-    if (status == SY_OK && !*out && (name != NULL || sy_file_exists(fast)))
-        status =
-            sy_fail(ctx, SY_UNSUPPORTED,
-                    "%s has a tokenizer (%.60s) but no spiece.model, which is what is read: save the slow tokenizer "
-                    "beside it, or give the vocabulary with --tokenizer FILE (or 'bytes')",
-                    path, name != NULL ? name : "tokenizer.json");
+    *out = (name != NULL && strcmp(name, "ByT5Tokenizer") == 0) || (status == SY_OK && sy_file_exists(fast));
+    if (status == SY_OK && !*out && name != NULL)
+        status = sy_fail(
+            ctx, SY_UNSUPPORTED,
+            "%s has a tokenizer (%.60s) but neither spiece.model nor tokenizer.json, which are what is read: save "
+            "it beside it, or give the vocabulary with --tokenizer FILE (or 'bytes')",
+            path, name);
     json_decref(root);
     free(file);
     free(fast);
@@ -109,11 +109,12 @@ static enum sy_sentinels choose_sentinels(struct sy_ctx *ctx, const char *path, 
     return SY_SENTINELS_BYT5;
 }
 
-/// The vocabulary that comes with the model: "DIR/spiece.model", DIR with a tokenizer of bytes, or "bytes". malloc'ed.
+/// The vocabulary that comes with the model: "DIR/spiece.model", DIR with a tokenizer of bytes or tokenizer.json, or
+/// "bytes". malloc'ed.
 static enum sy_status own_source(struct sy_ctx *ctx, const char *path, const struct cli_model *m, char **out)
 {
     const char *class = json_string_value(json_object_get(m->config.extra, "tokenizer_class"));
-    bool bytes = false;
+    bool own = false;
     char *pieces = sy_dir_exists(path) ? sy_path_join(path, "spiece.model") : NULL;
     if (pieces != NULL && sy_file_exists(pieces)) {
         *out = pieces;
@@ -121,15 +122,15 @@ static enum sy_status own_source(struct sy_ctx *ctx, const char *path, const str
     }
     free(pieces);
     if (sy_dir_exists(path))
-        SY_TRY(names_bytes(ctx, path, &bytes));
+        SY_TRY(names_tokenizer(ctx, path, &own));
     const bool fits = m->config.vocab_size == 384 || m->config.sentinels != SY_SENTINELS_UNSAID ||
                       (class != NULL && strcmp(class, "ByT5Tokenizer") == 0);
-    if (!bytes && !fits)
+    if (!own && !fits)
         return sy_fail(ctx, SY_INVALID,
-                       "%s has a vocabulary of %u but no spiece.model; give the vocabulary with --tokenizer FILE (or "
-                       "'bytes', whose vocabulary is 384)",
+                       "%s has a vocabulary of %u but no spiece.model or tokenizer.json; give the vocabulary with "
+                       "--tokenizer FILE (or 'bytes', whose vocabulary is 384)",
                        path, m->config.vocab_size);
-    *out = strdup(bytes ? path : "bytes");
+    *out = strdup(own ? path : "bytes");
     return *out != NULL ? SY_OK : sy_fail(ctx, SY_NOMEM, "%s: out of memory", path);
 }
 

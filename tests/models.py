@@ -258,10 +258,11 @@ def check_masks(s):
          done.stderr + back.stderr)
     foreign = s.path('foreign')
     shutil.copytree(s.path('drawn', 'step-2'), foreign)
-    for name, content in (('tokenizer_config.json', {'tokenizer_class': 'T5Tokenizer'}), ('tokenizer.json', {})):
+    for name, content, word in (('tokenizer_config.json', {'tokenizer_class': 'T5Tokenizer'}, 'neither spiece.model'),
+                                ('tokenizer.json', {}, 'no list of pieces')):
         os.remove(os.path.join(foreign, 'tokenizer_config.json')) if name == 'tokenizer.json' else None
         put(os.path.join(foreign, name), content)
-        refuse(s, f'{name} without spiece.model: bytes are no substitute', ['no spiece.model'], 'eval', '--model', foreign,
+        refuse(s, f'{name} without spiece.model: bytes are no substitute', [word], 'eval', '--model', foreign,
                '--data', s.path('a.txt'), *SHORT)
     old = s.path('old')  # a checkpoint of an earlier version says nothing, but has its training state beside it
     shutil.copytree(s.path('tuned', 'step-2'), old)

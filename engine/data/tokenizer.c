@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/data/tokenizer_json.h"
 #include "engine/data/tokenizer_state.h"
 #include "engine/file.h"
 
@@ -206,6 +207,25 @@ static enum sy_status open_model(struct sy_ctx *ctx, struct sy_tokenizer *t, con
     return open_pieces(ctx, t, path, p);
 }
 
+/// The unigram model inside tokenizer.json, where it came alone.
+static enum sy_status open_json(struct sy_ctx *ctx, struct sy_tokenizer *t, const char *directory,
+                                const struct sy_tokenizer_params *p, const struct sy_kept_file *json)
+{
+    char path[SY_PATH_ROOM];
+    SY_TRY(sy_path_print(ctx, path, directory, json->name));
+    SY_TRY(sy_tokenizer_json_model(ctx, json->data, json->bytes, path, &t->model, &t->model_bytes));
+    SY_TRY(sy_spm_load(ctx, t->model, t->model_bytes, path, &t->spm));
+    return open_pieces(ctx, t, path, p);
+}
+
+static const struct sy_kept_file *kept(const struct sy_tokenizer *t, const char *name)
+{
+    for (size_t i = 0; i < t->added.file_count; ++i)
+        if (strcmp(t->added.files[i].name, name) == 0)
+            return &t->added.files[i];
+    return NULL;
+}
+
 static enum sy_status open_directory(struct sy_ctx *ctx, struct sy_tokenizer *t, const char *directory,
                                      const struct sy_tokenizer_params *p)
 {
@@ -217,10 +237,13 @@ static enum sy_status open_directory(struct sy_ctx *ctx, struct sy_tokenizer *t,
         status = open_model(ctx, t, path, p);
     else if (status == SY_OK && strcmp(t->added.class_name, "ByT5Tokenizer") == 0)
         status = open_bytes(ctx, t, p);
+    else if (status == SY_OK && kept(t, "tokenizer.json") != NULL)
+        status = open_json(ctx, t, directory, p, kept(t, "tokenizer.json"));
     else if (status == SY_OK)
-        status = sy_fail(ctx, SY_IO, "%s holds no " MODEL_NAME "%s; name a SentencePiece model file, or \"bytes\"",
-                         directory,
-                         t->added.file_count > 0 ? ", and other tokenizers (tokenizer.json) are not supported" : "");
+        status =
+            sy_fail(ctx, SY_IO,
+                    "%s holds neither " MODEL_NAME " nor tokenizer.json; name a SentencePiece model file, or \"bytes\"",
+                    directory);
     free(path);
     return status;
 }

@@ -5,10 +5,11 @@
 //                 (enum sy_sentinels).
 // SentencePiece:  the model's pieces, then 100 sentinels: <extra_id_N> = pieces + 99 − N (32099 − N for T5), unless the
 //                 model has pieces of that name. Ids from there to V (T5 pads to 32128) are unused.
-// A directory:    its spiece.model, or bytes when tokenizer_config.json says ByT5Tokenizer; with the tokens that
-//                 tokenizer_config.json, special_tokens_map.json, added_tokens.json and tokenizer.json add: they are
-//                 found in a text before anything else, and they may say which token is pad, eos or unk, and which ids
-//                 the sentinels have. A file called spiece.model stands for its directory.
+// A directory:    its spiece.model, or bytes when tokenizer_config.json says ByT5Tokenizer, or the unigram model
+//                 inside its tokenizer.json; with the tokens that tokenizer_config.json, special_tokens_map.json,
+//                 added_tokens.json and tokenizer.json add: they are found in a text before anything else, and they may
+//                 say which token is pad, eos or unk, and which ids the sentinels have. A file called spiece.model
+//                 stands for its directory.
 // Threads: an open tokenizer is read-only and may be shared.
 // Layer:   engine.
 #pragma once
