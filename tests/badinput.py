@@ -95,7 +95,7 @@ def check_texts(s):
 def check_configs(s):
     rows = {'d_model 0': {'d_model': 0}, 'negative d_ff': {'d_ff': -3}, 'huge vocab_size': {'vocab_size': 10**15},
             'text for a number': {'num_heads': 'four'}, 'sparse layers > layers': {'num_sparse_encoder_layers': 9},
-            'unknown router': {'switchyard': {'router': 'coin'}}, 'unknown activation': {'feed_forward_proj': 'swish'},
+            'unknown router': {'switchyard': {'router': 'coin'}}, 'unknown activation': {'feed_forward_proj': 'mish'},
             'no d_model': {'d_model': None}, 'dropout 3': {'dropout_rate': 3.0}, 'unknown model_type': {'model_type': 'bert'},
             'fraction': {'num_layers': 2.5}, 'a newline': {'model_type': 'x\ny\x1b[31m'}, 'zero experts': {'num_experts': 0}}
     for number, (name, change) in enumerate(rows.items()):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""tokenizerjson.py APPS_DIR SOURCE_DIR: a directory with tokenizer.json and no spiece.model: the same ids as from spiece.model, and bad ones.
+"""tokenizerjson.py APPS_DIR SOURCE_DIR: a directory with tokenizer.json and no spiece.model: the ids of spiece.model, and bad ones.
 
 The file is made here from T5's spiece.model, in the form in which transformers writes it.
 """
@@ -100,7 +100,8 @@ def main():
         'a score': (good | {'model': good['model'] | {'vocab': [['a', 'b']], 'unk_id': 0}}, 'entry 0'),
         'an infinite score': (good | {'model': good['model'] | {'vocab': [['a', 1e300]], 'unk_id': 0}}, 'entry 0'),
         'no pieces': (good | {'model': good['model'] | {'vocab': []}}, 'no pieces'),
-        'no end of a text': (good | {'model': good['model'] | {'vocab': [['a', 0.0], ['b', -1.0]], 'unk_id': 0}, 'added_tokens': []}, '</s>'),
+        'no end of a text': (good | {'model': good['model'] | {'vocab': [['a', 0.0], ['b', -1.0]], 'unk_id': 0}, 'added_tokens': []},
+                             '</s>'),
     }
     for name, (value, word) in refusals.items():
         write('bad', value)
