@@ -26,10 +26,10 @@ const char *sy_requires_cpu(const struct sy_caps *caps, enum sy_op_types types)
 const char *sy_requires_mma(const struct sy_caps *caps, enum sy_op_types types)
 {
     if (!caps->mma && !caps->mma_emulated)
-        return "needs NVIDIA's matrix cores through OpenCL (compute capability 8.0)";
+        return "needs SY_MMA=1 (not seen on a GPU yet) and NVIDIA's matrix cores through OpenCL";
     if (types != SY_TYPES_B && types != SY_TYPES_M)
         return "needs bf16 factors";
-    if ((caps->mma && caps->shared_bytes < SY_MMA_LOCAL_BYTES) || caps->max_wg < 64)
+    if ((caps->mma && caps->shared_bytes < 48 << 10) || caps->max_wg < 64)
         return "needs 48 KiB of local memory and work-groups of 64";
     return NULL;
 }

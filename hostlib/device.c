@@ -324,6 +324,7 @@ enum sy_status sy_device_open(struct sy_ctx *ctx, const char *id, struct sy_devi
         return sy_fail(ctx, SY_INVALID,
                        "sy_device_open: the device id is NULL; pass \"auto\" or an id such as \"opencl:0\"");
     SY_TRY(sy_env_check(ctx, "SY_NO_CACHE"));
+    SY_TRY(sy_env_check(ctx, "SY_MMA"));
     SY_TRY(sy_env_check(ctx, "SY_EMULATE_MMA"));
     if (strcmp(id, "auto") == 0)
         return open_auto(ctx, out_device);

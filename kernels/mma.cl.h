@@ -7,8 +7,8 @@
 //
 // What bounds it on an H100, whose matrix cores do 4,096 operations a clock in each SM, about 0.62 of that by mma.sync:
 // for 16 values of k a warp reads 4 KiB of local memory (128 bytes a clock) and does 131,072 operations, so reads alone
-// allow all of the rate, and with the copies into it 0.73. A block of 128 × 256 takes 24 KiB from L2 for 2.1 million
-// operations, 4.1 TB/s at 350 TFLOP/s; one of 128 × 128 5.5 TB/s, which is about what L2 gives.
+// allow all of the rate, and with the copies into it 0.67. A block of 128 × 128 takes 16 KiB from L2 for a million
+// operations, 5.5 TB/s at 350 TFLOP/s, which is about what L2 gives.
 //
 // A slab lies in local memory as its matrix does in global memory: by line (a line is a row of A or a column of B; its
 // MMA_SLAB values of k are side by side), or k by k. ldmatrix takes 8 × 8 elements from either, transposed in the second
@@ -80,9 +80,7 @@ MMA_INLINE void copy_start(LOCAL_AT to, __global const T *from)
 }
 #define COPIES_END() asm volatile("cp.async.commit_group;")
 // Until at most MMA_STAGES − 2 slabs are on their way.
-#if MMA_STAGES == 4
-#define COPIES_WAIT() asm volatile("cp.async.wait_group 2;")
-#elif MMA_STAGES == 3
+#if MMA_STAGES == 3
 #define COPIES_WAIT() asm volatile("cp.async.wait_group 1;")
 #else
 #define COPIES_WAIT() asm volatile("cp.async.wait_group 0;")

@@ -126,7 +126,7 @@ def check_grouped(s, devices):
 def check_refused(s, matmuls):
     """A variant whose kernel does not compile: what runs instead is said, and measured under its own name."""
     product = ['op', '--op', 'matmul', '--args', '20,30,40,1,1,0,1.0,48,0,0,0', '--repeat', 1, '--device', 'opencl:0']
-    done = s.run('bench', *product, '--variant', 'mma', env={'SY_EMULATE_MMA': '1', 'SY_FORCE_SHARED': '48K'})
+    done = s.run('bench', *product, '--variant', 'mma', env={'SY_EMULATE_MMA': '1', 'SY_FORCE_SHARED': '40K'})
     if 'opencl:0' not in matmuls or 'mma' in matmuls['opencl:0']:
         s.skip('a variant that does not compile', 'needs an OpenCL device that is not NVIDIA\'s')
     else:
