@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // copy: y[row·to_stride + to_at + j] = x[row·from_stride + from_at + j], j < cols, row < rows: a block of a matrix.
 //   x t, y t, the rest of it untouched
-// Launch: one work-group copies SY_COLS(WG) columns of SY_ROWS(WG) rows. Bit-equal everywhere.
+// Launch: one work-group copies SY_CHUNK(WG) columns of SY_ROWS(WG) rows. Bit-equal everywhere.
 #include "common.cl.h"
 #include "chunk.h"
 
 KERNEL void copy(__global const T *restrict x, __global T *restrict y, const struct sy_copy_args p)
 {
-    const uint lid = LOCAL_ID, tiles = SY_PIECES(p.cols, SY_COLS(WG));
+    const uint lid = LOCAL_ID, tiles = SY_PIECES(p.cols, SY_CHUNK(WG));
     GROUP_GUARD(SY_PIECES(p.rows, SY_ROWS(WG)) * tiles);
-    const uint left = GROUP_ID % tiles * SY_COLS(WG), right = min(left + SY_COLS(WG), p.cols);
+    const uint left = GROUP_ID % tiles * SY_CHUNK(WG), right = min(left + SY_CHUNK(WG), p.cols);
     const uint vectors = left + (right - left) / VEC * VEC;
     const uint first = GROUP_ID / tiles * SY_ROWS(WG), end = first + min(SY_ROWS(WG), p.rows - first);
     for (uint row = first; row < end; ++row) {

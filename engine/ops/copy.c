@@ -14,7 +14,7 @@ static void ref(const void *args, const struct sy_ref_tensor *b)
 static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 {
     const struct sy_copy_args *p = args;
-    return sy_ceil_div(p->rows, SY_ROWS(knobs->wg)) * sy_ceil_div(p->cols, SY_COLS(knobs->wg));
+    return sy_ceil_div(p->rows, SY_ROWS(knobs->wg)) * sy_ceil_div(p->cols, SY_CHUNK(knobs->wg));
 }
 
 static uint64_t elements(const void *args, uint32_t i)
