@@ -21,7 +21,7 @@ ATT_INLINE void softmax_tile(float *s, float *row_max, float *row_sum, float *sh
     for (uint r = 0; r < rows; ++r) {
         const float16 x =
             att_masked_key(vload16(0, s + r * ATT_LANES), window, mask, r, query, j0 + r, diagonal, p);
-        vstore16(x, 0, s + r * ATT_LANES);
+        sy_put(x, s + r * ATT_LANES);
         top = x > top ? x : top;
     }
     const float16 by = att_exp(old - top);
@@ -29,11 +29,11 @@ ATT_INLINE void softmax_tile(float *s, float *row_max, float *row_sum, float *sh
     for (uint r = 0; r < rows; ++r) {
         const float16 e = att_exp(vload16(0, s + r * ATT_LANES) - top);
         sum += e;
-        vstore16(e, 0, s + r * ATT_LANES);
+        sy_put(e, s + r * ATT_LANES);
     }
-    vstore16(top, 0, row_max);
-    vstore16(sum, 0, row_sum);
-    vstore16(by, 0, shrink);
+    sy_put(top, row_max);
+    sy_put(sum, row_sum);
+    sy_put(by, shrink);
 }
 
 KERNEL void attention_blocks(__global const T *restrict q, __global const T *restrict kv, __global const float *restrict rel,
@@ -56,8 +56,8 @@ KERNEL void attention_blocks(__global const T *restrict q, __global const T *res
     att_load_lanes(query, q + (b * p.tq + i0) * p.q_stride + p.q_offset + head * p.dim, p.q_stride, lanes, p.dim, width);
     att_clear(sum, att_padded(p.dim));
     for (uint h = 0; h < ATT_LANES; h += ATT_HALF) {
-        vstore16((float16)ATT_NONE, 0, row_max + h);
-        vstore16((float16)0.0f, 0, row_sum + h);
+        sy_put((float16)ATT_NONE, row_max + h);
+        sy_put((float16)0.0f, row_sum + h);
     }
     for (uint j0 = 0; j0 < keys; j0 += ATT_TILE) {
         const uint rows = min(ATT_TILE, keys - j0);
@@ -73,8 +73,7 @@ KERNEL void attention_blocks(__global const T *restrict q, __global const T *res
             if (p.threshold != 0u) {
                 att_keep_keys(keep, rows, plane, i0 + h, j0, &p, c);
                 for (uint r = 0; r < rows; ++r)
-                    vstore16(vload16(0, s + h + r * ATT_LANES) * vload16(0, keep + r * ATT_LANES), 0,
-                             s + h + r * ATT_LANES);
+                    sy_put(vload16(0, s + h + r * ATT_LANES) * vload16(0, keep + r * ATT_LANES), s + h + r * ATT_LANES);
             }
         }
         att_load_rows(tile, kv_head + p.v_offset + j0 * p.kv_stride, p.kv_stride, rows, p.dim);
@@ -86,8 +85,8 @@ KERNEL void attention_blocks(__global const T *restrict q, __global const T *res
         const float16 total = vload16(0, row_sum + h), top = vload16(0, row_max + h);
         const float16 inverse = total > 0.0f ? 1.0f / total : (float16)0.0f;
         for (uint d = 0; d < p.dim; ++d)
-            vstore16(vload16(0, sum + d * ATT_LANES + h) * inverse, 0, sum + d * ATT_LANES + h);
-        vstore16(total > 0.0f ? top + log(total) : (float16)ATT_NONE, 0, stats + h);
+            sy_put(vload16(0, sum + d * ATT_LANES + h) * inverse, sum + d * ATT_LANES + h);
+        sy_put(total > 0.0f ? top + log(total) : (float16)ATT_NONE, stats + h);
     }
     att_store_lanes(sum, o + ((b * p.tq + i0) * p.heads + head) * p.dim, p.heads * p.dim, lanes, p.dim);
     for (uint r = 0; r < lanes; ++r)

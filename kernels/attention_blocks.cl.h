@@ -70,7 +70,7 @@ ATT_INLINE uint att_padded(uint n) { return (n + 7u) / 8u * 8u; }
             }                                                                                                  \
         }                                                                                                      \
         ATT_UNROLL for (uint x = 0; x < rows; ++x)                                                             \
-            ATT_UNROLL for (uint v = 0; v < vecs; ++v) BF_STORE(acc[x][v], sums + x * ATT_LANES + v * BLOCK_VEC); \
+            ATT_UNROLL for (uint v = 0; v < vecs; ++v) sy_put(acc[x][v], sums + x * ATT_LANES + v * BLOCK_VEC); \
     }
 
 // The register block: its sums, the vectors of one k and a broadcast must fit the registers.
@@ -81,7 +81,6 @@ ATT_INLINE uint att_padded(uint n) { return (n + 7u) / 8u * 8u; }
 #endif
 #define BF SY_CAT(float, BLOCK_VEC)
 #define BF_LOAD(p) SY_CAT(vload, BLOCK_VEC)(0, p)
-#define BF_STORE(v, p) SY_CAT(vstore, BLOCK_VEC)(v, 0, p)
 #if BLOCK_VEC == 16
 ATT_BLOCK(att_block_8x2, 8u, 2u)
 ATT_BLOCK(att_block_8x1, 8u, 1u)
@@ -127,9 +126,6 @@ ATT_INLINE void att_accumulate(float *sum, const float *w, const float *tile, ui
 
 // ---- rows and lanes ------------------------------------------------------------------------------------------------
 
-// PoCL's vstore of ushort writes lane by lane (see common.cl.h).
-typedef ushort8 att_ushort8 __attribute__((aligned(2)));
-
 // The first min(n, 8) elements at p, then zeros.
 ATT_INLINE float8 att_load8(__global const T *p, uint n)
 {
@@ -141,7 +137,7 @@ ATT_INLINE float8 att_load8(__global const T *p, uint n)
 #endif
     }
     float part[8];
-    vstore8((float8)0.0f, 0, part);
+    sy_put((float8)0.0f, part);
     for (uint i = 0; i < n; ++i)
         part[i] = T_LD(p, i);
     return vload8(0, part);
@@ -154,14 +150,14 @@ ATT_INLINE void att_store8(float8 v, __global T *p, uint n)
 #ifdef T_BF16
         const uint8 b = as_uint8(v), nan = (b >> 16) | 0x40u;
         const uint8 r = select((b + 0x7fffu + ((b >> 16) & 1u)) >> 16, nan, (b & 0x7fffffffu) > 0x7f800000u);
-        *(__global att_ushort8 *)p = convert_ushort8(r);
+        sy_put(convert_ushort8(r), p);
 #else
-        vstore8(v, 0, p);
+        sy_put(v, p);
 #endif
         return;
     }
     float part[8];
-    vstore8(v, 0, part);
+    sy_put(v, part);
     for (uint i = 0; i < n; ++i)
         T_ST(p, i, part[i]);
 }
@@ -172,10 +168,10 @@ ATT_INLINE void att_load_rows(float *to, __global const T *x, uint stride, uint 
     const uint padded = att_padded(dim);
     for (uint r = 0; r < rows; ++r, to += ATT_PITCH, x += stride)
         for (uint d = 0; d < padded; d += 8u)
-            vstore8(att_load8(x + d, dim - d), 0, to + d);
+            sy_put(att_load8(x + d, dim - d), to + d);
     for (uint r = rows; r < att_padded(rows); ++r, to += ATT_PITCH)
         for (uint d = 0; d < padded; d += 8u)
-            vstore8((float8)0.0f, 0, to + d);
+            sy_put((float8)0.0f, to + d);
 }
 
 ATT_INLINE float16 att_zip_lo(float16 a, float16 b)
@@ -232,7 +228,7 @@ ATT_INLINE void att_load_lanes(float *to, __global const T *x, uint stride, uint
             att_transpose(v);
             ATT_UNROLL for (uint i = 0; i < 16u; ++i)
                 if (i < 8u || left > 8u)
-                    vstore16(v[i], 0, to + (d + i) * ATT_LANES + h);
+                    sy_put(v[i], to + (d + i) * ATT_LANES + h);
         }
 }
 
@@ -261,7 +257,7 @@ ATT_INLINE void att_store_lanes(const float *from, __global T *x, uint stride, u
 ATT_INLINE void att_clear(float *to, uint rows)
 {
     for (uint i = 0; i < rows * ATT_LANES; i += 16u)
-        vstore16((float16)0.0f, 0, to + i);
+        sy_put((float16)0.0f, to + i);
 }
 
 // ---- bias, masks, dropout ------------------------------------------------------------------------------------------
@@ -275,8 +271,7 @@ ATT_INLINE void att_bias_window(float *window, __global const float *rel, int at
     const int begin = at - step * ((int)ATT_TILE - 1), end = at + step * (int)ATT_LANES;
     if (min(begin, end) >= 0 && max(begin, end) < (int)span) {
         for (int y = 0; y < (int)ATT_WINDOW; y += 16)
-            vstore16(step > 0 ? vload16(0, rel + begin + y) : vload16(0, rel + begin - y - 15).sFEDCBA9876543210, 0,
-                     window + y);
+            sy_put(step > 0 ? vload16(0, rel + begin + y) : vload16(0, rel + begin - y - 15).sFEDCBA9876543210, window + y);
         return;
     }
     for (int y = 0; y < (int)ATT_WINDOW; ++y)
@@ -328,10 +323,10 @@ ATT_INLINE void att_keep_keys(float *keep, uint rows, uint plane, uint i0, uint 
     for (uint r = 0; r < rows; r += 4u, keep += 4u * ATT_LANES) {
         const struct att_bits bits = att_philox((uint16)((j0 + r) / 4u), ATT_LANE_IDS + i0, (uint16)p->stream,
                                                 (uint16)plane, c->seed_lo, c->seed_hi ^ c->step);
-        vstore16(att_kept(bits.x, p->threshold, p->scale), 0, keep);
-        vstore16(att_kept(bits.y, p->threshold, p->scale), 0, keep + ATT_LANES);
-        vstore16(att_kept(bits.z, p->threshold, p->scale), 0, keep + 2u * ATT_LANES);
-        vstore16(att_kept(bits.w, p->threshold, p->scale), 0, keep + 3u * ATT_LANES);
+        sy_put(att_kept(bits.x, p->threshold, p->scale), keep);
+        sy_put(att_kept(bits.y, p->threshold, p->scale), keep + ATT_LANES);
+        sy_put(att_kept(bits.z, p->threshold, p->scale), keep + 2u * ATT_LANES);
+        sy_put(att_kept(bits.w, p->threshold, p->scale), keep + 3u * ATT_LANES);
     }
 }
 

@@ -25,10 +25,10 @@ ATT_INLINE void keep_queries(float *keep, uint rows, uint plane, uint i0, uint j
                        c->seed_lo, c->seed_hi ^ c->step);
         const uint16 even_lo = zip_lo(b.x, b.z), odd_lo = zip_lo(b.y, b.w);
         const uint16 even_hi = zip_hi(b.x, b.z), odd_hi = zip_hi(b.y, b.w);
-        vstore16(att_kept(zip_lo(even_lo, odd_lo), p->threshold, p->scale), 0, keep);
-        vstore16(att_kept(zip_hi(even_lo, odd_lo), p->threshold, p->scale), 0, keep + ATT_LANES);
-        vstore16(att_kept(zip_lo(even_hi, odd_hi), p->threshold, p->scale), 0, keep + 2u * ATT_LANES);
-        vstore16(att_kept(zip_hi(even_hi, odd_hi), p->threshold, p->scale), 0, keep + 3u * ATT_LANES);
+        sy_put(att_kept(zip_lo(even_lo, odd_lo), p->threshold, p->scale), keep);
+        sy_put(att_kept(zip_hi(even_lo, odd_lo), p->threshold, p->scale), keep + ATT_LANES);
+        sy_put(att_kept(zip_lo(even_hi, odd_hi), p->threshold, p->scale), keep + 2u * ATT_LANES);
+        sy_put(att_kept(zip_hi(even_hi, odd_hi), p->threshold, p->scale), keep + 3u * ATT_LANES);
     }
 }
 
@@ -46,9 +46,8 @@ ATT_INLINE void tile_grads(float *s, float *dp, const float *keep, const float *
             x = select(x, (float16)ATT_MASKED, ATT_LANE_IDS + j0 > (uint16)(first + r));
         x -= stats[2u * r];
         const float16 prob = att_exp(x), factor = p->threshold != 0u ? vload16(0, keep + r * ATT_LANES) : 1.0f;
-        vstore16(prob * factor, 0, s + r * ATT_LANES);
-        vstore16(ATT_DS((float16)0.0f, x, prob, vload16(0, dp + r * ATT_LANES) * factor, stats[2u * r + 1u]), 0,
-                 dp + r * ATT_LANES);
+        sy_put(prob * factor, s + r * ATT_LANES);
+        sy_put(ATT_DS((float16)0.0f, x, prob, vload16(0, dp + r * ATT_LANES) * factor, stats[2u * r + 1u]), dp + r * ATT_LANES);
     }
 }
 

@@ -24,8 +24,7 @@ ATT_INLINE void tile_ds(float *s, const float *dp, const float *keep, const floa
         const float16 score =
             att_masked_key(vload16(0, s + r * ATT_LANES), window, mask, r, query, j0 + r, diagonal, p);
         const float16 x = score - row_lse, factor = p->threshold != 0u ? vload16(0, keep + r * ATT_LANES) : 1.0f;
-        vstore16(ATT_DS((float16)0.0f, x, att_exp(x), vload16(0, dp + r * ATT_LANES) * factor, delta), 0,
-                 s + r * ATT_LANES);
+        sy_put(ATT_DS((float16)0.0f, x, att_exp(x), vload16(0, dp + r * ATT_LANES) * factor, delta), s + r * ATT_LANES);
     }
 }
 
@@ -34,7 +33,7 @@ ATT_INLINE void tile_ds(float *s, const float *dp, const float *keep, const floa
 ATT_INLINE void add_diagonals(__global float *drel, float *shear, const float *ds, uint rows, int at, uint span)
 {
     for (uint r = 0; r < rows; ++r)
-        vstore16(vload16(0, ds + r * ATT_LANES), 0, shear + r * SHEAR_ROW + ATT_HALF);
+        sy_put(vload16(0, ds + r * ATT_LANES), shear + r * SHEAR_ROW + ATT_HALF);
     for (uint y = 0; y < ATT_TILE + ATT_HALF; y += 16u) {
         const uint low = y + 15u < ATT_TILE - 1u ? ATT_TILE - 1u - 15u - y : 0u; // rows that reach these diagonals
         const uint high = min(rows, ATT_TILE - 1u + ATT_HALF - y);
@@ -44,10 +43,10 @@ ATT_INLINE void add_diagonals(__global float *drel, float *shear, const float *d
         const int x = at + (int)(ATT_TILE - 1u - y); // of the first of them; the others lie before it
         if (x - 15 >= 0 && x < (int)span) {
             __global float *to = drel + (x - 15);
-            vstore16(vload16(0, to) + total.sFEDCBA9876543210, 0, to);
+            sy_put(vload16(0, to) + total.sFEDCBA9876543210, to);
         } else {
             float each[16];
-            vstore16(total, 0, each);
+            sy_put(total, each);
             for (int e = 0; e < 16; ++e)
                 if (x - e >= 0 && x - e < (int)span)
                     drel[x - e] += each[e];
@@ -88,7 +87,7 @@ KERNEL void attention_dq_blocks(__global const T *restrict q, __global const T *
     }
     if (p.has_bias) {
         for (uint i = 0; i < ATT_TILE * SHEAR_ROW; i += 16u)
-            vstore16((float16)0.0f, 0, shear + i);
+            sy_put((float16)0.0f, shear + i);
         for (uint h = 0; h < width; h += ATT_HALF)
             for (uint x = 0; x < p.span; ++x)
                 drel_row[h / ATT_HALF * drel_step + x] = 0.0f;

@@ -29,7 +29,6 @@
 #define V_TO_U SY_CAT(convert_uint, VEC)
 #define V_TO_US SY_CAT(convert_ushort, VEC)
 #define V_LOAD SY_CAT(vload, VEC)
-#define V_STORE SY_CAT(vstore, VEC)
 #define V_OF(x) ((VF)(x))
 #define F_LDV(p, i) V_LOAD(0, (p) + (i))
 #define F_STV(p, i, v) V_STORE((v), 0, (p) + (i))
@@ -80,13 +79,24 @@ static inline VUS bf16_round_v(VF f)
     return V_TO_US(select(r, nan, (b & 0x7fffffffu) > 0x7f800000u));
 }
 
-// PoCL's vstore of ushort writes lane by lane; an assignment through a type with the alignment of one element is a
-// single store. (Its vload is fine; other devices keep the builtin.)
+// sy_put(v, p) stores a vector at p, V_STORE() one of VEC elements as the vstore of that width does. PoCL's vstores write
+// in pieces (floats four at a time, shorts one by one), and a load of the whole soon after must wait for all of them; an
+// assignment through a type with the alignment of one element is a single store. (Its vload is fine; other devices keep
+// the builtin.)
 #if WG == 1
-typedef VUS VUS_ANYWHERE __attribute__((aligned(2)));
-#define V_STORE_US(v, p) (*(__global VUS_ANYWHERE *)(p) = (v))
+#define SY_PUT(n, element, space)                                                              \
+    typedef element##n SY_CAT(SY_CAT(element##n, _in), space) __attribute__((aligned(sizeof(element)))); \
+    __attribute__((always_inline, overloadable)) static inline void sy_put(element##n v, space element *p) \
+    {                                                                                          \
+        *(space SY_CAT(SY_CAT(element##n, _in), space) *)p = v;                                \
+    }
+#define SY_PUTS(n)                                                                         \
+    SY_PUT(n, float, __global) SY_PUT(n, int, __global) SY_PUT(n, uint, __global) SY_PUT(n, ushort, __global) \
+    SY_PUT(n, float, __private)
+SY_PUTS(4) SY_PUTS(8) SY_PUTS(16)
+#define V_STORE(v, i, p) sy_put(v, (p) + (i)*VEC)
 #else
-#define V_STORE_US(v, p) V_STORE((v), 0, (p))
+#define V_STORE SY_CAT(vstore, VEC)
 #endif
 
 #ifdef T_BF16
@@ -94,8 +104,8 @@ typedef ushort T;
 #define T_LD(p, i) bf16_load((p)[i])
 #define T_ST(p, i, v) ((p)[i] = bf16_round(v))
 #define T_LDV(p, i) bf16_load_v(V_LOAD(0, (p) + (i)))
-#define T_STV(p, i, v) V_STORE_US(bf16_round_v(v), (p) + (i))
-#define T_COPYV(to, from) V_STORE_US(V_LOAD(0, from), to) // VEC elements as they are
+#define T_STV(p, i, v) V_STORE(bf16_round_v(v), 0, (p) + (i))
+#define T_COPYV(to, from) V_STORE(V_LOAD(0, from), 0, to) // VEC elements as they are
 #else
 typedef float T;
 #define T_LD(p, i) ((p)[i])
@@ -109,7 +119,7 @@ typedef ushort O;
 #define O_LD(p, i) bf16_load((p)[i])
 #define O_ST(p, i, v) ((p)[i] = bf16_round(v))
 #define O_LDV(p, i) bf16_load_v(V_LOAD(0, (p) + (i)))
-#define O_STV(p, i, v) V_STORE_US(bf16_round_v(v), (p) + (i))
+#define O_STV(p, i, v) V_STORE(bf16_round_v(v), 0, (p) + (i))
 #else
 typedef float O;
 #define O_LD(p, i) ((p)[i])

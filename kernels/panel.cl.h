@@ -29,7 +29,6 @@
 #endif
 #define BF SY_CAT(float, BLOCK_VEC)
 #define BF_LOAD(p) SY_CAT(vload, BLOCK_VEC)(0, p)
-#define BF_STORE(v, p) SY_CAT(vstore, BLOCK_VEC)(v, 0, p)
 
 static inline BF panel_load(__global const T *p)
 {
@@ -63,8 +62,8 @@ static inline BF panel_load(__global const T *p)
         }                                                                                            \
         _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                            \
         {                                                                                            \
-            BF_STORE(lo[r], sums + r * SY_PANEL);                                                    \
-            BF_STORE(hi[r], sums + r * SY_PANEL + BLOCK_VEC);                                        \
+            sy_put(lo[r], sums + r * SY_PANEL);                                                    \
+            sy_put(hi[r], sums + r * SY_PANEL + BLOCK_VEC);                                        \
         }                                                                                            \
     }
 PANEL_BLOCK(panel_block, BLOCK_ROWS)
@@ -108,7 +107,7 @@ static inline void panel_products_of_rows(const float *restrict a, uint rows, __
 static inline void panel_clear(float *sums)
 {
     for (uint i = 0; i < SY_MAX_GROUP_PANELS * PANEL_SUMS; i += 16)
-        vstore16((float16)(0.0f), 0, sums + i);
+        sy_put((float16)(0.0f), sums + i);
 }
 
 // c[rows][cols] (+)= alpha · sums, cols ≤ 32, rows of c `stride` apart.
