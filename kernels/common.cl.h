@@ -90,7 +90,7 @@ static inline VUS bf16_round_v(VF f)
     {                                                                                          \
         *(space SY_CAT(SY_CAT(element##n, _in), space) *)p = v;                                \
     }
-#define SY_PUTS(n)                                                                         \
+#define SY_PUTS(n) \
     SY_PUT(n, float, __global) SY_PUT(n, int, __global) SY_PUT(n, uint, __global) SY_PUT(n, ushort, __global) \
     SY_PUT(n, float, __private)
 SY_PUTS(4) SY_PUTS(8) SY_PUTS(16)
