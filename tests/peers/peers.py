@@ -159,7 +159,7 @@ def parse():
     parser.add_argument('--device', default='opencl:0', metavar='ID', help='of ours (default opencl:0)')
     parser.add_argument('--threads', type=int, default=len(os.sched_getaffinity(0)), metavar='N', help='of each side (default: all)')
     parser.add_argument('--json', metavar='FILE', help='write all times there')
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     if options.turns < 1 or options.threads < 1:
         parser.error('--turns and --threads are at least 1')
     return options
