@@ -85,18 +85,18 @@ KERNEL void attention_dq_blocks(__global const T *restrict q, __global const T *
         row_lse[r] = r < lanes ? ld[at] : ATT_ABSENT;
         delta[r] = r < lanes ? ld[at + 1u] : 0.0f;
     }
-    if (p.has_bias) {
-        for (uint i = 0; i < ATT_TILE * SHEAR_ROW; i += 16u)
-            sy_put((float16)0.0f, shear + i);
-        for (uint h = 0; h < width; h += ATT_HALF)
-            for (uint x = 0; x < p.span; ++x)
-                drel_row[h / ATT_HALF * drel_step + x] = 0.0f;
-    }
+    for (uint i = 0; i < ATT_TILE * SHEAR_ROW; i += 16u)
+        sy_put((float16)0.0f, shear + i);
 
     for (uint j0 = 0; j0 < keys; j0 += ATT_TILE) {
         const uint rows = min(ATT_TILE, keys - j0);
         const int at = (int)(j0 + p.rel_origin - first);
         __global const int *seen = mask + b * p.tk + j0;
+        // Here, not before the loop: PoCL 7 runs all that follows a branch there twice (docs/drivers.md).
+        const uint biased = p.has_bias ? width : 0u, fresh = j0 == 0 ? p.span : 0u;
+        for (uint h = 0; h < biased; h += ATT_HALF)
+            for (uint x = 0; x < fresh; ++x)
+                drel_row[h / ATT_HALF * drel_step + x] = 0.0f;
         if (p.has_mask && !att_any(seen, rows))
             continue;
         att_load_rows(tile, kv_head + p.v_offset + j0 * p.kv_stride, p.kv_stride, rows, p.dim);
@@ -112,9 +112,8 @@ KERNEL void attention_dq_blocks(__global const T *restrict q, __global const T *
                     j0, &p);
         }
         att_accumulate(sum, s, tile, rows, p.dim, width);
-        if (p.has_bias)
-            for (uint h = 0; h < width; h += ATT_HALF)
-                add_diagonals(drel_row + h / ATT_HALF * drel_step, shear, s + h, rows, at - (int)h, p.span);
+        for (uint h = 0; h < biased; h += ATT_HALF)
+            add_diagonals(drel_row + h / ATT_HALF * drel_step, shear, s + h, rows, at - (int)h, p.span);
     }
     att_store_lanes(sum, dq + q_at, p.q_stride, lanes, p.dim);
 }
