@@ -8,7 +8,8 @@
 
 static const char doc[] =
     "Measure: `matmul` compares matrix products with OpenBLAS and CLBlast, `grouped` products of many experts with a "
-    "dense one; `copy` the memory; `expert-ffn`, `attention` and `xent` (the loss over a vocabulary) forward and "
+    "dense one; `copy` the memory, `transfer` the way from and to the host; `expert-ffn`, `attention` and `xent` (the "
+    "loss over a vocabulary) forward and "
     "backward; `step` shows where the time of a training step goes, op by op; `decode` greedy decoding; `op` times one "
     "op in every variant the device can run.\v"
     "Timings on a shared machine are noisy: rivals are measured in turns in one run; medians and ratios are printed, "
@@ -80,10 +81,16 @@ static const struct argp_option options[] = {
 static const struct {
     const char *name;
     bench_fn *run;
-} kinds[] = {
-    {"matmul", bench_matmul},       {"grouped", bench_grouped}, {"copy", bench_copy}, {"expert-ffn", bench_expert_ffn},
-    {"attention", bench_attention}, {"xent", bench_xent},       {"op", bench_op},     {"step", bench_step},
-    {"decode", bench_decode}};
+} kinds[] = {{"matmul", bench_matmul},
+             {"grouped", bench_grouped},
+             {"copy", bench_copy},
+             {"transfer", bench_transfer},
+             {"expert-ffn", bench_expert_ffn},
+             {"attention", bench_attention},
+             {"xent", bench_xent},
+             {"op", bench_op},
+             {"step", bench_step},
+             {"decode", bench_decode}};
 
 static bench_fn *find(const char *name)
 {
@@ -98,8 +105,8 @@ static bool is(const struct bench_options *o, const char *what) { return strcmp(
 static void check(const struct bench_options *o, struct argp_state *state)
 {
     if (o->what == NULL || find(o->what) == NULL)
-        argp_error(state,
-                   "what is to be measured: matmul, grouped, copy, expert-ffn, attention, xent, op, step or decode?");
+        argp_error(state, "what is to be measured: matmul, grouped, copy, transfer, expert-ffn, attention, xent, op, "
+                          "step or decode?");
     if ((is(o, "step") || is(o, "decode")) && o->common.model == NULL)
         argp_error(state, "%s needs --model", o->what);
     if (o->variant != NULL && !is(o, "matmul") && !is(o, "grouped") && !is(o, "op"))
@@ -156,7 +163,7 @@ int main(int argc, char **argv)
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options,
                               .parser = parse,
-                              .args_doc = "matmul|grouped|copy|expert-ffn|attention|xent|op|step|decode",
+                              .args_doc = "matmul|grouped|copy|transfer|expert-ffn|attention|xent|op|step|decode",
                               .doc = doc};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     struct bench b = {.ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-bench", SY_LOG_INFO), .o = &o};

@@ -95,6 +95,7 @@ SY_MUST_CHECK enum sy_status bench_copy_entrant(const struct bench *b, struct be
 typedef enum sy_status bench_fn(struct bench *b);
 bench_fn bench_matmul, bench_grouped;                   ///< bench_matmul.c
 bench_fn bench_op, bench_copy;                          ///< bench_op.c
+bench_fn bench_transfer;                                ///< bench_transfer.c
 bench_fn bench_expert_ffn, bench_attention, bench_xent; ///< bench_chain.c
 bench_fn bench_step;                                    ///< bench_step.c
 bench_fn bench_decode;                                  ///< bench_decode.c

@@ -84,7 +84,7 @@ def check_bench(s, ops, matmuls):
     refuse(s, 'step with a variant', ['SY_NO_VARIANT'], 'bench', 'step', '--model', 'x', '--variant', 'base', usage=True)
 
 
-SMALL = {'matmul': ['--size', 24], 'grouped': ['--experts', 3, '--rows', 8, '--d-model', 16, '--d-ff', 12], 'copy': [],
+SMALL = {'matmul': ['--size', 24], 'grouped': ['--experts', 3, '--rows', 8, '--d-model', 16, '--d-ff', 12], 'copy': [], 'transfer': [],
          'expert-ffn': ['--experts', 3, '--rows', 20, '--d-model', 16, '--d-ff', 24],
          'attention': ['--heads', 2, '--d-kv', 8, '--src-len', 20, '--batch', 2],
          'xent': ['--rows', 10, '--vocab', 100, '--d-model', 8], 'op': ['--op', 'relu', '--args', '40,30,0,1.0,0,0,0,1,0'],
@@ -102,7 +102,7 @@ def check_json(s, devices):
             found = {'figures': []}
         figures = found['figures']
         s.ok(figures and found['bench'] == what and found['device'] == 'ref:0' and
-             all(f['ms'] > 0 and f['by'] and (f['rival'] or f['by'] in ('base', 'all')) for f in figures) and
+             all(f['ms'] > 0 and f['by'] and (f['rival'] or f['by'] in ('base', 'all', 'ring')) for f in figures) and
              all(0 < f['of_best'] <= 1 for f in figures if 'gflops' in f or 'gbs' in f) and
              any(f.get('of_best') == 1 or 'tokens_per_second' in f for f in figures),
              f'bench {what} --json', done.stdout + done.stderr)

@@ -150,6 +150,7 @@ def all_parts():
         Part('pieces', 'tensors in pieces', 60, suite('pieces')),
         Part('slices', 'steps in slices', 90, suite('slices')),
         Part('copy', 'a copy', 30, bench('copy --repeat 9'), True),
+        Part('transfer', 'from and to the host', 30, bench('transfer --repeat 99'), True),
         matmul(4096),
         Part('large', 'training of a model of 105 M parameters', 60, large(8192), True),
         matmul(1024),
