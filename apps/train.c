@@ -1,250 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // train.c: the training program: options → model, data, device → steps, validation, checkpoints.
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "apps/cli.h"
+#include "apps/leave.h"
 #include "apps/ranks.h"
 #include "apps/report.h"
 #include "apps/resume.h"
-#include "apps/texts.h"
+#include "apps/train_options.h"
 #include "engine/checkpoint.h"
 #include "engine/dump.h"
 #include "engine/file.h"
 #include "engine/rate.h"
 
-static const char doc[] = "Train a Switch Transformer (or a dense T5) by span corruption.\v"
-                          "The model is a Hugging Face directory (its weights are the start) or a config.json (weights "
-                          "are drawn from --seed; --draw-weights does so with a directory, too). Text files are plain "
-                          "or JSON lines, gzipped or not; '-' is standard "
-                          "input. All of them are one stream of tokens, cut into examples; its last rest is one too. "
-                          "docs/texts.md has the details.\n\n"
-                          "OUT/step-N/ is again a Hugging Face directory, with the training state beside it; "
-                          "OUT/latest names the newest (a link, or a file where there are no links: --model OUT/latest "
-                          "takes either); "
-                          "OUT/metrics.jsonl has one line a step. Ctrl-C, SIGTERM, SIGUSR1 or SIGUSR2 saves "
-                          "a checkpoint and leaves.\n\n"
-                          "Examples:\n"
-                          "  switchyard-train --model configs/quickstart-switch.json \\\n"
-                          "      --data book.txt --out runs/a --steps 500 --batch-tokens 4096\n"
-                          "  the same with --steps 900 --resume goes on to step 900\n"
-                          "  switchyard-train --model DIR --data book.txt --out runs/b --steps 1000 \\\n"
-                          "      --schedule constant --lr 1e-3          fine-tunes a model\n"
-                          "  switchyard-train --model DIR --batch batch.safetensors --steps 10 \\\n"
-                          "      --out runs/c           one batch, repeated, in f32\n"
-                          "  zcat c4-train.*.json.gz | switchyard-train --model DIR --data - \\\n"
-                          "      --document-end eos --out runs/d --steps 1000\n";
-
-enum {
-    OPT_SRC = 256,
-    OPT_TGT,
-    OPT_LR,
-    OPT_SCHEDULE,
-    OPT_WARMUP,
-    OPT_SEED,
-    OPT_SAVE,
-    OPT_RESUME,
-    OPT_VALID,
-    OPT_VALID_EVERY,
-    OPT_VALID_BATCHES,
-    OPT_VALID_SEQUENCES,
-    OPT_STEPS,
-    OPT_TOKENS,
-    OPT_MICRO,
-    OPT_SLICES,
-    OPT_BATCH,
-    OPT_CLIP,
-    OPT_DECAY,
-    OPT_RECOMPUTE,
-    OPT_KEEP,
-    OPT_LOG,
-    OPT_DATA,
-    OPT_OUT,
-    OPT_MIX,
-    OPT_DRAW
-};
-
-static const struct argp_option options[] = {
-    {NULL, 0, NULL, 0, "Model, text and where results go:", 1},
-    CLI_MODEL_OPTION("", ", or a config.json to start from drawn weights", 1),
-    {"draw-weights", OPT_DRAW, NULL, 0, "start from drawn weights even if --model is a directory", 1},
-    {"data", OPT_DATA, "FILE", 0, "training text; several files may follow; '-' is standard input", 1},
-    {"valid", OPT_VALID, "FILE", 0, "held-out text; several files may follow", 1},
-    TEXTS_OPTIONS(1),
-    {"batch", OPT_BATCH, "FILE", 0,
-     "repeat this one batch (input_ids, attention_mask, labels, jitter.*) instead of text", 1},
-    CLI_TOKENIZER_OPTION(1),
-    {"out", OPT_OUT, "DIR", 0, "where checkpoints and metrics.jsonl go", 1},
-    {"resume", OPT_RESUME, NULL, 0, "continue from OUT/latest; where a copy lost it, from the newest whole OUT/step-N",
-     1},
-    {NULL, 0, NULL, 0, "Size of a step:", 2},
-    {"steps", OPT_STEPS, "N", 0, "optimizer steps in all", 2},
-    {"batch-tokens", OPT_TOKENS, "N", 0, "source tokens of one step (default 4096): sequences = N / src-len", 2},
-    {"micro-batch", OPT_MICRO, "N", 0,
-     "sequences on the device at once; the rest accumulates (default: all). A step is a power of two of micro-batches",
-     2},
-    {"slices", OPT_SLICES, "N", 0,
-     "sums over tokens are made in N slices of a step, a power of two: what has the same slices has the same bits, "
-     "however it is cut into micro-batches (default: one for each micro-batch)",
-     2},
-    {"src-len", OPT_SRC, "N", 0, "source length in tokens (default 512)", 2},
-    {"tgt-len", OPT_TGT, "N", 0, "target length in tokens (default 114)", 2},
-    {"mix-exponent", OPT_MIX, "X", 0,
-     "share of a file ∝ size^X: 1 as it is (default), 0.3 as mT5; "
-     "other than 1, each file is a stream of its own",
-     2},
-    {NULL, 0, NULL, 0, "Optimizer:", 3},
-    CLI_OPTIMIZER_OPTION(3),
-    {"lr", OPT_LR, "X", 0, "peak learning rate (default 1 for rsqrt, 1e-3 otherwise)", 3},
-    {"schedule", OPT_SCHEDULE, "NAME", 0, "rsqrt (default), constant, linear, cosine", 3},
-    {"warmup", OPT_WARMUP, "N", 0, "warm-up steps (default 10000 for rsqrt, 0 otherwise)", 3},
-    {"clip-norm", OPT_CLIP, "X", 0, "clip the global gradient norm (default: no)", 3},
-    {"weight-decay", OPT_DECAY, "X", 0, "for adamw (default 0)", 3},
-    {NULL, 0, NULL, 0, "Device and randomness:", 4},
-    CLI_PRECISION_OPTION("; with --batch f32", 4),
-    CLI_DEVICE_OPTION(4),
-    {"recompute", OPT_RECOMPUTE, NULL, 0,
-     "recompute each block's activations in the backward pass: less memory, same bits", 4},
-    {"seed", OPT_SEED, "N", 0, "of weights, data order and dropout (default 0)", 4},
-    {NULL, 0, NULL, 0, "Several processes (mpirun -n R switchyard-train …; both numbers are powers of two):", 6},
-    RANKS_OPTIONS(6),
-    {NULL, 0, NULL, 0, "Checkpoints, validation, progress:", 5},
-    {"save-every", OPT_SAVE, "N", 0, "steps between checkpoints (default: only at the end)", 5},
-    {"keep", OPT_KEEP, "N", 0, "checkpoints to keep (default 2; 0 = all)", 5},
-    {"valid-every", OPT_VALID_EVERY, "N", 0, "steps between validations (default: only at the end)", 5},
-    {"valid-batches", OPT_VALID_BATCHES, "N", 0,
-     "of one validation, each of as many sequences as a step, however --micro-batch cuts it (default 16)", 5},
-    {"valid-sequences", OPT_VALID_SEQUENCES, "N", 0, "sequences of one validation, instead of --valid-batches", 5},
-    {"log-every", OPT_LOG, "N", 0, "steps between lines when not on a terminal (default 10; a line a minute at least)",
-     5},
-    {0}};
-
-struct options {
-    struct cli_common common;
-    const char *out, *batch_file, *schedule;
-    struct cli_list data, valid, *current;
-    struct texts texts;
-    struct ranks_options ranks;
-    uint64_t steps, batch_tokens, micro, slices, src_len, tgt_len, seed, save_every, keep, valid_every, valid_batches,
-        valid_sequences, log_every, warmup;
-    double lr, clip, decay, mix;
-    bool resume, draw, recompute, have_lr, have_warmup, have_validation;
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    struct options *o = state->input;
-    const uint64_t big = UINT32_MAX / 2;
-    switch (key) {
-    case OPT_DATA: cli_list_add(o->current = &o->data, cli_text(state, "--data", arg)); break;
-    case OPT_VALID: cli_list_add(o->current = &o->valid, cli_text(state, "--valid", arg)); break;
-    case OPT_BATCH: cli_once(state, "--batch", arg, &o->batch_file); break;
-    case OPT_OUT: cli_once(state, "--out", arg, &o->out); break;
-    case OPT_RESUME: o->resume = true; break;
-    case OPT_DRAW: o->draw = true; break;
-    case OPT_STEPS: o->steps = cli_count(state, "--steps", arg, 1, big, false); break;
-    case OPT_TOKENS: o->batch_tokens = cli_count(state, "--batch-tokens", arg, 1, big, false); break;
-    case OPT_MICRO: o->micro = cli_count(state, "--micro-batch", arg, 1, big, false); break;
-    case OPT_SLICES: o->slices = cli_count(state, "--slices", arg, 1, 1u << 20, false); break;
-    case OPT_SRC: o->src_len = cli_count(state, "--src-len", arg, 2, 1u << 20, false); break;
-    case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 2, 1u << 20, false); break;
-    case OPT_MIX: o->mix = cli_real(state, "--mix-exponent", arg, 0.0, 1.0); break;
-    case OPT_LR:
-        o->lr = cli_real(state, "--lr", arg, 0.0, 1e3);
-        o->have_lr = true;
-        break;
-    case OPT_SCHEDULE: o->schedule = cli_text(state, "--schedule", arg); break;
-    case OPT_WARMUP:
-        o->warmup = cli_count(state, "--warmup", arg, 0, big, false);
-        o->have_warmup = true;
-        break;
-    case OPT_CLIP: o->clip = cli_real(state, "--clip-norm", arg, 0.0, 1e9); break;
-    case OPT_DECAY: o->decay = cli_real(state, "--weight-decay", arg, 0.0, 10.0); break;
-    case OPT_RECOMPUTE: o->recompute = true; break;
-    case OPT_SEED: o->seed = cli_count(state, "--seed", arg, 0, ((uint64_t)1 << 53) - 1, false); break;
-    case OPT_SAVE: o->save_every = cli_count(state, "--save-every", arg, 1, big, false); break;
-    case OPT_KEEP: o->keep = cli_count(state, "--keep", arg, 0, big, false); break;
-    case OPT_VALID_EVERY:
-        o->valid_every = cli_count(state, "--valid-every", arg, 1, big, false);
-        o->have_validation = true;
-        break;
-    case OPT_VALID_BATCHES:
-        o->valid_batches = cli_count(state, "--valid-batches", arg, 1, big, false);
-        o->have_validation = true;
-        break;
-    case OPT_VALID_SEQUENCES:
-        o->valid_sequences = cli_count(state, "--valid-sequences", arg, 1, big, false);
-        o->have_validation = true;
-        break;
-    case OPT_LOG: o->log_every = cli_count(state, "--log-every", arg, 1, big, false); break;
-    case ARGP_KEY_ARG:
-        if (o->current == NULL)
-            argp_error(state, "what is '%s'? Files follow --data or --valid", arg);
-        cli_list_add(o->current, cli_text(state, "FILE", arg));
-        break;
-    case ARGP_KEY_END:
-        if (o->common.model == NULL || o->out == NULL || o->steps == 0)
-            argp_error(state, "--model, --out and --steps are needed");
-        if ((o->data.count == 0) == (o->batch_file == NULL))
-            argp_error(state, "give either --data FILE… or --batch FILE");
-        texts_check(state, &o->texts, &o->data, &o->valid);
-        if (o->valid.count != 0 && o->batch_file != NULL)
-            argp_error(state,
-                       "--valid needs --data: a repeated --batch has no lengths or vocabulary to read text with");
-        if (o->valid.count == 0 && o->have_validation)
-            argp_error(state, "--valid-every needs --valid, and so do --valid-batches and --valid-sequences");
-        if (o->valid_batches != 0 && o->valid_sequences != 0)
-            argp_error(state, "--valid-batches and --valid-sequences say the same: give one of them");
-        if (!o->common.precision_given && o->batch_file != NULL) // a repeated batch is for comparing traces
-            o->common.precision = SY_PRECISION_F32;
-        if (o->decay != 0.0 && o->common.optimizer != SY_OPTIMIZER_ADAMW)
-            argp_error(state, "--weight-decay needs --optimizer adamw");
-        break;
-    default:
-        return cli_common_parse(state, key, arg, &o->common) || texts_parse(state, key, arg, &o->texts) ||
-                       ranks_parse(state, key, arg, &o->ranks)
-                   ? 0
-                   : ARGP_ERR_UNKNOWN;
-    }
-    return 0;
-}
-
-static volatile sig_atomic_t leave_asked; // a signal handler has nowhere else to write
-
-static void on_signal(int number)
-{
-    static const char again[] = "\nsaving after this step; Ctrl-C once more leaves without\n";
-    if (number == SIGINT && write(STDERR_FILENO, again, sizeof again - 1) < 0)
-        leave_asked = number; // nobody to tell
-    leave_asked = number;
-}
-
-/// Before the first step there is nothing to save: only SIGUSR1 and SIGUSR2, which would end the program as a crash
-/// does, wait. (mpirun passes SIGUSR2 on.)
-static void catch_early_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}; // no write may fail of it
-    sigaction(SIGUSR1, &action, NULL);
-    sigaction(SIGUSR2, &action, NULL);
-    signal(SIGPIPE, SIG_IGN); // who read the progress has gone; the run has not
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, old; // no write may fail of it
-    sigaction(SIGTERM, &action, NULL);
-    action.sa_flags |= SA_RESETHAND;
-    if (sigaction(SIGINT, NULL, &old) == 0 && old.sa_handler != SIG_IGN) // ignored: started in the background
-        sigaction(SIGINT, &action, NULL);
-}
-
 /// Everything a run holds.
 struct run {
-    struct options o;
+    struct train_options o;
     struct sy_ctx *ctx;
     struct ranks ranks;
     struct sy_device *device;
@@ -317,7 +91,7 @@ static enum sy_status divide(struct run *r)
 
 static enum sy_status open_data(struct run *r)
 {
-    struct options *o = &r->o;
+    struct train_options *o = &r->o;
     if (o->batch_file != NULL) {
         SY_TRY(sy_batch_load(r->ctx, o->batch_file, r->model.config.vocab_size, &r->fixed));
         o->src_len = r->fixed.src_len;
@@ -358,7 +132,7 @@ static enum sy_status open_data(struct run *r)
 
 static enum sy_status choose(struct run *r)
 {
-    struct options *o = &r->o;
+    struct train_options *o = &r->o;
     SY_TRY(sy_rate_parse(r->ctx, o->schedule, &r->rate.kind));
     bool rsqrt_kind = r->rate.kind == SY_RATE_RSQRT;
     r->rate.peak = o->have_lr ? o->lr : rsqrt_kind ? 1.0 : 1e-3;
@@ -387,7 +161,7 @@ static enum sy_status choose_slices(struct run *r)
 
 static enum sy_status open_sessions(struct run *r)
 {
-    const struct options *o = &r->o;
+    const struct train_options *o = &r->o;
     struct sy_session_params p = {
         .kind = SY_SESSION_TRAIN,
         .config = &r->model.config,
@@ -423,7 +197,7 @@ static enum sy_status first_weights(struct run *r)
 
 static enum sy_status start(struct run *r)
 {
-    struct options *o = &r->o;
+    struct train_options *o = &r->o;
     r->state = (struct sy_train_state){.seed = o->seed,
                                        .data_fingerprint = r->train != NULL ? sy_dataset_fingerprint(r->train) : 0,
                                        .batch_sequences = r->sequences,
@@ -516,7 +290,7 @@ static enum sy_status one_step(struct run *r)
 /// Whether any rank was asked to leave: then all do, after the same step.
 static enum sy_status hear_signals(struct run *r)
 {
-    const int32_t mine = (int32_t)leave_asked;
+    const int32_t mine = (int32_t)leave_asked();
     int32_t *all = calloc(r->ranks.group.size, sizeof *all);
     if (all == NULL)
         return sy_fail(r->ctx, SY_NOMEM, "out of host memory");
@@ -530,9 +304,9 @@ static enum sy_status hear_signals(struct run *r)
 
 static enum sy_status loop(struct run *r)
 {
-    const struct options *o = &r->o;
+    const struct train_options *o = &r->o;
     uint64_t saved = r->state.step, validated = UINT64_MAX;
-    catch_signals();
+    leave_catch();
     if (r->state.step >= o->steps)
         sy_log(r->ctx, SY_LOG_INFO, "--steps %llu are done already: %s/latest holds step %llu",
                (unsigned long long)o->steps, o->out, (unsigned long long)r->state.step);
@@ -576,7 +350,7 @@ static enum sy_status take_out(struct run *r)
 /// What must be the same on all ranks, before anything is allocated.
 static enum sy_status compare(struct run *r)
 {
-    const struct options *o = &r->o;
+    const struct train_options *o = &r->o;
     char text[256];
     SY_TRY(ranks_compare(r->ctx, &r->ranks, "program version", SY_VERSION));
     snprintf(text, sizeof text, "%s, optimizer %s, clip %g, decay %g, %s lr %g, warm-up %llu, steps %llu%s",
@@ -607,7 +381,7 @@ static enum sy_status compare(struct run *r)
 /// What rank 0 does alone before the first step.
 static enum sy_status begin(struct run *r)
 {
-    const struct options *o = &r->o;
+    const struct train_options *o = &r->o;
     SY_TRY(resume_check_room(r->ctx, o->out, r->session, o->keep));
     if (r->jitter)
         SY_TRY(sy_dump_load_jitter(r->session, o->batch_file));
@@ -615,7 +389,7 @@ static enum sy_status begin(struct run *r)
 }
 
 /// A run that goes on has its weights in OUT.
-static enum cli_weights weights_wanted(const struct options *o)
+static enum cli_weights weights_wanted(const struct train_options *o)
 {
     return o->draw ? CLI_WEIGHTS_UNREAD : o->resume ? CLI_WEIGHTS_IF_ANY : CLI_WEIGHTS_UNLESS_CONFIG;
 }
@@ -623,7 +397,7 @@ static enum cli_weights weights_wanted(const struct options *o)
 /// Everything that needs no device.
 static enum sy_status prepare(struct run *r)
 {
-    const struct options *o = &r->o;
+    const struct train_options *o = &r->o;
     SY_TRY(choose(r));
     SY_TRY(cli_model_open(r->ctx, o->common.model, weights_wanted(o), &r->model));
     SY_TRY(open_data(r));
@@ -643,7 +417,7 @@ static enum sy_status open_device(struct run *r)
 
 static enum sy_status run(struct run *r)
 {
-    const struct options *o = &r->o;
+    const struct train_options *o = &r->o;
     SY_TRY(ranks_open(&r->ranks, &o->ranks, "switchyard-train", &r->ctx));
     SY_TRY(take_out(r)); // before minutes of reading text
     SY_TRY(ranks_agree(r->ctx, &r->ranks, prepare(r)));
@@ -659,34 +433,12 @@ static enum sy_status run(struct run *r)
     return status;
 }
 
-/// Ctrl-C: a shell only stops its own loop when the program really died of the signal.
-static int end(enum sy_status status, int leave)
-{
-    if (leave == SIGINT && status == SY_OK && fflush(stdout) == 0) {
-        signal(SIGINT, SIG_DFL);
-        raise(SIGINT);
-    }
-    return status == SY_OK ? 0 : 1;
-}
-
 int main(int argc, char **argv)
 {
     cli_start();
-    struct run r = {.lock = SY_LOCK_NONE,
-                    .report = {.file = -1},
-                    .o = {.common = CLI_COMMON,
-                          .schedule = "rsqrt",
-                          .batch_tokens = 4096,
-                          .src_len = sy_task_spans.src_len,
-                          .tgt_len = sy_task_spans.tgt_len,
-                          .keep = 2,
-                          .ranks = RANKS_NOTHING_GIVEN,
-                          .log_every = 10,
-                          .mix = 1.0}};
-    argp_program_version = SY_VERSION_TEXT;
-    const struct argp argp = {.options = options, .parser = parse, .doc = doc};
-    argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &r.o);
-    catch_early_signals();
+    struct run r = {.lock = SY_LOCK_NONE, .report = {.file = -1}};
+    train_options_read(argc, argv, &r.o);
+    leave_catch_early();
     r.ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-train", SY_LOG_INFO);
     enum sy_status status = r.ctx != NULL ? run(&r) : SY_NOMEM;
     ranks_close(&r.ranks, r.ctx, status); // before all else: the others wait
@@ -701,10 +453,9 @@ int main(int argc, char **argv)
     cli_model_close(&r.model);
     sy_device_close(&r.device);
     sy_ctx_destroy(&r.ctx);
-    free(r.o.data.items);
-    free(r.o.valid.items);
+    train_options_free(&r.o);
     sy_dir_unlock(&r.lock);
     if (status != SY_OK && r.made_out)
         (void)!rmdir(r.o.out); // a run that did not begin leaves nothing
-    return end(status, r.leave);
+    return leave_end(status, r.leave);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // buffer.h: device memory: allocate, fill, read back.
 //
-// A buffer is a byte range on one device; it has no shape; those are the business of the layer above.
+// A buffer is a byte range on one device; shapes and element types are the business of the layer above.
 //
 // A device does its work (programs, writes, reads, zeroing) as if in the order of the calls. Calls that only hand it
 // work do not wait for what was handed over before: a program that is queued or running still sees the bytes from
