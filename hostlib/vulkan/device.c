@@ -38,8 +38,65 @@ static enum sy_status read_environment(struct sy_vk_device *device)
     return sy_env_check(device->base.ctx, "SY_VULKAN_HOST_VISIBLE");
 }
 
+/// Extensions and features that a device is opened with; features are a chain in the order they were asked for.
+struct wishes {
+    const char *extensions[5];
+    uint32_t count;
+    VkPhysicalDeviceVulkan11Features v11;
+    VkPhysicalDeviceVulkan12Features v12;
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable;
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices;
+    VkPhysicalDeviceShaderBfloat16FeaturesKHR bfloat16;
+    VkPhysicalDeviceSubgroupSizeControlFeatures subgroups;
+    VkBaseOutStructure *tail;
+};
+
+/// `features` (or NULL) begins as every structure does that Vulkan chains.
+static void wish(struct wishes *w, bool wanted, const char *extension, void *features)
+{
+    if (!wanted)
+        return;
+    w->extensions[w->count++] = extension;
+    if (features != NULL) {
+        w->tail->pNext = features;
+        w->tail = features;
+    }
+}
+
+static void make_wishes(const struct sy_vk_survey *survey, struct wishes *w)
+{
+    const struct sy_caps *caps = &survey->caps;
+    *w = (struct wishes){
+        .v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+                .pNext = &w->v12,
+                .storageBuffer16BitAccess = caps->bf16},
+        .v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+                .timelineSemaphore = VK_TRUE,
+                .shaderFloat16 = caps->fp16,
+                .vulkanMemoryModel = caps->coopmat}, // that of every shader with cooperative matrices
+        .executable = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+                       .pipelineExecutableInfo = VK_TRUE},
+        .matrices = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+                     .cooperativeMatrix = VK_TRUE},
+        .bfloat16 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR,
+                     .shaderBFloat16Type = VK_TRUE,
+                     .shaderBFloat16CooperativeMatrix = VK_TRUE},
+        .subgroups = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+                      .subgroupSizeControl = VK_TRUE,
+                      .computeFullSubgroups = VK_TRUE},
+        .tail = (VkBaseOutStructure *)&w->v12,
+    };
+    wish(w, survey->portability_subset, "VK_KHR_portability_subset", NULL); // its macro needs the beta headers
+    wish(w, survey->executable_info, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME, &w->executable);
+    wish(w, survey->subgroup_control, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME, &w->subgroups);
+    wish(w, caps->coopmat, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME, &w->matrices);
+    wish(w, caps->coopmat && caps->coop_bf16.m != 0, VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME, &w->bfloat16);
+}
+
 static enum sy_status open_logical(struct sy_vk_device *device, VkPhysicalDevice physical)
 {
+    struct wishes w;
+    make_wishes(&device->survey, &w);
     const float priority = 1.0f;
     const VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -47,76 +104,29 @@ static enum sy_status open_logical(struct sy_vk_device *device, VkPhysicalDevice
         .queueCount = 1,
         .pQueuePriorities = &priority,
     };
-    VkPhysicalDeviceVulkan12Features v12 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-        .timelineSemaphore = VK_TRUE,
-        .shaderFloat16 = device->survey.caps.fp16,
-    };
-    const VkPhysicalDeviceVulkan11Features v11 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
-        .pNext = &v12,
-        .storageBuffer16BitAccess = device->survey.caps.bf16,
-    };
-    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
-        .pipelineExecutableInfo = VK_TRUE,
-    };
-    const bool coop = device->survey.caps.coopmat, bf16 = coop && device->survey.caps.coop_bf16.m != 0;
-    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR, .cooperativeMatrix = VK_TRUE};
-    VkPhysicalDeviceShaderBfloat16FeaturesKHR bfloat16 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR,
-        .shaderBFloat16Type = VK_TRUE,
-        .shaderBFloat16CooperativeMatrix = VK_TRUE,
-    };
-    VkPhysicalDeviceSubgroupSizeControlFeatures subgroups = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
-        .subgroupSizeControl = VK_TRUE,
-        .computeFullSubgroups = VK_TRUE,
-    };
-    v12.vulkanMemoryModel = coop; // that of every shader with cooperative matrices
-    const char *extensions[5];
-    uint32_t extension_count = 0;
-    void **tail = &v12.pNext;
-    if (device->survey.portability_subset)
-        extensions[extension_count++] = "VK_KHR_portability_subset"; // its macro needs the beta headers
-    if (device->survey.executable_info) {
-        extensions[extension_count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
-        *tail = &executable;
-        tail = &executable.pNext;
-    }
-    if (device->survey.subgroup_control) {
-        extensions[extension_count++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
-        *tail = &subgroups;
-        tail = &subgroups.pNext;
-    }
-    if (coop) {
-        extensions[extension_count++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
-        *tail = &matrices;
-        tail = &matrices.pNext;
-    }
-    if (bf16) {
-        extensions[extension_count++] = VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME;
-        *tail = &bfloat16;
-    }
     const VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = &v11,
+        .pNext = &w.v11,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = extension_count,
-        .ppEnabledExtensionNames = extensions,
+        .enabledExtensionCount = w.count,
+        .ppEnabledExtensionNames = w.extensions,
     };
-    VkResult result = vkCreateDevice(physical, &info, NULL, &device->handle);
+    const VkResult result = vkCreateDevice(physical, &info, NULL, &device->handle);
     if (result != VK_SUCCESS) {
         device->handle = VK_NULL_HANDLE;
         return sy_vk_fail(device, result, "the driver cannot open %s", device->survey.caps.name);
     }
+    return SY_OK;
+}
+
+static enum sy_status open_queue(struct sy_vk_device *device)
+{
     vkGetDeviceQueue(device->handle, device->survey.queue_family, 0, &device->queue);
     const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
                                             .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
-    result = vkCreateSemaphore(device->handle, &semaphore, NULL, &device->timeline);
+    const VkResult result = vkCreateSemaphore(device->handle, &semaphore, NULL, &device->timeline);
     return result == VK_SUCCESS ? SY_OK : sy_vk_fail(device, result, "creating the timeline semaphore");
 }
 
@@ -141,6 +151,7 @@ static enum sy_status open_parts(struct sy_vk_device *device, uint32_t index)
         return sy_fail(ctx, SY_UNSUPPORTED, "vulkan:%u (%s, %s): the driver lacks %s; choose another device", index,
                        device->survey.caps.name, device->survey.caps.api, device->survey.missing);
     SY_TRY(open_logical(device, chosen));
+    SY_TRY(open_queue(device));
     SY_TRY(sy_vk_ring_create(device));
     return sy_vk_pipeline_cache_load(device);
 }
