@@ -95,6 +95,58 @@ static enum sy_status listen(struct sy_ctx *ctx, const VkDebugUtilsMessengerCrea
                    sy_vk_result_name(result));
 }
 
+/// Whether SY_VULKAN_VALIDATION asks for the validation layer, and for its checks of synchronisation too.
+static enum sy_status read_wish(struct sy_ctx *ctx, bool *validate, bool *sync)
+{
+    const char *wish = getenv("SY_VULKAN_VALIDATION");
+    *validate = wish != NULL && wish[0] != '\0' && strcmp(wish, "0") != 0;
+    *sync = *validate && strcmp(wish, "sync") == 0;
+    if (*validate && !*sync && strcmp(wish, "1") != 0)
+        return sy_fail(ctx, SY_INVALID, "SY_VULKAN_VALIDATION=\"%s\": expected 0, 1 or sync", wish);
+    if (*validate && !has_layer(VALIDATION_LAYER))
+        return sy_fail(ctx, SY_UNSUPPORTED,
+                       "Vulkan: SY_VULKAN_VALIDATION is set, but the layer " VALIDATION_LAYER
+                       " is not installed (Debian: vulkan-validationlayers)");
+    return SY_OK;
+}
+
+/// `messenger`: NULL without validation. Leaves no instance, and no error, where the loader found no driver.
+static enum sy_status create(struct sy_ctx *ctx, const VkDebugUtilsMessengerCreateInfoEXT *messenger,
+                             struct sy_vk_instance *out)
+{
+    const char *extensions[2], *layer = VALIDATION_LAYER;
+    uint32_t extension_count = 0;
+    const bool portability = has_extension(VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME);
+    if (portability)
+        extensions[extension_count++] = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
+    if (messenger != NULL)
+        extensions[extension_count++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
+    const VkApplicationInfo application = {
+        .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+        .pApplicationName = "switchyard",
+        .pEngineName = "switchyard",
+        .apiVersion = VK_API_VERSION_1_2,
+    };
+    const VkInstanceCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+        .pNext = messenger, // chained as well, because leaks are reported while the instance goes away
+        .flags = portability ? VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR : 0,
+        .pApplicationInfo = &application,
+        .enabledLayerCount = messenger != NULL ? 1 : 0,
+        .ppEnabledLayerNames = &layer,
+        .enabledExtensionCount = extension_count,
+        .ppEnabledExtensionNames = extensions,
+    };
+    const VkResult result = vkCreateInstance(&info, NULL, &out->handle);
+    if (result == VK_SUCCESS)
+        return SY_OK;
+    out->handle = VK_NULL_HANDLE;
+    return result == VK_ERROR_INCOMPATIBLE_DRIVER
+               ? SY_OK
+               : sy_fail(ctx, SY_DEVICE, "Vulkan: no instance can be created (%s); check the drivers with vulkaninfo",
+                         sy_vk_result_name(result));
+}
+
 enum sy_status sy_vk_instance_create(struct sy_ctx *ctx, struct sy_vk_validation *validation,
                                      struct sy_vk_instance *out)
 {
@@ -104,70 +156,26 @@ enum sy_status sy_vk_instance_create(struct sy_ctx *ctx, struct sy_vk_validation
         sy_log(ctx, SY_LOG_INFO, "Vulkan: the loader is older than 1.2; no devices");
         return SY_OK;
     }
-    const char *wish = getenv("SY_VULKAN_VALIDATION");
-    const bool validate = validation != NULL && wish != NULL && wish[0] != '\0' && strcmp(wish, "0") != 0;
-    if (validate && strcmp(wish, "1") != 0 && strcmp(wish, "sync") != 0)
-        return sy_fail(ctx, SY_INVALID, "SY_VULKAN_VALIDATION=\"%s\": expected 0, 1 or sync", wish);
-    if (validate && !has_layer(VALIDATION_LAYER))
-        return sy_fail(ctx, SY_UNSUPPORTED,
-                       "Vulkan: SY_VULKAN_VALIDATION is set, but the layer " VALIDATION_LAYER
-                       " is not installed (Debian: vulkan-validationlayers)");
-
-    const char *extensions[2];
-    uint32_t extension_count = 0;
-    const bool portability = has_extension(VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME);
-    if (portability)
-        extensions[extension_count++] = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
-    if (validate)
-        extensions[extension_count++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
-
-    const VkValidationFeatureEnableEXT sync = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT;
+    bool validate = false, sync = false;
+    if (validation != NULL)
+        SY_TRY(read_wish(ctx, &validate, &sync));
+    const VkValidationFeatureEnableEXT enabled = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT;
     const VkValidationFeaturesEXT features = {
         .sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
         .enabledValidationFeatureCount = 1,
-        .pEnabledValidationFeatures = &sync,
+        .pEnabledValidationFeatures = &enabled,
     };
-    // Chained to the instance as well, because leaks are reported while the instance goes away.
-    const VkDebugUtilsMessengerCreateInfoEXT messenger = {
+    VkDebugUtilsMessengerCreateInfoEXT messenger = {
         .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
-        .pNext = validate && strcmp(wish, "sync") == 0 ? &features : NULL,
+        .pNext = sync ? &features : NULL,
         .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
         .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT,
         .pfnUserCallback = on_message,
         .pUserData = validation,
     };
-    const VkApplicationInfo application = {
-        .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
-        .pApplicationName = "switchyard",
-        .pEngineName = "switchyard",
-        .apiVersion = VK_API_VERSION_1_2,
-    };
-    const char *layer = VALIDATION_LAYER;
-    const VkInstanceCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
-        .pNext = validate ? &messenger : NULL,
-        .flags = portability ? VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR : 0,
-        .pApplicationInfo = &application,
-        .enabledLayerCount = validate ? 1 : 0,
-        .ppEnabledLayerNames = &layer,
-        .enabledExtensionCount = extension_count,
-        .ppEnabledExtensionNames = extensions,
-    };
-    const VkResult result = vkCreateInstance(&info, NULL, &out->handle);
-    if (result == VK_ERROR_INCOMPATIBLE_DRIVER) { // the loader found no driver
-        out->handle = VK_NULL_HANDLE;
-        return SY_OK;
-    }
-    if (result != VK_SUCCESS) {
-        out->handle = VK_NULL_HANDLE;
-        return sy_fail(ctx, SY_DEVICE, "Vulkan: no instance can be created (%s); check the drivers with vulkaninfo",
-                       sy_vk_result_name(result));
-    }
-    if (!validate)
-        return SY_OK;
-    VkDebugUtilsMessengerCreateInfoEXT alone = messenger;
-    alone.pNext = NULL;
-    return listen(ctx, &alone, out);
+    SY_TRY(create(ctx, validate ? &messenger : NULL, out));
+    messenger.pNext = NULL;
+    return validate && out->handle != VK_NULL_HANDLE ? listen(ctx, &messenger, out) : SY_OK;
 }
 
 void sy_vk_instance_destroy(struct sy_vk_instance *instance)
