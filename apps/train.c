@@ -23,6 +23,7 @@ struct run {
     struct ranks ranks;
     struct sy_device *device;
     struct cli_model model;
+    struct sy_form form; ///< With --pairs.
     struct sy_dataset *train, *valid;
     struct sy_session *session, *validation;
     struct sy_rate rate;
@@ -89,6 +90,56 @@ static enum sy_status divide(struct run *r)
     return r->micro != NULL ? SY_OK : sy_fail(r->ctx, SY_NOMEM, "out of host memory");
 }
 
+/// Rows as a dataset; the lengths are those of the training rows, unless they were given.
+static enum sy_status open_pairs(struct run *r, const char *path, bool held_out, struct sy_dataset **out)
+{
+    struct train_options *o = &r->o;
+    struct sy_pairs pairs = {0};
+    enum sy_status status = pairs_open(r->ctx, &r->form, path, r->model.tokenizer, &pairs);
+    if (status == SY_OK) {
+        if (o->src_len == 0)
+            o->src_len = pairs_length(pairs.longest_input, sy_task_pairs.src_len);
+        if (o->tgt_len == 0)
+            o->tgt_len = pairs_length(pairs.longest_target, sy_task_pairs.tgt_len);
+        pairs_warn_cut(r->ctx, &pairs, o->src_len, o->tgt_len);
+        const struct sy_dataset_params p = {.tokenizer = r->model.tokenizer,
+                                            .src_len = (uint32_t)o->src_len,
+                                            .tgt_len = (uint32_t)o->tgt_len,
+                                            .seed = o->seed,
+                                            .in_order = held_out};
+        status = pairs_dataset(r->ctx, &pairs, p, out);
+    }
+    sy_pairs_finish(&pairs);
+    return status;
+}
+
+static enum sy_status choose_sequences(struct run *r)
+{
+    const struct train_options *o = &r->o;
+    r->sequences = (uint32_t)(o->batch_tokens / o->src_len);
+    if (r->sequences == 0)
+        return sy_fail(r->ctx, SY_INVALID, "--batch-tokens %llu is less than one sequence of --src-len %llu",
+                       (unsigned long long)o->batch_tokens, (unsigned long long)o->src_len);
+    return divide(r);
+}
+
+static enum sy_status open_tables(struct run *r)
+{
+    const struct train_options *o = &r->o;
+    SY_TRY(pairs_form(r->ctx, &o->form, &r->form));
+    SY_TRY(open_pairs(r, o->pairs, false, &r->train));
+    SY_TRY(choose_sequences(r));
+    printf("%llu examples of at most %llu and %llu tokens, %u in a step; %s lr %g, dropout %g, expert dropout %g\n",
+           (unsigned long long)sy_dataset_count(r->train), (unsigned long long)o->src_len,
+           (unsigned long long)o->tgt_len, r->sequences, o->schedule, r->rate.peak, r->model.config.dropout,
+           r->model.config.expert_dropout);
+    if (o->valid_pairs == NULL)
+        return SY_OK;
+    SY_TRY(open_pairs(r, o->valid_pairs, true, &r->valid));
+    printf("held out: %llu examples\n", (unsigned long long)sy_dataset_count(r->valid));
+    return SY_OK;
+}
+
 static enum sy_status open_data(struct run *r)
 {
     struct train_options *o = &r->o;
@@ -114,11 +165,9 @@ static enum sy_status open_data(struct run *r)
                              o->batch_file, r->sequences);
     }
     SY_TRY(cli_model_tokenizer(r->ctx, o->common.model, o->common.tokenizer, &r->model));
-    r->sequences = (uint32_t)(o->batch_tokens / o->src_len);
-    if (r->sequences == 0)
-        return sy_fail(r->ctx, SY_INVALID, "--batch-tokens %llu is less than one sequence of --src-len %llu",
-                       (unsigned long long)o->batch_tokens, (unsigned long long)o->src_len);
-    SY_TRY(divide(r));
+    if (o->pairs != NULL)
+        return open_tables(r);
+    SY_TRY(choose_sequences(r));
     SY_TRY(open_dataset(r, &o->data, false, &r->train));
     report_text(r->ctx, r->train, r->model.tokenizer, (uint32_t)o->src_len, (uint32_t)o->tgt_len, r->sequences);
     if (o->valid.count != 0) {
@@ -133,6 +182,12 @@ static enum sy_status open_data(struct run *r)
 static enum sy_status choose(struct run *r)
 {
     struct train_options *o = &r->o;
+    if (o->schedule == NULL)
+        o->schedule = o->pairs != NULL ? "constant" : "rsqrt";
+    if (o->pairs == NULL) {
+        o->src_len = o->src_len != 0 ? o->src_len : sy_task_spans.src_len;
+        o->tgt_len = o->tgt_len != 0 ? o->tgt_len : sy_task_spans.tgt_len;
+    }
     SY_TRY(sy_rate_parse(r->ctx, o->schedule, &r->rate.kind));
     bool rsqrt_kind = r->rate.kind == SY_RATE_RSQRT;
     r->rate.peak = o->have_lr ? o->lr : rsqrt_kind ? 1.0 : 1e-3;
@@ -169,6 +224,7 @@ static enum sy_status open_sessions(struct run *r)
         .batch = r->micro_batch,
         .micro_count = r->micro_count,
         .slices = r->slices / r->ranks.group.size,
+        .task = o->pairs != NULL ? &sy_task_pairs : &sy_task_spans,
         .ranks = ranks_layout(&r->ranks),
         .src_len = (uint32_t)o->src_len,
         .tgt_len = (uint32_t)o->tgt_len,
@@ -394,12 +450,24 @@ static enum cli_weights weights_wanted(const struct train_options *o)
     return o->draw ? CLI_WEIGHTS_UNREAD : o->resume ? CLI_WEIGHTS_IF_ANY : CLI_WEIGHTS_UNLESS_CONFIG;
 }
 
+/// Rates that were given, or with --pairs the paper's for fine-tuning, in place of the config's.
+static void choose_dropout(struct run *r)
+{
+    const struct train_options *o = &r->o;
+    struct sy_config *c = &r->model.config;
+    if (o->dropout >= 0.0 || o->pairs != NULL)
+        c->dropout = o->dropout >= 0.0 ? o->dropout : 0.1;
+    if (c->is_switch && (o->expert_dropout >= 0.0 || o->pairs != NULL))
+        c->expert_dropout = o->expert_dropout >= 0.0 ? o->expert_dropout : 0.4;
+}
+
 /// Everything that needs no device.
 static enum sy_status prepare(struct run *r)
 {
     const struct train_options *o = &r->o;
     SY_TRY(choose(r));
     SY_TRY(cli_model_open(r->ctx, o->common.model, weights_wanted(o), &r->model));
+    choose_dropout(r);
     SY_TRY(open_data(r));
     if (o->resume)
         SY_TRY(sy_checkpoint_read_state(r->ctx, r->from, &r->was));
@@ -446,6 +514,7 @@ int main(int argc, char **argv)
     sy_session_destroy(&r.session);
     sy_dataset_close(&r.valid);
     sy_dataset_close(&r.train);
+    sy_form_finish(&r.form);
     for (uint32_t i = 0; r.micro != NULL && r.fixed.batch == 0 && i < r.micro_count; ++i) // else views
         sy_batch_finish(&r.micro[i]);
     free(r.micro);

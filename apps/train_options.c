@@ -6,27 +6,30 @@
 
 #include "engine/task/task.h"
 
-static const char doc[] = "Train a Switch Transformer (or a dense T5) by span corruption.\v"
-                          "The model is a Hugging Face directory (its weights are the start) or a config.json (weights "
-                          "are drawn from --seed; --draw-weights does so with a directory, too). Text files are plain "
-                          "or JSON lines, gzipped or not; '-' is standard "
-                          "input. All of them are one stream of tokens, cut into examples; its last rest is one too. "
-                          "docs/texts.md has the details.\n\n"
-                          "OUT/step-N/ is again a Hugging Face directory, with the training state beside it; "
-                          "OUT/latest names the newest (a link, or a file where there are no links: --model OUT/latest "
-                          "takes either); "
-                          "OUT/metrics.jsonl has one line a step. Ctrl-C, SIGTERM, SIGUSR1 or SIGUSR2 saves "
-                          "a checkpoint and leaves.\n\n"
-                          "Examples:\n"
-                          "  switchyard-train --model configs/quickstart-switch.json \\\n"
-                          "      --data book.txt --out runs/a --steps 500 --batch-tokens 4096\n"
-                          "  the same with --steps 900 --resume goes on to step 900\n"
-                          "  switchyard-train --model DIR --data book.txt --out runs/b --steps 1000 \\\n"
-                          "      --schedule constant --lr 1e-3          fine-tunes a model\n"
-                          "  switchyard-train --model DIR --batch batch.safetensors --steps 10 \\\n"
-                          "      --out runs/c           one batch, repeated, in f32\n"
-                          "  zcat c4-train.*.json.gz | switchyard-train --model DIR --data - \\\n"
-                          "      --document-end eos --out runs/d --steps 1000\n";
+static const char doc[] =
+    "Train a Switch Transformer (or a dense T5) by span corruption, or fine-tune it on a table's rows.\v"
+    "The model is a Hugging Face directory (its weights are the start) or a config.json (weights "
+    "are drawn from --seed; --draw-weights does so with a directory, too). Text files are plain "
+    "or JSON lines, gzipped or not; '-' is standard "
+    "input. All of them are one stream of tokens, cut into examples; its last rest is one too. "
+    "docs/texts.md has the details.\n\n"
+    "OUT/step-N/ is again a Hugging Face directory, with the training state beside it; "
+    "OUT/latest names the newest (a link, or a file where there are no links: --model OUT/latest "
+    "takes either); "
+    "OUT/metrics.jsonl has one line a step. Ctrl-C, SIGTERM, SIGUSR1 or SIGUSR2 saves "
+    "a checkpoint and leaves.\n\n"
+    "Examples:\n"
+    "  switchyard-train --model configs/quickstart-switch.json \\\n"
+    "      --data book.txt --out runs/a --steps 500 --batch-tokens 4096\n"
+    "  the same with --steps 900 --resume goes on to step 900\n"
+    "  switchyard-train --model DIR --data book.txt --out runs/b --steps 1000 \\\n"
+    "      --schedule constant --lr 1e-3          fine-tunes a model\n"
+    "  switchyard-train --model DIR --batch batch.safetensors --steps 10 \\\n"
+    "      --out runs/c           one batch, repeated, in f32\n"
+    "  zcat c4-train.*.json.gz | switchyard-train --model DIR --data - \\\n"
+    "      --document-end eos --out runs/d --steps 1000\n"
+    "  switchyard-train --model DIR --pairs train.tsv --valid-pairs valid.tsv \\\n"
+    "      --task configs/tasks/sst2.json --out runs/e --steps 1000\n";
 
 enum {
     OPT_SRC = 256,
@@ -54,7 +57,11 @@ enum {
     OPT_DATA,
     OPT_OUT,
     OPT_MIX,
-    OPT_DRAW
+    OPT_DRAW,
+    OPT_PAIRS,
+    OPT_VALID_PAIRS,
+    OPT_DROPOUT,
+    OPT_EXPERT_DROPOUT
 };
 
 static const struct argp_option options[] = {
@@ -80,19 +87,28 @@ static const struct argp_option options[] = {
      "sums over tokens are made in N slices of a step, a power of two: what has the same slices has the same bits, "
      "however it is cut into micro-batches (default: one for each micro-batch)",
      2},
-    {"src-len", OPT_SRC, "N", 0, "source length in tokens (default 512)", 2},
-    {"tgt-len", OPT_TGT, "N", 0, "target length in tokens (default 114)", 2},
+    {"src-len", OPT_SRC, "N", 0, "source length in tokens (default 512; with --pairs the longest, at most that)", 2},
+    {"tgt-len", OPT_TGT, "N", 0, "target length in tokens (default 114; with --pairs the longest, at most 512)", 2},
     {"mix-exponent", OPT_MIX, "X", 0,
      "share of a file ∝ size^X: 1 as it is (default), 0.3 as mT5; "
      "other than 1, each file is a stream of its own",
      2},
+    {NULL, 0, NULL, 0,
+     "Fine-tuning on a table's rows (JSON lines, TSV or SQuAD's JSON) instead of text; as the paper does: --schedule "
+     "constant --lr 1e-3 --dropout 0.1 --expert-dropout 0.4, unless given. docs/tasks.md explains:",
+     7},
+    {"pairs", OPT_PAIRS, "FILE", 0, "rows to train on, in place of --data", 7},
+    {"valid-pairs", OPT_VALID_PAIRS, "FILE", 0, "held-out rows", 7},
+    PAIRS_OPTIONS(7),
     {NULL, 0, NULL, 0, "Optimizer:", 3},
     CLI_OPTIMIZER_OPTION(3),
     {"lr", OPT_LR, "X", 0, "peak learning rate (default 1 for rsqrt, 1e-3 otherwise)", 3},
-    {"schedule", OPT_SCHEDULE, "NAME", 0, "rsqrt (default), constant, linear, cosine", 3},
+    {"schedule", OPT_SCHEDULE, "NAME", 0, "rsqrt (default; with --pairs constant), constant, linear, cosine", 3},
     {"warmup", OPT_WARMUP, "N", 0, "warm-up steps (default 10000 for rsqrt, 0 otherwise)", 3},
     {"clip-norm", OPT_CLIP, "X", 0, "clip the global gradient norm (default: no)", 3},
     {"weight-decay", OPT_DECAY, "X", 0, "for adamw (default 0)", 3},
+    {"dropout", OPT_DROPOUT, "P", 0, "in place of the config's dropout_rate", 3},
+    {"expert-dropout", OPT_EXPERT_DROPOUT, "P", 0, "… and expert_dropout_rate", 3},
     {NULL, 0, NULL, 0, "Device and randomness:", 4},
     CLI_PRECISION_OPTION("; with --batch f32", 4),
     CLI_DEVICE_OPTION(4),
@@ -117,12 +133,16 @@ static void check_together(struct argp_state *state, struct train_options *o)
 {
     if (o->common.model == NULL || o->out == NULL || o->steps == 0)
         argp_error(state, "--model, --out and --steps are needed");
-    if ((o->data.count == 0) == (o->batch_file == NULL))
-        argp_error(state, "give either --data FILE… or --batch FILE");
+    if ((o->data.count != 0) + (o->batch_file != NULL) + (o->pairs != NULL) != 1)
+        argp_error(state, "give either --data FILE… or --pairs FILE or --batch FILE");
+    if (o->pairs == NULL && (o->valid_pairs != NULL || o->form.given != NULL))
+        argp_error(state, "%s needs --pairs", o->valid_pairs != NULL ? "--valid-pairs" : o->form.given);
+    if (o->pairs != NULL && o->valid.count != 0)
+        argp_error(state, "--valid is text; held-out rows are --valid-pairs");
     texts_check(state, &o->texts, &o->data, &o->valid);
     if (o->valid.count != 0 && o->batch_file != NULL)
         argp_error(state, "--valid needs --data: a repeated --batch has no lengths or vocabulary to read text with");
-    if (o->valid.count == 0 && o->have_validation)
+    if (o->valid.count == 0 && o->valid_pairs == NULL && o->have_validation)
         argp_error(state, "--valid-every needs --valid, and so do --valid-batches and --valid-sequences");
     if (o->valid_batches != 0 && o->valid_sequences != 0)
         argp_error(state, "--valid-batches and --valid-sequences say the same: give one of them");
@@ -140,6 +160,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_DATA: cli_list_add(o->current = &o->data, cli_text(state, "--data", arg)); break;
     case OPT_VALID: cli_list_add(o->current = &o->valid, cli_text(state, "--valid", arg)); break;
     case OPT_BATCH: cli_once(state, "--batch", arg, &o->batch_file); break;
+    case OPT_PAIRS: cli_once(state, "--pairs", arg, &o->pairs); break;
+    case OPT_VALID_PAIRS: cli_once(state, "--valid-pairs", arg, &o->valid_pairs); break;
+    case OPT_DROPOUT: o->dropout = cli_real(state, "--dropout", arg, 0.0, 0.99); break;
+    case OPT_EXPERT_DROPOUT: o->expert_dropout = cli_real(state, "--expert-dropout", arg, 0.0, 0.99); break;
     case OPT_OUT: cli_once(state, "--out", arg, &o->out); break;
     case OPT_RESUME: o->resume = true; break;
     case OPT_DRAW: o->draw = true; break;
@@ -186,7 +210,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END: check_together(state, o); break;
     default:
         return cli_common_parse(state, key, arg, &o->common) || texts_parse(state, key, arg, &o->texts) ||
-                       ranks_parse(state, key, arg, &o->ranks)
+                       pairs_parse(state, key, arg, &o->form) || ranks_parse(state, key, arg, &o->ranks)
                    ? 0
                    : ARGP_ERR_UNKNOWN;
     }
@@ -196,10 +220,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 void train_options_read(int argc, char **argv, struct train_options *out)
 {
     *out = (struct train_options){.common = CLI_COMMON,
-                                  .schedule = "rsqrt",
                                   .batch_tokens = 4096,
-                                  .src_len = sy_task_spans.src_len,
-                                  .tgt_len = sy_task_spans.tgt_len,
+                                  .dropout = -1.0,
+                                  .expert_dropout = -1.0,
                                   .keep = 2,
                                   .ranks = RANKS_NOTHING_GIVEN,
                                   .log_every = 10,

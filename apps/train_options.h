@@ -3,19 +3,24 @@
 #pragma once
 
 #include "apps/cli.h"
+#include "apps/pairs.h"
 #include "apps/ranks.h"
 #include "apps/texts.h"
 
 /// What the command line asked for. Counts and lengths in steps, tokens or sequences, as their options say.
 struct train_options {
     struct cli_common common;
-    const char *out, *batch_file, *schedule;
+    const char *out, *batch_file, *pairs, *valid_pairs;
+    const char *schedule; ///< NULL: constant with --pairs, else rsqrt.
     struct cli_list data, valid, *current;
     struct texts texts;
+    struct pairs_options form;
     struct ranks_options ranks;
+    /// src_len and tgt_len are 0 where nothing was said.
     uint64_t steps, batch_tokens, micro, slices, src_len, tgt_len, seed, save_every, keep, valid_every, valid_batches,
         valid_sequences, log_every, warmup;
     double lr, clip, decay, mix;
+    double dropout, expert_dropout; ///< Below 0: not given.
     bool resume, draw, recompute, have_lr, have_warmup, have_validation;
 };
 

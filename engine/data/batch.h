@@ -12,6 +12,7 @@
 // has its exact share, in drawn order. Threads: an open dataset is read-only and may be shared. Layer:   engine.
 #pragma once
 
+#include "engine/data/pairs.h"
 #include "engine/data/reader.h"
 #include "engine/data/tokenizer.h"
 
@@ -66,6 +67,8 @@ struct sy_dataset_params {
     size_t source_count;
     const struct sy_tokenizer *tokenizer; ///< Must outlive the dataset.
     enum sy_objective objective;
+    const struct sy_pairs
+        *pairs; ///< PAIRS: encoded examples in place of the one source's files. Borrowed while opening.
     enum sy_mixing mixing;
     double exponent; ///< For SY_MIX_SIZE.
     uint32_t src_len, tgt_len;

@@ -209,6 +209,19 @@ static enum sy_status reserve(struct sy_ctx *ctx, struct source *s, uint64_t mor
     return SY_OK;
 }
 
+/// Cut, but ended by its last id, eos.
+static enum sy_status add_ids(struct loader *l, const int32_t *ids, size_t n, uint64_t most)
+{
+    struct source *s = l->source;
+    const size_t kept = n > most ? (size_t)most : n;
+    SY_TRY(reserve(l->ctx, s, kept));
+    memcpy(s->tokens + s->count, ids, kept * sizeof *ids);
+    s->count += kept;
+    if (kept < n)
+        s->tokens[s->count - 1] = ids[n - 1];
+    return SY_OK;
+}
+
 static enum sy_status add_tokens(struct loader *l, const char *text, size_t bytes, uint32_t flags, uint64_t most)
 {
     int32_t *ids;
@@ -250,10 +263,8 @@ static enum sy_status add_text(void *user, const char *text, size_t bytes, bool 
     return SY_OK;
 }
 
-static enum sy_status add_pair(void *user, const char *inputs, size_t inputs_bytes, const char *targets,
-                               size_t targets_bytes)
+static enum sy_status reserve_pair(struct loader *l)
 {
-    struct loader *l = user;
     struct source *s = l->source;
     if (s->pairs == s->pairs_room) {
         uint64_t room = 2 * s->pairs_room + 64;
@@ -264,11 +275,36 @@ static enum sy_status add_pair(void *user, const char *inputs, size_t inputs_byt
         s->ends = bigger;
         s->pairs_room = room;
     }
+    return SY_OK;
+}
+
+static enum sy_status add_pair(void *user, const char *inputs, size_t inputs_bytes, const char *targets,
+                               size_t targets_bytes)
+{
+    struct loader *l = user;
+    struct source *s = l->source;
+    SY_TRY(reserve_pair(l));
     SY_TRY(add_tokens(l, inputs, inputs_bytes, SY_ENCODE_SENTINELS | SY_ENCODE_EOS, l->ds->src_len));
     s->ends[2 * s->pairs] = s->count;
     SY_TRY(add_tokens(l, targets, targets_bytes, SY_ENCODE_SENTINELS | SY_ENCODE_EOS, l->ds->tgt_len));
     s->ends[2 * s->pairs + 1] = s->count;
     ++s->pairs;
+    return SY_OK;
+}
+
+static enum sy_status take_pairs(struct loader *l, const struct sy_pairs *pairs)
+{
+    struct source *s = l->source;
+    for (size_t i = 0; i < pairs->count; ++i) {
+        const struct sy_pair *p = &pairs->items[i];
+        SY_TRY(reserve_pair(l));
+        SY_TRY(add_ids(l, p->input_ids, p->input_count, l->ds->src_len));
+        s->ends[2 * s->pairs] = s->count;
+        SY_TRY(add_ids(l, p->target_ids, p->target_count, l->ds->tgt_len));
+        s->ends[2 * s->pairs++ + 1] = s->count;
+    }
+    l->ds->reading.documents += pairs->count;
+    ++l->ds->reading.files;
     return SY_OK;
 }
 
@@ -285,7 +321,9 @@ static enum sy_status read_source(struct loader *l, const struct sy_dataset_para
 {
     struct source *s = l->source;
     struct sy_reading *reading = &l->ds->reading;
-    for (size_t i = 0; i < from->file_count; ++i) {
+    if (params->pairs != NULL)
+        SY_TRY(take_pairs(l, params->pairs));
+    for (size_t i = 0; i < from->file_count && params->pairs == NULL; ++i) {
         const uint64_t empty = reading->empty_files;
         SY_TRY(params->objective == SY_OBJECTIVE_PAIRS ? sy_pairs_read(l->ctx, reading, from->files[i], add_pair, l)
                                                        : sy_text_read(l->ctx, reading, from->files[i], add_text, l));
