@@ -38,7 +38,8 @@ def weights(s, out):
 def check_training(s):
     done = s.run('train', *arguments(s, 'whole', '--valid-pairs', s.path('valid.tsv')))
     said = '60 examples of at most 16 and 8 tokens, 4 in a step; constant lr 0.001, dropout 0.1, expert dropout 0.4'
-    s.ok(done.returncode == 0 and said in done.stdout, 'train --pairs: lengths of the rows, the fine-tuning defaults, told', done.stdout + done.stderr)
+    s.ok(done.returncode == 0 and said in done.stdout, 'train --pairs: lengths of the rows, the fine-tuning defaults, told',
+         done.stdout + done.stderr)
     s.ok('held out: 20 examples' in done.stdout and 'step 4  held-out nlp' in done.stdout, '… validated on --valid-pairs', done.stdout)
     written = json.load(open(s.path('whole', 'latest', 'config.json'), encoding='utf-8'))
     s.ok(written['dropout_rate'] == 0.1 and written['switchyard']['expert_dropout_rate'] == 0.4, '… and kept with the model', written)
