@@ -129,6 +129,14 @@ enum sy_status sy_map_open(struct sy_ctx *ctx, const char *path, struct sy_map *
     return SY_OK;
 }
 
+void sy_map_release(const struct sy_map *map, const void *data, uint64_t bytes)
+{
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), from = (uint64_t)((const uint8_t *)data - map->data);
+    const uint64_t first = (from + page - 1) / page * page, end = (from + bytes) / page * page;
+    if (end > first)
+        (void)madvise((void *)(uintptr_t)(map->data + first), (size_t)(end - first), MADV_DONTNEED);
+}
+
 void sy_map_close(struct sy_map *map)
 {
     if (map->data != NULL)

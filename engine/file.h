@@ -57,6 +57,9 @@ struct sy_map {
     uint64_t bytes;
 };
 SY_MUST_CHECK enum sy_status sy_map_open(struct sy_ctx *ctx, const char *path, struct sy_map *out_map);
+/// Says that bytes at `data`, within the mapping, were used: the pages that are wholly theirs leave the process until
+/// they are read again.
+void sy_map_release(const struct sy_map *map, const void *data, uint64_t bytes);
 void sy_map_close(struct sy_map *map);
 
 /// XXH3-128 of a file as 32 hexadecimal digits (canonical order, as `xxhsum -H2` prints it), and its size.

@@ -477,6 +477,17 @@ enum sy_status sy_tensors_floats(struct sy_ctx *ctx, const struct sy_tensors *te
     return SY_OK;
 }
 
+void sy_tensors_release(const struct sy_tensors *tensors, const char *name)
+{
+    const struct sy_tensor_view *v = sy_tensors_find(tensors, name);
+    for (size_t i = 0; v != NULL && i < tensors->shard_count; ++i) {
+        const struct sy_map *map = &tensors->shards[i].map; // empty: the caller's memory, which is not ours to drop
+        const uintptr_t at = (uintptr_t)v->data, from = (uintptr_t)map->data;
+        if (map->data != NULL && at >= from && at - from < map->bytes)
+            sy_map_release(map, v->data, v->bytes);
+    }
+}
+
 // Widening a half is exact: subnormals are scaled by the exponent difference, all else moves its fields.
 static float half_to_f32(uint16_t h)
 {

@@ -66,6 +66,9 @@ size_t sy_tensors_count(const struct sy_tensors *tensors);
 const struct sy_tensor_view *sy_tensors_at(const struct sy_tensors *tensors, size_t index);
 /// NULL when there is none of that name.
 const struct sy_tensor_view *sy_tensors_find(const struct sy_tensors *tensors, const char *name);
+/// Says that a tensor was copied to where it is used: its part of the mapping leaves memory until it is read again, so
+/// that loading a model does not hold it twice.
+void sy_tensors_release(const struct sy_tensors *tensors, const char *name);
 /// What was opened, for messages.
 const char *sy_tensors_path(const struct sy_tensors *tensors);
 

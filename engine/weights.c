@@ -56,6 +56,7 @@ static enum sy_status upload(struct sy_runtime *rt, const struct sy_tensors *ten
         status = check_finite(ctx, tensors, name, values, count);
     if (status == SY_OK)
         status = sy_runtime_write_f32(rt, to, first, count, values);
+    sy_tensors_release(tensors, name);
     free(converted);
     return status;
 }

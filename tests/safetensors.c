@@ -311,6 +311,54 @@ static void test_in_place(struct env *e)
     }
 }
 
+/// Pages of files that this process holds.
+static long file_pages(void)
+{
+    long size = 0, resident = 0, shared = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f == NULL || fscanf(f, "%ld %ld %ld", &size, &resident, &shared) != 3)
+        abort();
+    fclose(f);
+    return shared;
+}
+
+/// A released tensor's pages leave the process, those of its neighbours in the file and its bytes do not.
+static void test_release(struct env *e)
+{
+    enum { N = 1 << 20 };
+    float *values = malloc(N * sizeof *values);
+    if (values == NULL)
+        abort();
+    for (size_t i = 0; i < N; ++i)
+        values[i] = (float)i;
+    struct sy_tensor_spec specs[] = {{.name = "a", .dtype = SY_ST_F32, .ndim = 1, .shape = {N}, .data = values},
+                                     {.name = "b", .dtype = SY_ST_F32, .ndim = 1, .shape = {5}, .data = values}};
+    char *path = in(e->scratch, "released.safetensors");
+    struct sy_tensors *t = NULL;
+    const float *a = NULL, *b = NULL;
+    const uint64_t many[] = {N}, few[] = {5};
+    bool good = sy_tensors_save(e->io.ctx, path, specs, 2, NULL) == SY_OK &&
+                sy_tensors_open(e->io.ctx, path, &t) == SY_OK &&
+                sy_tensors_floats(e->io.ctx, t, "a", 1, many, &a) == SY_OK &&
+                sy_tensors_floats(e->io.ctx, t, "b", 1, few, &b) == SY_OK && a != NULL && b != NULL &&
+                memcmp(a, values, N * sizeof *values) == 0;
+    const long page = sysconf(_SC_PAGESIZE), held = file_pages();
+    if (good)
+        sy_tensors_release(t, "a");
+    const long left = held - file_pages(), whole = (long)(N * sizeof *values) / page;
+    good = good && memcmp(a, values, N * sizeof *values) == 0 && memcmp(b, values, 5 * sizeof *values) == 0;
+    io_check(&e->io, good && left >= whole - 2, "releasing %ld pages: %ld left, and the bytes are still there", whole,
+             left);
+    if (t != NULL) {
+        sy_tensors_release(t, "no such tensor");
+        sy_tensors_close(&t);
+    }
+    if (remove(path) != 0)
+        abort();
+    free(path);
+    free(values);
+}
+
 // ---- failures while writing -----------------------------------------------------------------------------------------
 
 static void test_write_failures(struct env *e)
@@ -441,6 +489,7 @@ int main(int argc, char **argv)
     test_shards(&e);
     test_absent(&e);
     test_in_place(&e);
+    test_release(&e);
     test_write_failures(&e);
     test_hostile(&e);
     if (sy_dir_remove(e.io.ctx, e.scratch) != SY_OK)
