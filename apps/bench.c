@@ -11,7 +11,9 @@ static const char doc[] =
     "dense one; `copy` the memory, `transfer` the way from and to the host; `expert-ffn`, `attention` and `xent` (the "
     "loss over a vocabulary) forward and "
     "backward; `step` shows where the time of a training step goes, op by op; `decode` greedy decoding; `op` times one "
-    "op in every variant the device can run.\v"
+    "op in every variant the device can run; `ranks`, started by mpirun, what messages between ranks take, and how "
+    "much "
+    "of it the devices' work hides.\v"
     "Timings on a shared machine are noisy: rivals are measured in turns in one run; medians and ratios are printed, "
     "and "
     "each figure's share of the best rate in the run. GFLOP/s and GB/s count what the ops must compute and move at "
@@ -26,7 +28,8 @@ static const char doc[] =
     "  switchyard-bench expert-ffn --experts 8 --rows 512 --d-model 512 --d-ff 2048 --dtype bf16\n"
     "  switchyard-bench attention --heads 8 --d-kv 64 --src-len 512 --batch 8\n"
     "  switchyard-bench step --model configs/quickstart-switch.json --batch 32\n"
-    "  switchyard-bench decode --model configs/bench-small.json --batch 16\n";
+    "  switchyard-bench decode --model configs/bench-small.json --batch 16\n"
+    "  mpirun -n 2 switchyard-bench ranks --model configs/quickstart-switch.json --batch 8\n";
 
 enum {
     OPT_SIZE = 256,
@@ -75,6 +78,7 @@ static const struct argp_option options[] = {
     {"src-len", OPT_SRC, "N", 0, "step, decode (128), attention (512): source length", 0},
     {"tgt-len", OPT_TGT, "N", 0, "step, decode (40): target length", 0},
     CLI_PRECISION_OPTION("", 0),
+    RANKS_OPTIONS(0),
     {"json", OPT_JSON, NULL, 0, "print JSON", 0},
     {0}};
 
@@ -90,7 +94,8 @@ static const struct {
              {"xent", bench_xent},
              {"op", bench_op},
              {"step", bench_step},
-             {"decode", bench_decode}};
+             {"decode", bench_decode},
+             {"ranks", bench_ranks}};
 
 static bench_fn *find(const char *name)
 {
@@ -106,12 +111,12 @@ static void check(const struct bench_options *o, struct argp_state *state)
 {
     if (o->what == NULL || find(o->what) == NULL)
         argp_error(state, "what is to be measured: matmul, grouped, copy, transfer, expert-ffn, attention, xent, op, "
-                          "step or decode?");
-    if ((is(o, "step") || is(o, "decode")) && o->common.model == NULL)
+                          "step, decode or ranks?");
+    if ((is(o, "step") || is(o, "decode") || is(o, "ranks")) && o->common.model == NULL)
         argp_error(state, "%s needs --model", o->what);
     if (o->variant != NULL && !is(o, "matmul") && !is(o, "grouped") && !is(o, "op"))
         argp_error(state, "%s runs the variants that training would; SY_NO_VARIANT switches some off", o->what);
-    if (o->dtype != NULL && (is(o, "step") || is(o, "decode")))
+    if (o->dtype != NULL && (is(o, "step") || is(o, "decode") || is(o, "ranks")))
         argp_error(state, "%s takes --precision, not --dtype", o->what);
     if (o->dtype != NULL && strcmp(o->dtype, "f32") != 0 && strcmp(o->dtype, "bf16") != 0 &&
         (strcmp(o->dtype, "bf16-f32") != 0 || !is(o, "matmul")))
@@ -151,7 +156,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->what = arg;
         break;
     case ARGP_KEY_END: check(o, state); break;
-    default: return cli_common_parse(state, key, arg, &o->common) ? 0 : ARGP_ERR_UNKNOWN;
+    default:
+        return cli_common_parse(state, key, arg, &o->common) || ranks_parse(state, key, arg, &o->ranks)
+                   ? 0
+                   : ARGP_ERR_UNKNOWN;
     }
     return 0;
 }
@@ -159,18 +167,20 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 int main(int argc, char **argv)
 {
     cli_start();
-    struct bench_options o = {.common = CLI_COMMON, .size = 1024, .repeat = 9};
+    struct bench_options o = {.ranks = RANKS_NOTHING_GIVEN, .common = CLI_COMMON, .size = 1024, .repeat = 9};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options,
                               .parser = parse,
-                              .args_doc = "matmul|grouped|copy|transfer|expert-ffn|attention|xent|op|step|decode",
+                              .args_doc = "matmul|grouped|copy|transfer|expert-ffn|attention|xent|op|step|decode|ranks",
                               .doc = doc};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     struct bench b = {.ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-bench", SY_LOG_INFO), .o = &o};
     enum sy_status status = b.ctx == NULL ? SY_NOMEM : SY_OK;
-    if (status == SY_OK)
+    if (status == SY_OK && is(&o, "ranks"))
+        status = bench_ranks(&b); // each rank opens its own device
+    else if (status == SY_OK)
         status = cli_device_open(b.ctx, o.common.device, o.json, &b.device);
-    if (status == SY_OK) {
+    if (status == SY_OK && b.device != NULL) {
         b.caps = sy_device_caps(b.device);
         status = find(o.what)(&b);
     }

@@ -2,7 +2,7 @@
 // bench.h: what the rooms of switchyard-bench share: options, figures, and rivals that are timed in turns.
 #pragma once
 
-#include "apps/cli.h"
+#include "apps/ranks.h"
 #include "engine/lower.h"
 
 struct bench_options {
@@ -10,6 +10,7 @@ struct bench_options {
     const char *what, *variant, *op, *args, *dtype, *rival;
     uint64_t size, repeat, batch, src_len, tgt_len, experts, rows, d_model, d_ff, heads, d_kv, vocab; ///< 0: not given.
     bool json;
+    struct ranks_options ranks;
 };
 
 /// One thing measured, done in one way.
@@ -109,3 +110,8 @@ static inline const char *bench_types_name(enum sy_op_types types)
 /// An entrant that is one dense product c [m,n] = a [m,k] · b [n,k]ᵀ, in random numbers.
 SY_MUST_CHECK enum sy_status bench_product(const struct bench *b, enum sy_op_types types, uint32_t m, uint32_t n,
                                            uint32_t k, const struct sy_variant *variant, struct bench_entrant *e);
+/// bench_step.c: a batch of made-up tokens of the session's shape. Errors: NOMEM.
+SY_MUST_CHECK enum sy_status bench_batch(struct sy_ctx *ctx, const struct sy_session_params *p, uint32_t vocab,
+                                         struct sy_batch *b);
+/// bench_ranks.c: joins the run that mpirun started, and opens the rank's device.
+SY_MUST_CHECK enum sy_status bench_ranks(struct bench *b);

@@ -5,8 +5,7 @@
 
 #include "apps/bench.h"
 
-static enum sy_status fill_batch(struct sy_ctx *ctx, const struct sy_session_params *p, uint32_t vocab,
-                                 struct sy_batch *b)
+enum sy_status bench_batch(struct sy_ctx *ctx, const struct sy_session_params *p, uint32_t vocab, struct sy_batch *b)
 {
     SY_TRY(sy_batch_resize(ctx, p->batch, p->src_len, p->tgt_len, 0, b));
     for (uint32_t i = 0; i < p->batch * p->src_len; ++i) {
@@ -144,7 +143,7 @@ enum sy_status bench_step(struct bench *b)
     if (status == SY_OK)
         status = sy_weights_init(sy_session_runtime(s), 0);
     if (status == SY_OK)
-        status = fill_batch(b->ctx, &p, model.config.vocab_size, &batch);
+        status = bench_batch(b->ctx, &p, model.config.vocab_size, &batch);
     if (status == SY_OK)
         status = time_steps(s, &batch, o->repeat, times, &m);
     if (status == SY_OK) {

@@ -130,7 +130,8 @@ enum sy_status sy_messages_create(const struct sy_session *s, struct sy_messages
         m->count = s->segments.legs.slots;
         m->parcels = calloc((size_t)m->count + 1, sizeof *m->parcels);
         m->queue = calloc((size_t)m->count + 1, sizeof *m->queue);
-        good = m->parcels != NULL && m->queue != NULL;
+        m->times = calloc(s->segments.legs.count + 1, sizeof *m->times);
+        good = m->parcels != NULL && m->queue != NULL && m->times != NULL;
     }
     if (!good) {
         sy_messages_destroy(&m);
@@ -162,6 +163,9 @@ void sy_messages_destroy(struct sy_messages **messages)
     for (uint32_t i = 0; i < m->count && m->parcels != NULL; ++i)
         finish(&m->parcels[i]);
     finish(&m->scratch);
+    for (uint32_t i = 0; i < SY_DRAINS; ++i)
+        sy_event_destroy(&m->drains[i].event);
+    free(m->times);
     free(m->parcels);
     free(m->queue);
     free(m);
@@ -217,6 +221,7 @@ enum sy_status sy_parcel_read(struct sy_session *s, struct sy_parcel *p, sy_tid 
 static enum sy_status send(struct sy_session *s, struct sy_parcel *p)
 {
     SY_TRY(p->node->op == SY_OP_exchange_rows ? sy_rows_address(s, p) : sy_shards_address(s, p));
+    SY_TRY(sy_watch_sent(s, p));
     return sy_group_start(s->ctx, s->graph->ranks->group, p->node->label, p->list, p->count, &p->travel);
 }
 
@@ -248,6 +253,7 @@ static enum sy_status look(struct sy_session *s, struct sy_parcel *p, bool wait)
         return SY_OK;
     sy_group_drop(&p->travel);
     p->arrived = true;
+    sy_watch_arrived(s, p);
     return p->node->op == SY_OP_exchange_rows ? sy_rows_unpack(s, p) : sy_shards_unpack(s, p);
 }
 
@@ -272,6 +278,21 @@ static enum sy_status send_all(struct sy_session *s)
     return SY_OK;
 }
 
+static enum sy_status await(struct sy_session *s, struct sy_parcel *p)
+{
+    double idle = 0.0; // since when the device has nothing to do
+    struct sy_drain *drain = p->arrived ? NULL : sy_watch_drain(s);
+    for (uint64_t looks = 0; !p->arrived; ++looks) {
+        SY_TRY(sy_messages_look(s));
+        SY_TRY(look(s, p, true));
+        SY_TRY(sy_watch_idle(drain, &idle));
+        if (!p->arrived)
+            sy_group_rest(looks);
+    }
+    sy_watch_waited(s, p, idle);
+    return SY_OK;
+}
+
 enum sy_status sy_message_start(struct sy_session *s, const struct sy_segment *segment)
 {
     const struct sy_graph *g = s->graph;
@@ -281,28 +302,27 @@ enum sy_status sy_message_start(struct sy_session *s, const struct sy_segment *s
     struct sy_parcel *p = &m->parcels[leg->slot];
     if (!sy_message_travels(g, leg->first)) {
         SY_TRY(send_all(s));
-        if (n->op == SY_OP_exchange_routes)
-            return sy_routes_exchange(s, n);
+        SY_TRY(sy_watch_begin(s));
         const bool norms = n->op == SY_OP_gather_norms;
-        return sy_sums_exchange(s, n, n->bind[norms ? 1 : 0], norms ? sy_graph_tensor(g, n->bind[0])->data : NULL);
+        SY_TRY(n->op == SY_OP_exchange_routes ? sy_routes_exchange(s, n)
+                                              : sy_sums_exchange(s, n, n->bind[norms ? 1 : 0],
+                                                                 norms ? sy_graph_tensor(g, n->bind[0])->data : NULL));
+        sy_watch_done(s, segment->leg);
+        return SY_OK;
     }
     assert(p->node == NULL);
     p->node = n;
+    p->leg = segment->leg;
     p->arrived = false;
     m->queue[m->queued++] = leg->slot;
     SY_TRY(n->op == SY_OP_exchange_rows ? sy_rows_pack(s, p) : sy_shards_pack(s, p));
-    return sy_messages_look(s);
+    return m->watch == SY_WATCH_ALONE ? await(s, p) : sy_messages_look(s);
 }
 
 enum sy_status sy_message_await(struct sy_session *s, const struct sy_segment *segment)
 {
     struct sy_parcel *p = &s->messages->parcels[s->segments.legs.list[segment->leg].slot];
-    for (uint64_t looks = 0; !p->arrived; ++looks) {
-        SY_TRY(sy_messages_look(s));
-        SY_TRY(look(s, p, true));
-        if (!p->arrived)
-            sy_group_rest(looks);
-    }
+    SY_TRY(await(s, p));
     p->node = NULL;
     return SY_OK;
 }

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "engine/layout.h"
+#include "engine/legs.h"
 #include "engine/op.h"
 
 /// exchange_routes, exchange_rows. The rank's own side: `slots` rows by expert, slice, group; off [experts·slices + 1]
@@ -32,8 +33,6 @@ struct sy_exchange_args {
 struct sy_ranks_args {
     u32 n, pack, at;
 };
-
-struct sy_graph;
 
 const struct sy_op_info *sy_message_info(enum sy_op_id op);
 /// Whether the message of this node travels while the device goes on; else it is done once it was started.
@@ -54,6 +53,21 @@ SY_MUST_CHECK enum sy_status sy_message_start(struct sy_session *s, const struct
 SY_MUST_CHECK enum sy_status sy_messages_look(struct sy_session *s);
 /// Waits until a message has come; meanwhile the others move on, too.
 SY_MUST_CHECK enum sy_status sy_message_await(struct sy_session *s, const struct sy_segment *segment);
+
+/// What is measured of messages. ALONE: each is waited for as soon as it has started, by all ranks at once, and nothing
+/// else runs. TOGETHER: as in a run.
+enum sy_message_watch { SY_WATCH_NOTHING, SY_WATCH_ALONE, SY_WATCH_TOGETHER };
+
+struct sy_message_time {
+    uint64_t bytes;   ///< Sent by this rank.
+    double travel_s;  ///< From its start between the ranks to its arrival.
+    double exposed_s; ///< In which the device had nothing to do but wait for it.
+};
+
+void sy_messages_watch(struct sy_session *s, enum sy_message_watch watch);
+/// Of the last step: of the message of a leg (index into the session's).
+struct sy_message_time sy_messages_time(const struct sy_session *s, size_t leg);
+const struct sy_legs *sy_session_legs(const struct sy_session *s);
 
 /// The sums of `n` whole numbers over all ranks, in place. Errors: COMM.
 SY_MUST_CHECK enum sy_status sy_layout_add(struct sy_ctx *ctx, const struct sy_layout *layout, uint64_t *values,

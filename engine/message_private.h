@@ -15,6 +15,16 @@ struct sy_parcel {
     size_t count, room;
     struct sy_exchange *travel; ///< Under way between ranks.
     bool arrived;
+    uint32_t leg;
+    double sent_at; ///< Seconds, where it is watched.
+};
+
+enum { SY_DRAINS = 16 };
+
+/// A word read behind all that the device has been given: when it has come, the device has nothing to do.
+struct sy_drain {
+    struct sy_event *event;
+    uint32_t word;
 };
 
 /// Where rows go and come from in one sparse layer: what exchange_routes found.
@@ -30,6 +40,11 @@ struct sy_messages {
     uint32_t count, sources;
     uint32_t *queue; ///< [queued] parcels that were started and have not been sent yet, in order.
     uint32_t queued;
+    enum sy_message_watch watch;
+    struct sy_message_time *times; ///< [legs]
+    double began;                  ///< A message that is waited for, in seconds …
+    uint64_t sent;                 ///< … and what the group had sent before.
+    struct sy_drain drains[SY_DRAINS];
 };
 
 /// Room for `out` and `in` bytes; no less than 1. Errors: NOMEM.
@@ -54,3 +69,17 @@ SY_MUST_CHECK enum sy_status sy_routes_exchange(struct sy_session *s, const stru
 /// The sums of few values, on all ranks. `own`: only where it is 1 does this rank's value count, else it is 0.
 SY_MUST_CHECK enum sy_status sy_sums_exchange(struct sy_session *s, const struct sy_node *n, sy_tid x,
                                               const int32_t *own);
+
+// message_watch.c: nothing happens where nothing is watched.
+/// The device has done what it was given, and all ranks are here where a message is to be alone.
+SY_MUST_CHECK enum sy_status sy_watch_begin(struct sy_session *s);
+SY_MUST_CHECK enum sy_status sy_watch_sent(struct sy_session *s, struct sy_parcel *p);
+void sy_watch_arrived(struct sy_session *s, const struct sy_parcel *p);
+/// A message that was waited for since sy_watch_begin().
+void sy_watch_done(struct sy_session *s, uint32_t leg);
+/// Follows what the device has been given so far; NULL: nothing is watched, or it is behind.
+struct sy_drain *sy_watch_drain(struct sy_session *s);
+/// Notes when the device had done it, once.
+SY_MUST_CHECK enum sy_status sy_watch_idle(struct sy_drain *drain, double *at);
+/// A parcel has arrived, after the device was idle since `idle` (0: it was not).
+void sy_watch_waited(struct sy_session *s, const struct sy_parcel *p, double idle);

@@ -333,6 +333,12 @@ struct sy_program *sy_runtime_program(const struct sy_runtime *rt, uint32_t phas
     return rt->programs[rt->legs.first[phase]];
 }
 
+struct sy_program *sy_runtime_leg(const struct sy_runtime *rt, size_t leg, size_t *out_dispatches)
+{
+    *out_dispatches = rt->dispatch_count[leg];
+    return rt->programs[leg];
+}
+
 enum sy_status sy_runtime_run(struct sy_runtime *rt, uint32_t phase)
 {
     assert(phase < rt->graph->phase_count);

@@ -33,6 +33,8 @@ size_t sy_runtime_kernel_count(const struct sy_runtime *rt);
 size_t sy_runtime_dispatches(const struct sy_runtime *rt, uint32_t phase);
 size_t sy_runtime_dispatches_all(const struct sy_runtime *rt);
 struct sy_program *sy_runtime_program(const struct sy_runtime *rt, uint32_t phase);
+/// The program of one leg, and its dispatches: NULL, 0 where there are none.
+struct sy_program *sy_runtime_leg(const struct sy_runtime *rt, size_t leg, size_t *out_dispatches);
 
 /// Submits a phase (enum sy_phase, or a merge) without messages; does not block.
 SY_MUST_CHECK enum sy_status sy_runtime_run(struct sy_runtime *rt, uint32_t phase);

@@ -40,6 +40,7 @@ struct sy_group {
     struct sy_pulse *pulse;        ///< NULL: nobody can be asked whether he is alive.
     bool over;                     ///< A rank is missing: nothing can be exchanged any more.
     bool told;                     ///< Another rank says why the run ends: this one need not.
+    uint64_t sent;                 ///< Bytes, so far.
     uint64_t exchanges;            ///< How many were started …
     struct sy_turn *turns;         ///< … and [size] how many with each rank, so that both tell one from the next.
     bool started;                  ///< MPI was initialised here, and sy_group_close() ends it.

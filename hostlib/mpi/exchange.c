@@ -147,6 +147,7 @@ static void add(struct sy_exchange *x, const struct sy_transfer *t)
     struct sy_turn *turn = &x->group->turns[t->peer];
     turn->count += turn->exchange != x->group->exchanges;
     turn->exchange = x->group->exchanges;
+    x->group->sent += t->send ? t->bytes : 0;
     for (uint64_t done = 0; done < t->bytes; done += LARGEST) {
         const uint64_t left = t->bytes - done;
         struct piece *p = &x->pieces[x->count++];

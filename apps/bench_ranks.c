@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+// bench_ranks.c: what the messages of a training step take alone, and how much of that the devices' work hides.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/bench.h"
+#include "engine/message.h"
+
+/// What is measured of one message of a step; of all ranks: the mean.
+struct measured {
+    double bytes, alone, exposed; ///< alone: the shortest of all steps; exposed: the median.
+};
+
+struct job {
+    struct sy_ctx *ctx;
+    struct ranks ranks;
+    struct sy_device *device;
+    struct sy_session *session;
+    struct sy_session_params params;
+    struct sy_batch batch;
+    struct cli_model model;
+    size_t legs;
+    double *exposed;         ///< [legs][repeat]
+    struct measured *times;  ///< [legs]
+    double *alone, *overlap; ///< [repeat] seconds of a step.
+    double experts;          ///< Seconds of a step's expert ops on this rank's device.
+};
+
+static enum sy_status prepare(struct job *j, const struct bench_options *o)
+{
+    char id[64];
+    if (ranks_layout(&j->ranks) == NULL)
+        return sy_fail(j->ctx, SY_INVALID, "ranks: there is one rank; start it with mpirun -n 2 or more");
+    SY_TRY(cli_model_open(j->ctx, o->common.model, CLI_WEIGHTS_IF_ANY, &j->model));
+    SY_TRY(ranks_device(j->ctx, &j->ranks, o->common.device, id));
+    SY_TRY(cli_device_open(j->ctx, id, false, &j->device));
+    j->params = (struct sy_session_params){.kind = SY_SESSION_TRAIN,
+                                           .config = &j->model.config,
+                                           .precision = o->common.precision,
+                                           .batch = (uint32_t)o->batch,
+                                           .src_len = (uint32_t)o->src_len,
+                                           .tgt_len = (uint32_t)o->tgt_len,
+                                           .slices = 1,
+                                           .ranks = ranks_layout(&j->ranks)};
+    SY_TRY(sy_session_create(j->ctx, j->device, &j->params, &j->session));
+    SY_TRY(sy_weights_init(sy_session_runtime(j->session), 0));
+    j->legs = sy_session_legs(j->session)->count;
+    j->exposed = calloc(j->legs * o->repeat, sizeof *j->exposed);
+    j->times = calloc(j->legs, sizeof *j->times);
+    j->alone = calloc(o->repeat, sizeof *j->alone);
+    j->overlap = calloc(o->repeat, sizeof *j->overlap);
+    if (j->exposed == NULL || j->times == NULL || j->alone == NULL || j->overlap == NULL)
+        return sy_fail(j->ctx, SY_NOMEM, "out of host memory");
+    return bench_batch(j->ctx, &j->params, j->model.config.vocab_size, &j->batch);
+}
+
+static enum sy_status step(struct job *j, enum sy_message_watch watch, uint64_t t, double *out)
+{
+    struct sy_metrics m;
+    sy_messages_watch(j->session, watch);
+    SY_TRY(ranks_agree(j->ctx, &j->ranks, SY_OK)); // all begin at once
+    const double from = cli_seconds();
+    SY_TRY(sy_session_step(j->session, &j->batch, 1, t, 0.001, 0, &m));
+    *out = cli_seconds() - from;
+    return SY_OK;
+}
+
+/// Steps in turns: messages alone, and as in a run.
+static enum sy_status measure(struct job *j, uint64_t repeat)
+{
+    const struct sy_legs *legs = sy_session_legs(j->session);
+    double ignored;
+    uint64_t t = 0;
+    for (int warm = 0; warm < 3; ++warm)
+        SY_TRY(step(j, SY_WATCH_NOTHING, ++t, &ignored));
+    for (uint64_t i = 0; i < repeat; ++i) {
+        SY_TRY(step(j, SY_WATCH_ALONE, ++t, &j->alone[i]));
+        for (size_t k = 0; k < j->legs; ++k) {
+            const struct sy_message_time x = sy_messages_time(j->session, k);
+            if (i == 0 || x.travel_s < j->times[k].alone)
+                j->times[k].alone = x.travel_s;
+        }
+        SY_TRY(step(j, SY_WATCH_TOGETHER, ++t, &j->overlap[i]));
+        for (size_t k = 0; k < j->legs; ++k) {
+            const struct sy_message_time x = sy_messages_time(j->session, k);
+            j->exposed[k * repeat + i] = x.exposed_s;
+            j->times[k].bytes += (double)x.bytes / (double)repeat;
+        }
+    }
+    for (size_t k = 0; k < j->legs; ++k)
+        if (legs->list[k].kind == SY_LEG_MESSAGE)
+            j->times[k].exposed = bench_median(&j->exposed[k * repeat], repeat);
+    return SY_OK;
+}
+
+static bool is_expert(const struct sy_node *n)
+{
+    const struct sy_matmul_args *m = (const void *)n->args;
+    const struct sy_matmul_dw_args *w = (const void *)n->args;
+    const struct sy_ffn_act_args *a = (const void *)n->args;
+    switch (n->op) {
+    case SY_OP_matmul: return m->experts > 1 || m->of != 0;
+    case SY_OP_matmul_dw: return w->ragged != 0;
+    case SY_OP_relu:
+    case SY_OP_relu_bwd:
+    case SY_OP_geglu:
+    case SY_OP_geglu_bwd: return a->indexed != 0;
+    default: return false;
+    }
+}
+
+/// Seconds of what the experts do in a step, dispatch by dispatch, with the last step's rows.
+static enum sy_status time_experts(struct job *j)
+{
+    const struct sy_legs *legs = sy_session_legs(j->session);
+    const struct sy_graph *g = sy_session_graph(j->session);
+    for (size_t k = legs->first[SY_PHASE_MICRO]; k < legs->first[SY_PHASE_MICRO + 1]; ++k) {
+        size_t count;
+        struct sy_program *program = sy_runtime_leg(sy_session_runtime(j->session), k, &count);
+        if (program == NULL)
+            continue;
+        uint64_t *ns = calloc(count, sizeof *ns), *at = ns;
+        if (ns == NULL)
+            return sy_fail(j->ctx, SY_NOMEM, "out of host memory");
+        const enum sy_status status = sy_program_profile(program, ns);
+        for (uint32_t i = legs->list[k].first; i < legs->list[k].end && status == SY_OK; ++i) {
+            const struct sy_node *n = sy_graph_node(g, i);
+            if (n->phase != SY_PHASE_MICRO || sy_variant_groups(n->variant, n->args, sy_device_caps(j->device)) == 0)
+                continue;
+            j->experts += is_expert(n) ? 1e-9 * (double)*at : 0.0;
+            ++at;
+        }
+        free(ns);
+        SY_TRY(status);
+    }
+    return SY_OK;
+}
+
+/// Means over ranks. Ranks without experts have other legs: then each stays with its own.
+static enum sy_status gather(struct job *j)
+{
+    const uint32_t size = j->ranks.group.size;
+    const uint64_t bytes = j->legs * sizeof *j->times;
+    uint64_t *counts = calloc(size, sizeof *counts), mine = j->legs;
+    struct measured *all = NULL;
+    bool alike = true;
+    enum sy_status status = counts == NULL ? sy_fail(j->ctx, SY_NOMEM, "out of host memory") : SY_OK;
+    if (status == SY_OK)
+        status = sy_group_collect(j->ctx, &j->ranks.group, "how many legs", &mine, sizeof mine, counts);
+    for (uint32_t r = 0; r < size && status == SY_OK; ++r)
+        alike &= counts[r] == mine;
+    free(counts);
+    if (status != SY_OK || !alike)
+        return status;
+    all = malloc(size * bytes);
+    if (all == NULL)
+        return sy_fail(j->ctx, SY_NOMEM, "out of host memory");
+    status = sy_group_collect(j->ctx, &j->ranks.group, "what messages took", j->times, bytes, all);
+    memset(j->times, 0, bytes);
+    for (size_t k = 0; k < size * j->legs && status == SY_OK; ++k) {
+        struct measured *to = &j->times[k % j->legs];
+        to->bytes += all[k].bytes / size;
+        to->alone += all[k].alone / size;
+        to->exposed += all[k].exposed / size;
+    }
+    free(all);
+    return status;
+}
+
+static double hidden(const struct measured *x) { return x->alone > x->exposed ? x->alone - x->exposed : 0.0; }
+
+static void print_sum(const char *name, const struct measured *x, double hid)
+{
+    char text[16];
+    cli_human(x->bytes, text);
+    printf("%-46s %9sB %10.2f %10.2f %6.0f %%\n", name, text, 1e3 * x->alone, 1e3 * hid,
+           x->alone > 0.0 ? 100.0 * hid / x->alone : 0.0);
+}
+
+static void print(const struct job *j, uint64_t repeat)
+{
+    static const struct {
+        enum sy_op_id op;
+        const char *name;
+    } sums[] = {{SY_OP_exchange_rows, "rows"},          {SY_OP_exchange_routes, "routes"},
+                {SY_OP_sum_ranks, "sums of gradients"}, {SY_OP_gather_norms, "norms"},
+                {SY_OP_share_ranks, "new values"},      {SY_OP_COUNT, "all"}};
+    const struct sy_legs *legs = sy_session_legs(j->session);
+    const struct sy_graph *g = sy_session_graph(j->session);
+    printf("%-46s %10s %10s %10s %8s\n", "message", "sent", "alone, ms", "hidden, ms", "hidden");
+    for (size_t k = 0; k < j->legs; ++k) {
+        const struct sy_node *n = sy_graph_node(g, legs->list[k].first);
+        char name[64];
+        if (legs->list[k].kind != SY_LEG_MESSAGE)
+            continue;
+        snprintf(name, sizeof name, "%.38s%s", n->label, n->backward ? " (back)" : "");
+        print_sum(name, &j->times[k], hidden(&j->times[k]));
+    }
+    putchar('\n');
+    for (size_t i = 0; i < SY_COUNT(sums); ++i) {
+        struct measured all = {.bytes = 0.0};
+        double hid = 0.0;
+        for (size_t k = 0; k < j->legs; ++k) {
+            if (legs->list[k].kind != SY_LEG_MESSAGE ||
+                (sums[i].op != SY_OP_COUNT && sy_graph_node(g, legs->list[k].first)->op != sums[i].op))
+                continue;
+            all.bytes += j->times[k].bytes;
+            all.alone += j->times[k].alone;
+            hid += hidden(&j->times[k]);
+        }
+        print_sum(sums[i].name, &all, hid);
+    }
+    printf("experts' work: %.2f ms a step on rank 0\n", 1e3 * j->experts);
+    printf("one step: %.1f ms, with every message waited for by itself %.1f ms (medians of %llu)\n",
+           1e3 * bench_median(j->overlap, repeat), 1e3 * bench_median(j->alone, repeat), (unsigned long long)repeat);
+}
+
+static enum sy_status run(struct job *j, const struct bench_options *o)
+{
+    SY_TRY(ranks_agree(j->ctx, &j->ranks, prepare(j, o)));
+    SY_TRY(ranks_compare_config(j->ctx, &j->ranks, &j->model.config));
+    SY_TRY(measure(j, o->repeat));
+    SY_TRY(gather(j));
+    SY_TRY(ranks_agree(j->ctx, &j->ranks, time_experts(j)));
+    print(j, o->repeat);
+    return SY_OK;
+}
+
+enum sy_status bench_ranks(struct bench *b)
+{
+    struct bench_options o = *b->o;
+    struct job j = {.ctx = b->ctx};
+    o.batch = o.batch != 0 ? o.batch : 32;
+    o.src_len = o.src_len != 0 ? o.src_len : 128;
+    o.tgt_len = o.tgt_len != 0 ? o.tgt_len : 40;
+    enum sy_status status = ranks_open(&j.ranks, &o.ranks, "switchyard-bench", &b->ctx);
+    j.ctx = b->ctx;
+    if (status == SY_OK)
+        status = run(&j, &o);
+    ranks_close(&j.ranks, j.ctx, status);
+    sy_batch_finish(&j.batch);
+    sy_session_destroy(&j.session);
+    sy_device_close(&j.device);
+    cli_model_close(&j.model);
+    free(j.exposed);
+    free(j.times);
+    free(j.alone);
+    free(j.overlap);
+    return status;
+}
