@@ -304,6 +304,7 @@ static enum sy_status begin_step(struct run *r)
 {
     const uint64_t t = r->begun + 1;
     r->ranks.group.step = t;
+    r->ranks.group.ask = leave_asked;
     if (!r->drawn)
         SY_TRY(draw_step(r, r->state.next_example));
     SY_TRY(sy_session_begin(r->session, r->micro, r->micro_count, t, sy_rate_at(&r->rate, t), r->o.seed));
@@ -343,7 +344,7 @@ static enum sy_status one_step(struct run *r)
     return next;
 }
 
-/// Whether any rank was asked to leave: then all do, after the same step.
+/// Whether any rank was asked to leave: then all do, after the same step. Later each hears it where a step begins.
 static enum sy_status hear_signals(struct run *r)
 {
     const int32_t mine = (int32_t)leave_asked();
@@ -378,7 +379,7 @@ static enum sy_status loop(struct run *r)
             SY_TRY(validate(r));
             validated = r->state.step;
         }
-        SY_TRY(hear_signals(r));
+        r->leave = r->ranks.group.size > 1 ? r->ranks.group.asked : leave_asked;
     }
     if (r->state.step != saved)
         SY_TRY(save(r));

@@ -63,7 +63,7 @@ static void repeat_segment(struct sy_graph *g, size_t from, size_t to, sy_tid *m
         const struct sy_op_info *info = sy_op_info(n.op);
         if (n.phase != SY_PHASE_MICRO)
             continue;
-        if (!writes_activations(g, &n)) // what it left lives on
+        if (!writes_activations(g, &n) || n.op == SY_OP_exchange_routes) // what it left lives on
             continue;
         sy_tid bind[SY_MAX_BINDINGS];
         for (uint32_t b = 0; b < info->binding_count; ++b) {
@@ -72,9 +72,9 @@ static void repeat_segment(struct sy_graph *g, size_t from, size_t to, sy_tid *m
                 struct sy_tensor x = *sy_graph_tensor(g, t);
                 char name[sizeof x.name];
                 snprintf(name, sizeof name, "%.*s'", (int)sizeof name - 2, x.name);
-                sy_tid twin = sy_tensor_new(g, SY_KIND_ACTIVATION, x.dtype, x.shape[0], x.shape[1], x.shape[2], name);
-                map[t] = twin;
-                bind[b] = twin;
+                if (map[t] == t) // several nodes may each write some of it
+                    map[t] = sy_tensor_new(g, SY_KIND_ACTIVATION, x.dtype, x.shape[0], x.shape[1], x.shape[2], name);
+                bind[b] = map[t];
             } else {
                 bind[b] = t < map_count ? map[t] : t;
             }

@@ -331,15 +331,20 @@ enum sy_status sy_layout_add(struct sy_ctx *ctx, const struct sy_layout *layout,
 {
     if (sy_layout_ranks(layout) == 1 || n == 0)
         return SY_OK;
-    uint64_t *all = calloc(n * layout->group->size, sizeof *all);
+    struct sy_group *group = layout->group;
+    const size_t words = n + 1;
+    uint64_t *all = calloc(words * (group->size + 1), sizeof *all), *mine = all + words * group->size;
     if (all == NULL)
         return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    memcpy(mine, values, n * sizeof *values);
+    mine[n] = (uint64_t)group->ask;
     const enum sy_status status =
-        sy_group_collect(ctx, layout->group, "counts of a step's tokens", values, n * sizeof *values, all);
-    for (size_t i = 0; i < n && status == SY_OK; ++i) {
-        values[i] = 0;
-        for (uint32_t r = 0; r < layout->group->size; ++r)
-            values[i] += all[r * n + i];
+        sy_group_collect(ctx, group, "counts of a step's tokens", mine, words * sizeof *mine, all);
+    memset(values, 0, status == SY_OK ? n * sizeof *values : 0);
+    for (uint32_t r = 0; r < group->size && status == SY_OK; ++r) {
+        for (size_t i = 0; i < n; ++i)
+            values[i] += all[r * words + i];
+        group->asked = group->asked != 0 ? group->asked : (int)all[r * words + n];
     }
     free(all);
     return status;

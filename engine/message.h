@@ -69,6 +69,7 @@ void sy_messages_watch(struct sy_session *s, enum sy_message_watch watch);
 struct sy_message_time sy_messages_time(const struct sy_session *s, size_t leg);
 const struct sy_legs *sy_session_legs(const struct sy_session *s);
 
-/// The sums of `n` whole numbers over all ranks, in place. Errors: COMM.
+/// The sums of `n` whole numbers over all ranks, in place; what any rank asks (`group->ask`) is known with it. Errors:
+/// COMM · NOMEM.
 SY_MUST_CHECK enum sy_status sy_layout_add(struct sy_ctx *ctx, const struct sy_layout *layout, uint64_t *values,
                                            size_t n);

@@ -36,6 +36,7 @@ struct sy_group {
     uint32_t node_rank, node_size; ///< Among the ranks of this host.
     double patience_s;             ///< For how long an awaited rank may not be heard of; 0: for ever.
     uint64_t step;                 ///< Of training, for errors; 0: none.
+    int ask, asked;                ///< What this rank asks of all, and the first thing that any has asked; 0: nothing.
     char (*names)[96];             ///< [size] "host node7, opencl:0" for errors; NULL: not known.
     struct sy_pulse *pulse;        ///< NULL: nobody can be asked whether he is alive.
     bool over;                     ///< A rank is missing: nothing can be exchanged any more.

@@ -189,6 +189,24 @@ def check_mixed(s):
          'ref, OpenCL and Vulkan in one job: the losses of ref alone', f'{done.stderr}{losses}')
 
 
+def check_bench(s):
+    """What messages take: a line for each, and a wire slowed down is felt."""
+    def rows(wire):
+        done = mpirun(s, 2, 'bench', 'ranks', '--model', s.path('switch.json'), '--batch', 4, '--src-len', 32, '--tgt-len', 24, '--repeat', 3,
+                      '--device', 'ref:0', env={'SY_SLOW_WIRE': wire})
+        found = [line.split() for line in done.stdout.split('\n') if line.startswith('rows ')]
+        s.ok(done.returncode == 0 and len(found) == 1 and done.stdout.count('exchange_rows') == 8 and 'one step' in done.stdout,
+             f'bench ranks, SY_SLOW_WIRE={wire}', done.stderr + done.stdout)
+        return float(found[0][-4]) if len(found) == 1 else 0.0
+    fast, slow = rows(''), rows('20000,1000')
+    s.ok(slow > 8 * 20 > fast, f'eight messages of 20 ms latency take {slow} ms, without it {fast} ms')
+    for wire in ('1', 'a,b', '1,0', '5,5x', '-1,5'):
+        done = mpirun(s, 2, 'bench', 'ranks', '--model', s.path('switch.json'), env={'SY_SLOW_WIRE': wire})
+        s.ok(done.returncode != 0 and 'SY_SLOW_WIRE' in done.stderr, f'SY_SLOW_WIRE={wire}: refused', done.stderr)
+    alone = s.run('bench', 'ranks', '--model', s.path('switch.json'), '--device', 'ref:0')
+    s.ok(alone.returncode != 0 and 'mpirun' in alone.stderr, 'bench ranks without mpirun: refused', alone.stderr)
+
+
 def check_refusals(s):
     """Said once, by all ranks' agreement, before anything is written."""
     cases = {
@@ -243,6 +261,7 @@ def main():
     check_resume(s)
     check_answers(s)
     check_mixed(s)
+    check_bench(s)
     check_refusals(s)
     s.done()
 
