@@ -110,31 +110,44 @@ static bool is_expert(const struct sy_node *n)
     }
 }
 
-/// Seconds of what the experts do in a step, dispatch by dispatch, with the last step's rows.
-static enum sy_status time_experts(struct job *j)
+/// Adds up what the experts' nodes of a leg took.
+static double add_up(const struct job *j, const struct sy_leg *leg, const uint64_t *ns)
+{
+    const struct sy_graph *g = sy_session_graph(j->session);
+    double sum = 0.0;
+    for (uint32_t i = leg->first; i < leg->end; ++i) {
+        const struct sy_node *n = sy_graph_node(g, i);
+        if (n->phase != leg->phase || sy_variant_groups(n->variant, n->args, sy_device_caps(j->device)) == 0)
+            continue;
+        sum += is_expert(n) ? 1e-9 * (double)*ns : 0.0;
+        ++ns;
+    }
+    return sum;
+}
+
+/// Seconds of what the experts do in a step, dispatch by dispatch; one more step is made.
+static enum sy_status time_experts(struct job *j, uint64_t t)
 {
     const struct sy_legs *legs = sy_session_legs(j->session);
-    const struct sy_graph *g = sy_session_graph(j->session);
-    for (size_t k = legs->first[SY_PHASE_MICRO]; k < legs->first[SY_PHASE_MICRO + 1]; ++k) {
+    uint64_t **ns = calloc(j->legs, sizeof *ns);
+    enum sy_status status = ns == NULL ? sy_fail(j->ctx, SY_NOMEM, "out of host memory") : SY_OK;
+    for (size_t k = legs->first[SY_PHASE_MICRO]; k < legs->first[SY_PHASE_MICRO + 1] && status == SY_OK; ++k) {
         size_t count;
-        struct sy_program *program = sy_runtime_leg(sy_session_runtime(j->session), k, &count);
-        if (program == NULL)
-            continue;
-        uint64_t *ns = calloc(count, sizeof *ns), *at = ns;
-        if (ns == NULL)
-            return sy_fail(j->ctx, SY_NOMEM, "out of host memory");
-        const enum sy_status status = sy_program_profile(program, ns);
-        for (uint32_t i = legs->list[k].first; i < legs->list[k].end && status == SY_OK; ++i) {
-            const struct sy_node *n = sy_graph_node(g, i);
-            if (n->phase != SY_PHASE_MICRO || sy_variant_groups(n->variant, n->args, sy_device_caps(j->device)) == 0)
-                continue;
-            j->experts += is_expert(n) ? 1e-9 * (double)*at : 0.0;
-            ++at;
-        }
-        free(ns);
-        SY_TRY(status);
+        if (sy_runtime_leg(sy_session_runtime(j->session), k, &count) != NULL &&
+            (ns[k] = calloc(count, sizeof **ns)) == NULL)
+            status = sy_fail(j->ctx, SY_NOMEM, "out of host memory");
     }
-    return SY_OK;
+    double ignored;
+    sy_session_profile(j->session, ns);
+    if (status == SY_OK)
+        status = step(j, SY_WATCH_NOTHING, t, &ignored);
+    sy_session_profile(j->session, NULL);
+    for (size_t k = 0; k < j->legs && ns != NULL; ++k) {
+        j->experts += ns[k] != NULL && status == SY_OK ? add_up(j, &legs->list[k], ns[k]) : 0.0;
+        free(ns[k]);
+    }
+    free(ns);
+    return status;
 }
 
 /// Means over ranks. Ranks without experts have other legs: then each stays with its own.
@@ -222,7 +235,7 @@ static enum sy_status run(struct job *j, const struct bench_options *o)
     SY_TRY(ranks_compare_config(j->ctx, &j->ranks, &j->model.config));
     SY_TRY(measure(j, o->repeat));
     SY_TRY(gather(j));
-    SY_TRY(ranks_agree(j->ctx, &j->ranks, time_experts(j)));
+    SY_TRY(time_experts(j, 2 * o->repeat + 4));
     print(j, o->repeat);
     return SY_OK;
 }

@@ -34,22 +34,32 @@ static void pass(struct plan_traffic *t, const struct sy_layout *l, uint32_t mac
     w->received += received;
 }
 
+/// The experts of a place that a message is about.
+static double meant(const struct sy_layout *l, const struct sy_exchange_args *p, uint32_t place)
+{
+    const uint32_t own = sy_layout_own_experts(l, place, p->experts), half = sy_rows_half(own);
+    return p->part == 0 ? own : p->part == SY_ROWS_FIRST ? half : own - half;
+}
+
 /// Rows of `unit` bytes to the owners of their experts, or back.
 static void pass_rows(struct plan_traffic *t, const struct sy_layout *l, uint32_t machine,
                       const struct sy_exchange_args *p, double unit)
 {
-    const double own = sy_layout_own_experts(l, sy_layout_place(l), p->experts),
-                 each = (double)p->slots / p->experts * unit;
+    const double own = meant(l, p, sy_layout_place(l)), each = (double)p->slots / p->experts * unit;
+    if (p->part == SY_ROWS_OWN)
+        return;
     for (uint32_t e = 0; e < l->expert; ++e) {
-        const double away = each * sy_layout_own_experts(l, e, p->experts), here = each * own;
+        const double away = each * meant(l, p, e), here = each * own;
         if (e != sy_layout_place(l))
             pass(t, l, machine, sy_layout_peer(l, e), p->back ? here : away, p->back ? away : here);
     }
-    const double most_away = p->slots * unit;
-    const double most_here = own == 0.0 ? 0.0 : (double)p->xslots / l->expert * (l->expert - 1) * unit;
+    const uint32_t all = sy_layout_own_experts(l, sy_layout_place(l), p->experts);
+    const double share = all == 0 ? 1.0 : own / all; // the parts' bounds together are that of the whole
+    const double most_away = share * p->slots * unit;
+    const double most_here = own == 0.0 ? 0.0 : share * p->xslots / l->expert * (l->expert - 1) * unit;
     t->most_sent += p->back ? most_here : most_away;
     t->most_received += p->back ? most_away : most_here;
-    t->staged += each * p->experts + each * own * l->expert;
+    t->staged += share * each * p->experts + each * own * l->expert;
     t->out = t->in = fmax(p->slots, own == 0.0 ? 0.0 : p->xslots) * unit; // each is sorted into the other
 }
 
@@ -231,5 +241,7 @@ double plan_even_load(const struct sy_node *n, const struct sy_layout *l)
 {
     const struct sy_exchange_args *p = (const void *)n->args;
     const double own = sy_layout_own_experts(l, sy_layout_place(l), p->experts);
-    return p->back || own == 0.0 ? 1.0 : (double)p->slots / p->experts * own * l->expert / p->xslots;
+    return (p->back && p->part <= SY_ROWS_OWN) || own == 0.0
+               ? 1.0
+               : (double)p->slots / p->experts * own * l->expert / p->xslots;
 }

@@ -178,7 +178,7 @@ static void tell(struct ranks *r, const struct sy_ctx *ctx)
 {
     const bool speak = sy_group_speak(&r->group);
     // mpirun loses what it has not read when the run is aborted
-    const struct timespec pause = speak ? (struct timespec){.tv_nsec = 200000000} : (struct timespec){.tv_sec = 1};
+    const struct timespec pause = speak ? (struct timespec){.tv_nsec = 500000000} : (struct timespec){.tv_sec = 2};
     if (speak && r->group.rank != 0 && ctx != NULL) // rank 0 logs
         fprintf(stderr, "%s: rank %u: error: %s\n", r->name, r->group.rank, sy_error(ctx));
     fflush(stderr);

@@ -122,7 +122,7 @@ void sy_backward(struct sy_graph *g, bool recompute)
         }
         segment = n.segment;
         sy_rule rule = sy_rule_get(n.op);
-        if (rule == NULL)
+        if (rule == NULL || n.part > 1)
             continue;
         remap(&n, map, map_count);
         const char *space = strchr(n.label, ' ');

@@ -78,6 +78,7 @@ struct sy_node {
     /// Tensors the gradient rule needs and the kernel does not (see rules.c).
     sy_tid aux[SY_NODE_AUX];
     uint32_t aux_args[SY_MAX_ARGS_BYTES / 4];
+    uint8_t part;    ///< Not 0: one of several nodes that do one's work; the gradient rule is that of part 1, for all.
     bool backward;   ///< Emitted by backward.c.
     bool prepares;   ///< Put before another node by lower.c: binding 0 → binding 1.
     int32_t segment; ///< Recomputation unit (one block of a stack), or −1.

@@ -13,13 +13,18 @@
 static uint64_t routes_elements(const void *args, uint32_t i)
 {
     const struct sy_exchange_args *p = args;
-    const uint64_t counts[] = {(uint64_t)p->experts * p->slices + 1, p->slots, 1, p->xslots};
+    const uint64_t parts = p->tiles != 0 ? SY_ROWS_PARTS : 0;
+    const uint64_t counts[] = {
+        (uint64_t)p->experts * p->slices + 1, p->slots, 1, p->xslots, parts * sy_parts_stride(4 * (uint64_t)p->tiles),
+        parts * sy_parts_stride(p->xslots)};
     return counts[i];
 }
 
 static uint64_t rows_elements(const void *args, uint32_t i)
 {
     const struct sy_exchange_args *p = args;
+    if (i == 2)
+        return p->part != 0 && p->back == 0; // what a node must not bind to be independent of this part
     return (uint64_t)(p->back == (i == 0) ? p->xslots : p->slots) * p->dim;
 }
 
@@ -39,23 +44,23 @@ const struct sy_op_info *sy_message_info(enum sy_op_id op)
         {.name = "exchange_routes",
          .types = SY_TYPES_F,
          .args_bytes = sizeof(struct sy_exchange_args),
-         .binding_count = 4,
+         .binding_count = 6,
          .input_count = 2,
-         .binding_names = {"off", "src", "xoff", "xsrc"},
-         .binding_types = {'i', 'i', 'i', 'i'},
-         .write_mask = 0xc,
+         .binding_names = {"off", "src", "xoff", "xsrc", "tiles", "rows"},
+         .binding_types = {'i', 'i', 'i', 'i', 'i', 'i'},
+         .write_mask = 0x3c,
          .read_mask = 0x3,
          .const_binding = UINT32_MAX,
          .impl = &routes_impl},
         {.name = "exchange_rows",
          .types = SY_TYPES_F | SY_TYPES_B,
          .args_bytes = sizeof(struct sy_exchange_args),
-         .binding_count = 2,
+         .binding_count = 3,
          .input_count = 1,
-         .binding_names = {"x", "y"},
-         .binding_types = {'t', 't'},
+         .binding_names = {"x", "y", "tiles"},
+         .binding_types = {'t', 't', 'i'},
          .write_mask = 0x2,
-         .read_mask = 0x1,
+         .read_mask = 0x5,
          .const_binding = UINT32_MAX,
          .impl = &rows_impl},
         {.name = "sum_ranks",
@@ -98,13 +103,28 @@ bool sy_message_travels(const struct sy_graph *g, uint32_t node)
 {
     const struct sy_node *n = &g->nodes[node];
     const struct sy_ranks_args *a = (const void *)n->args;
-    return n->op == SY_OP_exchange_rows || n->op == SY_OP_share_ranks ||
+    const struct sy_exchange_args *x = (const void *)n->args;
+    return (n->op == SY_OP_exchange_rows && x->part != SY_ROWS_OWN) || n->op == SY_OP_share_ranks ||
            (n->op == SY_OP_sum_ranks && (g->packs[a->pack].flags & SY_PACK_SUMS) == 0);
+}
+
+/// Whether `n` is about other rows than the part that `m` brings: another part, or experts with another table of rows.
+static bool other_part(const struct sy_graph *g, const struct sy_node *m, const struct sy_node *n)
+{
+    const struct sy_exchange_args *part = (const void *)m->args;
+    if (m->op != SY_OP_exchange_rows || part->part == 0)
+        return false;
+    if (n->op == SY_OP_exchange_rows)
+        return n->bind[1] == m->bind[1];
+    return n->op == SY_OP_matmul && n->bind[2] != SY_NONE && n->bind[2] != m->bind[2] && m->bind[2] != SY_NONE &&
+           sy_graph_tensor(g, n->bind[2])->parent == sy_graph_tensor(g, m->bind[2])->parent;
 }
 
 bool sy_message_needed(const struct sy_graph *g, uint32_t message, uint32_t node)
 {
     const struct sy_node *m = &g->nodes[message], *n = &g->nodes[node];
+    if (other_part(g, m, n))
+        return false;
     const struct sy_op_info *info = sy_op_info(m->op), *used = sy_op_info(n->op);
     for (uint32_t i = 0; i < info->binding_count; ++i)
         for (uint32_t k = 0; k < used->binding_count && (info->write_mask >> i & 1u) != 0; ++k)
@@ -123,8 +143,9 @@ enum sy_status sy_messages_create(const struct sy_session *s, struct sy_messages
     for (uint32_t i = 0; i < s->model.sparse_count && good; ++i) {
         const uint32_t most = s->model.sparse[i].experts;
         m->routes[i].sends = calloc(sy_layout_sources(l), sizeof(uint32_t));
+        m->routes[i].first = calloc(sy_layout_sources(l), sizeof(uint32_t));
         m->routes[i].receives = calloc((size_t)sy_layout_sources(l) * most, sizeof(uint32_t));
-        good = m->routes[i].sends != NULL && m->routes[i].receives != NULL;
+        good = m->routes[i].sends != NULL && m->routes[i].first != NULL && m->routes[i].receives != NULL;
     }
     if (good) {
         m->count = s->segments.legs.slots;
@@ -142,9 +163,16 @@ enum sy_status sy_messages_create(const struct sy_session *s, struct sy_messages
     return SY_OK;
 }
 
+static void end_reads(struct sy_parcel *p)
+{
+    while (p->read_count != 0)
+        sy_event_destroy(&p->reads[--p->read_count]);
+}
+
 static void finish(struct sy_parcel *p)
 {
-    sy_event_destroy(&p->read);
+    end_reads(p);
+    free(p->reads);
     sy_group_drop(&p->travel);
     free(p->list);
     free(p->out);
@@ -158,6 +186,7 @@ void sy_messages_destroy(struct sy_messages **messages)
         return;
     for (size_t i = 0; i < SY_MAX_SPARSE; ++i) {
         free(m->routes[i].sends);
+        free(m->routes[i].first);
         free(m->routes[i].receives);
     }
     for (uint32_t i = 0; i < m->count && m->parcels != NULL; ++i)
@@ -212,7 +241,18 @@ enum sy_status sy_parcel_read(struct sy_session *s, struct sy_parcel *p, sy_tid 
         return SY_OK;
     if (sy_graph_tensor(s->graph, t)->pieces != SY_NONE)
         return sy_runtime_read_part(s->runtime, t, first, count, to);
-    return sy_runtime_read_start(s->runtime, t, first, count, to, &p->read);
+    if (p->read_count == p->read_room) {
+        const size_t room = p->read_room == 0 ? 4 : 2 * p->read_room;
+        struct sy_event **bigger = realloc(p->reads, room * sizeof *bigger);
+        if (bigger == NULL)
+            return sy_fail(s->ctx, SY_NOMEM, "out of host memory");
+        p->reads = bigger;
+        p->read_room = room;
+    }
+    p->reads[p->read_count] = NULL;
+    SY_TRY(sy_runtime_read_start(s->runtime, t, first, count, to, &p->reads[p->read_count]));
+    ++p->read_count;
+    return SY_OK;
 }
 
 // ---- on the way ----------------------------------------------------------------------------------------------------
@@ -232,11 +272,11 @@ static enum sy_status send_read(struct sy_session *s)
     while (m->queued != 0) {
         struct sy_parcel *p = &m->parcels[m->queue[0]];
         bool done = true;
-        if (p->read != NULL)
-            SY_TRY(sy_event_done(p->read, &done));
+        for (size_t i = 0; i < p->read_count && done; ++i)
+            SY_TRY(sy_event_done(p->reads[i], &done));
         if (!done)
             return SY_OK;
-        sy_event_destroy(&p->read);
+        end_reads(p);
         memmove(m->queue, m->queue + 1, --m->queued * sizeof *m->queue);
         SY_TRY(send(s, p));
     }
@@ -301,6 +341,8 @@ enum sy_status sy_message_start(struct sy_session *s, const struct sy_segment *s
     struct sy_messages *m = s->messages;
     struct sy_parcel *p = &m->parcels[leg->slot];
     if (!sy_message_travels(g, leg->first)) {
+        if (n->op == SY_OP_exchange_rows)
+            return sy_rows_copy(s, n);
         SY_TRY(send_all(s));
         SY_TRY(sy_watch_begin(s));
         const bool norms = n->op == SY_OP_gather_norms;

@@ -25,7 +25,25 @@
 struct sy_exchange_args {
     u32 route; ///< Which sparse layer's: rows go by the counts that exchange_routes of that layer found last.
     u32 experts, slices, slots, xslots, dim, k, decoder, back;
+    u32 part;             ///< exchange_rows: 0, all rows, or one of enum sy_rows_part.
+    u32 tiles, tile_rows; ///< exchange_routes: room of each part's table of tiles; 0: there are no parts.
 };
+
+/// The forward pass takes an expert layer in four parts, so that one travels while others are in the experts: first
+/// rows of this rank for the first half of its experts, then those of other ranks, half by half, and at last its own
+/// for the other half. `tiles` [parts, tiles, 4] and `rows` [parts, xslots] say which they are, as route_tiles does,
+/// and xsrc; −1 for rows of other parts. SY_ROWS_OWN, this rank's own rows (there: the first half's), never leave the
+/// device.
+enum sy_rows_part { SY_ROWS_OWN = 1, SY_ROWS_FIRST, SY_ROWS_SECOND };
+enum { SY_ROWS_PARTS = 4 };
+
+/// Elements from one part's rows to the next: views begin at multiples of SY_PACK_ALIGN.
+static inline uint64_t sy_parts_stride(uint64_t elements)
+{
+    return (elements + SY_PACK_ALIGN - 1) / SY_PACK_ALIGN * SY_PACK_ALIGN;
+}
+/// How many of `own` experts are in the first half.
+static inline uint32_t sy_rows_half(uint32_t own) { return (own + 1) / 2; }
 
 /// sum_ranks, share_ranks: n elements of a pack from `at` on, over the ranks that hold it; each needs, or has, its
 /// shard of it alone (all of it where the pack holds no parameters). gather_norms: over all ranks; own [n] is 1 where
@@ -68,6 +86,9 @@ void sy_messages_watch(struct sy_session *s, enum sy_message_watch watch);
 /// Of the last step: of the message of a leg (index into the session's).
 struct sy_message_time sy_messages_time(const struct sy_session *s, size_t leg);
 const struct sy_legs *sy_session_legs(const struct sy_session *s);
+/// From here on steps measure their dispatches one by one: of each leg that is a program, and not NULL in `ns` [legs],
+/// the nanoseconds (sy_program_profile()). NULL: they do not.
+void sy_session_profile(struct sy_session *s, uint64_t **ns);
 
 /// The sums of `n` whole numbers over all ranks, in place; what any rank asks (`group->ask`) is known with it. Errors:
 /// COMM · NOMEM.

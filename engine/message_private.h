@@ -10,7 +10,8 @@ struct sy_parcel {
     const struct sy_node *node; ///< NULL: nothing is under way.
     char *out, *in;
     uint64_t out_room, in_room;
-    struct sy_event *read;    ///< What is sent is still on its way from the device.
+    struct sy_event **reads; ///< What is sent is still on its way from the device.
+    size_t read_count, read_room;
     struct sy_transfer *list; ///< What goes to and comes from each rank.
     size_t count, room;
     struct sy_exchange *travel; ///< Under way between ranks.
@@ -30,6 +31,7 @@ struct sy_drain {
 /// Where rows go and come from in one sparse layer: what exchange_routes found.
 struct sy_route {
     uint32_t *sends;    ///< [sources] rows for the experts of each place; they lie one place after the other.
+    uint32_t *first;    ///< [sources] of these, for the first half of its experts (sy_rows_half()).
     uint32_t *receives; ///< [sources][own experts] rows from each place.
 };
 
@@ -61,6 +63,8 @@ SY_MUST_CHECK enum sy_status sy_parcel_read(struct sy_session *s, struct sy_parc
 SY_MUST_CHECK enum sy_status sy_rows_pack(struct sy_session *s, struct sy_parcel *p);
 SY_MUST_CHECK enum sy_status sy_rows_address(struct sy_session *s, struct sy_parcel *p);
 SY_MUST_CHECK enum sy_status sy_rows_unpack(struct sy_session *s, struct sy_parcel *p);
+/// This rank's own rows, from one side to the other.
+SY_MUST_CHECK enum sy_status sy_rows_copy(struct sy_session *s, const struct sy_node *n);
 SY_MUST_CHECK enum sy_status sy_shards_pack(struct sy_session *s, struct sy_parcel *p);
 SY_MUST_CHECK enum sy_status sy_shards_address(struct sy_session *s, struct sy_parcel *p);
 SY_MUST_CHECK enum sy_status sy_shards_unpack(struct sy_session *s, struct sy_parcel *p);

@@ -70,6 +70,11 @@ static enum sy_status lay_out(struct sy_session *s, const struct sy_node *n, con
     for (uint32_t e = 0; e < sources; ++e)
         route->sends[e] = (uint32_t)(off[sy_layout_first_expert(l, e + 1, p->experts) * p->slices] -
                                      off[sy_layout_first_expert(l, e, p->experts) * p->slices]);
+    for (uint32_t e = 0; e < sources; ++e) {
+        const uint32_t first = sy_layout_first_expert(l, e, p->experts);
+        const uint32_t half = sy_rows_half(sy_layout_own_experts(l, e, p->experts));
+        route->first[e] = (uint32_t)(off[(first + half) * p->slices] - off[first * p->slices]);
+    }
     memset(route->receives, 0, (size_t)sources * own * sizeof *route->receives);
     for (uint32_t x = 0; x < own; ++x)
         for (uint32_t e = 0; e < sources; ++e)
@@ -88,22 +93,64 @@ static enum sy_status lay_out(struct sy_session *s, const struct sy_node *n, con
     return SY_OK;
 }
 
+/// This rank's experts.
+static uint32_t own_experts(const struct sy_session *s, const struct sy_exchange_args *p)
+{
+    return sy_layout_own_experts(s->graph->ranks, sy_layout_place(s->graph->ranks), p->experts);
+}
+
+/// Rows of one side and the other, of all experts or of one half of each place's: [sources] each, malloc'ed at once.
+struct traffic {
+    uint64_t *sends, *receives, sent, received;
+    uint64_t *at;         ///< Where those that are sent begin on this rank's side.
+    uint32_t own, x0, x1; ///< This rank's experts, and which of them are meant.
+    uint64_t from;        ///< Where their rows begin.
+};
+
+static enum sy_status traffic_of(const struct sy_session *s, const struct sy_exchange_args *p, struct traffic *out)
+{
+    const struct sy_route *r = &s->messages->routes[p->route];
+    const uint32_t sources = s->messages->sources, own = own_experts(s, p), half = sy_rows_half(own);
+    *out = (struct traffic){.sends = calloc(3 * (size_t)sources, sizeof *out->sends), .own = own, .x1 = own};
+    if (out->sends == NULL)
+        return sy_fail(s->ctx, SY_NOMEM, "out of host memory");
+    out->receives = out->sends + sources;
+    out->at = out->receives + sources;
+    out->x0 = p->part == SY_ROWS_SECOND ? half : 0;
+    out->x1 = p->part == SY_ROWS_FIRST ? half : own;
+    uint64_t at = 0;
+    for (uint32_t e = 0; e < sources; at += r->sends[e++]) {
+        const uint32_t first = r->first[e], second = r->sends[e] - first;
+        out->at[e] = at + (p->part == SY_ROWS_SECOND ? first : 0);
+        out->sends[e] = p->part == SY_ROWS_FIRST ? first : p->part == SY_ROWS_SECOND ? second : r->sends[e];
+        out->sent += out->sends[e];
+        for (uint32_t x = 0; x < own; ++x) {
+            const uint64_t rows = r->receives[(size_t)e * own + x];
+            out->from += x < out->x0 ? rows : 0;
+            out->receives[e] += x >= out->x0 && x < out->x1 ? rows : 0;
+        }
+        out->received += out->receives[e];
+    }
+    return SY_OK;
+}
+
 /// Rows of `unit` bytes in the order of arrival (by place, then expert) → by expert, then place; or the other way
 /// round.
-static enum sy_status sort_rows(struct sy_ctx *ctx, const struct sy_messages *m, const struct sy_route *r, uint32_t own,
+static enum sy_status sort_rows(struct sy_session *s, const struct sy_exchange_args *p, const struct traffic *t,
                                 char *by_place, char *by_expert, uint64_t unit, bool back)
 {
-    uint64_t *next = calloc((size_t)own + 1, sizeof *next); // where an expert's next rows lie
+    const struct sy_route *r = &s->messages->routes[p->route];
+    uint64_t *next = calloc((size_t)t->own + 1, sizeof *next); // where an expert's next rows lie
     if (next == NULL)
-        return sy_fail(ctx, SY_NOMEM, "out of host memory");
-    for (uint32_t x = 0; x < own; ++x) {
+        return sy_fail(s->ctx, SY_NOMEM, "out of host memory");
+    for (uint32_t x = t->x0; x < t->x1; ++x) {
         next[x + 1] = next[x];
-        for (uint32_t e = 0; e < m->sources; ++e)
-            next[x + 1] += r->receives[(size_t)e * own + x] * unit;
+        for (uint32_t e = 0; e < s->messages->sources; ++e)
+            next[x + 1] += r->receives[(size_t)e * t->own + x] * unit;
     }
-    for (uint32_t e = 0; e < m->sources; ++e) {
-        for (uint32_t x = 0; x < own; ++x) {
-            const uint64_t bytes = r->receives[(size_t)e * own + x] * unit;
+    for (uint32_t e = 0; e < s->messages->sources; ++e) {
+        for (uint32_t x = t->x0; x < t->x1; ++x) {
+            const uint64_t bytes = r->receives[(size_t)e * t->own + x] * unit;
             memcpy(back ? by_place : by_expert + next[x], back ? by_expert + next[x] : by_place, bytes);
             next[x] += bytes;
             by_place += bytes;
@@ -113,49 +160,68 @@ static enum sy_status sort_rows(struct sy_ctx *ctx, const struct sy_messages *m,
     return SY_OK;
 }
 
-/// This rank's experts.
-static uint32_t own_experts(const struct sy_session *s, const struct sy_exchange_args *p)
-{
-    return sy_layout_own_experts(s->graph->ranks, sy_layout_place(s->graph->ranks), p->experts);
-}
-
-/// Rows of one side and the other, by place: [sources] each, malloc'ed at once; and all of them.
-struct traffic {
-    uint64_t *sends, *receives, sent, received;
-};
-
-static enum sy_status traffic_of(const struct sy_session *s, const struct sy_route *r, uint32_t own,
-                                 struct traffic *out)
-{
-    const uint32_t sources = s->messages->sources;
-    *out = (struct traffic){.sends = calloc(2 * (size_t)sources, sizeof *out->sends)};
-    if (out->sends == NULL)
-        return sy_fail(s->ctx, SY_NOMEM, "out of host memory");
-    out->receives = out->sends + sources;
-    for (uint32_t e = 0; e < sources; ++e) {
-        out->sends[e] = r->sends[e];
-        out->sent += r->sends[e];
-        for (uint32_t x = 0; x < own; ++x)
-            out->receives[e] += r->receives[(size_t)e * own + x];
-        out->received += out->receives[e];
-    }
-    return SY_OK;
-}
-
 /// Rows of the whole step before this rank's micro-batch.
 static uint32_t first_row(const struct sy_session *s, const struct sy_exchange_args *p)
 {
     return p->decoder ? s->step.row_dec : s->step.row_enc;
 }
 
+/// Appends rows [row, end) of an expert to a part: its tiles, and which rows they are.
+static void put_tiles(const struct sy_exchange_args *p, uint32_t part, uint32_t expert, uint64_t row, uint64_t end,
+                      uint32_t *count, int32_t *tiles, int32_t *rows, const int32_t *theirs)
+{
+    tiles += part * sy_parts_stride(4 * (uint64_t)p->tiles);
+    rows += part * sy_parts_stride(p->xslots);
+    for (uint64_t i = row; i < end; ++i)
+        rows[i] = theirs[i];
+    for (; row < end; row += p->tile_rows) {
+        int32_t *t = tiles + 4 * (uint64_t)count[part]++;
+        t[0] = (int32_t)expert;
+        t[1] = (int32_t)row;
+        t[2] = (int32_t)(row + p->tile_rows < end ? row + p->tile_rows : end);
+        t[3] = 0;
+        assert(count[part] <= p->tiles);
+    }
+}
+
+/// Which tiles and rows each part has.
+static enum sy_status write_parts(struct sy_session *s, const struct sy_node *n, const int32_t *theirs)
+{
+    const struct sy_exchange_args *p = (const void *)n->args;
+    const struct sy_route *r = &s->messages->routes[p->route];
+    const uint64_t all = SY_ROWS_PARTS * sy_parts_stride(4 * (uint64_t)p->tiles);
+    const uint64_t places = SY_ROWS_PARTS * sy_parts_stride(p->xslots);
+    const uint32_t own = own_experts(s, p), me = sy_layout_place(s->graph->ranks), half = sy_rows_half(own);
+    uint32_t count[SY_ROWS_PARTS] = {0};
+    int32_t *tiles = malloc((all + places) * sizeof *tiles), *rows = tiles + all;
+    if (tiles == NULL)
+        return sy_fail(s->ctx, SY_NOMEM, "out of host memory");
+    memset(tiles, 0xff, (all + places) * sizeof *tiles); // −1 everywhere
+    uint64_t at = 0;
+    for (uint32_t x = 0; x < own; ++x)
+        for (uint32_t e = 0, first; e < s->messages->sources;) { // other ranks' rows side by side are one run
+            const uint64_t from = at;
+            first = e;
+            do
+                at += r->receives[(size_t)e++ * own + x];
+            while (first != me && e < s->messages->sources && e != me);
+            const uint32_t part = first == me ? (x < half ? 0 : SY_ROWS_PARTS - 1) : (x < half ? 1 : 2);
+            put_tiles(p, part, x, from, at, count, tiles, rows, theirs);
+        }
+    enum sy_status status = sy_runtime_write_part(s->runtime, n->bind[4], 0, all, tiles);
+    if (status == SY_OK)
+        status = sy_runtime_write_part(s->runtime, n->bind[5], 0, places, rows);
+    free(tiles);
+    return status;
+}
+
 /// Which rows they are that come: `mine` [slots] by expert → `theirs` [xslots] by own expert, then place.
 static enum sy_status trade_sources(struct sy_session *s, const struct sy_node *n, const struct sy_exchange_args *p,
-                                    const struct sy_route *route, int32_t *mine, int32_t *theirs)
+                                    int32_t *mine, int32_t *theirs)
 {
     struct traffic t;
-    const uint32_t own = own_experts(s, p);
     int32_t *arriving = NULL;
-    enum sy_status status = traffic_of(s, route, own, &t);
+    enum sy_status status = traffic_of(s, p, &t);
     for (uint32_t i = 0; i < p->slots; ++i)
         mine[i] += (int32_t)(first_row(s, p) * p->k); // unused ones are not sent
     if (status == SY_OK && (arriving = malloc((t.received + 1) * sizeof *arriving)) == NULL)
@@ -163,7 +229,7 @@ static enum sy_status trade_sources(struct sy_session *s, const struct sy_node *
     if (status == SY_OK)
         status = trade(s, n->label, (char *)mine, t.sends, (char *)arriving, t.receives, sizeof *mine);
     if (status == SY_OK)
-        status = sort_rows(s->ctx, s->messages, route, own, (char *)arriving, (char *)theirs, sizeof *mine, false);
+        status = sort_rows(s, p, &t, (char *)arriving, (char *)theirs, sizeof *mine, false);
     for (uint64_t i = t.received; i < p->xslots && status == SY_OK; ++i)
         theirs[i] = -1;
     free(arriving);
@@ -192,11 +258,13 @@ enum sy_status sy_routes_exchange(struct sy_session *s, const struct sy_node *n)
     if (status == SY_OK)
         status = lay_out(s, n, p, off, counts, route, xoff);
     if (status == SY_OK)
-        status = trade_sources(s, n, p, route, mine, theirs);
+        status = trade_sources(s, n, p, mine, theirs);
     if (status == SY_OK)
         status = sy_runtime_write_part(s->runtime, n->bind[2], 0, xoffs, xoff);
     if (status == SY_OK)
         status = sy_runtime_write_part(s->runtime, n->bind[3], 0, p->xslots, theirs);
+    if (status == SY_OK && p->tiles != 0)
+        status = write_parts(s, n, theirs);
     free(off);
     free(mine);
     free(counts);
@@ -209,46 +277,88 @@ static uint64_t row_bytes(const struct sy_session *s, const struct sy_node *n)
     return p->dim * sy_dtype_bytes(sy_graph_tensor(s->graph, n->bind[0])->dtype);
 }
 
+enum sy_status sy_rows_copy(struct sy_session *s, const struct sy_node *n)
+{
+    const struct sy_exchange_args *p = (const void *)n->args;
+    const struct sy_route *r = &s->messages->routes[p->route];
+    const uint32_t me = sy_layout_place(s->graph->ranks), own = own_experts(s, p);
+    uint64_t here = 0, there = 0;
+    for (uint32_t e = 0; e < me; ++e)
+        here += r->sends[e];
+    for (uint32_t x = 0; x < (p->back ? own : sy_rows_half(own)); ++x) {
+        const uint64_t rows = r->receives[(size_t)me * own + x];
+        for (uint32_t e = 0; e < me; ++e)
+            there += r->receives[(size_t)e * own + x];
+        if (rows != 0)
+            SY_TRY(sy_runtime_copy_part(s->runtime, n->bind[0], (p->back ? there : here) * p->dim, n->bind[1],
+                                        (p->back ? here : there) * p->dim, rows * p->dim));
+        here += rows;
+        for (uint32_t e = me; e < s->messages->sources; ++e)
+            there += r->receives[(size_t)e * own + x];
+    }
+    return SY_OK;
+}
+
 enum sy_status sy_rows_pack(struct sy_session *s, struct sy_parcel *p)
 {
     const struct sy_exchange_args *a = (const void *)p->node->args;
     const uint64_t unit = row_bytes(s, p->node);
+    const sy_tid x = p->node->bind[0];
     struct traffic t;
-    SY_TRY(traffic_of(s, &s->messages->routes[a->route], own_experts(s, a), &t));
-    const uint64_t most = t.sent > t.received ? t.sent : t.received, rows = a->back ? t.received : t.sent;
+    SY_TRY(traffic_of(s, a, &t));
+    const uint64_t most = t.sent > t.received ? t.sent : t.received;
+    enum sy_status status = sy_parcel_reserve(s->ctx, p, most * unit, most * unit); // each is sorted into the other
+    char *to = p->out;
+    if (status == SY_OK && a->back)
+        status = sy_parcel_read(s, p, x, t.from * a->dim, t.received * a->dim, p->in);
+    else if (status == SY_OK && a->part == 0)
+        status = sy_parcel_read(s, p, x, 0, t.sent * a->dim, to);
+    else
+        for (uint32_t e = 0; e < s->messages->sources && status == SY_OK; to += t.sends[e++] * unit)
+            status = sy_parcel_read(s, p, x, t.at[e] * a->dim, t.sends[e] * a->dim, to);
     free(t.sends);
-    SY_TRY(sy_parcel_reserve(s->ctx, p, most * unit, most * unit)); // each is sorted into the other
-    return sy_parcel_read(s, p, p->node->bind[0], 0, rows * a->dim, a->back ? p->in : p->out);
+    return status;
 }
 
 enum sy_status sy_rows_address(struct sy_session *s, struct sy_parcel *p)
 {
     const struct sy_exchange_args *a = (const void *)p->node->args;
-    const struct sy_route *route = &s->messages->routes[a->route];
     const uint64_t unit = row_bytes(s, p->node);
-    const uint32_t own = own_experts(s, a);
     struct traffic t;
-    enum sy_status status = traffic_of(s, route, own, &t);
+    enum sy_status status = traffic_of(s, a, &t);
     if (status == SY_OK && a->back)
-        status = sort_rows(s->ctx, s->messages, route, own, p->out, p->in, unit, true);
+        status = sort_rows(s, a, &t, p->out, p->in, unit, true);
     if (status == SY_OK)
         status = address(s, p, p->out, a->back ? t.receives : t.sends, p->in, a->back ? t.sends : t.receives, unit);
     free(t.sends);
     return status;
 }
 
+/// Writes what came back of a part: not this rank's own rows, which may not be there yet.
+static enum sy_status write_back(struct sy_session *s, const struct sy_parcel *p, const struct traffic *t)
+{
+    const struct sy_exchange_args *a = (const void *)p->node->args;
+    const char *from = p->in;
+    for (uint32_t e = 0; e < s->messages->sources; from += t->sends[e++] * row_bytes(s, p->node))
+        if (e != sy_layout_place(s->graph->ranks) && t->sends[e] != 0)
+            SY_TRY(sy_runtime_write_part(s->runtime, p->node->bind[1], t->at[e] * a->dim, t->sends[e] * a->dim, from));
+    return SY_OK;
+}
+
 enum sy_status sy_rows_unpack(struct sy_session *s, struct sy_parcel *p)
 {
     const struct sy_exchange_args *a = (const void *)p->node->args;
-    const struct sy_route *route = &s->messages->routes[a->route];
-    const uint32_t own = own_experts(s, a);
+    const sy_tid y = p->node->bind[1];
     struct traffic t;
-    enum sy_status status = traffic_of(s, route, own, &t);
-    const uint64_t rows = a->back ? t.sent : t.received;
+    enum sy_status status = traffic_of(s, a, &t);
     if (status == SY_OK && !a->back)
-        status = sort_rows(s->ctx, s->messages, route, own, p->in, p->out, row_bytes(s, p->node), false);
-    if (status == SY_OK && rows != 0)
-        status = sy_runtime_write_part(s->runtime, p->node->bind[1], 0, rows * a->dim, a->back ? p->in : p->out);
+        status = sort_rows(s, a, &t, p->in, p->out, row_bytes(s, p->node), false);
+    if (status == SY_OK && a->back && a->part != 0)
+        status = write_back(s, p, &t);
+    else if (status == SY_OK && a->back && t.sent != 0)
+        status = sy_runtime_write_part(s->runtime, y, 0, t.sent * a->dim, p->in);
+    else if (status == SY_OK && !a->back && t.received != 0)
+        status = sy_runtime_write_part(s->runtime, y, t.from * a->dim, t.received * a->dim, p->out);
     free(t.sends);
     return status;
 }

@@ -13,6 +13,8 @@ struct sy_message_time sy_messages_time(const struct sy_session *s, size_t leg) 
 
 const struct sy_legs *sy_session_legs(const struct sy_session *s) { return &s->segments.legs; }
 
+void sy_session_profile(struct sy_session *s, uint64_t **ns) { s->profile = ns; }
+
 /// All ranks have come here.
 static enum sy_status meet(struct sy_session *s)
 {

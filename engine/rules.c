@@ -2,7 +2,8 @@
 // rules.c: the gradient rule of each differentiable op. A rule emits nodes; it computes nothing itself.
 //
 // Forward nodes leave in `aux` what their rule needs beyond their bindings:
-//   matmul      aux[0] = off (experts > 1)
+//   matmul      aux[0] = off (experts > 1); of one in parts aux[1] = tiles, aux_args: those of the whole
+//   relu, geglu aux[0] = row, of one in parts: that of the whole
 //   dispatch    aux[0] = slot
 //   combine     aux[0] = src
 //   route_gate  aux[0..3] = lse, load, mask, z;  aux_args = struct sy_router_loss_args
@@ -72,6 +73,10 @@ static void matmul_rule(struct sy_graph *g, const struct sy_node *n)
     sy_tid x = n->bind[0], w = n->bind[1], tiles = n->bind[2], dy = sy_grad_get(g, n->bind[3]);
     if (dy == SY_NONE)
         return;
+    if (n->part != 0) { // the rows of all parts
+        a = *(const struct sy_matmul_args *)(const void *)n->aux_args;
+        tiles = n->aux[1];
+    }
     struct sy_matmul_args da = a;
     da.n = a.k;
     da.k = a.n;
@@ -167,7 +172,9 @@ static void activation_rule(struct sy_graph *g, const struct sy_node *n, enum sy
     if (dy == SY_NONE)
         return;
     sy_tid dx = sy_act_t(g, a.rows, (uint64_t)a.cols * width, ".dx");
-    sy_emit(g, backward, &a, (const sy_tid[]){n->bind[0], dy, n->bind[1], g->step_constants, dx});
+    const sy_tid rows = n->part != 0 ? n->aux[0] : n->bind[1]; // those of all parts
+    a.indexed = a.indexed != 0;
+    sy_emit(g, backward, &a, (const sy_tid[]){n->bind[0], dy, rows, g->step_constants, dx});
     sy_grad_add(g, n->bind[0], dx);
 }
 
@@ -258,8 +265,9 @@ static void exchange_rule(struct sy_graph *g, const struct sy_node *n)
     if (dy == SY_NONE)
         return;
     a.back = !a.back;
+    a.part = 0; // those of all parts
     sy_tid dx = sy_act_t(g, a.back ? a.slots : a.xslots, a.dim, ".dx");
-    SY_EMIT(g, exchange_rows, &a, dy, dx);
+    SY_EMIT(g, exchange_rows, &a, dy, dx, SY_NONE);
     sy_grad_add(g, n->bind[0], dx);
 }
 

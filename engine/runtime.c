@@ -404,6 +404,21 @@ enum sy_status sy_runtime_read_part(struct sy_runtime *rt, sy_tid t, uint64_t fi
     return SY_OK;
 }
 
+enum sy_status sy_runtime_copy_part(struct sy_runtime *rt, sy_tid from, uint64_t from_first, sy_tid to,
+                                    uint64_t to_first, uint64_t count)
+{
+    const uint64_t size = sy_dtype_bytes(sy_graph_tensor(rt->graph, from)->dtype);
+    while (count > 0) {
+        const struct stretch a = stretch_of(rt, from, from_first, count);
+        const struct stretch b = stretch_of(rt, to, to_first, a.count);
+        SY_TRY(sy_buffer_copy(a.buffer, a.offset_bytes, b.buffer, b.offset_bytes, b.count * size));
+        from_first += b.count;
+        to_first += b.count;
+        count -= b.count;
+    }
+    return SY_OK;
+}
+
 enum sy_status sy_runtime_read_start(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count, void *destination,
                                      struct sy_event **out)
 {

@@ -49,6 +49,9 @@ SY_MUST_CHECK enum sy_status sy_runtime_write_part(struct sy_runtime *rt, sy_tid
                                                    const void *source);
 SY_MUST_CHECK enum sy_status sy_runtime_read_part(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count,
                                                   void *destination);
+/// From one tensor to another of the same element type, in the device's order; does not block.
+SY_MUST_CHECK enum sy_status sy_runtime_copy_part(struct sy_runtime *rt, sy_tid from, uint64_t from_first, sy_tid to,
+                                                  uint64_t to_first, uint64_t count);
 /// The same read, started: `destination` has the elements once the event is done (hostlib/event.h).
 SY_MUST_CHECK enum sy_status sy_runtime_read_start(struct sy_runtime *rt, sy_tid t, uint64_t first, uint64_t count,
                                                    void *destination, struct sy_event **out);

@@ -87,6 +87,14 @@ static enum sy_status check_batches(const struct sy_session *s, const struct sy_
     return SY_OK;
 }
 
+static enum sy_status run_program(struct sy_session *s, size_t leg)
+{
+    size_t count;
+    if (s->profile != NULL && s->profile[leg] != NULL)
+        return sy_program_profile(sy_runtime_leg(s->runtime, leg, &count), s->profile[leg]);
+    return sy_runtime_run_leg(s->runtime, leg);
+}
+
 /// Runs the segments; `first` is the step's index of the first micro-batch, `flight` where the results go.
 static enum sy_status run_segments(struct sy_session *s, const struct sy_batch *batches, uint32_t first,
                                    uint32_t flight)
@@ -103,7 +111,7 @@ static enum sy_status run_segments(struct sy_session *s, const struct sy_batch *
             SY_TRY(sy_inputs_write(s));
             break;
         case SY_SEGMENT_PROGRAM:
-            SY_TRY(sy_runtime_run_leg(s->runtime, x->leg));
+            SY_TRY(run_program(s, x->leg));
             SY_TRY(sy_messages_look(s));
             break;
         case SY_SEGMENT_MESSAGE: SY_TRY(sy_message_start(s, x)); break;

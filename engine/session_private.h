@@ -32,5 +32,6 @@ struct sy_session {
     struct sy_messages *messages; ///< With several ranks (message.h).
     struct sy_step step;          ///< Of the step under way; row offsets are those of its micro-batch.
     struct sy_flight flights[SY_FLIGHTS];
+    uint64_t **profile;    ///< [legs] where the nanoseconds of each dispatch go, or NULL: nothing is measured.
     uint64_t begun, ended; ///< Training steps; step n's flight is n modulo SY_FLIGHTS.
 };

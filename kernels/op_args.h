@@ -95,7 +95,8 @@ SY_STRUCT(sy_matmul_dw_args) { u32 rows, m, n, experts, accumulate; f32 alpha; u
 
 // relu, act: x, y [rows, cols]. geglu: x [rows, 2·cols] = wi_0 x | wi_1 x, y [rows, cols] = f(x0) · x1.
 // act: f, SY_ACT_…; relu does not look at it.
-// Then dropout as in sy_dropout_args. indexed 1: row i belongs to src[i] = token·k + choice (−1: unused slot, write zeros),
+// Then dropout as in sy_dropout_args. indexed 1: row i belongs to src[i] = token·k + choice (−1: unused slot, write zeros;
+// indexed 2, forward alone: leave the row as it is),
 // and the dropout element is (row0 + token, col) in plane `choice`. indexed 0: `row` unused, token = i, plane 0.
 // stack SY_STACK_STEP: tokens are counted from the step's first, because rows come from several ranks: row0 = 0.
 SY_STRUCT(sy_ffn_act_args) { u32 rows, cols, threshold; f32 scale; u32 stream, stack, indexed, k, act; };

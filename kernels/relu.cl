@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // relu: y = dropout(max(x, 0)) on the hidden activations of an FFN.
-//   x [rows, cols] t · row [rows] i32 (indexed only: src of the slot, −1 = unused, y gets zeros) · c · y [rows, cols] t
+//   x [rows, cols] t · row [rows] i32 (indexed only: src of the slot, −1 = unused, y gets zeros;
+//   indexed 2: is left alone) · c · y [rows, cols] t
 // Launch: one work-group does SY_ROWS(WG) rows. Masks are bit-equal everywhere and follow the token, not the slot.
 #include "common.cl.h"
 #include "dropout.cl.h"
@@ -11,6 +12,8 @@ KERNEL void relu(__global const T *restrict x, __global const int *restrict row,
     GROUP_GUARD(SY_PIECES(p.rows, SY_ROWS(WG)));
     const uint lid = LOCAL_ID, first = GROUP_ID * SY_ROWS(WG), count = min(SY_ROWS(WG), p.rows - first);
     for (uint r = first; r < first + count; ++r) {
+        if (p.indexed == 2u && row[r] < 0)
+            continue;
         const struct drop_row d = ffn_row(c, p, row, r);
         for (uint col = lid * DROP_COLS; col < p.cols; col += WG * DROP_COLS) {
             const uint at = r * p.cols + col;

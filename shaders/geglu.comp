@@ -1,8 +1,8 @@
 #version 450
 // SPDX-License-Identifier: Apache-2.0
 // geglu: y = dropout(f(x0) · x1), x0 and x1 the two halves of a row of x; f is p.act, gelu_tanh or another one.
-//   x [rows, 2·cols] t · row [rows] i32 (indexed only: src of the slot, −1 = unused, y gets zeros) · c
-//   y [rows, cols] t
+//   x [rows, 2·cols] t · row [rows] i32 (indexed only: src of the slot, −1 = unused, y gets zeros;
+//   indexed 2: is left alone) · c · y [rows, cols] t
 // Launch: one work-group does SY_ROWS(WG) rows. Masks are bit-equal everywhere and follow the token, not the slot.
 #include "common.glsl"
 
@@ -20,6 +20,8 @@ void main()
     GROUP_GUARD(SY_PIECES(p.rows, SY_ROWS(WG)));
     const uint lid = LOCAL_ID, first = GROUP_ID * SY_ROWS(WG), count = min(SY_ROWS(WG), p.rows - first);
     for (uint r = first; r < first + count; ++r) {
+        if (p.indexed == 2u && row[r] < 0)
+            continue;
         const drop_row d = make_ffn_row(p, p.indexed != 0u ? row[r] : int(r));
         for (uint quad = lid; quad < SY_PIECES(p.cols, 4u); quad += WG) {
             const vec4 factor = drop_factors(d, quad);

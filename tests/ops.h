@@ -27,6 +27,8 @@ struct sy_op_cases {
     const char *reason; ///< Why these tolerances: the length of the sums, the rounding of the store, …
     /// Elements that carry no meaning (bit i of `skip` for a whole binding, or per element); NULL compares everything.
     bool (*compare)(const void *args, uint32_t binding, uint64_t element, double *const *inputs);
+    /// Output elements that must stay as they were; NULL: all are written.
+    bool (*left_alone)(const void *args, uint32_t binding, uint64_t element, double *const *inputs);
 };
 
 /// Last line of every tests/ops/NAME.c.

@@ -5,9 +5,16 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+static bool left_alone(const struct ops_case *test, uint32_t i, uint64_t element)
+{
+    const bool output = test->info->write_mask >> i & 1u;
+    return output && test->cases->left_alone != NULL && test->cases->left_alone(test->args, i, element, test->values);
+}
+
 static bool carries_meaning(const struct ops_case *test, uint32_t i, uint64_t element)
 {
-    return test->cases->compare == NULL || test->cases->compare(test->args, i, element, test->values);
+    return !left_alone(test, i, element) &&
+           (test->cases->compare == NULL || test->cases->compare(test->args, i, element, test->values));
 }
 
 SY_PRINTF(2, 3) static void bad(struct ops_verdict *verdict, const char *format, ...)
@@ -46,6 +53,8 @@ static void check_content(const struct ops_case *test, uint32_t i, const struct 
     for (uint64_t j = 0; j < test->elements[i] && verdict->good; ++j)
         if (!(info->write_mask >> i & 1u) && memcmp(now + j * size, before + j * size, size) != 0)
             bad(verdict, "input %s[%" PRIu64 "] was changed", info->binding_names[i], j);
+        else if (left_alone(test, i, j) && memcmp(now + j * size, before + j * size, size) != 0)
+            bad(verdict, "output %s[%" PRIu64 "] was to be left alone", info->binding_names[i], j);
         else if (!(info->read_mask >> i & 1u) && ops_is_poison(now + j * size, t) && carries_meaning(test, i, j))
             bad(verdict, "output %s[%" PRIu64 "] of %" PRIu64 " was never written", info->binding_names[i], j,
                 test->elements[i]);

@@ -2,15 +2,20 @@
 // ffn.c: the dense feed-forward layer, and what activates it and an expert (spec §3).
 #include "engine/layers/layers.h"
 
-sy_tid sy_activate(struct sy_build *b, struct sy_ffn_act_args *args, sy_tid x, sy_tid source, const char *name)
+enum sy_op_id sy_activation_op(const struct sy_build *b, uint32_t *act)
 {
     static const u32 acts[] = {
         [SY_ACTIVATION_USUAL] = SY_ACT_GELU_TANH,    [SY_ACTIVATION_RELU] = SY_ACT_RELU,
         [SY_ACTIVATION_GELU_NEW] = SY_ACT_GELU_TANH, [SY_ACTIVATION_GELU] = SY_ACT_GELU,
         [SY_ACTIVATION_SILU] = SY_ACT_SILU,          [SY_ACTIVATION_QUICK_GELU] = SY_ACT_QUICK_GELU};
     const struct sy_config *c = b->c;
-    args->act = acts[c->activation];
-    const enum sy_op_id op = c->gated ? SY_OP_geglu : c->activation == SY_ACTIVATION_USUAL ? SY_OP_relu : SY_OP_act;
+    *act = acts[c->activation];
+    return c->gated ? SY_OP_geglu : c->activation == SY_ACTIVATION_USUAL ? SY_OP_relu : SY_OP_act;
+}
+
+sy_tid sy_activate(struct sy_build *b, struct sy_ffn_act_args *args, sy_tid x, sy_tid source, const char *name)
+{
+    const enum sy_op_id op = sy_activation_op(b, &args->act);
     sy_tid y = sy_act_t(b->g, args->rows, args->cols, name);
     sy_emit(b->g, op, args, (const sy_tid[]){x, source, SY_NONE, y});
     return y;

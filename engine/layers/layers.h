@@ -49,6 +49,9 @@ sy_tid sy_cross_attention(struct sy_build *b, sy_tid x, uint32_t block);
 /// Decode: projects the encoder output once (phase ENCODE); returns [B·S, 2·H·K].
 sy_tid sy_cross_keys(struct sy_build *b, uint32_t block);
 
+/// The op of an FFN's activation; *act: which one it is to compute (SY_ACT_…).
+enum sy_op_id sy_activation_op(const struct sy_build *b, uint32_t *act);
+
 /// x [rows, F] or gated [rows, F|F] → dropout(activation) [rows, F]; `source`: the token of each row (args->indexed).
 sy_tid sy_activate(struct sy_build *b, struct sy_ffn_act_args *args, sy_tid x, sy_tid source, const char *name);
 sy_tid sy_dense_ffn(struct sy_build *b, sy_tid x, uint32_t block);

@@ -11,6 +11,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /// Shapes of one Switch layer.
 struct moe {
@@ -152,7 +153,39 @@ struct places {
     sy_tid slot, src, off, xsrc, xoff, tiles;
     uint32_t tile_count, xslices;
     struct sy_exchange_args exchange;
+    bool
+        in_parts; ///< parts: of the expert layer, so that some rows travel while others are in the experts (message.h).
+    struct part {
+        sy_tid tiles, rows;
+        uint32_t most, tile_count; ///< Rows that it may have.
+    } parts[SY_ROWS_PARTS];
 };
+
+/// A table of tiles and a list of rows for each part.
+static void cut_in_parts(struct sy_build *b, const struct moe *s, struct places *r, sy_tid *tiles, sy_tid *rows)
+{
+    struct sy_graph *g = b->g;
+    const uint32_t half = sy_rows_half(s->own), sources = sy_layout_sources(g->ranks);
+    const uint32_t experts[SY_ROWS_PARTS] = {half, half, s->own - half, s->own - half};
+    uint32_t room = 0;
+    for (uint32_t i = 0; i < SY_ROWS_PARTS; ++i) {
+        const bool own = i == 0 || i == SY_ROWS_PARTS - 1;
+        struct part *p = &r->parts[i];
+        p->most = (own ? 1 : sources - 1) * most_rows(s, experts[i]);
+        p->tile_count = (u32)sy_ceil_div(p->most, g->tile_rows) + (own ? 1 : 2) * experts[i];
+        room = p->tile_count > room ? p->tile_count : room;
+    }
+    const uint64_t each = sy_parts_stride(4 * (uint64_t)room), all = sy_parts_stride(s->xslots);
+    *tiles = sy_act_i(g, SY_ROWS_PARTS, each, ".part_tiles");
+    *rows = sy_act_i(g, SY_ROWS_PARTS, all, ".part_rows");
+    r->exchange.tiles = room;
+    r->exchange.tile_rows = g->tile_rows;
+    for (uint32_t i = 0; i < SY_ROWS_PARTS && g->status == SY_OK; ++i) {
+        struct part *p = &r->parts[i];
+        p->tiles = sy_tensor_view(g, *tiles, i * each, room, 4, 1, ".part_tiles");
+        p->rows = sy_tensor_view(g, *rows, i * all, s->xslots, 1, 1, ".part_rows");
+    }
+}
 
 /// Tells the experts' owners which rows will come.
 static void announce(struct sy_build *b, const struct moe *s, struct places *r)
@@ -168,7 +201,11 @@ static void announce(struct sy_build *b, const struct moe *s, struct places *r)
                                             .decoder = b->decoder};
     r->xoff = sy_act_i(g, (uint64_t)s->own * r->xslices + 1, 1, ".expert_offsets");
     r->xsrc = sy_act_i(g, s->xslots, 1, ".expert_source");
-    SY_EMIT(g, exchange_routes, &r->exchange, r->off, r->src, r->xoff, r->xsrc);
+    sy_tid tiles = SY_NONE, rows = SY_NONE;
+    r->in_parts = b->train && s->experts >= sy_layout_sources(g->ranks); // each place has some
+    if (r->in_parts)
+        cut_in_parts(b, s, r, &tiles, &rows);
+    SY_EMIT(g, exchange_routes, &r->exchange, r->off, r->src, r->xoff, r->xsrc, tiles, rows);
 }
 
 static struct places arrange(struct sy_build *b, const struct moe *s)
@@ -244,11 +281,10 @@ static sy_tid gates_and_losses(struct sy_build *b, const struct moe *s, sy_tid z
     return gate;
 }
 
-/// y [slots, n] = x [slots, k] · W_eᵀ for the expert e of each row.
-static sy_tid expert_linear(struct sy_build *b, const struct moe *s, const struct places *r, sy_tid x, sy_tid w,
-                            uint32_t out, uint32_t in, const char *name)
+/// y [slots, n] = x [slots, k] · W_eᵀ for the expert e of each row; of one part of them, where `part` is not 0.
+static void expert_linear(struct sy_build *b, const struct moe *s, const struct places *r, sy_tid x, sy_tid w, sy_tid y,
+                          uint32_t out, uint32_t in, uint32_t part)
 {
-    sy_tid y = sy_act_t(b->g, s->xslots, out, name);
     struct sy_matmul_args a = {.m = s->xslots,
                                .n = out,
                                .k = in,
@@ -259,8 +295,20 @@ static sy_tid expert_linear(struct sy_build *b, const struct moe *s, const struc
                                .tiles = r->tile_count};
     if (s->own == 1) // a dense product over all slots (unused ones are filled with zeros); no table is read
         a.tiles = (u32)sy_ceil_div(s->xslots, a.tile_rows);
-    SY_EMIT(b->g, matmul, &a, x, w, r->tiles, y)->aux[0] = r->xoff;
-    return y;
+    if (part == 0) {
+        SY_EMIT(b->g, matmul, &a, x, w, r->tiles, y)->aux[0] = r->xoff;
+        return;
+    }
+    const struct part *p = &r->parts[part - 1];
+    const struct sy_matmul_args whole = a;
+    a.m = p->most;
+    a.tiles = p->tile_count;
+    a.of = s->own == 1 ? 1 : 0; // the table is read
+    struct sy_node *n = SY_EMIT(b->g, matmul, &a, x, w, p->tiles, y);
+    n->aux[0] = r->xoff;
+    n->aux[1] = r->tiles;
+    n->part = (uint8_t)part;
+    memcpy(n->aux_args, &whole, sizeof whole);
 }
 
 /// Name of expert e's wi (part `half` of a gated one) or wo.
@@ -290,17 +338,24 @@ static void foreign_experts(struct sy_build *b, const struct moe *s, const char 
     }
 }
 
-static sy_tid experts(struct sy_build *b, const struct moe *s, const struct places *r, sy_tid xe, const char *prefix)
+/// What the experts compute with.
+struct experts {
+    sy_tid wi, wo, x, h, act, y; ///< x → h → act → y, [xslots, …]
+    struct sy_ffn_act_args args;
+};
+
+static struct experts declare(struct sy_build *b, const struct moe *s, sy_tid xe, const char *prefix)
 {
     struct sy_graph *g = b->g;
     const struct sy_config *c = b->c;
     uint32_t width = c->gated ? 2 : 1, d = c->d_model, f = c->d_ff;
     char(*in)[112] = calloc((size_t)s->own * width, 112), (*out)[112] = calloc(s->own, 112);
+    struct experts x = {.x = xe};
     if (in == NULL || out == NULL) {
         g->status = sy_fail(g->ctx, SY_NOMEM, "out of host memory: names of %u experts", s->own);
         free(in);
         free(out);
-        return xe;
+        return x;
     }
     for (uint32_t e = 0; e < s->own; ++e) {
         for (uint32_t i = 0; i < width; ++i)
@@ -308,22 +363,73 @@ static sy_tid experts(struct sy_build *b, const struct moe *s, const struct plac
         expert_name(out[e], b, prefix, s->first + e, false, 0);
     }
     const uint32_t pairs = c->gated ? SY_PARAM_PAIRS : 0;
-    sy_tid wi = sy_linear_weight(b, s->own * width, f, d, (const char(*)[112])in, SY_PARAM_EXPERT | pairs);
-    sy_tid h = expert_linear(b, s, r, xe, wi, width * f, d, ".expert_in");
+    x.wi = sy_linear_weight(b, s->own * width, f, d, (const char(*)[112])in, SY_PARAM_EXPERT | pairs);
+    x.h = sy_act_t(g, s->xslots, width * f, ".expert_in");
     struct sy_dropout_args drop = sy_dropout_args_of(b, (float)c->expert_dropout, f, "expert");
-    struct sy_ffn_act_args a = {.rows = s->xslots,
-                                .cols = f,
-                                .threshold = drop.threshold,
-                                .scale = drop.scale,
-                                .stream = drop.stream,
-                                .stack = sy_layout_sources(g->ranks) > 1 ? SY_STACK_STEP : drop.stack,
-                                .indexed = 1,
-                                .k = s->k};
-    sy_tid y = sy_activate(b, &a, h, r->xsrc, ".expert_act");
-    sy_tid wo = sy_linear_weight(b, s->own, d, f, (const char(*)[112])out, SY_PARAM_EXPERT);
+    x.args = (struct sy_ffn_act_args){.rows = s->xslots,
+                                      .cols = f,
+                                      .threshold = drop.threshold,
+                                      .scale = drop.scale,
+                                      .stream = drop.stream,
+                                      .stack = sy_layout_sources(g->ranks) > 1 ? SY_STACK_STEP : drop.stack,
+                                      .indexed = 1,
+                                      .k = s->k};
+    x.act = sy_act_t(g, s->xslots, f, ".expert_act");
+    x.wo = sy_linear_weight(b, s->own, d, f, (const char(*)[112])out, SY_PARAM_EXPERT);
+    x.y = sy_act_t(g, s->xslots, d, ".expert_out");
     free(in);
     free(out);
-    return expert_linear(b, s, r, y, wo, d, f, ".expert_out");
+    return x;
+}
+
+/// All rows, or those of one part, where it is not 0.
+static void compute(struct sy_build *b, const struct moe *s, const struct places *r, const struct experts *x,
+                    uint32_t part)
+{
+    const struct sy_config *c = b->c;
+    struct sy_ffn_act_args a = x->args;
+    if (part != 0 && r->parts[part - 1].most == 0)
+        return;
+    expert_linear(b, s, r, x->x, x->wi, x->h, (c->gated ? 2 : 1) * c->d_ff, c->d_model, part);
+    a.indexed = part != 0 ? 2 : 1;
+    struct sy_node *n = sy_emit(b->g, sy_activation_op(b, &a.act), &a,
+                                (const sy_tid[]){x->h, part != 0 ? r->parts[part - 1].rows : r->xsrc, SY_NONE, x->act});
+    n->aux[0] = r->xsrc;
+    n->part = (uint8_t)part;
+    expert_linear(b, s, r, x->act, x->wo, x->y, c->d_model, c->d_ff, part);
+}
+
+static sy_tid experts(struct sy_build *b, const struct moe *s, const struct places *r, sy_tid xe, const char *prefix)
+{
+    const struct experts x = declare(b, s, xe, prefix);
+    if (b->g->status == SY_OK)
+        compute(b, s, r, &x, 0);
+    return x.y;
+}
+
+/// Rows of a part, there or back.
+static void send(struct sy_graph *g, const struct places *r, sy_tid from, sy_tid to, uint32_t part, bool back)
+{
+    struct sy_exchange_args a = r->exchange;
+    a.tiles = 0;
+    a.part = part;
+    a.back = back;
+    SY_EMIT(g, exchange_rows, &a, from, to, back ? SY_NONE : r->parts[part - 1].tiles)->part = (uint8_t)part;
+}
+
+/// Rows of other ranks travel while this rank's own are in the experts.
+static void compute_parts(struct sy_build *b, const struct moe *s, const struct places *r, const struct experts *x,
+                          sy_tid xe, sy_tid back)
+{
+    for (uint32_t part = SY_ROWS_OWN; part <= SY_ROWS_SECOND; ++part)
+        send(b->g, r, xe, x->x, part, false);
+    compute(b, s, r, x, SY_ROWS_OWN);
+    for (uint32_t part = SY_ROWS_FIRST; part <= SY_ROWS_SECOND; ++part) {
+        compute(b, s, r, x, part);
+        send(b->g, r, x->y, back, part, true);
+    }
+    compute(b, s, r, x, SY_ROWS_PARTS);
+    send(b->g, r, x->y, back, SY_ROWS_OWN, true);
 }
 
 /// The experts' part of the layer where they are spread over ranks: rows out, experts, rows back.
@@ -334,10 +440,16 @@ static sy_tid remote_experts(struct sy_build *b, const struct moe *s, const stru
     struct sy_exchange_args a = r->exchange;
     sy_tid there = sy_act_t(g, s->xslots, a.dim, ".arrived"), back = sy_act_t(g, s->slots, a.dim, ".returned");
     foreign_experts(b, s, prefix);
-    SY_EMIT(g, exchange_rows, &a, xe, there);
+    if (r->in_parts) {
+        const struct experts x = declare(b, s, there, prefix);
+        if (g->status == SY_OK)
+            compute_parts(b, s, r, &x, xe, back);
+        return back;
+    }
+    SY_EMIT(g, exchange_rows, &a, xe, there, SY_NONE);
     const sy_tid h = s->own != 0 ? experts(b, s, r, there, prefix) : there;
     a.back = 1;
-    SY_EMIT(g, exchange_rows, &a, h, back);
+    SY_EMIT(g, exchange_rows, &a, h, back, SY_NONE);
     return back;
 }
 

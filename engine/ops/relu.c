@@ -6,6 +6,8 @@ static void ref(const void *args, const struct sy_ref_tensor *b)
 {
     const struct sy_ffn_act_args *p = args;
     for (uint32_t row = 0; row < p->rows; ++row) {
+        if (p->indexed == 2 && sy_ldi(&b[1], row) < 0)
+            continue; // not of this part
         for (uint32_t col = 0; col < p->cols; ++col) {
             const uint64_t at = (uint64_t)row * p->cols + col;
             const double x = sy_ld(&b[0], at), factor = sy_ffn_factor(p, sy_step_of(&b[2]), &b[1], row, col);

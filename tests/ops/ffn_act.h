@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ffn_act.h: the cases of the ops on hidden activations of an FFN: odd shapes; by row and by slot (unused slots, one to
-// three choices), several rates.
+// three choices), by slot of a part (other rows stay as they were), several rates.
 #pragma once
 
 #include "tests/ops.h"
@@ -15,6 +15,13 @@
         {19, 66, 0xffffffffu, 1.0f, 10, 1, 1, 2, ((act) + 2) % 5},                                                 \
     {                                                                                                              \
         2, 260, 429496730u, 1.1111112f, 11, 0, 0, 0, ((act) + 3) % 5                                               \
+    }
+
+/// The same, and those that write the rows of one part alone.
+#define FFN_ACT_CASES_PARTS(act)                                                        \
+    FFN_ACT_CASES(act), {21, 65, 429496730u, 1.1111112f, 12, 1, 2, 2, ((act) + 1) % 5}, \
+    {                                                                                   \
+        9, 64, 429496730u, 1.1111112f, 12, 1, 2, 1, ((act) + 2) % 5                     \
     }
 
 /// Slots (binding `row`) in no order, some unused: those hold NaN in x, which must not reach the output. A row of x has
@@ -35,6 +42,13 @@ static inline void ffn_act_fill(const void *args, double *const *values, const u
 {
     (void)step;
     ffn_act_slots(args, values, counts, 1, 1, rng);
+}
+
+/// Rows of other parts stay as they were.
+static inline bool ffn_act_left_alone(const void *args, uint32_t binding, uint64_t element, double *const *inputs)
+{
+    const struct sy_ffn_act_args *p = args;
+    return binding == 3 && p->indexed == 2 && inputs[1][element / p->cols] < 0;
 }
 
 static inline void ffn_act_fill_bwd(const void *args, double *const *values, const uint64_t *counts,
