@@ -205,7 +205,7 @@ static void print(const struct job *j, uint64_t repeat)
     for (size_t k = 0; k < j->legs; ++k) {
         const struct sy_node *n = sy_graph_node(g, legs->list[k].first);
         char name[64];
-        if (legs->list[k].kind != SY_LEG_MESSAGE)
+        if (legs->list[k].kind != SY_LEG_MESSAGE || j->times[k].alone == 0.0) // what stays is copied on the device
             continue;
         snprintf(name, sizeof name, "%.38s%s", n->label, n->backward ? " (back)" : "");
         print_sum(name, &j->times[k], hidden(&j->times[k]));

@@ -195,11 +195,11 @@ def check_bench(s):
         done = mpirun(s, 2, 'bench', 'ranks', '--model', s.path('switch.json'), '--batch', 4, '--src-len', 32, '--tgt-len', 24, '--repeat', 3,
                       '--device', 'ref:0', env={'SY_SLOW_WIRE': wire})
         found = [line.split() for line in done.stdout.split('\n') if line.startswith('rows ')]
-        s.ok(done.returncode == 0 and len(found) == 1 and done.stdout.count('exchange_rows') == 8 and 'one step' in done.stdout,
+        s.ok(done.returncode == 0 and len(found) == 1 and done.stdout.count('exchange_rows') == 12 and 'one step' in done.stdout,
              f'bench ranks, SY_SLOW_WIRE={wire}', done.stderr + done.stdout)
         return float(found[0][-4]) if len(found) == 1 else 0.0
     fast, slow = rows(''), rows('20000,1000')
-    s.ok(slow > 8 * 20 > fast, f'eight messages of 20 ms latency take {slow} ms, without it {fast} ms')
+    s.ok(slow > 12 * 20 > fast, f'twelve messages of 20 ms latency take {slow} ms, without it {fast} ms')
     for wire in ('1', 'a,b', '1,0', '5,5x', '-1,5'):
         done = mpirun(s, 2, 'bench', 'ranks', '--model', s.path('switch.json'), env={'SY_SLOW_WIRE': wire})
         s.ok(done.returncode != 0 and 'SY_SLOW_WIRE' in done.stderr, f'SY_SLOW_WIRE={wire}: refused', done.stderr)
