@@ -104,6 +104,8 @@ static bool is_expert(const struct sy_node *n)
     case SY_OP_matmul_dw: return w->ragged != 0;
     case SY_OP_relu:
     case SY_OP_relu_bwd:
+    case SY_OP_act:
+    case SY_OP_act_bwd:
     case SY_OP_geglu:
     case SY_OP_geglu_bwd: return a->indexed != 0;
     default: return false;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/message.h"
+
 /// Reads "12.5GB/s": a number, a decimal prefix and `unit`; "Gb/s" is an eighth of "GB/s". False: it is something else,
 /// or not positive.
 static bool quantity(const char **at, const char *unit, double *out)
@@ -58,11 +60,23 @@ bool plan_network_parse(const char *text, struct plan_network *out)
            quantity(&text, "B/s", &out->near_bandwidth) && *text == '\0';
 }
 
+/// Rows of one part of an expert layer (message.h) with even loads, of those that the node's sizes are for.
+static double part_load(const struct sy_node *n, const struct sy_exchange_args *x, const struct sy_layout *l)
+{
+    const struct sy_matmul_args *m = (const void *)n->args;
+    const struct sy_ffn_act_args *a = (const void *)n->args;
+    const uint32_t own = sy_layout_own_experts(l, sy_layout_place(l), x->experts), half = sy_rows_half(own);
+    const double experts = n->part <= SY_ROWS_FIRST ? half : own - half;
+    const double sources = n->part == SY_ROWS_OWN || n->part == SY_ROWS_PARTS ? 1.0 : l->expert - 1.0;
+    return (double)x->slots / x->experts * experts * sources / (n->op == SY_OP_matmul ? m->m : a->rows);
+}
+
 /// One op. `load`: part of an expert's rows that are there; sizes are for all that may be.
 static void add_op(const struct sy_graph *g, const struct sy_node *n, double load, const struct plan_rates *rates,
                    struct plan_time *out)
 {
     const struct sy_op_info *info = sy_op_info(n->op);
+    const double others = n->part != 0 ? 0.5 : 1.0; // a part has half of the experts
     double bytes = 0.0;
     for (uint32_t i = 0; i < info->binding_count; ++i) {
         const sy_tid t = n->bind[i];
@@ -70,7 +84,8 @@ static void add_op(const struct sy_graph *g, const struct sy_node *n, double loa
             info->impl->moved != NULL ? info->impl->moved(n->args, i) : info->impl->elements(n->args, i);
         const uint32_t ways = (info->read_mask >> i & 1u) + (info->write_mask >> i & 1u);
         const bool rows = t != SY_NONE && sy_graph_tensor(g, t)->kind == SY_KIND_ACTIVATION;
-        bytes += (double)elements * ways * (double)sy_dtype_bytes(sy_op_dtype(info, i, n->types)) * (rows ? load : 1.0);
+        bytes +=
+            (double)elements * ways * (double)sy_dtype_bytes(sy_op_dtype(info, i, n->types)) * (rows ? load : others);
     }
     const double arithmetic = info->impl->flops(n->args) * load / rates->flops, memory = bytes / rates->memory;
     *(arithmetic >= memory ? &out->arithmetic : &out->memory) += fmax(arithmetic, memory);
@@ -104,6 +119,7 @@ static void add_message(const struct sy_graph *g, const struct sy_node *node, co
 void plan_time_of(const struct sy_graph *g, const struct sy_segments *s, const struct sy_layout *l,
                   const struct plan_rates *rates, const struct plan_network *network, struct plan_time *out)
 {
+    const struct sy_exchange_args *exchange = NULL; // of the layer
     double load = 1.0;
     *out = (struct plan_time){.total = 0.0};
     for (size_t i = 0; i < s->count; ++i) {
@@ -112,10 +128,13 @@ void plan_time_of(const struct sy_graph *g, const struct sy_segments *s, const s
             const struct sy_node *n = sy_graph_node(g, leg->first);
             add_message(g, n, l, rates, network, out);
             load = n->op == SY_OP_exchange_rows ? plan_even_load(n, l) : load;
+            exchange = n->op == SY_OP_exchange_rows ? (const void *)n->args : exchange;
         }
-        for (uint32_t k = leg->first; k < leg->end && s->list[i].kind == SY_SEGMENT_PROGRAM; ++k)
-            if (sy_graph_node(g, k)->phase == leg->phase)
-                add_op(g, sy_graph_node(g, k), load, rates, out);
+        for (uint32_t k = leg->first; k < leg->end && s->list[i].kind == SY_SEGMENT_PROGRAM; ++k) {
+            const struct sy_node *n = sy_graph_node(g, k);
+            if (n->phase == leg->phase)
+                add_op(g, n, n->part != 0 ? part_load(n, exchange, l) : load, rates, out);
+        }
     }
     out->total = out->arithmetic + out->memory + out->latency + out->wire + out->staging;
 }

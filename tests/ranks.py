@@ -192,8 +192,8 @@ def check_mixed(s):
 def check_bench(s):
     """What messages take: a line for each, and a wire slowed down is felt."""
     def rows(wire):
-        done = mpirun(s, 2, 'bench', 'ranks', '--model', s.path('switch.json'), '--batch', 4, '--src-len', 32, '--tgt-len', 24, '--repeat', 3,
-                      '--device', 'ref:0', env={'SY_SLOW_WIRE': wire})
+        done = mpirun(s, 2, 'bench', 'ranks', '--model', s.path('switch.json'), '--batch', 4, '--src-len', 32, '--tgt-len', 24,
+                      '--repeat', 3, '--device', 'ref:0', env={'SY_SLOW_WIRE': wire})
         found = [line.split() for line in done.stdout.split('\n') if line.startswith('rows ')]
         s.ok(done.returncode == 0 and len(found) == 1 and done.stdout.count('exchange_rows') == 12 and 'one step' in done.stdout,
              f'bench ranks, SY_SLOW_WIRE={wire}', done.stderr + done.stdout)

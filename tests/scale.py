@@ -151,6 +151,9 @@ def check_time(s):
     s.ok(dense['layout']['data'] == 8 and dense['messages']['exchange_rows']['times'] == 0, 'without experts: all on the data axis',
          dense)
     alone = plan(s, 'switch.json', '--batch', 2, *RATES)
+    many = [plan(s, 'even.json', '--batch', 256, '--rates', '1000TFLOP/s,10GB/s', *network, '--layout', layout)['step']['memory']
+            for layout in ('2x1', '1x2')]
+    s.ok(0.99 * many[0] < many[1] < 1.01 * many[0], f'experts in parts move as much as the whole: {many}')
     s.ok(alone['step']['bandwidth'] == 0 < alone['step']['seconds'] and 'messages' not in alone, 'one rank sends nothing', alone)
 
 
