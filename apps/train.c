@@ -304,7 +304,7 @@ static enum sy_status begin_step(struct run *r)
 {
     const uint64_t t = r->begun + 1;
     r->ranks.group.step = t;
-    r->ranks.group.ask = leave_asked;
+    r->ranks.group.ask = leave_asked();
     if (!r->drawn)
         SY_TRY(draw_step(r, r->state.next_example));
     SY_TRY(sy_session_begin(r->session, r->micro, r->micro_count, t, sy_rate_at(&r->rate, t), r->o.seed));
@@ -379,7 +379,7 @@ static enum sy_status loop(struct run *r)
             SY_TRY(validate(r));
             validated = r->state.step;
         }
-        r->leave = r->ranks.group.size > 1 ? r->ranks.group.asked : leave_asked;
+        r->leave = r->ranks.group.size > 1 ? r->ranks.group.asked : leave_asked();
     }
     if (r->state.step != saved)
         SY_TRY(save(r));
