@@ -45,6 +45,7 @@ enum sy_status sy_assemble(struct sy_ctx *ctx, const struct sy_caps *caps, const
                                       .batch = p->batch,
                                       .src_len = p->src_len,
                                       .tgt_len = p->tgt_len,
+                                      .beams = p->beams,
                                       .capacity_train = p->capacity_train,
                                       .jitter_input = p->jitter_input,
                                       .keep_internals = p->keep_internals};

@@ -25,6 +25,7 @@ struct sy_session_params {
     const struct sy_task *task;     ///< What is learnt or scored; NULL: sy_task_spans.
     enum sy_precision precision;
     uint32_t batch, src_len, tgt_len; ///< One micro-batch.
+    uint32_t beams;                   ///< DECODE: sequences of each prompt (beam search); 0: 1.
     uint32_t micro_count;             ///< Micro-batches of a step, a power of two; 0: 1. Only TRAIN has several.
     uint32_t slices;     ///< Of the whole step (spec §11), a power of two, at least micro_count; 0: micro_count.
     bool capacity_train; ///< Evaluate with capacity_factor_train.

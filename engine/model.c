@@ -124,7 +124,8 @@ static enum sy_status check(struct sy_graph *g, const struct sy_model_params *p)
     if (p->batch == 0 || p->src_len == 0 || p->tgt_len == 0)
         return sy_fail(g->ctx, SY_INVALID, "model: batch %u, source length %u and target length %u must be positive",
                        p->batch, p->src_len, p->tgt_len);
-    const uint64_t most = (uint64_t)p->batch * (p->src_len > p->tgt_len ? p->src_len : p->tgt_len);
+    const uint64_t beams = p->beams > 1 ? p->beams : 1, out = beams * p->tgt_len;
+    const uint64_t most = p->batch * (p->src_len > out ? p->src_len : out);
     if (most > INT32_MAX / 3) // the embedding's sorted index has 3 entries a row
         return sy_fail(
             g->ctx, SY_INVALID,
@@ -172,11 +173,13 @@ enum sy_status sy_model_build(struct sy_graph *g, const struct sy_model_params *
     bool decode = params->mode == SY_MODEL_DECODE;
     struct sy_build b = {.g = g, .m = m, .c = c, .train = params->mode == SY_MODEL_TRAIN, .decode = decode};
     uint64_t enc_rows = (uint64_t)params->batch * params->src_len;
-    uint64_t dec_rows = decode ? params->batch : (uint64_t)params->batch * params->tgt_len;
+    const uint32_t beams = decode && params->beams > 1 ? params->beams : 1;
+    uint64_t dec_rows = (uint64_t)params->batch * (decode ? beams : params->tgt_len);
     m->enc_ids = input(g, enc_rows, "input_ids");
     m->enc_mask = input(g, enc_rows, "attention_mask");
     m->dec_ids = input(g, dec_rows, "decoder_input_ids");
     m->dec_mask = input(g, dec_rows, "decoder_mask");
+    m->parents = beams > 1 ? input(g, dec_rows, "beam_parents") : SY_NONE;
     if (!decode) {
         m->enc_index = input(g, 3 * enc_rows + 2 * (uint64_t)g->slices, "input_index");
         m->dec_index = input(g, 3 * dec_rows + 2 * (uint64_t)g->slices, "decoder_input_index");
@@ -196,6 +199,7 @@ enum sy_status sy_model_build(struct sy_graph *g, const struct sy_model_params *
 
     g->phase = SY_PHASE_MICRO;
     b.decoder = true;
+    b.batch = params->batch * beams;
     b.seq = decode ? 1 : params->tgt_len;
     b.rows = (uint32_t)dec_rows;
     b.mask = m->dec_mask;

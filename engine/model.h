@@ -19,6 +19,7 @@ struct sy_model_params {
     const struct sy_config *config; ///< Borrowed; must outlive the model.
     enum sy_model_mode mode;
     uint32_t batch, src_len, tgt_len; ///< Of one micro-batch. Decode: tgt_len is the longest output.
+    uint32_t beams;                   ///< Decode: output sequences of each source; 0: 1.
     bool capacity_train;              ///< Use capacity_factor_train (golden cases name the mode); implied by TRAIN.
     bool jitter_input;                ///< Jitter comes from input tensors `jitter.<layer>` instead of Philox.
     bool keep_internals; ///< Keep logits, encoder output and every router tensor readable (apps/eval --dump).
@@ -44,6 +45,7 @@ struct sy_model {
     struct sy_model_params params;
     // Inputs of one micro-batch (i32): rows are B·S or B·T.
     sy_tid enc_ids, enc_mask, enc_index, dec_ids, dec_mask, dec_index;
+    sy_tid parents; ///< Decode with beams: whose past each output sequence takes over; SY_NONE without.
     // Results.
     sy_tid encoder_output, logits;
     uint32_t sparse_count;

@@ -121,7 +121,8 @@ static void add_step(const struct sy_graph *g, const struct sy_model *m, const s
 
 static void add_decoding(const struct sy_graph *g, const struct sy_model *m, struct sy_segments *out)
 {
-    const uint64_t sources = (uint64_t)m->params.batch * m->params.src_len, rows = m->params.batch;
+    const uint64_t sources = (uint64_t)m->params.batch * m->params.src_len;
+    const uint64_t rows = sy_graph_tensor(g, m->dec_ids)->count, inputs = m->parents != SY_NONE ? 3 : 2;
     const uint64_t logits = rows * m->params.config->vocab_size * sy_dtype_bytes(sy_graph_tensor(g, m->logits)->dtype);
     const uint64_t step = sizeof(struct sy_step), id = sizeof(int32_t);
     const uint32_t prompts = add(out, SY_SEGMENT_HOST, "pad prompts", 0, SY_PHASE_ENCODE, 0);
@@ -129,7 +130,7 @@ static void add_decoding(const struct sy_graph *g, const struct sy_model *m, str
     after(out, sent, prompts);
     const uint32_t encoded = program(out, g, "encode", 0, SY_PHASE_ENCODE, sent);
     out->again = out->count;
-    const uint32_t token = add(out, SY_SEGMENT_UPLOAD, "last tokens", 0, SY_PHASE_MICRO, 2 * rows * id + step);
+    const uint32_t token = add(out, SY_SEGMENT_UPLOAD, "last tokens", 0, SY_PHASE_MICRO, inputs * rows * id + step);
     after(out, token, encoded);
     const uint32_t decoded = program(out, g, "one position", 0, SY_PHASE_MICRO, token);
     const uint32_t read = add(out, SY_SEGMENT_DOWNLOAD, "logits", 0, SY_PHASE_MICRO, logits);

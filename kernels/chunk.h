@@ -8,6 +8,7 @@
 
 #define SY_CHUNK(wg) ((wg) == 1u ? 8192u : (wg) * 16u) // elements, elementwise ops
 #define SY_ROWS(wg) ((wg) == 1u ? 16u : 1u)            // rows, ops that work row by row
+#define SY_FORK_ROWS 32u // kv_fork: positions of one work-group
 #define SY_COLS(wg) ((wg) == 1u ? 1024u : (wg) * 4u)   // columns, ops that work down rows
 #define SY_PIECES(n, piece) ((n) / (piece) + ((n) % (piece) != 0u ? 1u : 0u)) // work-groups for n, without overflow
 // llvmpipe ends an invocation silently after 65,535 trips of all its loops together (nesting does not help), so loops

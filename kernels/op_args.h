@@ -196,6 +196,10 @@ SY_STRUCT(sy_adamw_args) { u32 n; f32 beta1, beta2, eps, decay; };
 // cache[b][position][:width] = kv[b·src_stride + src_offset …]; cache [B, t_max, width].
 SY_STRUCT(sy_kv_append_args) { u32 batch, width, t_max, src_stride, src_offset; };
 
+// Beams: cache[b] = cache[parent[b]] up to the position, for every b whose parent is another row; such a b is nobody's
+// parent.
+SY_STRUCT(sy_kv_fork_args) { u32 batch, width, t_max; };
+
 // f(a) = a · s(a)
 #define SY_ACT_GELU_TANH 0u  // s = (1 + tanh(sqrt(2/π) (a + 0.044715 a³))) / 2
 #define SY_ACT_GELU 1u       // s = (1 + erf(a/√2)) / 2

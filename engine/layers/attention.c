@@ -108,6 +108,9 @@ sy_tid sy_self_attention(struct sy_build *b, sy_tid x, uint32_t block)
         kv = sy_tensor_new(g, SY_KIND_KEEP, g->t, (uint64_t)b->batch * a.tk, 2 * hk, 1, ".cache");
         struct sy_kv_append_args append = {
             .batch = b->batch, .width = 2 * hk, .t_max = a.tk, .src_stride = 3 * hk, .src_offset = hk};
+        const struct sy_kv_fork_args fork = {.batch = b->batch, .width = 2 * hk, .t_max = a.tk};
+        if (b->m->parents != SY_NONE)
+            SY_EMIT(g, kv_fork, &fork, b->m->parents, SY_NONE, kv);
         SY_EMIT(g, kv_append, &append, qkv, SY_NONE, kv);
         a.kv_stride = 2 * hk;
         a.k_offset = 0;
@@ -129,7 +132,8 @@ sy_tid sy_cross_keys(struct sy_build *b, uint32_t block)
     char names[2][112];
     projection_names(b, block, "EncDecAttention", "kv", names);
     sy_tid w = sy_linear_weight(b, 2, hk, c->d_model, (const char(*)[112])names, 0);
-    return sy_linear(b, b->encoder_output, w, b->batch * b->m->params.src_len, 2 * hk, c->d_model, 1.0f, ".cross_kv");
+    return sy_linear(b, b->encoder_output, w, b->m->params.batch * b->m->params.src_len, 2 * hk, c->d_model, 1.0f,
+                     ".cross_kv");
 }
 
 sy_tid sy_cross_attention(struct sy_build *b, sy_tid x, uint32_t block)
@@ -147,7 +151,10 @@ sy_tid sy_cross_attention(struct sy_build *b, sy_tid x, uint32_t block)
         sy_keep(b->g, kv);
     sy_tid w = sy_linear_weight(b, 1, hk, d, (const char(*)[112])names, 0);
     sy_tid q = sy_linear(b, x, w, b->rows, hk, d, 1.0f, ".cross_q");
-    struct sy_attention_args a = base_args(b, b->seq, b->m->params.src_len, "cross");
+    // Decoding, the beams of a prompt are queries of one sequence: its keys are there once.
+    const uint32_t sources = b->m->params.batch;
+    struct sy_attention_args a = base_args(b, b->rows / sources, b->m->params.src_len, "cross");
+    a.batch = sources;
     a.q_stride = hk;
     a.kv_stride = 2 * hk;
     a.v_offset = hk;

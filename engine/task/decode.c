@@ -1,25 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/task/decode.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/message.h"
 #include "engine/session_private.h"
-#include "kernels/philox.h"
+#include "engine/task/beams.h"
+#include "engine/task/choose.h"
 
-/// A call of sy_decode() under way; most arrays have an entry for each row of the session's batch.
+/// A call of sy_decode() under way. A row is a sequence of the output: one for each of the session's batch, or one for
+/// each beam of it.
 struct decoding {
     struct sy_session *s;
     const struct sy_decode_params *p;
     int32_t *out;
     uint32_t *out_counts;
-    uint32_t position, left; ///< left: sequences that are not at their end.
+    uint32_t rows;
+    uint32_t position, left; ///< left: prompts whose answer is not at its end.
     int32_t *ids, *mask;     ///< [batch, src_len]
-    int32_t *tokens;         ///< What each sequence said last.
+    int32_t *tokens;         ///< What each row said last.
     int32_t *going;          ///< 0: at its end, or no prompt. The decoder's mask: such a row takes no expert's time.
-    float *logits;           ///< [batch, V], and V more to sort in.
+    int32_t *parents;        ///< With beams: the row whose past each takes over; mostly itself.
+    int32_t *said;           ///< Without: [count, max_tokens + 1], from the start token on.
+    struct sy_beams **beams; ///< With: of each prompt.
+    float *logits;           ///< [rows, V]
+    float *work;             ///< The more of V and max_tokens + 1, to choose with.
 };
 
 static enum sy_status check(const struct decoding *d)
@@ -42,55 +48,13 @@ static enum sy_status check(const struct decoding *d)
                                "decode: source token %u of prompt %u is %d, outside the vocabulary of %u", k,
                                p->first + i, prompt->ids[k], s->config.vocab_size);
     }
+    if (s->params.beams > 1 && p->temperature > 0.0)
+        return sy_fail(s->ctx, SY_INVALID, "decode: beams are searched, not sampled; temperature is %g, expected 0",
+                       p->temperature);
+    if (s->params.beams > s->config.vocab_size / 2)
+        return sy_fail(s->ctx, SY_INVALID, "decode: %u beams, expected at most half the vocabulary of %u",
+                       s->params.beams, s->config.vocab_size);
     return SY_OK;
-}
-
-static uint32_t argmax(const float *x, uint32_t n)
-{
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < n; ++i)
-        best = x[i] > x[best] ? i : best;
-    return best;
-}
-
-static int descending(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x < y) - (x > y);
-}
-
-/// Draws from softmax(x / temperature) over the top_k largest (of equal ones those of lowest id). `work` has room for
-/// n.
-static uint32_t sample(const float *x, uint32_t n, const struct sy_decode_params *p, uint32_t index, uint32_t position,
-                       float *work)
-{
-    const uint32_t k = p->top_k != 0 && p->top_k < n ? p->top_k : n;
-    float least = -INFINITY;
-    uint32_t above = 0; // candidates beyond `least`; k − above of those equal to it are candidates, too
-    if (k < n) {
-        memcpy(work, x, n * sizeof *work);
-        qsort(work, n, sizeof *work, descending);
-        least = work[k - 1];
-        while (work[above] > least)
-            ++above;
-    }
-    const double top = x[argmax(x, n)];
-    double sum = 0.0, seen = 0.0;
-    for (uint32_t i = 0, equal = 0; i < n; ++i) {
-        const bool candidate = x[i] > least || (x[i] == least && equal++ < k - above);
-        work[i] = candidate ? (float)exp((x[i] - top) / p->temperature) : 0.0f;
-        sum += work[i];
-    }
-    const u32 bits = sy_random_bits((u32)p->seed, (u32)(p->seed >> 32), 0, 0x73616d70u, index, position, 0);
-    const double u = bits / 4294967296.0 * sum;
-    uint32_t last = 0;
-    for (uint32_t i = 0; i < n && seen <= u; ++i) {
-        if (work[i] == 0.0f)
-            continue;
-        seen += work[i];
-        last = i;
-    }
-    return last;
 }
 
 // ---- the segments (segments.h) -------------------------------------------------------------------------------------
@@ -105,30 +69,63 @@ static void pad_prompts(struct decoding *d)
         d->mask[r] = i < d->p->count && at < d->p->prompts[i].count;
         d->ids[r] = d->mask[r] ? d->p->prompts[i].ids[at] : (int32_t)s->config.pad_id;
     }
-    for (uint32_t i = 0; i < s->params.batch; ++i) {
-        d->going[i] = i < d->p->count;
-        d->tokens[i] = (int32_t)(i < d->p->count ? s->config.start_id : s->config.pad_id);
+    const uint32_t k = d->rows / s->params.batch;
+    for (uint32_t r = 0; r < d->rows; ++r) {
+        d->going[r] = r / k < d->p->count && r % k == 0; // the first of a prompt's beams: the others would say the same
+        d->tokens[r] = (int32_t)(d->going[r] ? s->config.start_id : s->config.pad_id);
+        d->parents[r] = (int32_t)r;
     }
+    for (uint32_t i = 0; i < d->p->count && k == 1; ++i)
+        d->said[(size_t)i * (d->p->max_tokens + 1)] = (int32_t)s->config.start_id;
     d->left = d->p->count;
 }
 
-/// The next token of every sequence, from its logits.
+/// The next token of one sequence, from its logits.
+static uint32_t choose(struct decoding *d, uint32_t i, float *x)
+{
+    const struct sy_decode_params *p = d->p;
+    const uint32_t v = d->s->config.vocab_size;
+    if (!sy_choose_free(p, d->position + 1))
+        sy_choose_limit(p, &d->s->config, d->said + (size_t)i * (p->max_tokens + 1), d->position + 1, x, d->work);
+    return p->temperature > 0.0 ? sy_choose_sample(x, v, p, p->first + i, d->position, d->work) : sy_choose_best(x, v);
+}
+
 static void choose_tokens(struct decoding *d)
 {
     const struct sy_decode_params *p = d->p;
     const struct sy_config *c = &d->s->config;
-    const uint32_t v = c->vocab_size;
-    float *room = d->logits + (size_t)d->s->params.batch * v;
     for (uint32_t i = 0; i < p->count; ++i) {
-        const float *x = d->logits + (size_t)i * v;
         if (!d->going[i])
             continue;
-        const uint32_t token = p->temperature > 0.0 ? sample(x, v, p, p->first + i, d->position, room) : argmax(x, v);
+        const uint32_t token = choose(d, i, d->logits + (size_t)i * c->vocab_size);
         d->going[i] = token != c->eos_id;
         d->left -= token == c->eos_id;
         d->tokens[i] = (int32_t)(d->going[i] ? token : c->pad_id);
-        if (d->going[i])
-            d->out[(size_t)i * p->max_tokens + d->out_counts[i]++] = d->tokens[i];
+        d->said[(size_t)i * (p->max_tokens + 1) + d->position + 1] = d->tokens[i];
+        if (!d->going[i])
+            continue;
+        d->out[(size_t)i * p->max_tokens + d->out_counts[i]++] = d->tokens[i];
+        if (p->heard != NULL)
+            p->heard(p->user, i, d->tokens[i]);
+    }
+}
+
+/// The same for the beams of every prompt; a row that goes nowhere is padding, and its own parent.
+static void choose_beams(struct decoding *d)
+{
+    const uint32_t k = d->s->params.beams;
+    const size_t v = d->s->config.vocab_size;
+    for (uint32_t i = 0; i < d->p->count; ++i) {
+        const uint32_t first = i * k;
+        if (!sy_beams_going(d->beams[i], 0))
+            continue;
+        const bool on = sy_beams_step(d->beams[i], d->logits + first * v, d->tokens + first, d->parents + first);
+        d->left -= !on;
+        for (uint32_t r = first; r < first + k; ++r) {
+            d->going[r] = on;
+            d->tokens[r] = on ? d->tokens[r] : (int32_t)d->s->config.pad_id;
+            d->parents[r] = on ? d->parents[r] + (int32_t)first : (int32_t)r;
+        }
     }
 }
 
@@ -136,11 +133,13 @@ static enum sy_status upload(const struct decoding *d, bool prompts)
 {
     struct sy_session *s = d->s;
     const struct sy_model *m = &s->model;
-    const uint32_t rows = prompts ? s->params.batch * s->params.src_len : s->params.batch;
+    const uint32_t rows = prompts ? s->params.batch * s->params.src_len : d->rows;
     const struct sy_step step = {.step = 1, .position = d->position};
     SY_TRY(sy_runtime_write_part(s->runtime, prompts ? m->enc_ids : m->dec_ids, 0, rows, prompts ? d->ids : d->tokens));
     SY_TRY(
         sy_runtime_write_part(s->runtime, prompts ? m->enc_mask : m->dec_mask, 0, rows, prompts ? d->mask : d->going));
+    if (!prompts && m->parents != SY_NONE)
+        SY_TRY(sy_runtime_write_part(s->runtime, m->parents, 0, rows, d->parents));
     return sy_runtime_write(s->runtime, s->graph->step_constants, &step, sizeof step);
 }
 
@@ -151,13 +150,13 @@ static enum sy_status run_segments(struct decoding *d, size_t first, size_t end)
         const struct sy_segment *x = &s->segments.list[i];
         const bool prompts = x->phase == SY_PHASE_ENCODE;
         switch (x->kind) {
-        case SY_SEGMENT_HOST: prompts ? pad_prompts(d) : choose_tokens(d); break;
+        case SY_SEGMENT_HOST: prompts ? pad_prompts(d) : d->beams != NULL ? choose_beams(d) : choose_tokens(d); break;
         case SY_SEGMENT_UPLOAD: SY_TRY(upload(d, prompts)); break;
         case SY_SEGMENT_PROGRAM: SY_TRY(sy_runtime_run_leg(s->runtime, x->leg)); break;
         case SY_SEGMENT_MESSAGE: SY_TRY(sy_message_start(s, x)); break;
         case SY_SEGMENT_ARRIVAL: SY_TRY(sy_message_await(s, x)); break;
         case SY_SEGMENT_DOWNLOAD:
-            SY_TRY(sy_runtime_read_f32(s->runtime, s->model.logits, 0, (uint64_t)s->params.batch * s->config.vocab_size,
+            SY_TRY(sy_runtime_read_f32(s->runtime, s->model.logits, 0, (uint64_t)d->rows * s->config.vocab_size,
                                        d->logits));
             break;
         }
@@ -174,25 +173,48 @@ static enum sy_status generate(struct decoding *d)
     return SY_OK;
 }
 
+static enum sy_status allocate(struct decoding *d)
+{
+    const struct sy_session *s = d->s;
+    const size_t sources = (size_t)s->params.batch * s->params.src_len, v = s->config.vocab_size,
+                 n = d->p->max_tokens + 1;
+    d->ids = calloc(2 * sources + 3 * d->rows + (s->params.beams > 1 ? 0 : d->p->count * n), sizeof *d->ids);
+    d->logits = malloc((d->rows * v + (n > v ? n : v)) * sizeof *d->logits);
+    if (d->ids == NULL || d->logits == NULL)
+        return sy_fail(s->ctx, SY_NOMEM, "out of host memory: prompts and logits");
+    d->mask = d->ids + sources;
+    d->tokens = d->mask + sources;
+    d->going = d->tokens + d->rows;
+    d->parents = d->going + d->rows;
+    d->said = d->parents + d->rows;
+    d->work = d->logits + d->rows * v;
+    if (s->params.beams <= 1)
+        return SY_OK;
+    const struct sy_beams_params p = {.decode = d->p, .config = &s->config, .beams = s->params.beams};
+    d->beams = calloc(d->p->count, sizeof(struct sy_beams *));
+    if (d->beams == NULL)
+        return sy_fail(s->ctx, SY_NOMEM, "out of host memory: beams");
+    for (uint32_t i = 0; i < d->p->count; ++i)
+        SY_TRY(sy_beams_create(s->ctx, &p, &d->beams[i]));
+    return SY_OK;
+}
+
 enum sy_status sy_decode(struct sy_session *s, const struct sy_decode_params *p, int32_t *out, uint32_t *out_counts)
 {
-    const size_t batch = s->params.batch, rows = batch * s->params.src_len, v = s->config.vocab_size;
-    struct decoding d = {.s = s, .p = p, .out = out, .out_counts = out_counts};
+    const uint32_t rows = s->params.batch * (s->params.beams > 1 ? s->params.beams : 1);
+    struct decoding d = {.s = s, .p = p, .out = out, .out_counts = out_counts, .rows = rows};
     memset(out_counts, 0, p->count * sizeof *out_counts);
     SY_TRY(check(&d));
-    d.ids = calloc(2 * rows + 2 * batch, sizeof *d.ids);
-    d.logits = malloc((batch + 1) * v * sizeof *d.logits);
-    enum sy_status status = SY_OK;
-    if (d.ids == NULL || d.logits == NULL) {
-        status = sy_fail(s->ctx, SY_NOMEM, "out of host memory: prompts and logits");
-    } else {
-        d.mask = d.ids + rows;
-        d.tokens = d.mask + rows;
-        d.going = d.tokens + batch;
+    enum sy_status status = allocate(&d);
+    if (status == SY_OK)
         status = generate(&d);
-    }
+    for (uint32_t i = 0; i < p->count && d.beams != NULL && status == SY_OK; ++i)
+        out_counts[i] = sy_beams_best(d.beams[i], out + (size_t)i * p->max_tokens);
     if (status != SY_OK)
         memset(out_counts, 0, p->count * sizeof *out_counts);
+    for (uint32_t i = 0; i < p->count && d.beams != NULL; ++i)
+        sy_beams_destroy(&d.beams[i]);
+    free(d.beams);
     free(d.ids);
     free(d.logits);
     return status;
