@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// decodings.c: what a model says is what transformers' generate() says with it: greedy and by beams, under every limit
+// (tests/peers/decoding_vectors.py wrote the answers), on every device in f32; with beams, too, a prompt says the same
+// alone and among others; and what limits a sample keeps its promise.
+//
+// usage: test_decodings DATA_DIR [--device ID]
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/config.h"
+#include "engine/file.h"
+#include "engine/json.h"
+#include "engine/task/decode.h"
+#include "tests/tiny.h"
+
+#define MANY 4
+#define SRC 9
+#define MOST 12
+
+struct subject {
+    struct tiny *t;
+    struct sy_device *device;
+    struct sy_config config;
+    struct sy_tensors *tensors;
+    struct sy_session *plain;
+    struct sy_prompt prompts[MANY];
+    int32_t ids[MANY][SRC];
+    const char *name;
+};
+
+static struct sy_session *session(struct subject *x, uint32_t batch, uint32_t beams)
+{
+    const struct sy_session_params p = {.kind = SY_SESSION_DECODE,
+                                        .config = &x->config,
+                                        .precision = SY_PRECISION_F32,
+                                        .batch = batch,
+                                        .beams = beams,
+                                        .src_len = SRC,
+                                        .tgt_len = MOST,
+                                        .lender = x->plain};
+    struct sy_session *s = NULL;
+    enum sy_status status = sy_session_create(x->t->ctx, x->device, &p, &s);
+    if (status == SY_OK && x->plain == NULL)
+        status = sy_weights_load(sy_session_runtime(s), x->tensors);
+    if (!tiny_try(x->t, status, "a session", x->device))
+        sy_session_destroy(&s);
+    return s;
+}
+
+static double real(const json_t *options, const char *key, double otherwise)
+{
+    const json_t *value = json_object_get(options, key);
+    return value != NULL ? json_number_value(value) : otherwise;
+}
+
+static struct sy_decode_params params(const struct subject *x, const json_t *options)
+{
+    const json_t *stop = json_object_get(options, "early_stopping");
+    return (struct sy_decode_params){.prompts = x->prompts,
+                                     .count = MANY,
+                                     .max_tokens = MOST,
+                                     .min_tokens = (uint32_t)real(options, "min_new_tokens", 0),
+                                     .repetition_penalty = real(options, "repetition_penalty", 1),
+                                     .no_repeat_ngram = (uint32_t)real(options, "no_repeat_ngram_size", 0),
+                                     .length_penalty = real(options, "length_penalty", 1),
+                                     .early_stop = json_is_string(stop) ? SY_EARLY_NEVER
+                                                   : json_is_true(stop) ? SY_EARLY_YES
+                                                                        : SY_EARLY_NO};
+}
+
+static bool is_answer(const int32_t *ids, uint32_t count, const json_t *want)
+{
+    bool same = json_array_size(want) == count;
+    for (uint32_t i = 0; i < count && same; ++i)
+        same = json_integer_value(json_array_get(want, i)) == ids[i];
+    return same;
+}
+
+/// One case: all prompts together, then each alone.
+static void check_case(struct subject *x, const json_t *one)
+{
+    const json_t *options = json_object_get(one, "options"), *want = json_object_get(one, "ids");
+    const uint32_t beams = (uint32_t)real(options, "num_beams", 1);
+    struct sy_session *s = beams == 1 ? x->plain : session(x, MANY, beams), *single = session(x, 1, beams);
+    struct sy_decode_params p = params(x, options);
+    int32_t out[MANY * MOST], alone[MOST];
+    uint32_t counts[MANY] = {0}, count = 0, right = 0, same = 0;
+    char *said = json_dumps(options, JSON_COMPACT);
+    enum sy_status status = s != NULL && single != NULL ? sy_decode(s, &p, out, counts) : SY_INTERNAL;
+    for (uint32_t i = 0; i < MANY && status == SY_OK; ++i) {
+        right += is_answer(out + (size_t)i * MOST, counts[i], json_array_get(want, i));
+        p.prompts = &x->prompts[i];
+        p.count = 1;
+        status = sy_decode(single, &p, alone, &count);
+        same += count == counts[i] && memcmp(alone, out + (size_t)i * MOST, count * sizeof *out) == 0;
+    }
+    if (tiny_try(x->t, status, "decoding", x->device))
+        tap_ok(&x->t->tap, right == MANY && same == MANY && json_array_size(want) == MANY,
+               "%s, %s: %s: %u answers are transformers', %u the same alone", sy_device_caps(x->device)->id, x->name,
+               said, right, same);
+    free(said);
+    sy_session_destroy(&single);
+    if (s != x->plain)
+        sy_session_destroy(&s);
+}
+
+/// Near temperature 0 any sample is greedy; the least share of the probabilities is one token.
+static void check_share(struct subject *x)
+{
+    struct sy_decode_params p = {.prompts = x->prompts, .count = MANY, .max_tokens = MOST, .min_tokens = MOST};
+    int32_t greedy[MANY * MOST], one[MANY * MOST], all[2][MANY * MOST], kept[MANY * MOST];
+    uint32_t counts[MANY];
+    enum sy_status status = sy_decode(x->plain, &p, greedy, counts);
+    p.temperature = 1.0;
+    p.top_p = 1e-9;
+    if (status == SY_OK)
+        status = sy_decode(x->plain, &p, one, counts);
+    p.temperature = 5.0;
+    p.top_p = 1.0;
+    if (status == SY_OK)
+        status = sy_decode(x->plain, &p, all[0], counts);
+    p.top_p = 0.0;
+    if (status == SY_OK)
+        status = sy_decode(x->plain, &p, all[1], counts);
+    p.top_p = 0.3;
+    if (status == SY_OK)
+        status = sy_decode(x->plain, &p, kept, counts);
+    if (!tiny_try(x->t, status, "sampling", x->device))
+        return;
+    tap_ok(&x->t->tap, memcmp(greedy, one, sizeof one) == 0, "%s: top_p 1e-9 leaves the most probable token", x->name);
+    tap_ok(&x->t->tap, memcmp(all[0], all[1], sizeof all[0]) == 0 && memcmp(all[0], kept, sizeof kept) != 0,
+           "%s: top_p 1 leaves all, 0.3 not", x->name);
+}
+
+/// At the first position, where the logits are known: samples under top_p 0.5 are the fewest tokens that reach it, and
+/// all of these come.
+static void check_nucleus(struct subject *x)
+{
+    enum { DRAWS = 400 };
+    const uint32_t v = x->config.vocab_size;
+    struct sy_decode_params p = {.prompts = x->prompts, .count = 1, .max_tokens = 1, .temperature = 2.0, .top_p = 0.5};
+    double weight[64], sum = 0.0, reached = 0.0;
+    float *logits = NULL;
+    uint64_t n;
+    uint32_t count, within = 0, kinds = 0, wanted = 0;
+    bool drawn[64] = {0}, nucleus[64] = {0};
+    int32_t token;
+    enum sy_status status = sy_decode(x->plain, &p, &token, &count);
+    if (status == SY_OK)
+        status = tiny_read(x->plain, sy_session_model(x->plain)->logits, &logits, &n);
+    for (uint32_t i = 0; i < v && status == SY_OK; ++i)
+        sum += weight[i] = exp(logits[i] / p.temperature);
+    while (status == SY_OK && reached < p.top_p * sum) {
+        uint32_t best = v;
+        for (uint32_t i = 0; i < v; ++i)
+            best = !nucleus[i] && (best == v || weight[i] > weight[best]) ? i : best;
+        nucleus[best] = true;
+        reached += weight[best];
+        ++wanted;
+    }
+    for (p.seed = 0; p.seed < DRAWS && status == SY_OK; ++p.seed) {
+        status = sy_decode(x->plain, &p, &token, &count);
+        token = count == 0 ? (int32_t)x->config.eos_id : token;
+        within += nucleus[token];
+        kinds += !drawn[token];
+        drawn[token] = true;
+    }
+    if (tiny_try(x->t, status, "sampling", x->device))
+        tap_ok(&x->t->tap, within == DRAWS && kinds == wanted && wanted > 1,
+               "%s: %d draws under top_p 0.5 are the %u tokens that reach it", x->name, DRAWS, wanted);
+    free(logits);
+}
+
+struct heard {
+    int32_t ids[MANY][MOST];
+    uint32_t counts[MANY];
+};
+
+static void hear(void *user, uint32_t prompt, int32_t token)
+{
+    struct heard *h = user;
+    h->ids[prompt][h->counts[prompt]++] = token;
+}
+
+/// What is told token by token is what is said; what beams cannot do is refused.
+static void check_heard_and_refused(struct subject *x)
+{
+    struct heard heard = {0};
+    struct sy_decode_params p = {
+        .prompts = x->prompts, .count = MANY, .max_tokens = MOST, .heard = hear, .user = &heard};
+    int32_t out[MANY * MOST];
+    uint32_t counts[MANY], same = 0;
+    enum sy_status status = sy_decode(x->plain, &p, out, counts);
+    for (uint32_t i = 0; i < MANY && status == SY_OK; ++i)
+        same +=
+            heard.counts[i] == counts[i] && memcmp(heard.ids[i], out + (size_t)i * MOST, counts[i] * sizeof *out) == 0;
+    if (tiny_try(x->t, status, "decoding", x->device))
+        tap_ok(&x->t->tap, same == MANY, "%s: every token is told as it is chosen", x->name);
+    struct sy_session *two = session(x, MANY, 2), *many = session(x, 1, 21);
+    p.temperature = 1.0;
+    status = two != NULL ? sy_decode(two, &p, out, counts) : SY_OK;
+    tap_ok(&x->t->tap, status == SY_INVALID && strstr(sy_error(x->t->ctx), "temperature") != NULL && counts[0] == 0,
+           "%s: sampling with beams: %s", x->name, sy_error(x->t->ctx));
+    p = (struct sy_decode_params){.prompts = x->prompts, .count = 1, .max_tokens = MOST};
+    status = many != NULL ? sy_decode(many, &p, out, counts) : SY_OK;
+    tap_ok(&x->t->tap, status == SY_INVALID && strstr(sy_error(x->t->ctx), "21 beams") != NULL,
+           "%s: more beams than half the vocabulary: %s", x->name, sy_error(x->t->ctx));
+    sy_session_destroy(&two);
+    sy_session_destroy(&many);
+}
+
+static bool read_sources(struct subject *x, const json_t *sources)
+{
+    for (uint32_t i = 0; i < MANY; ++i) {
+        const json_t *row = json_array_get(sources, i);
+        x->prompts[i] = (struct sy_prompt){x->ids[i], (uint32_t)json_array_size(row)};
+        if (x->prompts[i].count == 0 || x->prompts[i].count > SRC)
+            return false;
+        for (uint32_t k = 0; k < x->prompts[i].count; ++k)
+            x->ids[i][k] = (int32_t)json_integer_value(json_array_get(row, k));
+    }
+    return true;
+}
+
+static void run(struct tiny *t, struct sy_device *device, const char *root, const char *name)
+{
+    struct subject x = {.t = t, .device = device, .name = name};
+    char *home = sy_path_join(root, name), *file = home != NULL ? sy_path_join(home, "cases.json") : NULL;
+    json_t *all = NULL;
+    enum sy_status status = file == NULL ? SY_NOMEM : sy_json_load(t->ctx, file, &all);
+    if (status == SY_OK)
+        status = sy_config_load(t->ctx, home, &x.config);
+    if (status == SY_OK)
+        status = sy_tensors_open(t->ctx, home, &x.tensors);
+    if (tiny_try(t, status, "the cases", device) && read_sources(&x, json_object_get(all, "sources")) &&
+        (x.plain = session(&x, MANY, 0)) != NULL) {
+        const json_t *cases = json_object_get(all, "cases");
+        for (size_t i = 0; i < json_array_size(cases); ++i)
+            check_case(&x, json_array_get(cases, i));
+        check_share(&x);
+        check_nucleus(&x);
+        check_heard_and_refused(&x);
+    }
+    sy_session_destroy(&x.plain);
+    sy_tensors_close(&x.tensors);
+    sy_config_finish(&x.config);
+    json_decref(all);
+    free(home);
+    free(file);
+}
+
+int main(int argc, char **argv)
+{
+    struct tiny t;
+    char *root = argc > 1 ? sy_path_join(argv[1], "decoding") : NULL;
+    tiny_open(&t, "test_decodings", argc - 1, argv + 1);
+    for (size_t d = 0; d < t.device_count && root != NULL; ++d) {
+        run(&t, t.devices[d], root, "t5");
+        run(&t, t.devices[d], root, "switch");
+    }
+    free(root);
+    return tiny_close(&t);
+}
