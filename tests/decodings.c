@@ -17,20 +17,24 @@
 #define MANY 4
 #define SRC 9
 #define MOST 12
+#define MOST_BEAMS 21
 
 struct subject {
     struct tiny *t;
     struct sy_device *device;
     struct sy_config config;
     struct sy_tensors *tensors;
-    struct sy_session *plain;
+    struct sy_session *plain, *sessions[2][MOST_BEAMS + 1]; ///< Of all prompts, of one; by their beams.
     struct sy_prompt prompts[MANY];
     int32_t ids[MANY][SRC];
     const char *name;
+    bool sparing; ///< A device that is slow to compile: 1 and 4 beams, no prompt alone.
 };
 
+/// A session for `batch` prompts, which is MANY or 1; made once.
 static struct sy_session *session(struct subject *x, uint32_t batch, uint32_t beams)
 {
+    struct sy_session **s = &x->sessions[batch == 1][beams];
     const struct sy_session_params p = {.kind = SY_SESSION_DECODE,
                                         .config = &x->config,
                                         .precision = SY_PRECISION_F32,
@@ -39,13 +43,14 @@ static struct sy_session *session(struct subject *x, uint32_t batch, uint32_t be
                                         .src_len = SRC,
                                         .tgt_len = MOST,
                                         .lender = x->plain};
-    struct sy_session *s = NULL;
-    enum sy_status status = sy_session_create(x->t->ctx, x->device, &p, &s);
+    if (*s != NULL)
+        return *s;
+    enum sy_status status = sy_session_create(x->t->ctx, x->device, &p, s);
     if (status == SY_OK && x->plain == NULL)
-        status = sy_weights_load(sy_session_runtime(s), x->tensors);
+        status = sy_weights_load(sy_session_runtime(*s), x->tensors);
     if (!tiny_try(x->t, status, "a session", x->device))
-        sy_session_destroy(&s);
-    return s;
+        sy_session_destroy(s);
+    return *s;
 }
 
 static double real(const json_t *options, const char *key, double otherwise)
@@ -82,7 +87,9 @@ static void check_case(struct subject *x, const json_t *one)
 {
     const json_t *options = json_object_get(one, "options"), *want = json_object_get(one, "ids");
     const uint32_t beams = (uint32_t)real(options, "num_beams", 1);
-    struct sy_session *s = beams == 1 ? x->plain : session(x, MANY, beams), *single = session(x, 1, beams);
+    if (x->sparing && beams != 1 && beams != 4)
+        return;
+    struct sy_session *s = session(x, MANY, beams), *single = x->sparing ? s : session(x, 1, beams);
     struct sy_decode_params p = params(x, options);
     int32_t out[MANY * MOST], alone[MOST];
     uint32_t counts[MANY] = {0}, count = 0, right = 0, same = 0;
@@ -100,9 +107,6 @@ static void check_case(struct subject *x, const json_t *one)
                "%s, %s: %s: %u answers are transformers', %u the same alone", sy_device_caps(x->device)->id, x->name,
                said, right, same);
     free(said);
-    sy_session_destroy(&single);
-    if (s != x->plain)
-        sy_session_destroy(&s);
 }
 
 /// Near temperature 0 any sample is greedy; the least share of the probabilities is one token.
@@ -197,7 +201,7 @@ static void check_heard_and_refused(struct subject *x)
             heard.counts[i] == counts[i] && memcmp(heard.ids[i], out + (size_t)i * MOST, counts[i] * sizeof *out) == 0;
     if (tiny_try(x->t, status, "decoding", x->device))
         tap_ok(&x->t->tap, same == MANY, "%s: every token is told as it is chosen", x->name);
-    struct sy_session *two = session(x, MANY, 2), *many = session(x, 1, 21);
+    struct sy_session *two = session(x, MANY, 2), *many = session(x, 1, MOST_BEAMS);
     p.temperature = 1.0;
     status = two != NULL ? sy_decode(two, &p, out, counts) : SY_OK;
     tap_ok(&x->t->tap, status == SY_INVALID && strstr(sy_error(x->t->ctx), "temperature") != NULL && counts[0] == 0,
@@ -206,8 +210,6 @@ static void check_heard_and_refused(struct subject *x)
     status = many != NULL ? sy_decode(many, &p, out, counts) : SY_OK;
     tap_ok(&x->t->tap, status == SY_INVALID && strstr(sy_error(x->t->ctx), "21 beams") != NULL,
            "%s: more beams than half the vocabulary: %s", x->name, sy_error(x->t->ctx));
-    sy_session_destroy(&two);
-    sy_session_destroy(&many);
 }
 
 static bool read_sources(struct subject *x, const json_t *sources)
@@ -223,9 +225,11 @@ static bool read_sources(struct subject *x, const json_t *sources)
     return true;
 }
 
+static bool sparing(struct sy_device *device) { return strncmp(sy_device_caps(device)->id, "vulkan", 6) == 0; }
+
 static void run(struct tiny *t, struct sy_device *device, const char *root, const char *name)
 {
-    struct subject x = {.t = t, .device = device, .name = name};
+    struct subject x = {.t = t, .device = device, .name = name, .sparing = sparing(device)};
     char *home = sy_path_join(root, name), *file = home != NULL ? sy_path_join(home, "cases.json") : NULL;
     json_t *all = NULL;
     enum sy_status status = file == NULL ? SY_NOMEM : sy_json_load(t->ctx, file, &all);
@@ -234,15 +238,18 @@ static void run(struct tiny *t, struct sy_device *device, const char *root, cons
     if (status == SY_OK)
         status = sy_tensors_open(t->ctx, home, &x.tensors);
     if (tiny_try(t, status, "the cases", device) && read_sources(&x, json_object_get(all, "sources")) &&
-        (x.plain = session(&x, MANY, 0)) != NULL) {
+        (x.plain = session(&x, MANY, 1)) != NULL) {
         const json_t *cases = json_object_get(all, "cases");
         for (size_t i = 0; i < json_array_size(cases); ++i)
             check_case(&x, json_array_get(cases, i));
         check_share(&x);
         check_nucleus(&x);
-        check_heard_and_refused(&x);
+        if (!x.sparing)
+            check_heard_and_refused(&x);
     }
-    sy_session_destroy(&x.plain);
+    for (uint32_t beams = MOST_BEAMS; beams > 0; --beams) // the lender is the last
+        for (int one = 1; one >= 0; --one)
+            sy_session_destroy(&x.sessions[one][beams]);
     sy_tensors_close(&x.tensors);
     sy_config_finish(&x.config);
     json_decref(all);
@@ -256,7 +263,8 @@ int main(int argc, char **argv)
     char *root = argc > 1 ? sy_path_join(argv[1], "decoding") : NULL;
     tiny_open(&t, "test_decodings", argc - 1, argv + 1);
     for (size_t d = 0; d < t.device_count && root != NULL; ++d) {
-        run(&t, t.devices[d], root, "t5");
+        if (!sparing(t.devices[d]))
+            run(&t, t.devices[d], root, "t5");
         run(&t, t.devices[d], root, "switch");
     }
     free(root);
