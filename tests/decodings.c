@@ -28,7 +28,7 @@ struct subject {
     struct sy_prompt prompts[MANY];
     int32_t ids[MANY][SRC];
     const char *name;
-    bool sparing; ///< A device that is slow to compile: 1 and 4 beams, no prompt alone.
+    bool sparing; ///< A device that is slow to compile: one model, 1 and 4 beams, no prompt alone.
 };
 
 /// A session for `batch` prompts, which is MANY or 1; made once.
@@ -263,9 +263,9 @@ int main(int argc, char **argv)
     char *root = argc > 1 ? sy_path_join(argv[1], "decoding") : NULL;
     tiny_open(&t, "test_decodings", argc - 1, argv + 1);
     for (size_t d = 0; d < t.device_count && root != NULL; ++d) {
+        run(&t, t.devices[d], root, "t5");
         if (!sparing(t.devices[d]))
-            run(&t, t.devices[d], root, "t5");
-        run(&t, t.devices[d], root, "switch");
+            run(&t, t.devices[d], root, "switch");
     }
     free(root);
     return tiny_close(&t);
