@@ -243,9 +243,10 @@ static void run(struct tiny *t, struct sy_device *device, const char *root, cons
         for (size_t i = 0; i < json_array_size(cases); ++i)
             check_case(&x, json_array_get(cases, i));
         check_share(&x);
-        check_nucleus(&x);
-        if (!x.sparing)
+        if (!x.sparing) {
+            check_nucleus(&x);
             check_heard_and_refused(&x);
+        }
     }
     for (uint32_t beams = MOST_BEAMS; beams > 0; --beams) // the lender is the last
         for (int one = 1; one >= 0; --one)
