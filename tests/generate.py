@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""generate.py APPS_DIR SOURCE_DIR: switchyard-generate as a person uses it: where prompts come from, how tokens are chosen, what a
-model's own generation_config.json changes, and what appears on a terminal when.
+"""generate.py APPS_DIR SOURCE_DIR: switchyard-generate as a person uses it: where prompts come from, how tokens are chosen,
+what a model's own generation_config.json changes, and what appears on a terminal when.
 
 That the ids are transformers' is tests/decodings.c's business.
 """
@@ -59,7 +59,8 @@ def check_sources(s):
     ids = [[b + 3 for b in p.encode()] + [1] for p in PROMPTS[1:]]
     given = write(s, 'ids.jsonl', ''.join(json.dumps({'prompt': p}) + '\n' for p in [PROMPTS[0], *ids]))
     got = objects(generate(s, *common, '--file', given))
-    s.ok([x['ids'] for x in got] == [x['ids'] for x in want] and got[1]['prompt'] == ids[0] and all(len(x['ids']) == x['tokens'] for x in got),
+    s.ok([x['ids'] for x in got] == [x['ids'] for x in want] and got[1]['prompt'] == ids[0] and
+         all(len(x['ids']) == x['tokens'] for x in got),
          'prompts as ids', got)
     with open(lines, encoding='utf-8') as file:
         talk = generate(s, *common, '--interactive', stdin=file)
@@ -71,12 +72,14 @@ def check_sources(s):
     mixed = write(s, 'mixed.txt', '\n'.join(['a', long, 'a']) + '\n')
     with open(mixed, encoding='utf-8') as file:
         talk = generate(s, '--max-tokens', 6, '--json', '--interactive', stdin=file)
-    s.ok(objects(talk) == objects(generate(s, '--max-tokens', 6, '--json', '--file', mixed)), '… a longer line among short ones', talk.stderr)
+    s.ok(objects(talk) == objects(generate(s, '--max-tokens', 6, '--json', '--file', mixed)),
+         '… a longer line among short ones', talk.stderr)
 
 
 def check_refused(s):
     cases = (('an id outside the vocabulary', '{"prompt": [5, 384, 1]}', ['prompt 1', '384']),
-             ('an id below 0', '{"prompt": [5, -1]}', ['line 1', 'entry 2']), ('an id beyond 32 bits', '{"prompt": [4294967296]}', ['entry 1']),
+             ('an id below 0', '{"prompt": [5, -1]}', ['line 1', 'entry 2']),
+             ('an id beyond 32 bits', '{"prompt": [4294967296]}', ['entry 1']),
              ('an id in quotes', '{"prompt": ["5"]}', ['entry 1']), ('no ids', '{"prompt": []}', ['prompt 1', 'no ids']),
              ('no such key', '{"prompt": "a"}\n{"text": "a"}', ['line 2', '"prompt"', '--field']),
              ('a number', '{"prompt": 5}', ['line 1', '"prompt"']), ('no JSON', '{"prompt": "a"', ['line 1', 'not JSON']),
@@ -84,7 +87,8 @@ def check_refused(s):
              ('nothing', '', ['empty']), ('half a pair', '{"prompt": "\\ud800"}', ['line 1']))
     for name, content, words in cases:
         path = write(s, 'bad.jsonl', content)
-        refuse(s, f'prompts with {name}', words, 'generate', '--model', s.path('one', 'latest'), '--device', 'ref:0', '--file', path)
+        refuse(s, f'prompts with {name}', words, 'generate', '--model', s.path('one', 'latest'), '--device', 'ref:0',
+               '--file', path)
     model = ('generate', '--model', s.path('one', 'latest'), '--text', 'a')
     for name, words, more in (('--beams and --temperature', ['--beams', '--temperature'], ('--beams', 2, '--temperature', 1)),
                               ('--field and --text', ['--field'], ('--field', 'x')),
@@ -93,9 +97,11 @@ def check_refused(s):
                               ('--min-tokens above --max-tokens', ['--min-tokens'], ('--min-tokens', 5, '--max-tokens', 4)),
                               ('an unknown end', ['no, yes, never'], ('--early-stopping', 'soon'))):
         refuse(s, name, words, *model, *more, usage=True)
-    refuse(s, '--length-penalty without beams', ['--length-penalty', '--beams'], *model, '--length-penalty', 2, '--device', 'ref:0')
+    refuse(s, '--length-penalty without beams', ['--length-penalty', '--beams'], *model, '--length-penalty', 2,
+           '--device', 'ref:0')
     done = generate(s, '--max-tokens', 3, '--json', '--interactive', '--field', 'p', input='{"p": [999]}\n{"p": "a"}\n')
-    s.ok(done.returncode == 1 and len(done.stdout.splitlines()) == 1 and '999' in done.stderr, '--interactive goes on behind a bad line',
+    s.ok(done.returncode == 1 and len(done.stdout.splitlines()) == 1 and '999' in done.stderr,
+         '--interactive goes on behind a bad line',
          done.stdout + done.stderr)
 
 
@@ -108,7 +114,8 @@ def check_choosing(s):
             s.ok(False, f'generate {more}', done.stderr)
         return [x['ids'] for x in objects(done)] if done.returncode == 0 else None
     greedy = ids()
-    s.ok(greedy == ids('--beams', 1) == ids('--temperature', 1, '--top-p', 1e-9) == ids('--temperature', 1, '--top-k', 1), 'greedy, four ways')
+    s.ok(greedy == ids('--beams', 1) == ids('--temperature', 1, '--top-p', 1e-9) == ids('--temperature', 1, '--top-k', 1),
+         'greedy, four ways')
     beams = ids('--beams', 4)
     s.ok(beams == ids('--beams', 4, '--batch', 1) == ids('--beams', 4, '--batch', 3), 'beams, whatever --batch', beams)
     once = ids('--no-repeat-ngram', 1, '--min-tokens', 8)
@@ -126,7 +133,8 @@ def check_choosing(s):
         return said
     said = same('beams', {'num_beams': 3, 'length_penalty': 2.0, 'early_stopping': True, 'no_repeat_ngram_size': 2}, '--beams', 3,
                 '--length-penalty', 2, '--early-stopping', 'yes', '--no-repeat-ngram', 2)
-    s.ok(len(said) == 1 and 'num_beams 3, length_penalty 2, early_stopping true, no_repeat_ngram_size 2' in said[0], 'it is told', said)
+    s.ok(len(said) == 1 and 'num_beams 3, length_penalty 2, early_stopping true, no_repeat_ngram_size 2' in said[0],
+         'it is told', said)
     same('samples', {'do_sample': True, 'temperature': 2.0, 'top_p': 0.9, 'top_k': 0}, '--temperature', 2, '--top-p', 0.9)
     same("samples among transformers' 50", {'do_sample': True}, '--temperature', 1, '--top-k', 50)
     same('no samples', {'do_sample': False, 'temperature': 2.0, 'top_k': 5})
@@ -137,7 +145,8 @@ def check_choosing(s):
     s.ok(isinstance(got, list) and 3 <= got[0]['tokens'] <= 4, 'generation_config.json: max_length counts the start token', got)
     says(s, 'others', bad_words_ids=[[5]], typical_p=1.0, eos_token_id=[1, 7])
     done = generate(s, '--json', '--text', 'a', '--max-tokens', 2)
-    s.ok(done.returncode == 0 and 'ignored: bad_words_ids' in done.stderr and 'typical_p' not in done.stderr and 'eos_token_id' in done.stderr,
+    s.ok(done.returncode == 0 and 'ignored: bad_words_ids' in done.stderr and 'typical_p' not in done.stderr and
+         'eos_token_id' in done.stderr,
          'what it asks for in vain is told', done.stderr)
     model = ('generate', '--model', s.path('one', 'latest'), '--text', 'a', '--device', 'ref:0')
     for name, keys, words in (('a text', {'num_beams': '4'}, ['num_beams']), ('a fraction', {'num_beams': 2.5}, ['num_beams']),
@@ -153,8 +162,9 @@ def check_terminal(s):
     """On a terminal the output comes token by token, and is in the end what it is in a pipe."""
     want = generate(s, '--text', 'The <extra_id_0> stops.', '--max-tokens', 200, '--min-tokens', 200).stdout
     outer, inner = pty.openpty()
-    with subprocess.Popen([os.path.join(s.apps, 'switchyard-generate'), '--model', s.path('one', 'latest'), '--device', 'ref:0', '--precision',
-                           'f32', '--max-tokens', '200', '--min-tokens', '200', '--text', 'The <extra_id_0> stops.'], stdout=inner,
+    with subprocess.Popen([os.path.join(s.apps, 'switchyard-generate'), '--model', s.path('one', 'latest'), '--device', 'ref:0',
+                           '--precision', 'f32', '--max-tokens', '200', '--min-tokens', '200', '--text', 'The <extra_id_0> stops.'],
+                          stdout=inner,
                           stderr=subprocess.DEVNULL, env=s.env) as child:
         os.close(inner)
         pieces, end = [], time.monotonic() + 60
@@ -168,7 +178,8 @@ def check_terminal(s):
     os.close(outer)
     shown = b''.join(pieces).decode(errors='replace').replace('\r\n', '\n')
     filled, output = want.split('\n', 1)
-    s.ok(shown == output + filled + '\n', 'a terminal shows the output, then the filled sentence', repr(shown) + '\n' + repr(want))
+    s.ok(shown == output + filled + '\n', 'a terminal shows the output, then the filled sentence',
+         repr(shown) + '\n' + repr(want))
     s.ok(len(pieces) > 5, f'… in {len(pieces)} pieces')
 
 
