@@ -8,21 +8,37 @@
 struct texts {
     enum sy_text_format format;
     const char *key;
-    bool strict, document_eos;
+    enum sy_documents documents;
+    bool strict, column;
     const char *given; ///< The last of these options on the command line; NULL: none.
 };
 
-enum { TEXTS_FORMAT = 0x5400, TEXTS_KEY, TEXTS_END, TEXTS_STRICT };
+enum { TEXTS_FORMAT = 0x5400, TEXTS_KEY, TEXTS_COLUMN, TEXTS_END, TEXTS_PACK, TEXTS_STRICT };
 
 /// Rows of an argp table, in its group `group`.
-#define TEXTS_OPTIONS(group)                                                                                         \
-    {"format", TEXTS_FORMAT, "NAME", 0, "text, jsonl, or auto (default): told by what a file begins with", group},   \
-        {"text-key", TEXTS_KEY, "KEY", 0, "of JSON lines: where the text is (default \"text\"; a.b: b inside a)",    \
-         group},                                                                                                     \
-        {"document-end", TEXTS_END, "NAME", 0, "what follows a file, or a JSON line's text: none (default), or eos", \
-         group},                                                                                                     \
-    {                                                                                                                \
-        "strict", TEXTS_STRICT, NULL, 0, "stop at an odd JSON line or an empty file instead of skipping it", group   \
+#define TEXTS_OPTIONS(group)                                                                                           \
+    {                                                                                                                  \
+        "format", TEXTS_FORMAT, "NAME", 0, "text, jsonl, tsv, or auto (default): told by what a file begins with",     \
+        group},                                                                                                        \
+        {"text-key", TEXTS_KEY, "KEY", 0, "of JSON lines: where the text is (default \"text\"; a.b: b inside a)",      \
+         group},                                                                                                       \
+        {"column",                                                                                                     \
+         TEXTS_COLUMN,                                                                                                 \
+         "NAME",                                                                                                       \
+         0,                                                                                                            \
+         "tab-separated rows: the text is under this title of the first line, or, when "                               \
+         "there are no titles, in this column, counted from 1",                                                        \
+         group},                                                                                                       \
+        {"document-end", TEXTS_END, "NAME", 0, "what follows a file, or a row's text: none (default), or eos", group}, \
+        {"pack",                                                                                                       \
+         TEXTS_PACK,                                                                                                   \
+         "NAME",                                                                                                       \
+         0,                                                                                                            \
+         "stream (default): documents follow each other and are cut into examples; none: "                             \
+         "each is an example alone, cut or padded",                                                                    \
+         group},                                                                                                       \
+    {                                                                                                                  \
+        "strict", TEXTS_STRICT, NULL, 0, "stop at an odd JSON line or an empty file instead of skipping it", group     \
     }
 
 /// Whether `key` is one of these options; it is then in `t`.

@@ -20,7 +20,7 @@ GOLDEN = ('test_golden', ['{source}/tests/golden', '--device', 'ref:0'])
 SMALL = ('test_golden', ['{source}/tests/golden', '--case', 'switch_dims_odd'])
 OPS_REF = ('test_ops', ['--device', 'ref:0'])
 EVERYTHING = ['-D%s=enabled' % name for name in (
-    'opencl', 'vulkan', 'sentencepiece', 'zlib', 'mpi', 'clblast', 'openblas')]
+    'opencl', 'vulkan', 'sentencepiece', 'zlib', 'zstd', 'mpi', 'clblast', 'openblas')]
 # All there is · all there is, starting from the first row's folder · only what the row's tests need, at -O1: what is compiled
 # under a sanitiser is there to be run, and gcc's and clang's other rows have looked for warnings.
 ALL, CHANGED, TESTS = 'all', 'changed', 'tests'
@@ -29,10 +29,10 @@ ROWS = [
     ('gcc, without MPI and CLBlast', 'gcc', ['-Dmpi=disabled', '-Dclblast=disabled', '-Dopenblas=disabled'], [SMALL], CHANGED),
     ('gcc, without OpenCL', 'gcc', ['-Dopencl=disabled'], [SMALL], CHANGED),
     ('gcc, without Vulkan', 'gcc', ['-Dvulkan=disabled'], [SMALL], CHANGED),
-    ('gcc, without SentencePiece and zlib', 'gcc', ['-Dsentencepiece=disabled', '-Dzlib=disabled'],
+    ('gcc, without SentencePiece, zlib and zstd', 'gcc', ['-Dsentencepiece=disabled', '-Dzlib=disabled', '-Dzstd=disabled'],
      [SMALL, ('test_data', ['{source}/tests/data']), ('test_datasets', ['{source}/tests/data'])], CHANGED),
     ('clang, nothing optional', 'clang',
-     ['-Dopencl=disabled', '-Dvulkan=disabled', '-Dsentencepiece=disabled', '-Dzlib=disabled', '-Dmpi=disabled',
+     ['-Dopencl=disabled', '-Dvulkan=disabled', '-Dsentencepiece=disabled', '-Dzlib=disabled', '-Dzstd=disabled', '-Dmpi=disabled',
       '-Dclblast=disabled', '-Dopenblas=disabled', '-Doptimization=1'], [GOLDEN], ALL),
     ('gcc, ASan and UBSan', 'gcc',
      ['-Dopencl=disabled', '-Dvulkan=disabled', '-Db_sanitize=address,undefined', '-Doptimization=1'],
@@ -46,7 +46,8 @@ ROWS = [
           ('safetensors', ['golden/switch_dims_odd/batch.safetensors', 'golden/top2/batch.safetensors']),
           ('config', ['golden/top2/config.json', 'golden/t5_gated_untied/config.json']),
           ('tokenizer', ['data/tokenizer/seqio_test.model']),
-          ('state', ['fuzz/seed_state.json']), ('texts', ['fuzz/seed_texts.jsonl']))], TESTS),
+          ('state', ['fuzz/seed_state.json']), ('texts', ['fuzz/seed_texts.jsonl']),
+          ('corpus', ['fuzz/seed_corpus.bin']))], TESTS),
 ]
 SUMMARY = re.compile(r'^(\d+) passed, (\d+) failed, (\d+) skipped$', re.M)
 

@@ -261,7 +261,7 @@ static void test_documents(struct env *e)
              "documents follow each other with nothing between; empty files are skipped with one warning");
     const uint64_t fingerprint = good ? sy_dataset_fingerprint(ds) : 0;
     sy_dataset_close(&ds);
-    p.document_eos = true;
+    p.documents = SY_DOCUMENTS_EOS;
     // Of 8 tokens 1 is cut out; restore() would stop at the first eos, so the mask tells the length.
     good = sy_dataset_open(e->io.ctx, &p, &ds) == SY_OK && sy_dataset_tokens(ds) == 8 &&
            sy_dataset_fingerprint(ds) != fingerprint && sy_dataset_batch(e->io.ctx, ds, 0, 1, &b) == SY_OK;

@@ -71,7 +71,6 @@ static void test_plain(struct env *e)
     io_check(&e->io, reads(e, "a.txt", "\xef\xbb\xbfone\n", "one\n", 1), "a byte order mark is skipped");
     io_check(&e->io, reads(e, "a.txt", "one\r\ntwo", "one\r\ntwo", 1), "CR LF stays in text");
     refuses(e, "binary.txt", "abc\0def", 7, "byte 3 is NUL", "a NUL");
-    refuses(e, "c.jsonl.zst", "\x28\xb5\x2f\xfd\x04\0", 6, "zstdcat", "zstd");
     refuses(e, "c.xz",
             "\xfd"
             "7zXZ\0\0",
@@ -122,6 +121,58 @@ static const char gzipped[] =
     "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcb\xcf\x4b\xe5\x2a\x29\xcf\xe7\x02\x00\xe6\x0b\xba\x12\x08\x00\x00\x00";
 static const char gzipped_line[] = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x2a\x49\xad\x28\x51\xb2\x52"
                                    "\xca\xcf\x4b\x55\xaa\xe5\x02\x00\x02\x9a\x73\x20\x0f\x00\x00\x00";
+
+// The same lines in frames of zstd, stored as they are.
+static const char zstd_lines[] = "\x28\xb5\x2f\xfd\x20\x08\x41\x00\x00one\ntwo\n";
+
+static void test_zstd(struct env *e)
+{
+    struct sy_reading r = {.files = 0};
+    char both[2 * sizeof zstd_lines], *path = make_file(e, "c.zst", zstd_lines, sizeof zstd_lines - 1);
+    struct collected c = {.bytes = 0};
+    enum sy_status status = sy_text_read(e->io.ctx, &r, path, collect, &c);
+    free(path);
+    if (status == SY_UNSUPPORTED) {
+        tap_skip(&e->io.tap, "zstd: built without libzstd");
+        return;
+    }
+    io_check(&e->io, status == SY_OK && c.bytes == 8 && memcmp(c.text, "one\ntwo\n", 8) == 0, "zstd");
+    memcpy(both, zstd_lines, sizeof zstd_lines - 1);
+    memcpy(both + sizeof zstd_lines - 1, zstd_lines, sizeof zstd_lines - 1);
+    r = (struct sy_reading){.files = 0};
+    io_check(&e->io, reads_as(e, &r, "two.zst", both, 2 * (sizeof zstd_lines - 1), "one\ntwo\none\ntwo\n", 16, 1),
+             "two frames of zstd");
+    for (size_t cut = 4; cut < sizeof zstd_lines - 1; ++cut)
+        refuses(e, "cut.zst", zstd_lines, cut, "cut off", "a cut-off zstd file");
+    refuses(e, "more.zst", both, sizeof zstd_lines - 1 + 3, "behind its zstd data", "a few bytes behind a frame");
+    refuses(e, "bad.zst", "\x28\xb5\x2f\xfd\xff\xff\xff\xff\xff\xff", 10, "zstd", "a damaged zstd file");
+    refuses(e, "wide.zst", "\x28\xb5\x2f\xfd\x00\x90\x41\x00\x00one\ntwo\n", 17, "more than 128 MiB",
+            "a window of 256 MiB");
+}
+
+// ---- tables ---------------------------------------------------------------------------------------------------------
+
+static void test_tables(struct env *e)
+{
+    static const char table[] = "\xef\xbb\xbfid\ttext\r\n1\tone \t x\r\n\r\n2\t\"two\r\n3\t\n4\n",
+                      numbers[] = "a\tb\nc\td";
+    struct sy_reading r = {.format = SY_TEXT_TABLE};
+    const unsigned before = e->io.warnings;
+    io_check(&e->io, reads_as(e, &r, "a.tsv", table, sizeof table - 1, "one \"two", 8, 2), "a column by its title");
+    io_check(&e->io, r.lines == 4 && r.skipped == 1 && e->io.warnings == before + 1 && r.documents == 2,
+             "a row without the column is skipped, an empty cell is no document");
+    r = (struct sy_reading){.format = SY_TEXT_TABLE, .text_key = "2"};
+    io_check(&e->io, reads_as(e, &r, "n.tsv", numbers, sizeof numbers - 1, "bd", 2, 2), "a column by its number");
+    r = (struct sy_reading){.format = SY_TEXT_TABLE, .text_key = "1"};
+    io_check(&e->io, reads_as(e, &r, "n.tsv", "a\0b\nc\xff\nd\n", 9, "d", 1, 1) && r.skipped == 2,
+             "NUL and bytes that are not UTF-8");
+    r = (struct sy_reading){.format = SY_TEXT_TABLE, .text_key = "body"};
+    refuses_as(e, r, "a.tsv", table, sizeof table - 1, "no column \"body\"", "no such title");
+    r.text_key = "3";
+    refuses_as(e, r, "n.tsv", numbers, sizeof numbers - 1, "no column 3", "no such number");
+    r.text_key = "0";
+    refuses_as(e, r, "n.tsv", numbers, sizeof numbers - 1, "no column \"0\"", "columns count from 1");
+}
 
 static void test_gzip(struct env *e)
 {
@@ -343,6 +394,8 @@ int main(int argc, char **argv)
     test_plain(&e);
     test_empty(&e);
     test_gzip(&e);
+    test_zstd(&e);
+    test_tables(&e);
     test_formats(&e);
     test_long_first_line(&e);
     test_valid_lines(&e);

@@ -12,6 +12,7 @@
 // has its exact share, in drawn order. Threads: an open dataset is read-only and may be shared. Layer:   engine.
 #pragma once
 
+#include "engine/data/corpus.h"
 #include "engine/data/pairs.h"
 #include "engine/data/reader.h"
 #include "engine/data/tokenizer.h"
@@ -74,9 +75,9 @@ struct sy_dataset_params {
     uint32_t src_len, tgt_len;
     uint64_t seed;
     enum sy_text_format format;
-    const char *text_key; ///< Of JSON lines; NULL: "text". Borrowed while opening.
-    bool strict;          ///< Odd lines and empty files are errors (reader.h).
-    bool document_eos;    ///< eos between two documents of a source.
+    const char *text_key;        ///< Of JSON lines; NULL: "text". Borrowed while opening.
+    bool strict;                 ///< Odd lines and empty files are errors (reader.h).
+    enum sy_documents documents; ///< How they go into examples of span corruption.
     bool in_order; ///< Held-out data: no shuffling, no mixing: sources one after the other, the same noise every time.
     sy_progress_fn progress; ///< May be NULL.
     void *user;

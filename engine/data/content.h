@@ -8,6 +8,7 @@ enum sy_content {
     SY_CONTENT_TEXT,
     SY_CONTENT_LINES,    ///< One JSON object a line.
     SY_CONTENT_DOCUMENT, ///< An array, or an object over several lines.
+    SY_CONTENT_TABLE,    ///< Cells between tabs; never guessed, only asked for.
 };
 
 /// `text` is how the file begins, unpacked, whole when `end`. Names of JSON lines (.jsonl, .ndjson, .json, also with

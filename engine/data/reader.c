@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// reader.c: files as blocks of whole lines, and what becomes of these.
+// reader.c: what a file is, and what becomes of its blocks of lines.
 #include "engine/data/reader.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/data/content.h"
-#include "engine/data/input.h"
-#include "engine/data/json_lines.h"
+#include "engine/data/text_file.h"
 
-#define BLOCK_BYTES ((size_t)1 << 20)
-#define MAX_LINE_BYTES ((size_t)256 << 20)
 #define SMALL_BLOCK 1024 // below this a few wrong bytes are a large share by accident
 
 size_t sy_utf8_length(const char *text, size_t bytes)
@@ -34,37 +30,24 @@ size_t sy_utf8_length(const char *text, size_t bytes)
     return n;
 }
 
-// ---- blocks of whole lines ------------------------------------------------------------------------------------------
-
-struct lines {
-    struct sy_ctx *ctx;
-    const char *path; ///< As messages call it.
-    struct sy_reading *reading;
-    struct sy_input *input;
-    char *data;
-    size_t bytes, room;
-    size_t given;    ///< Bytes of `data` handed out last time: dropped at the next call.
-    uint64_t offset; ///< Of data[0] in the (uncompressed) file.
-    bool end;
-};
-
-static enum sy_status check_text(struct lines *l, const char *text, size_t bytes)
+/// `offset`: of the block in its file.
+static enum sy_status check_text(const struct sy_records *l, const char *text, size_t bytes, uint64_t offset)
 {
     size_t wrong = 0, first = 0;
     const char *nul = memchr(text, '\0', bytes);
     if (nul != NULL)
-        return sy_fail(
-            l->ctx, SY_FORMAT,
-            "%s is not text: byte %llu is NUL; give text files, JSON lines, or either of them gzipped (UTF-16 text: "
-            "convert it with iconv -t UTF-8)",
-            l->path, (unsigned long long)(l->offset + (uint64_t)(nul - text)));
+        return sy_fail(l->ctx, SY_FORMAT,
+                       "%s is not text: byte %llu is NUL; give text files, JSON lines or tables, packed with gzip or "
+                       "zstd or not (UTF-16 "
+                       "text: convert it with iconv -t UTF-8)",
+                       l->path, (unsigned long long)(offset + (uint64_t)(nul - text)));
     for (size_t i = 0; i < bytes;) {
         size_t n = sy_utf8_length(text + i, bytes - i);
         first = n == 0 && wrong == 0 ? i : first;
         wrong += n == 0;
         i += n == 0 ? 1 : n;
     }
-    unsigned long long at = l->offset + first;
+    unsigned long long at = offset + first;
     if (bytes >= SMALL_BLOCK ? wrong > bytes / 100 : wrong > bytes / 4)
         return sy_fail(
             l->ctx, SY_FORMAT,
@@ -81,97 +64,14 @@ static enum sy_status check_text(struct lines *l, const char *text, size_t bytes
     return SY_OK;
 }
 
-static enum sy_status fill(struct lines *l)
-{
-    if (l->room - l->bytes < BLOCK_BYTES) {
-        size_t room = l->room + (l->room > BLOCK_BYTES ? l->room : 2 * BLOCK_BYTES);
-        if (l->bytes > MAX_LINE_BYTES)
-            return sy_fail(l->ctx, SY_FORMAT, "%s: the line at byte %llu is longer than 256 MiB: is this text?",
-                           l->path, (unsigned long long)l->offset);
-        char *bigger = realloc(l->data, room);
-        if (bigger == NULL)
-            return sy_fail(l->ctx, SY_NOMEM, "%s: out of memory for a line of %zu bytes", l->path, room);
-        l->data = bigger;
-        l->room = room;
-    }
-    size_t got;
-    SY_TRY(sy_input_read(l->input, l->data + l->bytes, BLOCK_BYTES, &got));
-    l->end = got == 0;
-    l->bytes += got;
-    return SY_OK;
-}
-
-/// The next whole lines, at least one (the last may lack its newline); 0 bytes at the end.
-static enum sy_status next_block(struct lines *l, const char **out_text, size_t *out_bytes)
-{
-    l->bytes -= l->given;
-    if (l->given > 0 && l->bytes > 0)
-        memmove(l->data, l->data + l->given, l->bytes);
-    l->offset += l->given;
-    l->given = 0;
-    const char *newline = l->bytes > 0 ? memrchr(l->data, '\n', l->bytes) : NULL;
-    while (newline == NULL && !l->end) {
-        const size_t searched = l->bytes;
-        SY_TRY(fill(l));
-        newline = memrchr(l->data + searched, '\n', l->bytes - searched);
-    }
-    l->given = newline != NULL ? (size_t)(newline - l->data) + 1 : l->bytes;
-    *out_text = l->data;
-    *out_bytes = l->given;
-    if (l->offset == 0 && l->given >= 3 && memcmp(l->data, "\xef\xbb\xbf", 3) == 0) {
-        *out_text += 3;
-        *out_bytes -= 3;
-    }
-    return SY_OK;
-}
-
-/// Enough of the beginning to tell what the file is; a pipe may give it in small pieces.
-static enum sy_status fill_first(struct lines *l)
-{
-    while (!l->end && l->bytes < BLOCK_BYTES)
-        SY_TRY(fill(l));
-    return SY_OK;
-}
-
-static enum sy_status read_plain(struct lines *l, sy_text_fn fn, void *user)
-{
-    const char *text;
-    size_t bytes;
-    bool begins = true;
-    for (;;) {
-        SY_TRY(next_block(l, &text, &bytes));
-        if (l->given == 0)
-            return SY_OK;
-        SY_TRY(check_text(l, l->data, l->given));
-        if (bytes == 0)
-            continue;
-        l->reading->documents += begins;
-        SY_TRY(fn(user, text, bytes, begins));
-        begins = false;
-    }
-}
-
-static enum sy_status read_json(struct lines *l, struct sy_json_lines *j)
-{
-    const char *text;
-    size_t bytes;
-    for (;;) {
-        SY_TRY(next_block(l, &text, &bytes));
-        if (l->given == 0)
-            return sy_json_lines_end(j);
-        SY_TRY(sy_json_lines_add(j, text, bytes));
-    }
-}
-
 /// Files that are known by their first bytes and are no text before somebody unpacks them.
-static enum sy_status refuse_packed(const struct lines *l)
+static enum sy_status refuse_packed(const struct sy_lines *l)
 {
     static const struct {
         const char *bytes;
         size_t count;
         const char *name, *remedy;
     } kinds[] = {
-        {"\x28\xb5\x2f\xfd", 4, "compressed with zstd", "zstdcat FILE | … --data -"},
         {"\xfd"
          "7zXZ\0",
          6, "compressed with xz", "xzcat FILE | … --data -"},
@@ -186,7 +86,7 @@ static enum sy_status refuse_packed(const struct lines *l)
     return SY_OK;
 }
 
-static enum sy_status refuse_document(const struct lines *l)
+static enum sy_status refuse_document(const struct sy_lines *l)
 {
     return sy_fail(l->ctx, SY_FORMAT,
                    "%s is one JSON document, not one JSON object a line; make lines of it (an array: jq -c '.[]' FILE, "
@@ -194,49 +94,83 @@ static enum sy_status refuse_document(const struct lines *l)
                    l->path);
 }
 
-static enum sy_status read_lines(struct lines *l, const char *path, struct sy_json_lines *j)
+enum sy_status sy_text_file_open(struct sy_records *rows, const char *path, struct sy_lines *lines)
 {
-    SY_TRY(fill_first(l));
-    SY_TRY(refuse_packed(l));
-    enum sy_content content = SY_CONTENT_LINES;
-    if (l->reading->format == SY_TEXT_PLAIN)
-        content = SY_CONTENT_TEXT;
-    else if (l->reading->format == SY_TEXT_AUTO)
-        content = sy_content_of(path, l->data, l->bytes, l->end);
-    if (content == SY_CONTENT_DOCUMENT)
-        return refuse_document(l);
-    if (content == SY_CONTENT_TEXT && j->pair == NULL)
-        return read_plain(l, j->text, j->user);
-    return read_json(l, j);
+    const struct sy_reading *reading = rows->reading;
+    rows->path = sy_input_name(path);
+    SY_TRY(sy_lines_open(rows->ctx, path, lines));
+    SY_TRY(sy_lines_look(lines));
+    SY_TRY(refuse_packed(lines));
+    rows->content = SY_CONTENT_LINES;
+    if (reading->format == SY_TEXT_PLAIN)
+        rows->content = SY_CONTENT_TEXT;
+    else if (reading->format == SY_TEXT_TABLE)
+        rows->content = SY_CONTENT_TABLE;
+    else if (reading->format == SY_TEXT_AUTO)
+        rows->content = sy_content_of(path, lines->data, lines->bytes, lines->end);
+    if (rows->content == SY_CONTENT_DOCUMENT)
+        return refuse_document(lines);
+    if (rows->pair != NULL)
+        rows->content = SY_CONTENT_LINES;
+    return rows->content == SY_CONTENT_TABLE
+               ? sy_table_begin(rows, lines->data, lines->bytes, reading->text_key != NULL ? reading->text_key : "text")
+               : SY_OK;
 }
 
-static enum sy_status read_file(const char *path, struct sy_json_lines *j)
+enum sy_status sy_text_file_block(struct sy_records *rows, const char *text, size_t bytes, uint64_t offset)
 {
-    struct sy_reading *r = j->reading;
-    const uint64_t before = r->documents;
-    struct lines l = {.ctx = j->ctx, .path = j->path, .reading = r};
-    SY_TRY(sy_input_open(j->ctx, path, &l.input));
-    enum sy_status status = read_lines(&l, path, j);
-    free(l.data);
-    sy_input_close(&l.input);
-    sy_json_lines_finish(j);
-    SY_TRY(status);
-    ++r->files;
-    r->empty_files += r->documents == before;
-    if (r->documents == before && r->strict)
-        return sy_fail(j->ctx, SY_FORMAT, "%s is empty", j->path);
+    const size_t mark = offset == 0 && bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    if (rows->content == SY_CONTENT_LINES)
+        return sy_json_lines_add(rows, text + mark, bytes - mark);
+    if (rows->content == SY_CONTENT_TABLE)
+        return sy_table_add(rows, text + mark, bytes - mark);
+    SY_TRY(check_text(rows, text, bytes, offset));
+    if (bytes == mark)
+        return SY_OK;
+    rows->reading->documents += offset == 0;
+    return rows->text(rows->user, text + mark, bytes - mark, offset == 0);
+}
+
+static enum sy_status read_blocks(struct sy_records *rows, struct sy_lines *lines, const char *path)
+{
+    SY_TRY(sy_text_file_open(rows, path, lines));
+    for (;;) {
+        SY_TRY(sy_lines_next(lines));
+        if (lines->given == 0)
+            return sy_records_end(rows);
+        SY_TRY(sy_text_file_block(rows, lines->data, lines->given, lines->offset));
+    }
+}
+
+enum sy_status sy_text_file_end(struct sy_ctx *ctx, struct sy_reading *reading, const char *name, uint64_t before)
+{
+    ++reading->files;
+    reading->empty_files += reading->documents == before;
+    if (reading->documents == before && reading->strict)
+        return sy_fail(ctx, SY_FORMAT, "%s is empty", name);
     return SY_OK;
+}
+
+static enum sy_status read_file(const char *path, struct sy_records *rows)
+{
+    const uint64_t before = rows->reading->documents;
+    struct sy_lines lines = {0};
+    enum sy_status status = read_blocks(rows, &lines, path);
+    sy_lines_close(&lines);
+    sy_records_finish(rows);
+    SY_TRY(status);
+    return sy_text_file_end(rows->ctx, rows->reading, rows->path, before);
 }
 
 enum sy_status sy_text_read(struct sy_ctx *ctx, struct sy_reading *reading, const char *path, sy_text_fn fn, void *user)
 {
-    struct sy_json_lines j = {.ctx = ctx, .path = sy_input_name(path), .reading = reading, .text = fn, .user = user};
-    return read_file(path, &j);
+    struct sy_records rows = {.ctx = ctx, .reading = reading, .text = fn, .user = user};
+    return read_file(path, &rows);
 }
 
 enum sy_status sy_pairs_read(struct sy_ctx *ctx, struct sy_reading *reading, const char *path, sy_pair_fn fn,
                              void *user)
 {
-    struct sy_json_lines j = {.ctx = ctx, .path = sy_input_name(path), .reading = reading, .pair = fn, .user = user};
-    return read_file(path, &j);
+    struct sy_records rows = {.ctx = ctx, .reading = reading, .pair = fn, .user = user};
+    return read_file(path, &rows);
 }

@@ -13,16 +13,18 @@ enum sy_text_format {
     SY_TEXT_AUTO,  ///< By content.
     SY_TEXT_PLAIN, ///< Whatever is in it.
     SY_TEXT_JSONL,
+    SY_TEXT_TABLE, ///< Rows of cells between tabs: a document is the cell under the title `text_key`.
 };
 
 /// How files are read, and what was met in them: one for all files that are read together. Zeroed: the defaults.
 struct sy_reading {
     enum sy_text_format format;
-    const char *text_key; ///< NULL: "text". "a.b": the key b of the object under a.
+    const char *text_key; ///< NULL: "text". "a.b": the key b of the object under a. Of tables a title, or a number.
     bool strict;          ///< What is skipped or let pass with a warning is an error.
     uint64_t files, empty_files;
-    uint64_t documents, lines, skipped; ///< Lines of JSON, blank ones not counted, and the odd ones among them.
-    bool warned;                        ///< Of bytes that are not UTF-8.
+    uint64_t documents, lines,
+        skipped; ///< Rows (of JSON, of tables), blank ones not counted, and the odd ones among them.
+    bool warned; ///< Of bytes that are not UTF-8.
 };
 
 /// Receives consecutive pieces of text, never empty: whole lines of plain text (about 1 MiB at a time), or one JSON

@@ -77,6 +77,11 @@ static void partition(uint64_t seed, uint64_t example, uint32_t stream, uint32_t
 void sy_spans_draw(uint64_t seed, uint64_t example, uint32_t length, uint32_t *kept, uint32_t *noise)
 {
     uint32_t noise_tokens, spans;
+    if (length == 1) { // nothing is left to keep
+        kept[0] = 0;
+        noise[0] = 1;
+        return;
+    }
     sy_spans_count(length, &noise_tokens, &spans);
     partition(seed, example, STREAM_KEPT, length - noise_tokens, spans, kept);
     partition(seed, example, STREAM_NOISE, noise_tokens, spans, noise);

@@ -8,7 +8,7 @@
 
 #include "hostlib/status.h"
 
-/// Noise tokens and noise runs of `length` ≥ 2 raw tokens.
+/// Noise tokens and noise runs of `length` ≥ 1 raw tokens; a single one is noise.
 void sy_spans_count(uint32_t length, uint32_t *out_noise, uint32_t *out_spans);
 
 /// Lengths with eos of the inputs and targets made of `length` raw tokens.

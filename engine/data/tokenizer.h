@@ -61,5 +61,9 @@ int32_t sy_tokenizer_pad(const struct sy_tokenizer *tokenizer);
 int32_t sy_tokenizer_eos(const struct sy_tokenizer *tokenizer);
 int32_t sy_tokenizer_unk(const struct sy_tokenizer *tokenizer);
 bool sy_tokenizer_is_bytes(const struct sy_tokenizer *tokenizer);
+/// XXH3-128, in 32 hexadecimal digits, of what its ids mean in a text: equal for vocabularies that were read of
+/// different files and have the same pieces and added tokens. Errors: NOMEM.
+SY_MUST_CHECK enum sy_status sy_tokenizer_sum(struct sy_ctx *ctx, const struct sy_tokenizer *tokenizer,
+                                              char out_hex[33]);
 /// How the masks of bytes are numbered; UNSAID for SentencePiece.
 enum sy_sentinels sy_tokenizer_numbering(const struct sy_tokenizer *tokenizer);

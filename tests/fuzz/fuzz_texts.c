@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "engine/data/content.h"
-#include "engine/data/json_lines.h"
+#include "engine/data/records.h"
 #include "tests/fuzz/target.h"
 
 static enum sy_status take(void *user, const char *text, size_t bytes, bool begins)
@@ -24,11 +24,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         for (size_t i = 0; i < bytes; ++i)
             text[i] = (char)data[i];
         const enum sy_content content = sy_content_of("fuzz", text, bytes, bytes % 3 == 0);
-        struct sy_json_lines j = {.ctx = ctx, .path = "fuzz", .reading = &reading, .text = take, .user = &sum};
-        enum sy_status status = sy_json_lines_add(&j, text, bytes);
+        struct sy_records r = {.ctx = ctx, .path = "fuzz", .reading = &reading, .text = take, .user = &sum};
+        enum sy_status status = sy_json_lines_add(&r, text, bytes);
         if (status == SY_OK)
-            status = sy_json_lines_end(&j);
-        sy_json_lines_finish(&j);
+            status = sy_records_end(&r);
+        sy_records_finish(&r);
         (void)content;
         if (status == SY_INTERNAL)
             abort();

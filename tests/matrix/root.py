@@ -15,7 +15,7 @@ from row import Unavailable
 
 SUITE, SCRIPT = 'forky', 'trixie'  # Debian 12's debootstrap does not know forky by name
 FRESH_DAYS = 30
-PACKAGES = '''gcc libc6-dev g++ meson ninja-build pkgconf python3 ccache libjansson-dev zlib1g-dev libxxhash-dev
+PACKAGES = '''gcc libc6-dev g++ meson ninja-build pkgconf python3 ccache libjansson-dev zlib1g-dev libzstd-dev libxxhash-dev
  libsentencepiece-dev ocl-icd-opencl-dev libvulkan-dev vulkan-validationlayers glslc spirv-tools
  pocl-opencl-icd mesa-opencl-icd mesa-vulkan-drivers mesa-drm-shim intel-ocloc libigc2 libigdfcl2 clang-21 rocm-device-libs-21 libclc-21
  binutils'''.split()
