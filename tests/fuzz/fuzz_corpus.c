@@ -55,7 +55,7 @@ static void open_rest(struct sy_ctx *ctx, struct sy_corpus_index *index, const u
         return;
     for (uint64_t i = 0; i < shards; ++i)
         maps[i] = piece(&data, &bytes, sizeof(struct sy_corpus_head) + sy_corpus_shard_tokens(index, i) * index->width);
-    maps[SHARDS] = piece(&data, &bytes, SIZE_MAX);
+    maps[SHARDS] = piece(&data, &bytes, sizeof(struct sy_corpus_head) + index->documents * sizeof(uint64_t));
     if (sy_corpus_from_memory(ctx, "fuzz", index, maps, maps[SHARDS], &c) == SY_OK)
         read_all(ctx, c);
     sy_corpus_close(&c);
