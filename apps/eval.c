@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "apps/cli.h"
+#include "apps/eval_pairs.h"
 #include "apps/ranks.h"
 #include "apps/report.h"
 #include "apps/texts.h"
@@ -15,11 +16,14 @@
 
 static const char doc[] =
     "Evaluate a model: loss, negative log perplexity (nlp), accuracy, and how the router spreads the tokens.\v"
-    "With --batch, one batch of token ids is evaluated instead of text, and --dump writes its logits, router tensors, "
+    "With --pairs, a table's rows (JSON lines, TSV or SQuAD's JSON) are answered and scored: by generating, or with "
+    "--options by the likelihood of each. docs/tasks.md explains it. With --batch, one batch of token ids is evaluated "
+    "instead of text, and --dump writes its logits, router tensors, "
     "losses "
     "and (with --gradients) the gradient of every weight to a safetensors file.\n\n"
     "Examples:\n"
     "  switchyard-eval --model runs/a/latest --data held-out.txt\n"
+    "  switchyard-eval --model runs/b/latest --pairs valid.tsv --task configs/tasks/sst2.json\n"
     "  switchyard-eval --model DIR --batch batch.safetensors \\\n"
     "      --dump out.safetensors --gradients --mode train\n";
 
@@ -34,7 +38,11 @@ enum {
     OPT_TGT,
     OPT_SEQUENCES,
     OPT_MOST,
-    OPT_SEED
+    OPT_SEED,
+    OPT_PAIRS,
+    OPT_PREDICTIONS,
+    OPT_MAX_TOKENS,
+    OPT_EXAMPLES
 };
 
 static const struct argp_option options[] = {
@@ -44,13 +52,20 @@ static const struct argp_option options[] = {
     TEXTS_OPTIONS(1),
     {"batch", OPT_BATCH, "FILE", 0, "input_ids, attention_mask, labels (and jitter.*) in safetensors", 1},
     CLI_TOKENIZER_OPTION(1),
+    {NULL, 0, NULL, 0, "Rows of a table instead of text:", 7},
+    {"pairs", OPT_PAIRS, "FILE", 0, "rows to answer, in place of --data", 7},
+    PAIRS_OPTIONS(7),
+    {"predictions", OPT_PREDICTIONS, "FILE", 0, "write a line of JSON for each row: input, targets, prediction, score",
+     7},
+    {"max-tokens", OPT_MAX_TOKENS, "N", 0, "longest answer (default: the task's, else 64; the longest option)", 7},
+    {"examples", OPT_EXAMPLES, "N", 0, "answer the first N rows (default: all)", 7},
     {NULL, 0, NULL, 0, "What is written:", 2},
     {"dump", OPT_DUMP, "FILE", 0, "with --batch: write the tensors here", 2},
     {"gradients", OPT_GRADIENTS, NULL, 0, "with --dump: the gradients too", 2},
     {"mode", OPT_MODE, "NAME", 0, "which capacity factor applies: eval (default) or train", 2},
     {"json", OPT_JSON, NULL, 0, "print JSON", 2},
     {NULL, 0, NULL, 0, "How much, and in which pieces:", 3},
-    {"src-len", OPT_SRC, "N", 0, "source length in tokens (default 512)", 3},
+    {"src-len", OPT_SRC, "N", 0, "source length in tokens (default 512; with --pairs the longest, at most that)", 3},
     {"tgt-len", OPT_TGT, "N", 0, "target length in tokens (default 114)", 3},
     {"sequences", OPT_SEQUENCES, "N", 0, "sequences of one batch (default 8)", 3},
     {"batches", OPT_MOST, "N", 0, "at most this many batches (default: all the text)", 3},
@@ -68,6 +83,7 @@ struct options {
     struct cli_list data;
     struct texts texts;
     struct ranks_options ranks;
+    struct eval_pairs pairs;
     uint64_t src_len, tgt_len, sequences, most, seed;
     bool gradients, json;
 };
@@ -77,6 +93,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct options *o = state->input;
     switch (key) {
     case OPT_DATA: cli_list_add(&o->data, cli_text(state, "--data", arg)); break;
+    case OPT_PAIRS: cli_once(state, "--pairs", arg, &o->pairs.file); break;
+    case OPT_PREDICTIONS: cli_once(state, "--predictions", arg, &o->pairs.predictions); break;
+    case OPT_MAX_TOKENS: o->pairs.max_tokens = cli_count(state, "--max-tokens", arg, 1, 1u << 16, false); break;
+    case OPT_EXAMPLES: o->pairs.examples = cli_count(state, "--examples", arg, 1, 1u << 30, false); break;
     case OPT_BATCH: cli_once(state, "--batch", arg, &o->batch); break;
     case OPT_DUMP: cli_once(state, "--dump", arg, &o->dump); break;
     case OPT_GRADIENTS: o->gradients = true; break;
@@ -93,8 +113,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         cli_list_add(&o->data, cli_text(state, "FILE", arg));
         break;
     case ARGP_KEY_END:
-        if (o->common.model == NULL || (o->data.count == 0) == (o->batch == NULL))
-            argp_error(state, "--model and either --data FILE… or --batch FILE are needed");
+        if (o->common.model == NULL || (o->data.count != 0) + (o->batch != NULL) + (o->pairs.file != NULL) != 1)
+            argp_error(state, "--model and either --data FILE… or --pairs FILE or --batch FILE are needed");
+        if (o->pairs.file == NULL && (o->pairs.predictions != NULL || o->pairs.form.given != NULL ||
+                                      o->pairs.max_tokens != 0 || o->pairs.examples != 0))
+            argp_error(state, "%s needs --pairs",
+                       o->pairs.form.given != NULL    ? o->pairs.form.given
+                       : o->pairs.predictions != NULL ? "--predictions"
+                       : o->pairs.max_tokens != 0     ? "--max-tokens"
+                                                      : "--examples");
         texts_check(state, &o->texts, &o->data, NULL);
         if (strcmp(o->mode, "train") != 0 && strcmp(o->mode, "eval") != 0)
             argp_error(state, "--mode: '%s' is neither train nor eval", o->mode);
@@ -105,7 +132,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         break;
     default:
         return cli_common_parse(state, key, arg, &o->common) || texts_parse(state, key, arg, &o->texts) ||
-                       ranks_parse(state, key, arg, &o->ranks)
+                       pairs_parse(state, key, arg, &o->pairs.form) || ranks_parse(state, key, arg, &o->ranks)
                    ? 0
                    : ARGP_ERR_UNKNOWN;
     }
@@ -242,9 +269,24 @@ static enum sy_status compare(struct run *r)
     return ranks_compare_config(r->ctx, &r->ranks, &r->model.config);
 }
 
+static enum sy_status run_pairs(struct run *r)
+{
+    struct options *o = &r->o;
+    o->pairs.src_len = o->src_len;
+    o->pairs.sequences = o->sequences;
+    o->pairs.json = o->json;
+    SY_TRY(ranks_open(&r->ranks, &o->ranks, "switchyard-eval", &r->ctx));
+    SY_TRY(ranks_agree(r->ctx, &r->ranks, cli_model_open(r->ctx, o->common.model, CLI_WEIGHTS_NEEDED, &r->model)));
+    return eval_pairs_run(r->ctx, &o->pairs, &o->common, &r->model, &r->ranks, &r->device);
+}
+
 static enum sy_status run(struct run *r)
 {
     struct options *o = &r->o;
+    if (o->pairs.file != NULL)
+        return run_pairs(r);
+    o->src_len = o->src_len != 0 ? o->src_len : sy_task_spans.src_len;
+    o->tgt_len = o->tgt_len != 0 ? o->tgt_len : sy_task_spans.tgt_len;
     struct sy_session_params p = {
         .kind = SY_SESSION_EVAL, .config = &r->model.config, .capacity_train = strcmp(o->mode, "train") == 0};
     struct sy_metrics m;
@@ -270,12 +312,7 @@ static enum sy_status run(struct run *r)
 int main(int argc, char **argv)
 {
     cli_start();
-    struct run r = {.o = {.common = CLI_COMMON,
-                          .mode = "eval",
-                          .src_len = sy_task_spans.src_len,
-                          .tgt_len = sy_task_spans.tgt_len,
-                          .ranks = RANKS_NOTHING_GIVEN,
-                          .sequences = 8}};
+    struct run r = {.o = {.common = CLI_COMMON, .mode = "eval", .ranks = RANKS_NOTHING_GIVEN, .sequences = 8}};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &r.o);

@@ -1,38 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/pairs.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "engine/task/task.h"
 
-static const char *const keys[] = {"template", "target", "labels", "options", "columns", "metric", "positive", "id"};
+static const char *const names[] = {"--template", "--target", "--labels",   "--options",
+                                    "--columns",  "--metric", "--positive", "--id"};
 
 bool pairs_parse(struct argp_state *state, int key, const char *arg, struct pairs_options *o)
 {
-    char name[24];
     if (key == PAIRS_TASK) {
         cli_once(state, o->given = "--task", arg, &o->task);
         return true;
     }
     if (key < PAIRS_KEY_TEMPLATE || key >= PAIRS_KEYS_END)
         return false;
-    snprintf(name, sizeof name, "--%s", keys[key - PAIRS_KEY_TEMPLATE]);
-    cli_once(state, name, arg, &o->keys[key - PAIRS_KEY_TEMPLATE]);
-    o->given = keys[key - PAIRS_KEY_TEMPLATE];
+    o->given = names[key - PAIRS_KEY_TEMPLATE];
+    cli_once(state, o->given, arg, &o->keys[key - PAIRS_KEY_TEMPLATE]);
     return true;
 }
 
 enum sy_status pairs_form(struct sy_ctx *ctx, const struct pairs_options *o, struct sy_form *form)
 {
-    char name[24];
     if (o->task != NULL)
         SY_TRY(sy_form_load(ctx, o->task, form));
-    for (size_t i = 0; i < SY_COUNT(keys); ++i) {
-        snprintf(name, sizeof name, "--%s", keys[i]);
+    for (size_t i = 0; i < SY_COUNT(names); ++i)
         if (o->keys[i] != NULL)
-            SY_TRY(sy_form_set(ctx, form, keys[i], o->keys[i], name));
-    }
+            SY_TRY(sy_form_set(ctx, form, names[i] + 2, o->keys[i], names[i]));
     return sy_form_check(ctx, form);
 }
 
@@ -50,12 +45,12 @@ void pairs_warn_cut(struct sy_ctx *ctx, const struct sy_pairs *pairs, uint64_t s
         inputs += pairs->items[i].input_count > src_len;
         targets += pairs->items[i].target_count > tgt_len;
     }
-    if (inputs + targets > 0)
-        sy_log(ctx, SY_LOG_WARN,
-               "%s: %zu inputs are cut to --src-len %llu and %zu targets to --tgt-len %llu; the longest have %u and %u "
-               "tokens",
-               pairs->path, inputs, (unsigned long long)src_len, targets, (unsigned long long)tgt_len,
-               pairs->longest_input, pairs->longest_target);
+    if (inputs > 0)
+        sy_log(ctx, SY_LOG_WARN, "%s: %zu of %zu inputs are cut to --src-len %llu; the longest has %u tokens",
+               pairs->path, inputs, pairs->count, (unsigned long long)src_len, pairs->longest_input);
+    if (targets > 0)
+        sy_log(ctx, SY_LOG_WARN, "%s: %zu of %zu targets are cut to --tgt-len %llu; the longest has %u tokens",
+               pairs->path, targets, pairs->count, (unsigned long long)tgt_len, pairs->longest_target);
 }
 
 uint32_t pairs_length(uint32_t longest, uint32_t most)

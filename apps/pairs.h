@@ -57,10 +57,10 @@ bool pairs_parse(struct argp_state *state, int key, const char *arg, struct pair
 /// The task file with the options over it. Errors: those of the file and of templates.
 SY_MUST_CHECK enum sy_status pairs_form(struct sy_ctx *ctx, const struct pairs_options *o, struct sy_form *form);
 
-/// Reads the rows and makes tokens of them; what is longer than `most_src` and `most_tgt` will be cut, with a warning
-/// that says how many examples are. Errors: those of sy_pairs_load().
+/// Reads the rows and makes tokens of them. Errors: those of sy_pairs_load().
 SY_MUST_CHECK enum sy_status pairs_open(struct sy_ctx *ctx, const struct sy_form *form, const char *path,
                                         const struct sy_tokenizer *tokenizer, struct sy_pairs *out);
+/// Warns of inputs and of targets that are longer, and will be cut.
 void pairs_warn_cut(struct sy_ctx *ctx, const struct sy_pairs *pairs, uint64_t src_len, uint64_t tgt_len);
 /// The longest input or target, rounded up to a multiple of 8, and at most `most`: a length for programs.
 uint32_t pairs_length(uint32_t longest, uint32_t most);

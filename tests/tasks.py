@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """tasks.py APPS_DIR SOURCE_DIR: training and evaluating on rows of a table (docs/tasks.md), as a person does it.
 
-tests/pairs.c has every odd row.
+tests/pairs.c has every odd row, tests/scores.c the metrics.
 """
 import json
 import os
 import random
+import struct
 import sys
 
-from apps import Suite, config, refuse, tensors_bytes
+from apps import Suite, config, refuse, tensors_bytes, write_tensors
 
 COLOURS = {'0': 'red', '1': 'green', '2': 'blue'}
 
@@ -56,6 +57,102 @@ def check_training(s):
          and 'inputs are cut to --src-len 10' in done.stderr, 'what is given goes before the defaults', done.stdout + done.stderr)
 
 
+def evaluate(s, *more, rows='valid.tsv', model='whole/latest', options='labels'):
+    labels = ','.join(f'{k}={v}' for k, v in COLOURS.items())
+    return s.run('eval', '--model', s.path(model), '--pairs', s.path(rows), '--template', 'say: {text}', '--target', '{label}',
+                 '--labels', labels, '--device', 'ref:0', '--precision', 'f32', '--json',
+                 *(['--options', options] if options else []), *more)
+
+
+def lines(path):
+    with open(path, encoding='utf-8') as file:
+        return [json.loads(line) for line in file]
+
+
+def check_options(s):
+    done = evaluate(s, '--predictions', s.path('p.jsonl'), '--metric', 'accuracy,macro_f1,matthews')
+    said = json.loads(done.stdout) if done.returncode == 0 else {}
+    rows = lines(s.path('p.jsonl'))
+    good = [r['prediction'] == r['targets'][0] for r in rows]
+    s.ok(said.get('by') == 'options' and said['examples'] == len(rows) == 20 and abs(said['scores']['accuracy'] - sum(good) / 20) < 1e-9
+         and set(said['scores']) == {'accuracy', 'macro_f1', 'matthews'}, 'eval --pairs: by the likelihood of options', done.stderr)
+    s.ok([r['number'] for r in rows] == list(range(2, 22)) and all(r['options'] == ['red', 'green', 'blue'] and
+         r['score'] == max(r['scores']) and r['prediction'] == r['options'][r['scores'].index(r['score'])] for r in rows),
+         '--predictions: lines, options, their likelihoods', rows[0])
+    target = [r['targets'][0] for r in rows]
+    s.ok(abs(said['majority'] - max(map(target.count, target)) / 20) < 1e-9, 'what always the same answer would score', said)
+    for more in (('--sequences', 1), ('--sequences', 3, '--src-len', 64)):
+        evaluate(s, '--predictions', s.path('q.jsonl'), *more)
+        far = max(abs(x - y) for a, b in zip(rows, lines(s.path('q.jsonl'))) for x, y in zip(a['scores'], b['scores']))
+        s.ok(far < 1e-4, f'{more}: the same likelihoods: {far}')
+    done = evaluate(s, '--examples', 3, '--predictions', s.path('q.jsonl'))
+    s.ok(done.returncode == 0 and len(lines(s.path('q.jsonl'))) == 3, '--examples 3', done.stderr)
+
+
+def check_likelihood(s):
+    """What an option is worth is the loss of a batch that holds it alone."""
+    config(s.path('dense.json'), switch=False)
+    words = arguments(s, 'dense', steps=1)
+    words[1] = s.path('dense.json')
+    done = s.run('train', *words)
+    evaluate(s, '--predictions', s.path('p.jsonl'), model='dense/latest')
+    row = lines(s.path('p.jsonl'))[0]
+    ids = [b + 3 for b in row['input'].encode()] + [1]
+    for option, wanted in zip(row['options'], row['scores']):
+        labels = [b + 3 for b in option.encode()] + [1]
+        write_tensors(s.path('b.safetensors'), {name: ('I32', [1, len(x)], struct.pack(f'<{len(x)}i', *x)) for name, x in
+                                                (('input_ids', ids), ('attention_mask', [1] * len(ids)), ('labels', labels))})
+        done = s.run('eval', '--model', s.path('dense', 'latest'), '--batch', s.path('b.safetensors'), '--device', 'ref:0',
+                     '--precision', 'f32', '--json')
+        loss = json.loads(done.stdout)['loss_ce'] * len(labels) if done.returncode == 0 else 0
+        s.ok(abs(loss + wanted) < 1e-4, f'the likelihood of {option}: {wanted:.6f}, by a batch of its own {-loss:.6f}', done.stderr)
+
+
+def check_generating(s):
+    done = evaluate(s, '--predictions', s.path('p.jsonl'), '--metric', 'accuracy,squad,rouge,rouge_stem,bleu,chrf', '--max-tokens', 6,
+                    options=None)
+    said, rows = json.loads(done.stdout) if done.returncode == 0 else {'scores': {}}, lines(s.path('p.jsonl'))
+    s.ok(said.get('by') == 'generating' and len(said['scores']) == 13 and all('options' not in r for r in rows),
+         'eval --pairs: by generating', done.stderr)
+    with open(s.path('prompts.txt'), 'w', encoding='utf-8') as file:
+        file.write(''.join(r['input'] + '\n' for r in rows))
+    done = s.run('generate', '--model', s.path('whole', 'latest'), '--file', s.path('prompts.txt'), '--max-tokens', 6,
+                 '--device', 'ref:0', '--precision', 'f32', '--json')
+    said = [json.loads(line)['output'] for line in done.stdout.splitlines()]
+    s.ok(said == [r['prediction'] for r in rows], 'what switchyard-generate says to the same inputs', done.stderr)
+
+
+def check_bad_evaluations(s):
+    def bad(name, words, *more, usage=False, **kwargs):
+        done = evaluate(s, *more, **kwargs)
+        lines_ = [x for x in done.stderr.split('\n') if 'error' in x or usage]
+        s.ok(done.returncode > 0 and all(w in done.stderr for w in words) and (usage or len(lines_) == 1), name, done.stderr)
+
+    bad('answers outside the options', ['valid.tsv:', 'none of the 2 options'], options='red,yellow')
+    bad('an unknown metric', ["'wer' is no metric", 'accuracy'], '--metric', 'wer')
+    bad('predictions that cannot be written', ['nowhere'], '--predictions', s.path('nowhere', 'p.jsonl'))
+    bad('text and rows', ['--pairs', '--data'], '--data', s.path('valid.tsv'), usage=True)
+    refuse(s, '--predictions without rows', ['--predictions needs --pairs'], 'eval', '--model', s.path('whole', 'latest'), '--data',
+           s.path('valid.tsv'), '--predictions', s.path('q.jsonl'), usage=True)
+
+
+def check_task_files(s, source):
+    """Each is read, and is a whole task: the column it names first is missed in a table that has none of its own."""
+    folder = os.path.join(source, 'configs', 'tasks')
+    names = sorted(os.listdir(folder))
+    bad = []
+    for name in names:
+        done = s.run('eval', '--model', s.path('whole', 'latest'), '--pairs', s.path('odd.tsv'), '--task', os.path.join(folder, name),
+                     '--device', 'ref:0')
+        if done.returncode != 1 or 'there is no such column, only zz' not in done.stderr:
+            bad.append(name + ': ' + done.stderr)
+    s.ok(len(names) > 30 and not bad, f'{len(names)} task files', '\n'.join(bad))
+    with open(s.path('task.json'), 'w', encoding='utf-8') as file:
+        file.write('{"template": "{zz}", "target": "{zz}", "lables": {}}')
+    refuse(s, 'an unknown key in a task file', ['task.json', '"lables"'], 'eval', '--model', s.path('whole', 'latest'), '--pairs',
+           s.path('odd.tsv'), '--task', s.path('task.json'))
+
+
 def check_refusals(s):
     def bad(name, words, *more, rows='train.tsv', **kwargs):
         refuse(s, name, words, 'train', *arguments(s, 'x', *more, rows=rows), **kwargs)
@@ -94,8 +191,11 @@ def main():
     config(s.path('switch.json'))
     table(s.path('train.tsv'), 60, 1)
     table(s.path('valid.tsv'), 20, 2)
-    for check in (check_training, check_refusals):
+    with open(s.path('odd.tsv'), 'w', encoding='utf-8') as file:
+        file.write('zz\n1\n')
+    for check in (check_training, check_options, check_likelihood, check_generating, check_bad_evaluations, check_refusals):
         check(s)
+    check_task_files(s, sys.argv[2])
     s.done()
 
 

@@ -135,6 +135,8 @@ enum sy_status sy_template_parse(struct sy_ctx *ctx, const char *what, const cha
     return status;
 }
 
+const char *sy_template_constant(const struct sy_template *t) { return t->count == 1 ? t->parts[0].literal : NULL; }
+
 void sy_template_free(struct sy_template **template)
 {
     struct sy_template *t = *template;

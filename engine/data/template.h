@@ -16,6 +16,8 @@ struct sy_template;
 /// `what` is what messages call it ("--template"). `constant`: it may name no column. Malloc'ed. Errors: INVALID.
 SY_MUST_CHECK enum sy_status sy_template_parse(struct sy_ctx *ctx, const char *what, const char *text, bool constant,
                                                struct sy_template **out);
+/// The text of one that names no column; NULL: it does.
+const char *sy_template_constant(const struct sy_template *t);
 void sy_template_free(struct sy_template **t);
 /// A malloc'ed string. Errors: FORMAT naming file, line and column: missing, null, empty, an object, no such element.
 SY_MUST_CHECK enum sy_status sy_template_fill(struct sy_ctx *ctx, const struct sy_template *t, const struct sy_row *row,

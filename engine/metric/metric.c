@@ -19,7 +19,7 @@ static const struct metric {
     {"spearman", sy_score_spearman, {NULL}},
     {"squad", sy_score_squad, {"em", "squad_f1"}},
     {"rouge", sy_score_rouge, {"rouge1", "rouge2", "rougeL", "rougeLsum"}},
-    {"rouge_stem", sy_score_rouge_stem, {"rouge1", "rouge2", "rougeL", "rougeLsum"}},
+    {"rouge_stem", sy_score_rouge_stem, {"rouge1_stem", "rouge2_stem", "rougeL_stem", "rougeLsum_stem"}},
     {"bleu", sy_score_bleu, {NULL}},
     {"chrf", sy_score_chrf, {NULL}},
 };

@@ -4,8 +4,9 @@
 //   accuracy, f1, macro_f1, matthews   of texts as classes (scikit-learn); 0 to 1
 //   pearson, spearman                  of texts as numbers, −1 where there is none (scipy)
 //   squad                              em, squad_f1: SQuAD v1.1's script; 0 to 100
-//   rouge, rouge_stem                  rouge1, rouge2, rougeL, rougeLsum: means of F (rouge-score, without and with its
-//                                      stemmer); 0 to 1
+//   rouge, rouge_stem                  rouge1, rouge2, rougeL, rougeLsum: means of F (rouge-score; with its stemmer
+//   they
+//                                      end in _stem); 0 to 1
 //   bleu, chrf                         of the corpus (sacrebleu: 13a, exp; chrF2); 0 to 100
 // Where several answers are right, each example counts with the one that scores best (bleu: all at once).
 // Layer: engine; knows texts only.

@@ -20,6 +20,7 @@ void sy_cross_entropy_emit(struct sy_graph *g, const struct sy_model *model, str
     out->labels = sy_tensor_new(g, SY_KIND_INPUT, SY_I32, rows, 1, 1, "labels");
     const sy_tid each = sy_act_f(g, rows, 4, ".ce_rows");
     SY_EMIT(g, xent, &x, model->logits, out->labels, each);
+    out->rows = each;
     out->sums = sy_sum_new(g, 4, "ce");
     SY_EMIT(g, sum_rows, &s, each, out->sums.part);
     g->scope[0] = '\0';

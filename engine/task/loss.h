@@ -13,6 +13,7 @@
 struct sy_metrics;
 
 struct sy_loss {
+    sy_tid rows;        ///< f32 [decoder rows, 4]: the same of each row, an activation; SY_NONE: there is none.
     sy_tid labels;      ///< i32 input, a target token of each decoder row; −1: none.
     struct sy_sum sums; ///< Of all rows; what they are is the loss's own business.
 };

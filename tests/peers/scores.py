@@ -63,7 +63,7 @@ def score(metric, answers, classes=None, positive=None):
     if metric in ('rouge', 'rouge_stem'):
         scorer = rouge_scorer.RougeScorer(ROUGES, use_stemmer=metric == 'rouge_stem')
         each = [scorer.score_multi(a['golds'], a['said']) for a in answers]
-        return {k: float(numpy.mean([e[k].fmeasure for e in each])) for k in ROUGES}
+        return {k + metric[5:]: float(numpy.mean([e[k].fmeasure for e in each])) for k in ROUGES}
     call = {'bleu': sacrebleu.corpus_bleu, 'chrf': sacrebleu.corpus_chrf}[metric]
     return {metric: call(said, references(answers)).score}
 
