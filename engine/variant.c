@@ -23,6 +23,13 @@ const char *sy_requires_cpu(const struct sy_caps *caps, enum sy_op_types types)
     return caps->device_class == SY_CLASS_CPU ? NULL : "needs a CPU that compiles whole work-groups";
 }
 
+const char *sy_requires_amx(const struct sy_caps *caps, enum sy_op_types types)
+{
+    if (!caps->amx)
+        return "needs PoCL on an x86 CPU with AMX for bf16";
+    return types == SY_TYPES_B || types == SY_TYPES_M ? NULL : "needs bf16 factors";
+}
+
 const char *sy_requires_mma(const struct sy_caps *caps, enum sy_op_types types)
 {
     if (!caps->mma && !caps->mma_emulated)

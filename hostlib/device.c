@@ -109,6 +109,8 @@ static bool disable(void *user, const char *name, size_t length)
         caps->command_buffers = false;
     else if (sy_name_is(name, length, "avx512"))
         caps->avx512 = false;
+    else if (sy_name_is(name, length, "amx"))
+        caps->amx = false;
     else if (sy_name_is(name, length, "mma"))
         caps->mma = false;
     else if (sy_name_is(name, length, "subgroups"))
@@ -134,8 +136,8 @@ static enum sy_status limit_caps(struct sy_ctx *ctx, struct sy_caps *caps)
     if (caps->max_groups[1] > 1) // elsewhere a grid has one dimension and nothing to fold into
         SY_TRY(lower32(ctx, "SY_FORCE_MAX_GROUPS", &caps->max_groups[0]));
     SY_TRY(raise_align(ctx, "SY_FORCE_OFFSET_ALIGN", &caps->offset_align));
-    SY_TRY(sy_names_each(ctx, "SY_DISABLE", "feature", "fp16, bf16, coopmat, command_buffers, avx512, mma, subgroups",
-                         disable, caps));
+    SY_TRY(sy_names_each(ctx, "SY_DISABLE", "feature",
+                         "fp16, bf16, coopmat, command_buffers, avx512, amx, mma, subgroups", disable, caps));
     SY_TRY(sy_quirks_switch_off(ctx, caps));
     if (caps->max_alloc_bytes > caps->memory_bytes)
         caps->max_alloc_bytes = caps->memory_bytes;
@@ -326,6 +328,7 @@ enum sy_status sy_device_open(struct sy_ctx *ctx, const char *id, struct sy_devi
     SY_TRY(sy_env_check(ctx, "SY_NO_CACHE"));
     SY_TRY(sy_env_check(ctx, "SY_MMA"));
     SY_TRY(sy_env_check(ctx, "SY_EMULATE_MMA"));
+    SY_TRY(sy_env_check(ctx, "SY_EMULATE_AMX"));
     if (strcmp(id, "auto") == 0)
         return open_auto(ctx, out_device);
     enum sy_backend_id backend;

@@ -53,14 +53,8 @@ KERNEL void matmul_dw_blocks(__global const T *restrict y, __global const T *res
                              __global const int *restrict off, __global float *restrict w,
                              const struct sy_matmul_dw_args p)
 {
-    const uint count = (p.n + SY_PANEL - 1) / SY_PANEL, down = (p.m + SY_TILE_ROWS_CPU - 1) / SY_TILE_ROWS_CPU;
-    const uint each = SY_GROUP_PANELS(p.slices * p.experts * down, count), across = (count + each - 1) / each;
-    GROUP_GUARD(p.slices * p.experts * down * across);
-    const uint m0 = GROUP_ID % down * SY_TILE_ROWS_CPU, rows = min(p.m - m0, SY_TILE_ROWS_CPU);
-    const uint q0 = GROUP_ID / down % across * each, plane = GROUP_ID / down / across; // neighbours share panels
-    const uint slice = plane / p.experts, place = (p.first + plane % p.experts) * p.slices + slice, length = p.rows / p.slices;
-    const uint first = p.ragged != 0 ? (uint)off[place] : slice * length;
-    const uint end = p.ragged != 0 ? (uint)off[place + 1] : first + length;
-    __global float *own = w + (size_t)plane * p.m * p.n;
-    multiply(y, x, own, first, end, m0, rows, q0, min(q0 + each, count), p);
+    GROUP_GUARD(0); // a CPU's grid is never folded
+    const struct panel_dw_part part = panel_dw_part(off, p);
+    multiply(y, x, w + (size_t)part.plane * p.m * p.n, part.first, part.last, part.row0, part.end - part.row0, part.q0,
+             part.q1, p);
 }

@@ -56,21 +56,12 @@ static inline void multiply(__global const T *restrict a, __global const T *rest
 KERNEL void matmul_packed(__global const T *restrict a, __global const T *restrict b,
                           __global const int *restrict tiles, __global O *restrict c, const struct sy_matmul_args p)
 {
-    const uint count = (p.n + SY_PANEL - 1) / SY_PANEL;
-    const uint total = p.experts > 1 || p.of != 0 ? p.tiles : (p.m + p.tile_rows - 1) / p.tile_rows;
-    const uint each = SY_GROUP_PANELS(total, count), across = (count + each - 1) / each;
-    GROUP_GUARD(total * across);
-    const uint tile = GROUP_ID / across, q0 = GROUP_ID % across * each;
-    int expert = 0;
-    uint row0 = tile * p.tile_rows, end = min(row0 + p.tile_rows, p.m);
-    if (p.experts > 1 || p.of != 0) {
-        expert = tiles[4 * tile] - (int)p.first; // of other parts: below 0, or too large
-        row0 = (uint)tiles[4 * tile + 1];
-        end = (uint)tiles[4 * tile + 2];
-    }
-    if (expert < 0 || expert >= (int)p.experts)
+    GROUP_GUARD(0); // a CPU's grid is never folded
+    const struct panel_part part = panel_matmul_part(tiles, p);
+    if (part.expert < 0)
         return; // no barriers follow
-    __global const T *own = b + (size_t)expert * (p.bt != 0 ? count * SY_PANEL : p.n) * p.k;
-    for (; row0 < end; row0 += PANEL_ROWS)
-        multiply(a, own, c, row0, min(end - row0, PANEL_ROWS), q0, min(q0 + each, count), p);
+    const size_t cols = p.bt != 0 ? (p.n + SY_PANEL - 1) / SY_PANEL * SY_PANEL : p.n;
+    __global const T *own = b + (size_t)part.expert * cols * p.k;
+    for (uint row = part.row0; row < part.end; row += PANEL_ROWS)
+        multiply(a, own, c, row, min(part.end - row, PANEL_ROWS), part.q0, part.q1, p);
 }

@@ -84,8 +84,9 @@ SY_STRUCT(sy_matmul_args)
     u32 tile_rows, tiles, first, of;
 };
 
-// Panels of SY_PANEL columns: p[batch][ceil(N/P)][K][P], zero-padded; b [batch][N][K].
-SY_STRUCT(sy_pack_b_args) { u32 batch, n, k; };
+// Panels of SY_PANEL columns: p[batch][ceil(N/P)][K][P], zero-padded; b [batch][N][K]. pairs 1: two values of k side by
+// side, p[batch][ceil(N/P)][ceil(K/2)][P][2].
+SY_STRUCT(sy_pack_b_args) { u32 batch, n, k, pairs; };
 
 // w[s][e][m][n] (+)= alpha · Σ_r y[r,m] · x[r,n] over the rows of expert e in slice s. ragged 1: those are
 // off[i] … off[i+1]−1 with i = e·slices + s; ragged 0 (one expert): rows / slices rows each, `off` unused.

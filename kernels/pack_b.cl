@@ -1,42 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // pack_b: cuts the transpose of b into panels of 32 columns: p[e][q][k][j] = b[e][32·q + j][k], 0 beyond column N.
 //   b  t [batch][N][K]
-//   p  t [batch][ceil(N/32)][K][32]
+//   p  t [batch][ceil(N/32)][K][32]; with `pairs` [batch][ceil(N/32)][ceil(K/2)][32][2]: k and k + 1 side by side
 // Launch: one work-group per (batch, panel, SY_PACK_ROWS values of k). WG 1: 16 × 16 blocks transposed
 //   in registers. WG > 1: 32 × 32 blocks through local memory.
 // Determinism: copies bits.
 #include "common.cl.h"
 #include "tiles.h"
+#include "transpose.cl.h"
 
 #if WG == 1
+#define SPACE __global
+TRANSPOSE16(transpose_words, float, float16, STORE16_F) // f32, or pairs of bf16
 #ifdef T_BF16
-#define T16 ushort16
-#define STORE16(v, p) vstore8(as_uint8(v), 0, (__global uint *)(p)) // PoCL 3.1 takes vstore16 of ushort apart
+TRANSPOSE16(transpose16, ushort, ushort16, STORE16_US)
 #else
-#define T16 float16
-#define STORE16(v, p) vstore16(v, 0, p)
+#define transpose16 transpose_words
 #endif
-#define ZIP_LO(a, b) \
-    (T16)(a.s0, b.s0, a.s1, b.s1, a.s2, b.s2, a.s3, b.s3, a.s4, b.s4, a.s5, b.s5, a.s6, b.s6, a.s7, b.s7)
-#define ZIP_HI(a, b) \
-    (T16)(a.s8, b.s8, a.s9, b.s9, a.sa, b.sa, a.sb, b.sb, a.sc, b.sc, a.sd, b.sd, a.se, b.se, a.sf, b.sf)
-
-// to[k][j] = from[j][k] for k, j < 16: four perfect shuffles of the sixteen rows.
-static inline void transpose16(__global const T *restrict from, uint stride, __global T *restrict to)
-{
-    T16 x[16], y[16];
-    _Pragma("unroll") for (uint j = 0; j < 16; ++j) x[j] = vload16(0, from + (size_t)j * stride);
-    _Pragma("unroll") for (uint round = 0; round < 4; ++round)
-    {
-        _Pragma("unroll") for (uint j = 0; j < 8; ++j)
-        {
-            y[2 * j] = ZIP_LO(x[j], x[j + 8]);
-            y[2 * j + 1] = ZIP_HI(x[j], x[j + 8]);
-        }
-        _Pragma("unroll") for (uint j = 0; j < 16; ++j) x[j] = y[j];
-    }
-    _Pragma("unroll") for (uint k = 0; k < 16; ++k) STORE16(x[k], to + k * SY_PANEL);
-}
 
 // Columns 32·q … of the weight rows `from`, k0 ≤ k < k1; `cols` of them are real.
 static inline void pack_transposed(__global const T *restrict from, uint stride, uint cols, uint k0, uint k1,
@@ -45,12 +25,31 @@ static inline void pack_transposed(__global const T *restrict from, uint stride,
     uint k = k0;
     if (cols == SY_PANEL)
         for (; k + 16 <= k1; k += 16) {
-            transpose16(from + k, stride, to + (size_t)k * SY_PANEL);
-            transpose16(from + (size_t)16 * stride + k, stride, to + (size_t)k * SY_PANEL + 16);
+            transpose16(from + k, stride, to + (size_t)k * SY_PANEL, SY_PANEL);
+            transpose16(from + (size_t)16 * stride + k, stride, to + (size_t)k * SY_PANEL + 16, SY_PANEL);
         }
     for (; k < k1; ++k)
         for (uint j = 0; j < SY_PANEL; ++j)
             to[(size_t)k * SY_PANEL + j] = j < cols ? from[(size_t)j * stride + k] : (T)0;
+}
+
+// The same in pairs, k0 even. Two bf16 of a row are one word, so whole blocks are transposed as words.
+static inline void pack_pairs(__global const T *restrict from, uint stride, uint cols, uint k0, uint k1,
+                              __global T *restrict to)
+{
+    uint k = k0;
+#ifdef T_BF16
+    if (cols == SY_PANEL && stride % 2 == 0)
+        for (; k + 32 <= k1; k += 32) {
+            __global const float *words = (__global const float *)(from + k);
+            __global float *out = (__global float *)(to + (size_t)k * SY_PANEL);
+            transpose_words(words, stride / 2, out, SY_PANEL);
+            transpose_words(words + (size_t)16 * (stride / 2), stride / 2, out + 16, SY_PANEL);
+        }
+#endif
+    for (; k < (k1 + 1) / 2 * 2; ++k)
+        for (uint j = 0; j < SY_PANEL; ++j)
+            to[((size_t)(k / 2) * SY_PANEL + j) * 2 + k % 2] = j < cols && k < k1 ? from[(size_t)j * stride + k] : (T)0;
 }
 #endif
 
@@ -62,9 +61,13 @@ KERNEL void pack_b(__global const T *restrict b, __global T *restrict panels, co
     const uint q = GROUP_ID / slabs % count, e = GROUP_ID / slabs / count;
     const uint cols = min(p.n - q * SY_PANEL, (uint)SY_PANEL); // real ones
     __global const T *from = b + ((size_t)e * p.n + q * SY_PANEL) * p.k;
-    __global T *to = panels + ((size_t)e * count + q) * p.k * SY_PANEL;
+    const uint depth = p.pairs != 0 ? (p.k + 1) / 2 * 2 : p.k;
+    __global T *to = panels + ((size_t)e * count + q) * depth * SY_PANEL;
 #if WG == 1
-    pack_transposed(from, p.k, cols, k0, k1, to);
+    if (p.pairs != 0)
+        pack_pairs(from, p.k, cols, k0, k1, to);
+    else
+        pack_transposed(from, p.k, cols, k0, k1, to);
 #else
     const uint lid = LOCAL_ID;
     __local T block[32 * 33]; // one column more than used: no bank conflicts either way
@@ -74,9 +77,11 @@ KERNEL void pack_b(__global const T *restrict b, __global T *restrict panels, co
             block[dk * 33 + j] = k + dk < k1 && j < cols ? from[(size_t)j * p.k + k + dk] : (T)0;
         }
         BARRIER();
-        for (uint i = lid; i < 32 * 32; i += WG)
-            if (k + i / 32 < k1)
-                to[k * SY_PANEL + i] = block[i / 32 * 33 + i % 32];
+        for (uint i = lid; i < 32 * 32; i += WG) {
+            const uint dk = p.pairs != 0 ? i / 64 * 2 + i % 2 : i / 32, j = p.pairs != 0 ? i / 2 % 32 : i % 32;
+            if (k + dk < k0 + rows && k + dk < depth)
+                to[k * SY_PANEL + i] = block[dk * 33 + j];
+        }
         BARRIER();
     }
 #endif

@@ -104,6 +104,48 @@ static inline void panel_products_of_rows(const float *restrict a, uint rows, __
                     fma(a[r * PANEL_A_ROW + k * PANEL_A_K], T_LD(b, (size_t)k * stride + j), sums[r * SY_PANEL + j]);
 }
 
+// What a work-group of matmul does: rows row0 … end − 1 and panels q0 … q1 − 1 of an expert's product (−1: of none).
+struct panel_part {
+    int expert;
+    uint row0, end, q0, q1;
+};
+
+static inline struct panel_part panel_matmul_part(__global const int *restrict tiles, const struct sy_matmul_args p)
+{
+    const uint ragged = p.experts > 1 || p.of != 0, count = (p.n + SY_PANEL - 1) / SY_PANEL;
+    const uint total = ragged != 0 ? p.tiles : (p.m + p.tile_rows - 1) / p.tile_rows;
+    const uint each = SY_GROUP_PANELS(total, count), across = (count + each - 1) / each;
+    const uint tile = GROUP_ID / across, q0 = GROUP_ID % across * each, row0 = tile * p.tile_rows;
+    struct panel_part part = {0, row0, min(row0 + p.tile_rows, p.m), q0, min(q0 + each, count)};
+    if (ragged != 0) {
+        part.expert = tiles[4 * tile] - (int)p.first; // of other parts: below 0, or too large
+        part.expert = part.expert < (int)p.experts ? part.expert : -1;
+        part.row0 = (uint)tiles[4 * tile + 1];
+        part.end = (uint)tiles[4 * tile + 2];
+    }
+    return part;
+}
+
+// The same of matmul_dw: rows row0 … end − 1 of w (at most PANEL_ROWS) of plane slice · experts + expert, sums over rows
+// first … last − 1 of the activations.
+struct panel_dw_part {
+    uint plane, row0, end, q0, q1, first, last;
+};
+
+static inline struct panel_dw_part panel_dw_part(__global const int *restrict off, const struct sy_matmul_dw_args p)
+{
+    const uint count = (p.n + SY_PANEL - 1) / SY_PANEL, down = (p.m + PANEL_ROWS - 1) / PANEL_ROWS;
+    const uint each = SY_GROUP_PANELS(p.slices * p.experts * down, count), across = (count + each - 1) / each;
+    const uint row0 = GROUP_ID % down * PANEL_ROWS, q0 = GROUP_ID / down % across * each; // neighbours share panels
+    const uint plane = GROUP_ID / down / across, slice = plane / p.experts, length = p.rows / p.slices;
+    const uint place = (p.first + plane % p.experts) * p.slices + slice;
+    struct panel_dw_part part = {plane, row0, min(row0 + PANEL_ROWS, p.m), q0, min(q0 + each, count), slice * length, 0};
+    if (p.ragged != 0)
+        part.first = (uint)off[place];
+    part.last = p.ragged != 0 ? (uint)off[place + 1] : part.first + length;
+    return part;
+}
+
 static inline void panel_clear(float *sums)
 {
     for (uint i = 0; i < SY_MAX_GROUP_PANELS * PANEL_SUMS; i += 16)

@@ -1,15 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // matmul_packed.c: how matmul is launched with B in the panels that pack_b writes, where it is stored [N][K].
-#include "engine/ops/matmul_ref.h"
-#include "engine/variant.h"
-
-static uint64_t groups(const void *args, const struct sy_knobs *knobs)
-{
-    const struct sy_matmul_args *p = args;
-    const uint32_t tiles = (uint32_t)sy_matmul_tiles(p), panels = (uint32_t)sy_ceil_div(p->n, SY_PANEL);
-    (void)knobs;
-    return (uint64_t)tiles * sy_ceil_div(panels, SY_GROUP_PANELS(tiles, panels));
-}
+#include "engine/ops/matmul_panels.h"
 
 static bool pack(const void *args, void *out)
 {
@@ -20,5 +11,7 @@ static bool pack(const void *args, void *out)
     return true;
 }
 
-const struct sy_variant_impl sy_variant_impl_matmul_packed = {
-    .what = "register blocks on packed panels", .groups = groups, .before_args = pack, .before_binding = 1};
+const struct sy_variant_impl sy_variant_impl_matmul_packed = {.what = "register blocks on packed panels",
+                                                              .groups = sy_matmul_panel_groups,
+                                                              .before_args = pack,
+                                                              .before_binding = 1};

@@ -18,3 +18,5 @@ const char *sy_cl_missing(const struct sy_cl_found *found);
 /// Whether fma() runs in hardware. Where it does not it may take a hundred instructions: Mesa emulates it for AMD's
 /// GPUs before RDNA.
 bool sy_cl_has_fma(const struct sy_cl_found *found);
+/// Whether this process may use the matrix unit of the CPU that it runs on; asks the kernel for its state.
+bool sy_cl_amx(void);
