@@ -90,7 +90,7 @@ KERNEL void attention(__global const T *restrict q, __global const T *restrict k
                         att_score(s[t][x], i0 + ATT_ROW(t, x), j0 + ATT_COL(t, x), position, rel + head * p.span,
                                   mask + b * p.tk, &p);
         if (p.threshold != 0u)
-            att_keep_tile(side_b, (c->sequence + b) * p.heads + head, i0, j0, lid, &p, c);
+            att_keep_tile(side_b, SY_ATTENTION_PLANE(p, c->sequence + b, head), i0, j0, lid, &p, c);
         BARRIER();
         for (uint r = lid; r < ATT_TILE; r += WG)
             softmax_row(scores + r * ATT_PITCH, side_b + r * ATT_PITCH, stats + r * 3u, p.threshold != 0u);

@@ -50,7 +50,7 @@ KERNEL void attention_blocks(__global const T *restrict q, __global const T *res
     const uint position = p.decode ? c->position : 0u;
     const uint first = i0 + position; // of the queries, as the keys count
     const uint keys = p.causal ? min(p.tk, first + lanes) : p.tk;
-    const uint plane = (c->sequence + b) * p.heads + head;
+    const uint plane = SY_ATTENTION_PLANE(p, c->sequence + b, head);
     __global const T *kv_head = kv + b * p.tk * p.kv_stride + head * p.dim;
 
     att_load_lanes(query, q + (b * p.tq + i0) * p.q_stride + p.q_offset + head * p.dim, p.q_stride, lanes, p.dim, width);

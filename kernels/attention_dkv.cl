@@ -76,7 +76,7 @@ KERNEL void attention_dkv(__global const T *restrict q, __global const T *restri
             BARRIER();
         }
         if (p.threshold != 0u)
-            att_keep_tile(side_b, (c->sequence + b) * p.heads + head, i0, j0, lid, &p, c);
+            att_keep_tile(side_b, SY_ATTENTION_PLANE(p, c->sequence + b, head), i0, j0, lid, &p, c);
         BARRIER();
         for (uint t = 0; t < ATT_BLOCKS; ++t)
 #pragma unroll

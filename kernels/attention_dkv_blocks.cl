@@ -66,7 +66,7 @@ KERNEL void attention_dkv_blocks(__global const T *restrict q, __global const T 
     const uint head = GROUP_ID / blocks % p.heads, b = GROUP_ID / blocks / p.heads;
     const uint j0 = GROUP_ID % blocks * ATT_LANES, lanes = min(ATT_LANES, p.tk - j0);
     const uint width = lanes > ATT_HALF ? ATT_LANES : ATT_HALF;
-    const uint position = p.decode ? c->position : 0u, plane = (c->sequence + b) * p.heads + head;
+    const uint position = p.decode ? c->position : 0u, plane = SY_ATTENTION_PLANE(p, c->sequence + b, head);
     const uint kv_at = (b * p.tk + j0) * p.kv_stride + head * p.dim;
     __global const T *q_head = q + b * p.tq * p.q_stride + p.q_offset + head * p.dim;
     __global const T *do_head = dout + (b * p.tq * p.heads + head) * p.dim;

@@ -71,7 +71,7 @@ KERNEL void attention_dq_blocks(__global const T *restrict q, __global const T *
     const uint position = p.decode ? c->position : 0u;
     const uint first = i0 + position; // of the queries, as the keys count
     const uint keys = p.causal ? min(p.tk, first + lanes) : p.tk;
-    const uint plane = (c->sequence + b) * p.heads + head;
+    const uint plane = SY_ATTENTION_PLANE(p, c->sequence + b, head);
     const uint q_at = (b * p.tq + i0) * p.q_stride + p.q_offset + head * p.dim;
     const uint drel_step = p.heads * p.span; // from one block of 16 rows to the next
     __global const T *kv_head = kv + b * p.tk * p.kv_stride + head * p.dim;

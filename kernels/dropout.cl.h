@@ -24,7 +24,7 @@
 
 // What is the same for all columns of a row. `random` false: every factor is `fixed`.
 struct drop_row {
-    uint threshold, stream, plane, row, key0, key1;
+    uint threshold, stream, plane, row, quad, key0, key1; // quad: added to a column's group of four
     float scale, fixed;
     bool random;
 };
@@ -37,6 +37,7 @@ static inline struct drop_row drop_row(__constant const struct sy_step *c, uint 
     d.stream = stream;
     d.plane = plane;
     d.row = (stack == SY_STACK_STEP ? 0u : stack != 0u ? c->row_dec : c->row_enc) + row;
+    d.quad = 0u;
     d.key0 = c->seed_lo;
     d.key1 = c->seed_hi ^ c->step;
     d.scale = scale;
@@ -52,6 +53,7 @@ static inline struct drop_row ffn_row(__constant const struct sy_step *c, const 
     const int source = p.indexed != 0u ? row[i] : (int)i;
     const uint k = p.indexed != 0u ? p.k : 1u;
     struct drop_row d = drop_row(c, p.threshold, p.scale, p.stream, p.stack, (uint)source / k, (uint)source % k);
+    d.quad = p.first / 4u;
     if (p.indexed != 0u && source < 0) { // unused slot: its row is all zeros
         d.random = false;
         d.fixed = 0.0f;
@@ -91,7 +93,7 @@ static inline VU zip_hi(VU a, VU b)
 static inline void drop_bits(const struct drop_row *d, uint col, VU bits[4])
 {
     const uint lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    VU c0 = (VU)(col / 4u) + V_LOAD(0, lanes), c1 = (VU)(d->row), c2 = (VU)(d->stream), c3 = (VU)(d->plane);
+    VU c0 = (VU)(d->quad + col / 4u) + V_LOAD(0, lanes), c1 = (VU)(d->row), c2 = (VU)(d->stream), c3 = (VU)(d->plane);
     uint k0 = d->key0, k1 = d->key1;
     for (uint round = 0u; round < 10u; ++round) {
         VU hi0, lo0, hi1, lo1;
@@ -115,7 +117,7 @@ static inline void drop_bits(const struct drop_row *d, uint col, VU bits[1])
 {
     uint words[VEC];
     for (uint i = 0u; i < VEC; i += 4u)
-        vstore4(sy_philox((col + i) / 4u, d->row, d->stream, d->plane, d->key0, d->key1), 0, words + i);
+        vstore4(sy_philox(d->quad + (col + i) / 4u, d->row, d->stream, d->plane, d->key0, d->key1), 0, words + i);
     bits[0] = V_LOAD(0, words);
 }
 #endif

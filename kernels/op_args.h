@@ -100,7 +100,8 @@ SY_STRUCT(sy_matmul_dw_args) { u32 rows, m, n, experts, accumulate; f32 alpha; u
 // indexed 2, forward alone: leave the row as it is),
 // and the dropout element is (row0 + token, col) in plane `choice`. indexed 0: `row` unused, token = i, plane 0.
 // stack SY_STACK_STEP: tokens are counted from the step's first, because rows come from several ranks: row0 = 0.
-SY_STRUCT(sy_ffn_act_args) { u32 rows, cols, threshold; f32 scale; u32 stream, stack, indexed, k, act; };
+// first: the columns are those of a wider matrix from this one on, a multiple of 4 (model parallelism): dropout goes by its.
+SY_STRUCT(sy_ffn_act_args) { u32 rows, cols, threshold; f32 scale; u32 stream, stack, indexed, k, act, first; };
 
 // rel[h][d] = bias[bucket[d]][h]; d = j − i − position + rel_origin as in sy_attention_args, span = rel_origin + tk.
 // Backward: drel [slices, heads, span], dbias [slices, buckets, heads].
@@ -111,7 +112,8 @@ SY_STRUCT(sy_bias_args) { u32 heads, span, buckets, accumulate, slices; };
 // Key j is seen by query i when (not has_mask or mask[b,j] ≠ 0) and (not causal or j ≤ i + position).
 // score = q·k + rel[h][j − i − position + rel_origin] (when has_bias). rel_origin = tq − 1; decoding, where
 // tq = 1: tk − 1. A row without keys gives zeros.
-// Dropout on the probabilities: element (plane = (sequence+b)·H + h, row = i, col = j).
+// Dropout on the probabilities: element (plane = SY_ATTENTION_PLANE, row = i, col = j). first_head, other_heads: these are
+// the heads from first_head on of an attention that has other_heads more (model parallelism).
 // drel [B][ceil(tq/SY_REL_BLOCK)][H][span]: sums of dscore along diagonals for a block of query rows (has_bias only).
 SY_STRUCT(sy_attention_args)
 {
@@ -122,7 +124,9 @@ SY_STRUCT(sy_attention_args)
     f32 scale;
     u32 stream;
     u32 decode; // 1: add sy_step.position to the query index
+    u32 first_head, other_heads;
 };
+#define SY_ATTENTION_PLANE(p, sequence, head) ((sequence) * ((p).heads + (p).other_heads) + (p).first_head + (head))
 #define SY_REL_BLOCK 16
 #define SY_ATTENTION_MAX_DIM 128 // d_kv the attention kernels have room for
 

@@ -98,7 +98,7 @@ void main()
                     tile[WEIGHTS + ATT_ROW(t, x) * ATT_PITCH + ATT_COL(t, x)] =
                         att_score(s[t][x], b, head, i0 + ATT_ROW(t, x), j0 + ATT_COL(t, x), position);
             if (p.threshold != 0u)
-                att_keep_tile(lid, (c.sequence + b) * p.heads + head, i0, j0);
+                att_keep_tile(lid, SY_ATTENTION_PLANE(p, c.sequence + b, head), i0, j0);
             barrier();
             for (uint r = lid; r < ATT_TILE; r += WG)
                 softmax_row(r);

@@ -110,7 +110,7 @@ void main()
                 barrier();
             }
             if (p.threshold != 0u)
-                att_keep_tile(lid, (c.sequence + b) * p.heads + head, i0, j0);
+                att_keep_tile(lid, SY_ATTENTION_PLANE(p, c.sequence + b, head), i0, j0);
             barrier();
             ATT_EACH_TURN(t)
                 [[unroll]] for (int x = 0; x < 16; ++x) {

@@ -75,7 +75,7 @@ static inline double sy_attention_keep(const struct sy_attention *a, uint32_t b,
     const struct sy_step *c = a->step;
     if (p->threshold == 0)
         return 1;
-    const uint32_t plane = (c->sequence + b) * p->heads + h;
+    const uint32_t plane = SY_ATTENTION_PLANE(*p, c->sequence + b, h);
     return sy_random_bits(c->seed_lo, c->seed_hi, c->step, p->stream, plane, i, j) < p->threshold ? 0 : p->scale;
 }
 

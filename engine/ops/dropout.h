@@ -30,9 +30,9 @@ static inline double sy_ffn_factor(const struct sy_ffn_act_args *p, const struct
 {
     const struct sy_drop_rule d = {p->threshold, p->stream, p->stack, p->scale};
     if (!p->indexed)
-        return sy_drop_factor(c, &d, 0, i, col);
+        return sy_drop_factor(c, &d, 0, i, p->first + col);
     const int32_t source = sy_ldi(row, i);
     if (source < 0)
         return 0.0;
-    return sy_drop_factor(c, &d, (uint32_t)source % p->k, (uint32_t)source / p->k, col);
+    return sy_drop_factor(c, &d, (uint32_t)source % p->k, (uint32_t)source / p->k, p->first + col);
 }

@@ -20,6 +20,8 @@
     .batch = (b), .heads = (h), .tq = (q), .tk = (t), .dim = (k), .q_stride = (h) * (k) + 5, .q_offset = 3, \
     .kv_stride = 2 * (h) * (k) + 7, .k_offset = (h) * (k) + 4, .v_offset = 2
 #define ATT_BIAS(q, t) .has_bias = 1, .span = (q) + (t)-1, .rel_origin = (q)-1
+// Some heads of an attention that has `others` more.
+#define ATT_SOME(first, others) .first_head = (first), .other_heads = (others)
 #define ATT_DROP .threshold = 0x40000000u, .scale = 4.0f / 3.0f, .stream = 11
 // Decoding: a cache of t keys, query rows at sy_step.position (set by att_fill_step).
 #define ATT_DECODE(t) .decode = 1, .causal = 1, .has_bias = 1, .span = 2 * (t)-1, .rel_origin = (t)-1
@@ -28,9 +30,9 @@
     {ATT_SELF(1, 1, 1, 8), .scale = 1}, {ATT_SELF(2, 3, 7, 5), ATT_BIAS(7, 7), .has_mask = 1, .scale = 1}, \
         {ATT_SELF(2, 2, 33, 32), ATT_BIAS(33, 33), .causal = 1, .scale = 1},                               \
         {ATT_SELF(3, 2, 70, 8), ATT_BIAS(70, 70), .causal = 1, .has_mask = 1, ATT_DROP},                   \
-        {ATT_SELF(2, 2, 64, 64), ATT_BIAS(64, 64), .has_mask = 1, ATT_DROP},                               \
+        {ATT_SELF(2, 2, 64, 64), ATT_BIAS(64, 64), .has_mask = 1, ATT_DROP, ATT_SOME(2, 10)},              \
         {ATT_CROSS(2, 2, 12, 40, 64), .has_mask = 1, .scale = 1},                                          \
-        {ATT_CROSS(1, 3, 33, 9, 32), .has_mask = 1, ATT_DROP},                                             \
+        {ATT_CROSS(1, 3, 33, 9, 32), .has_mask = 1, ATT_DROP, ATT_SOME(6, 3)},                             \
         {ATT_CROSS(1, 2, 17, 1, 5), ATT_BIAS(17, 1), .scale = 1},                                          \
         {ATT_CROSS(2, 1, 1, 40, 13), ATT_BIAS(1, 40), ATT_DROP},                                           \
         {ATT_GAPS(3, 2, 12, 40, 8), ATT_BIAS(12, 40), .has_mask = 1, ATT_DROP},                            \

@@ -5,16 +5,18 @@
 
 #include "tests/ops.h"
 
-/// rows, cols, threshold, scale, stream, stack, indexed, k, act: all five activations in turns, from `act` on.
-#define FFN_ACT_CASES(act)                                                                                         \
-    {1, 1, 0, 1.0f, 0, 0, 0, 0, ((act) + 0) % 5}, {3, 13, 0x80000000u, 2.0f, 4, 1, 0, 0, ((act) + 1) % 5},         \
-        {17, 17, 429496730u, 1.1111112f, 5, 0, 0, 0, ((act) + 2) % 5},                                             \
-        {5, 65, 429496730u, 1.1111112f, 6, 1, 1, 1, ((act) + 3) % 5},                                              \
-        {33, 64, 429496730u, 1.1111112f, 7, 0, 1, 2, ((act) + 4) % 5},                                             \
-        {20, 128, 0x80000000u, 2.0f, 8, 1, 1, 3, ((act) + 0) % 5}, {7, 100, 0, 1.0f, 9, 0, 1, 1, ((act) + 1) % 5}, \
-        {19, 66, 0xffffffffu, 1.0f, 10, 1, 1, 2, ((act) + 2) % 5},                                                 \
-    {                                                                                                              \
-        2, 260, 429496730u, 1.1111112f, 11, 0, 0, 0, ((act) + 3) % 5                                               \
+/// rows, cols, threshold, scale, stream, stack, indexed, k, act, first: all five activations in turns, from `act`
+/// on.
+#define FFN_ACT_CASES(act)                                                                                       \
+    {1, 1, 0, 1.0f, 0, 0, 0, 0, ((act) + 0) % 5, 0}, {3, 13, 0x80000000u, 2.0f, 4, 1, 0, 0, ((act) + 1) % 5, 0}, \
+        {17, 17, 429496730u, 1.1111112f, 5, 0, 0, 0, ((act) + 2) % 5, 0},                                        \
+        {5, 65, 429496730u, 1.1111112f, 6, 1, 1, 1, ((act) + 3) % 5, 0},                                         \
+        {33, 64, 429496730u, 1.1111112f, 7, 0, 1, 2, ((act) + 4) % 5, 64},                                       \
+        {20, 128, 0x80000000u, 2.0f, 8, 1, 1, 3, ((act) + 0) % 5, 128},                                          \
+        {7, 100, 0, 1.0f, 9, 0, 1, 1, ((act) + 1) % 5, 0},                                                       \
+        {19, 66, 0xffffffffu, 1.0f, 10, 1, 1, 2, ((act) + 2) % 5, 12},                                           \
+    {                                                                                                            \
+        2, 260, 429496730u, 1.1111112f, 11, 0, 0, 0, ((act) + 3) % 5, 520                                        \
     }
 
 /// The same, and those that write the rows of one part alone.
