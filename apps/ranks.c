@@ -12,6 +12,7 @@ bool ranks_parse(struct argp_state *state, int key, const char *arg, struct rank
     switch (key) {
     case OPT_EXPERT_PARALLEL: o->expert = cli_count(state, "--expert-parallel", arg, 1, 1u << 16, false); break;
     case OPT_DATA_PARALLEL: o->data = cli_count(state, "--data-parallel", arg, 1, 1u << 16, false); break;
+    case OPT_MODEL_PARALLEL: o->model = cli_count(state, "--model-parallel", arg, 1, 1u << 16, false); break;
     case OPT_COMM_TIMEOUT: o->patience = cli_real(state, "--comm-timeout", arg, 0.0, 1e6); break;
     default: return false;
     }
@@ -23,24 +24,43 @@ static enum sy_status lay_out(struct sy_ctx *ctx, struct ranks *r, const struct 
 {
     const uint32_t size = r->group.size;
     uint64_t expert = o->expert, data = o->data;
+    const uint64_t model = o->model != 0 ? o->model : 1, places = size > model ? size / model : 1;
     if (expert == 0)
-        expert = data == 0 ? size : size > data ? size / data : 1;
+        expert = data == 0 ? places : places > data ? places / data : 1;
     if (data == 0)
-        data = size > expert ? size / expert : 1;
-    if (data * expert != size)
+        data = places > expert ? places / expert : 1;
+    const uint64_t all = data * expert * model;
+    char layout[120];
+    snprintf(layout, sizeof layout, "--data-parallel %llu × --expert-parallel %llu", (unsigned long long)data,
+             (unsigned long long)expert);
+    if (model > 1)
+        snprintf(layout + strlen(layout), sizeof layout - strlen(layout), " × --model-parallel %llu",
+                 (unsigned long long)model);
+    if (all != size)
         return sy_fail(ctx, SY_INVALID,
-                       "--data-parallel %llu × --expert-parallel %llu need %llu ranks, but mpirun started %u: start as "
-                       "many, or leave one of the options away",
-                       (unsigned long long)data, (unsigned long long)expert, (unsigned long long)(data * expert), size);
-    if ((data & (data - 1)) != 0 || (expert & (expert - 1)) != 0)
+                       "%s need %llu ranks, but mpirun started %u: start as many, or leave one of the options away",
+                       layout, (unsigned long long)all, size);
+    if ((all & (all - 1)) != 0)
         return sy_fail(ctx, SY_INVALID,
-                       "%u ranks as --data-parallel %llu × --expert-parallel %llu: both must be powers of two, because "
-                       "sums go by a pairwise tree over ranks",
-                       size, (unsigned long long)data, (unsigned long long)expert);
-    r->layout = (struct sy_layout){
-        .group = &r->group, .data = (uint32_t)data, .expert = (uint32_t)expert, .rank = r->group.rank};
+                       "%u ranks as %s: all must be powers of two, because sums go by a pairwise tree over ranks", size,
+                       layout);
+    r->layout = (struct sy_layout){.group = &r->group,
+                                   .data = (uint32_t)data,
+                                   .expert = (uint32_t)expert,
+                                   .model = (uint32_t)model,
+                                   .rank = (uint32_t)(r->group.rank / model),
+                                   .part = (uint32_t)(r->group.rank % model)};
     return SY_OK;
 }
+
+void ranks_describe(const struct ranks *r, char out[64])
+{
+    const int n = snprintf(out, 64, "%u data × %u expert", r->layout.data, r->layout.expert);
+    if (r->layout.model > 1)
+        snprintf(out + n, 64 - (size_t)n, " × %u model", r->layout.model);
+}
+
+uint32_t ranks_places(const struct ranks *r) { return sy_layout_ranks(&r->layout); }
 
 /// "host node7, opencl:0"
 static enum sy_status name(struct sy_ctx *ctx, struct ranks *r, const char *device)
@@ -52,9 +72,40 @@ static enum sy_status name(struct sy_ctx *ctx, struct ranks *r, const char *devi
     return sy_group_name(ctx, &r->group, text);
 }
 
+/// The ranks of a place must choose the same expert for a token, so not even the last bit may differ.
+static enum sy_status check_alike(struct sy_ctx *ctx, struct ranks *r, const struct sy_caps *caps)
+{
+    struct kind {
+        char id[32], name[256], driver[256];
+    } mine = {0};
+    if (r->layout.model <= 1)
+        return SY_OK;
+    snprintf(mine.id, sizeof mine.id, "%s", caps->id);
+    snprintf(mine.name, sizeof mine.name, "%s", caps->name);
+    snprintf(mine.driver, sizeof mine.driver, "%s", caps->driver);
+    struct kind *all = calloc(r->group.size, sizeof *all);
+    if (all == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    enum sy_status status = sy_group_collect(ctx, &r->group, "the ranks' devices", &mine, sizeof mine, all);
+    const bool heard = status == SY_OK;
+    for (uint32_t i = 0; i < r->group.size && status == SY_OK; ++i) {
+        const struct kind *a = &all[i - i % r->layout.model], *b = &all[i];
+        if (strcmp(a->name, b->name) != 0 || strcmp(a->driver, b->driver) != 0)
+            status = sy_fail(
+                ctx, SY_INVALID,
+                "ranks %u and %u share one place of --model-parallel %u, but their devices are %s (%s, %s) "
+                "and %s (%s, %s): they must be alike; give other ones with --device",
+                i - i % r->layout.model, i, r->layout.model, a->id, a->name, a->driver, b->id, b->name, b->driver);
+    }
+    free(all);
+    r->failed |= heard && status != SY_OK; // all have seen the same
+    return status;
+}
+
 enum sy_status ranks_name(struct sy_ctx *ctx, struct ranks *r, const struct sy_device *device)
 {
-    return name(ctx, r, sy_device_caps(device)->id);
+    SY_TRY(name(ctx, r, sy_device_caps(device)->id));
+    return check_alike(ctx, r, sy_device_caps(device));
 }
 
 enum sy_status ranks_open(struct ranks *r, const struct ranks_options *o, const char *program, struct sy_ctx **ctx)
@@ -73,8 +124,10 @@ enum sy_status ranks_open(struct ranks *r, const struct ranks_options *o, const 
     SY_TRY(name(*ctx, r, ""));
     SY_TRY(sy_group_watch(*ctx, &r->group));
     SY_TRY(ranks_agree(*ctx, r, lay_out(*ctx, r, o)));
+    char text[64];
+    ranks_describe(r, text);
     if (r->group.size > 1)
-        sy_log(*ctx, SY_LOG_INFO, "%u ranks: %u data × %u expert", r->group.size, r->layout.data, r->layout.expert);
+        sy_log(*ctx, SY_LOG_INFO, "%u ranks: %s", r->group.size, text);
     return SY_OK;
 }
 

@@ -6,7 +6,7 @@
 #include "engine/layout.h"
 
 struct ranks_options {
-    uint64_t data, expert; ///< 0: not given.
+    uint64_t data, expert, model; ///< 0: not given.
     double patience;
 };
 
@@ -15,7 +15,7 @@ struct ranks_options {
         .patience = 10.0    \
     }
 
-enum { OPT_DATA_PARALLEL = 0x4600, OPT_EXPERT_PARALLEL, OPT_COMM_TIMEOUT };
+enum { OPT_DATA_PARALLEL = 0x4600, OPT_EXPERT_PARALLEL, OPT_COMM_TIMEOUT, OPT_MODEL_PARALLEL };
 
 /// Rows of an argp table, in its group `group`.
 #define RANKS_OPTIONS(group)                                                                                     \
@@ -23,13 +23,19 @@ enum { OPT_DATA_PARALLEL = 0x4600, OPT_EXPERT_PARALLEL, OPT_COMM_TIMEOUT };
      OPT_EXPERT_PARALLEL,                                                                                        \
      "E",                                                                                                        \
      0,                                                                                                          \
-     "spread each layer's experts over E ranks (default: all ranks that mpirun started)",                        \
+     "spread each layer's experts over E ranks (default: all that mpirun started, / M)",                         \
      group},                                                                                                     \
         {"data-parallel",                                                                                        \
          OPT_DATA_PARALLEL,                                                                                      \
          "D",                                                                                                    \
          0,                                                                                                      \
-         "D groups of such ranks, each with all experts and sequences of its own (default: ranks / E)",          \
+         "D groups of such ranks, each with all experts and sequences of its own (default: ranks / (E M))",      \
+         group},                                                                                                 \
+        {"model-parallel",                                                                                       \
+         OPT_MODEL_PARALLEL,                                                                                     \
+         "M",                                                                                                    \
+         0,                                                                                                      \
+         "split attention heads and d_ff over M ranks, which work on the same sequences (default 1)",            \
          group},                                                                                                 \
     {                                                                                                            \
         "comm-timeout", OPT_COMM_TIMEOUT, "SECONDS", 0,                                                          \
@@ -52,6 +58,10 @@ struct ranks {
 /// Errors: INVALID a layout that does not fit the number of ranks.
 SY_MUST_CHECK enum sy_status ranks_open(struct ranks *r, const struct ranks_options *o, const char *program,
                                         struct sy_ctx **ctx);
+/// "2 data × 4 expert", with the model axis where there is one.
+void ranks_describe(const struct ranks *r, char out[64]);
+/// Ranks with sequences of their own (layout.h).
+uint32_t ranks_places(const struct ranks *r);
 /// The layout for sessions: NULL when there is one rank.
 const struct sy_layout *ranks_layout(const struct ranks *r);
 /// What all ranks must have the same of, checked by rank 0's: a difference is an error that names rank, item and both.
@@ -62,7 +72,8 @@ SY_MUST_CHECK enum sy_status ranks_compare_config(struct sy_ctx *ctx, struct ran
 SY_MUST_CHECK enum sy_status ranks_agree(struct sy_ctx *ctx, struct ranks *r, enum sy_status status);
 /// This rank's piece of a list "opencl:0,vulkan:1,…", by its place on the host; one for all is given to all.
 SY_MUST_CHECK enum sy_status ranks_device(struct sy_ctx *ctx, const struct ranks *r, const char *list, char out[64]);
-/// Errors name this rank by its host and `device` from here on; all ranks call it.
+/// Errors name this rank by its host and `device` from here on; all ranks call it. Errors: INVALID unlike devices in
+/// the ranks of one place, which must have the same bits of what they do alike (layout.h).
 SY_MUST_CHECK enum sy_status ranks_name(struct sy_ctx *ctx, struct ranks *r, const struct sy_device *device);
 /// Leaves. A `status` that the others do not know of ends them, too, after one of the ranks has said it.
 void ranks_close(struct ranks *r, struct sy_ctx *ctx, enum sy_status status);

@@ -69,7 +69,7 @@ static uint32_t nearest_micro(uint32_t sequences, uint32_t wanted)
 static enum sy_status divide(struct run *r)
 {
     const uint64_t wanted = r->o.micro;
-    const uint32_t ranks = r->ranks.group.size;
+    const uint32_t ranks = ranks_places(&r->ranks);
     if (r->sequences % ranks != 0)
         return sy_fail(r->ctx, SY_INVALID,
                        "the %u sequences of a step cannot be shared out evenly among %u ranks: change --batch-tokens",
@@ -150,7 +150,7 @@ static enum sy_status open_data(struct run *r)
         r->sequences = r->fixed.batch;
         SY_TRY(divide(r));
         for (uint32_t i = 0; i < r->micro_count; ++i) {
-            const size_t first = (size_t)r->ranks.group.rank * r->share + (size_t)i * r->micro_batch;
+            const size_t first = (size_t)r->ranks.layout.rank * r->share + (size_t)i * r->micro_batch;
             r->micro[i] = r->fixed; // a view
             r->micro[i].batch = r->micro_batch;
             r->micro[i].input_ids += first * r->fixed.src_len;
@@ -199,7 +199,7 @@ static enum sy_status choose(struct run *r)
 /// A run keeps the slices that it began with: its bits depend on them.
 static enum sy_status choose_slices(struct run *r)
 {
-    const uint32_t least = r->micro_count * r->ranks.group.size;
+    const uint32_t least = r->micro_count * ranks_places(&r->ranks);
     r->slices = r->o.slices != 0 ? (uint32_t)r->o.slices : r->o.resume ? r->was.slices : least;
     if (r->o.resume && r->slices != r->was.slices)
         return sy_fail(r->ctx, SY_INVALID, "%s was trained with --slices %u, not %u: leave --slices away", r->from,
@@ -223,7 +223,7 @@ static enum sy_status open_sessions(struct run *r)
         .precision = o->common.precision,
         .batch = r->micro_batch,
         .micro_count = r->micro_count,
-        .slices = r->slices / r->ranks.group.size,
+        .slices = r->slices / ranks_places(&r->ranks),
         .task = o->pairs != NULL ? &sy_task_pairs : &sy_task_spans,
         .ranks = ranks_layout(&r->ranks),
         .src_len = (uint32_t)o->src_len,
@@ -292,7 +292,7 @@ static enum sy_status validate(struct run *r)
 /// Makes the batches of the step whose first example is `first`.
 static enum sy_status draw_step(struct run *r, uint64_t first)
 {
-    first += (uint64_t)r->ranks.group.rank * r->share;
+    first += (uint64_t)r->ranks.layout.rank * r->share;
     for (uint32_t i = 0; r->train != NULL && i < r->micro_count; ++i)
         SY_TRY(sy_dataset_batch(r->ctx, r->train, first + (uint64_t)i * r->micro_batch, r->micro_batch, &r->micro[i]));
     r->drawn = true;
@@ -415,7 +415,7 @@ static enum sy_status compare(struct run *r)
              o->schedule, r->rate.peak, (unsigned long long)r->rate.warmup, (unsigned long long)o->steps,
              o->recompute ? ", recompute" : "");
     SY_TRY(ranks_compare(r->ctx, &r->ranks, "set of options", text));
-    snprintf(text, sizeof text, "%u data × %u expert", r->ranks.layout.data, r->ranks.layout.expert);
+    ranks_describe(&r->ranks, text);
     SY_TRY(ranks_compare(r->ctx, &r->ranks, "layout", text));
     snprintf(text, sizeof text, "%u sequences of %llu and %llu tokens, %u slices, micro-batches of %u", r->sequences,
              (unsigned long long)o->src_len, (unsigned long long)o->tgt_len, r->slices, r->micro_batch);

@@ -85,12 +85,12 @@ static enum sy_status collect_sums(const struct sy_session *s, struct sy_file_su
     struct sy_file_sum *all = calloc(ranks * MOST, sizeof *all);
     struct sy_file_sum *bigger = realloc(sums->items, (before + ranks * MOST) * sizeof *bigger);
     sums->items = bigger != NULL ? bigger : sums->items;
-    for (size_t i = 0; i < before && i < MOST && l->rank != 0; ++i)
+    for (size_t i = 0; i < before && i < MOST && !sy_layout_first(l); ++i)
         mine[i] = sums->items[i];
     enum sy_status status = all == NULL || bigger == NULL ? sy_fail(s->ctx, SY_NOMEM, "out of host memory") : SY_OK;
     if (status == SY_OK)
         status = sy_group_collect(s->ctx, l->group, "sums of a checkpoint's files", mine, sizeof mine, all);
-    for (size_t i = 0; i < ranks * MOST && status == SY_OK && l->rank == 0; ++i)
+    for (size_t i = 0; i < ranks * MOST && status == SY_OK && sy_layout_first(l); ++i)
         if (all[i].name[0] != '\0')
             sums->items[sums->count++] = all[i];
     free(all);
@@ -120,7 +120,7 @@ static enum sy_status agree(struct sy_session *s, enum sy_status status)
 static enum sy_status write_all(struct sy_session *s, const char *dir, const struct sy_train_state *state,
                                 const struct sy_tokenizer *tokenizer, struct sy_file_sums *sums)
 {
-    const bool first = sy_layout_rank(s->graph->ranks) == 0;
+    const bool first = sy_layout_first(s->graph->ranks);
     SY_TRY(agree(s, first ? sy_dir_create(s->ctx, dir) : SY_OK));
     enum sy_status status = sy_weights_save(s->runtime, &s->config, dir, sums);
     if (status == SY_OK)
@@ -248,7 +248,7 @@ enum sy_status sy_checkpoint_save(struct sy_session *s, const char *out_dir, con
                                   const struct sy_tokenizer *tokenizer, uint32_t keep)
 {
     char name[64], temporary[SY_PATH_ROOM], target[SY_PATH_ROOM];
-    const bool first = sy_layout_rank(s->graph->ranks) == 0;
+    const bool first = sy_layout_first(s->graph->ranks);
     snprintf(name, sizeof name, ".step-%llu.tmp", (unsigned long long)state->step);
     SY_TRY(sy_path_print(s->ctx, temporary, out_dir, name));
     snprintf(name, sizeof name, "step-%llu", (unsigned long long)state->step);

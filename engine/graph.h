@@ -80,6 +80,7 @@ struct sy_node {
     uint32_t aux_args[SY_MAX_ARGS_BYTES / 4];
     uint8_t part;    ///< Not 0: one of several nodes that do one's work; the gradient rule is that of part 1, for all.
     bool backward;   ///< Emitted by backward.c.
+    bool split;      ///< Each rank of the model axis does a share: its input's gradient is the sum of theirs (split.h).
     bool prepares;   ///< Put before another node by lower.c: binding 0 → binding 1.
     int32_t segment; ///< Recomputation unit (one block of a stack), or −1.
     char label[80];
@@ -90,6 +91,8 @@ enum sy_param_flags {
     SY_PARAM_EXPERT = 1, ///< Lives with an expert (partitioned over the expert axis).
     SY_PARAM_WIDE = 2,   ///< Kernels read f32 (the router): the master itself, but in SY_PRECISION_BF16 a rounded copy.
     SY_PARAM_PAIRS = 4,  ///< An expert has two matrices, which stay together (a gated wi).
+    SY_PARAM_SPLIT_ROWS = 8,  ///< The ranks of the model axis each have a run of its rows …
+    SY_PARAM_SPLIT_COLS = 16, ///< … or of its columns (split.h).
 };
 
 /// What an optimizer keeps of a parameter.
@@ -141,10 +144,10 @@ struct sy_param {
     sy_tid master, weight;
     struct sy_sum grad; ///< Zeros (SY_NONE) before its first contribution.
     uint32_t pack;
-    uint64_t at; ///< Elements into the pack.
-    uint32_t parts, rows, cols;
-    char (*names)[112]; ///< [parts], Hugging Face names.
-    bool vector;        ///< Stored on disk as [cols] (norm weights).
+    uint64_t at;                ///< Elements into the pack.
+    uint32_t parts, rows, cols; ///< Of a matrix that is split: this rank's rows and columns.
+    char (*names)[112];         ///< [parts], Hugging Face names.
+    bool vector;                ///< Stored on disk as [cols] (norm weights).
     enum sy_init init;
     float sigma;
     uint32_t flags;      ///< enum sy_param_flags

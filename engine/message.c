@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/message_private.h"
+#include "engine/split.h"
 
 // ---- as ops --------------------------------------------------------------------------------------------------------
 
@@ -34,9 +35,23 @@ static uint64_t sum_elements(const void *args, uint32_t i)
     return ((const struct sy_ranks_args *)args)->n;
 }
 
+static uint64_t split_elements(const void *args, uint32_t i)
+{
+    (void)i;
+    return ((const struct sy_parts_args *)args)->n;
+}
+
+/// mean_parts: the ranges say what there must be of the others.
+static uint64_t mean_elements(const void *args, uint32_t i)
+{
+    return i == 0 ? 3 * (uint64_t)((const struct sy_parts_args *)args)->ranges : 1;
+}
+
 static const struct sy_op_impl routes_impl = {.elements = routes_elements, .flops = sy_no_flops},
                                rows_impl = {.elements = rows_elements, .flops = sy_no_flops},
-                               sum_impl = {.elements = sum_elements, .flops = sy_no_flops};
+                               sum_impl = {.elements = sum_elements, .flops = sy_no_flops},
+                               split_impl = {.elements = split_elements, .flops = sy_no_flops},
+                               mean_impl = {.elements = mean_elements, .flops = sy_no_flops};
 
 const struct sy_op_info *sy_message_info(enum sy_op_id op)
 {
@@ -94,6 +109,28 @@ const struct sy_op_info *sy_message_info(enum sy_op_id op)
          .read_mask = 0x1,
          .const_binding = UINT32_MAX,
          .impl = &sum_impl},
+        {.name = "sum_parts",
+         .types = SY_TYPES_F | SY_TYPES_B,
+         .args_bytes = sizeof(struct sy_parts_args),
+         .binding_count = 2,
+         .input_count = 1,
+         .binding_names = {"x", "y"},
+         .binding_types = {'t', 't'},
+         .write_mask = 0x2,
+         .read_mask = 0x1,
+         .const_binding = UINT32_MAX,
+         .impl = &split_impl},
+        {.name = "mean_parts",
+         .types = SY_TYPES_F,
+         .args_bytes = sizeof(struct sy_parts_args),
+         .binding_count = 4,
+         .input_count = 1,
+         .binding_names = {"ranges", "x", "y", "z"},
+         .binding_types = {'i', 'f', 'f', 'f'},
+         .write_mask = 0xe,
+         .read_mask = 0xf,
+         .const_binding = UINT32_MAX,
+         .impl = &mean_impl},
     };
     assert(sy_op_is_message(op) && op < SY_OP_END);
     return &infos[op - SY_OP_COUNT - 1];
@@ -333,6 +370,18 @@ static enum sy_status await(struct sy_session *s, struct sy_parcel *p)
     return SY_OK;
 }
 
+/// What is done once it was started.
+static enum sy_status together(struct sy_session *s, const struct sy_node *n)
+{
+    switch ((int)n->op) {
+    case SY_OP_exchange_routes: return sy_routes_exchange(s, n);
+    case SY_OP_sum_parts: return sy_parts_sum(s, n);
+    case SY_OP_mean_parts: return sy_parts_mean(s, n);
+    case SY_OP_gather_norms: return sy_sums_exchange(s, n, n->bind[1], sy_graph_tensor(s->graph, n->bind[0])->data);
+    default: return sy_sums_exchange(s, n, n->bind[0], NULL);
+    }
+}
+
 enum sy_status sy_message_start(struct sy_session *s, const struct sy_segment *segment)
 {
     const struct sy_graph *g = s->graph;
@@ -345,10 +394,7 @@ enum sy_status sy_message_start(struct sy_session *s, const struct sy_segment *s
             return sy_rows_copy(s, n);
         SY_TRY(send_all(s));
         SY_TRY(sy_watch_begin(s));
-        const bool norms = n->op == SY_OP_gather_norms;
-        SY_TRY(n->op == SY_OP_exchange_routes ? sy_routes_exchange(s, n)
-                                              : sy_sums_exchange(s, n, n->bind[norms ? 1 : 0],
-                                                                 norms ? sy_graph_tensor(g, n->bind[0])->data : NULL));
+        SY_TRY(together(s, n));
         sy_watch_done(s, segment->leg);
         return SY_OK;
     }
@@ -371,7 +417,7 @@ enum sy_status sy_message_await(struct sy_session *s, const struct sy_segment *s
 
 enum sy_status sy_layout_add(struct sy_ctx *ctx, const struct sy_layout *layout, uint64_t *values, size_t n)
 {
-    if (sy_layout_ranks(layout) == 1 || n == 0)
+    if (sy_layout_world(layout) == 1 || n == 0)
         return SY_OK;
     struct sy_group *group = layout->group;
     const size_t words = n + 1;
@@ -384,7 +430,7 @@ enum sy_status sy_layout_add(struct sy_ctx *ctx, const struct sy_layout *layout,
         sy_group_collect(ctx, group, "counts of a step's tokens", mine, words * sizeof *mine, all);
     memset(values, 0, status == SY_OK ? n * sizeof *values : 0);
     for (uint32_t r = 0; r < group->size && status == SY_OK; ++r) {
-        for (size_t i = 0; i < n; ++i)
+        for (size_t i = 0; i < n && r % sy_layout_parts(layout) == 0; ++i) // the ranks of a place have the same
             values[i] += all[r * words + i];
         group->asked = group->asked != 0 ? group->asked : (int)all[r * words + n];
     }

@@ -7,10 +7,12 @@
 //   sum_ranks        x = the pairwise tree of all ranks' x: what slices begin (slices.h), ranks end
 //   gather_norms     x = each rank's own part of x, put together
 //   share_ranks      x = what each rank updated of it (shard.h)
+//   sum_parts, mean_parts  sums over ranks that split heads and d_ff (split.h)
 //
 // Rows, gradients and new values travel while the device goes on: what is sent is read behind the program that makes
 // it, goes to the other ranks as soon as it has been read, and is written to the device as soon as it has come. The
-// host waits only where a node needs it. Routes and the few values of the others are waited for at once.
+// host waits only where a node needs it. Routes, sums over parts and the few values of the others are waited for at
+// once.
 //
 // Every rank of a layout must run the same messages in the same order. Ownership: the session's.   Layer: engine.
 #pragma once
@@ -90,7 +92,7 @@ const struct sy_legs *sy_session_legs(const struct sy_session *s);
 /// the nanoseconds (sy_program_profile()). NULL: they do not.
 void sy_session_profile(struct sy_session *s, uint64_t **ns);
 
-/// The sums of `n` whole numbers over all ranks, in place; what any rank asks (`group->ask`) is known with it. Errors:
-/// COMM · NOMEM.
+/// The sums of `n` whole numbers over all places (layout.h), in place; what any rank asks (`group->ask`) is known with
+/// it. Errors: COMM · NOMEM.
 SY_MUST_CHECK enum sy_status sy_layout_add(struct sy_ctx *ctx, const struct sy_layout *layout, uint64_t *values,
                                            size_t n);

@@ -69,6 +69,8 @@ SY_MUST_CHECK enum sy_status sy_shards_pack(struct sy_session *s, struct sy_parc
 SY_MUST_CHECK enum sy_status sy_shards_address(struct sy_session *s, struct sy_parcel *p);
 SY_MUST_CHECK enum sy_status sy_shards_unpack(struct sy_session *s, struct sy_parcel *p);
 // Those that the host waits for.
+SY_MUST_CHECK enum sy_status sy_parts_sum(struct sy_session *s, const struct sy_node *n);
+SY_MUST_CHECK enum sy_status sy_parts_mean(struct sy_session *s, const struct sy_node *n);
 SY_MUST_CHECK enum sy_status sy_routes_exchange(struct sy_session *s, const struct sy_node *n);
 /// The sums of few values, on all ranks. `own`: only where it is 1 does this rank's value count, else it is 0.
 SY_MUST_CHECK enum sy_status sy_sums_exchange(struct sy_session *s, const struct sy_node *n, sy_tid x,

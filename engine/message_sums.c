@@ -11,20 +11,20 @@ struct axis {
     uint32_t first, stride, size;
 };
 
-/// The pairwise tree over all ranks, in place and everywhere the same: each round a rank and its partner share what
+/// The pairwise tree over an axis, in place and everywhere the same: each round a rank and its partner share what
 /// they have between them, so that n elements are sent about twice whatever the number of ranks.
-static enum sy_status sum_over(struct sy_ctx *ctx, struct sy_group *group, const char *what, float *x, float *partners,
-                               uint64_t n)
+static enum sy_status sum_over(struct sy_ctx *ctx, struct sy_group *group, const char *what, const struct axis *axis,
+                               float *x, float *partners, uint64_t n)
 {
-    const uint32_t me = group->rank;
+    const uint32_t me = (group->rank - axis->first) / axis->stride;
     uint64_t first[32], count[32], at = 0, left = n; // the part that was whole before each round
     uint32_t rounds = 0;
-    for (uint32_t bit = 1; bit < group->size; bit *= 2, ++rounds) {
+    for (uint32_t bit = 1; bit < axis->size; bit *= 2, ++rounds) {
         const uint64_t low = (left + 1) / 2;
         const bool upper = (me & bit) != 0;
         const uint64_t keep = upper ? at + low : at, kept = upper ? left - low : low;
         const uint64_t give = upper ? at : at + low, given = left - kept;
-        const uint32_t peer = me ^ bit;
+        const uint32_t peer = axis->first + (me ^ bit) * axis->stride;
         const struct sy_transfer list[] = {
             {.peer = peer, .data = partners, .bytes = kept * sizeof *x},
             {.peer = peer, .send = true, .data = x + give, .bytes = given * sizeof *x},
@@ -38,7 +38,7 @@ static enum sy_status sum_over(struct sy_ctx *ctx, struct sy_group *group, const
         left = kept;
     }
     while (rounds-- > 0) {
-        const uint32_t peer = me ^ (1u << rounds);
+        const uint32_t peer = axis->first + (me ^ (1u << rounds)) * axis->stride;
         const uint64_t other = at == first[rounds] ? at + left : first[rounds], others = count[rounds] - left;
         const struct sy_transfer list[] = {
             {.peer = peer, .data = x + other, .bytes = others * sizeof *x},
@@ -55,21 +55,26 @@ static enum sy_status sum_over(struct sy_ctx *ctx, struct sy_group *group, const
 static struct axis holders(const struct sy_graph *g, uint32_t pack)
 {
     const struct sy_layout *l = g->ranks;
+    const uint32_t parts = sy_layout_parts(l);
     if (g->packs[pack].sources > 1)
-        return (struct axis){.first = sy_layout_place(l), .stride = l->expert, .size = l->data};
-    return (struct axis){.stride = 1, .size = sy_layout_ranks(l)};
+        return (struct axis){
+            .first = sy_layout_number(l, sy_layout_place(l), l->part), .stride = l->expert * parts, .size = l->data};
+    return (struct axis){.first = l->part, .stride = parts, .size = sy_layout_ranks(l)};
 }
 
 enum sy_status sy_sums_exchange(struct sy_session *s, const struct sy_node *n, sy_tid x, const int32_t *own)
 {
     const struct sy_ranks_args *p = (const void *)n->args;
     struct sy_parcel *room = &s->messages->scratch;
+    const struct axis all = {.stride = 1, .size = sy_layout_world(s->graph->ranks)},
+                      places = holders(s->graph, p->pack);
     SY_TRY(sy_parcel_reserve(s->ctx, room, p->n * sizeof(float), p->n * sizeof(float)));
     float *values = (float *)(void *)room->out;
     SY_TRY(sy_runtime_read_part(s->runtime, x, 0, p->n, values));
     for (uint32_t i = 0; i < p->n && own != NULL; ++i)
         values[i] = own[i] != 0 ? values[i] : 0.0f;
-    SY_TRY(sum_over(s->ctx, s->graph->ranks->group, n->label, values, (float *)(void *)room->in, p->n));
+    SY_TRY(sum_over(s->ctx, s->graph->ranks->group, n->label, own != NULL ? &all : &places, values,
+                    (float *)(void *)room->in, p->n));
     return sy_runtime_write_part(s->runtime, x, 0, p->n, values);
 }
 

@@ -119,7 +119,7 @@ enum sy_status sy_sums_share(struct sy_session *s)
         sy_group_collect(s->ctx, l->group, "the ranks' losses and counts", s->sums->values, n * sizeof *all, all);
     for (uint64_t i = 0; i < n && status == SY_OK; ++i) {
         s->sums->values[i] = 0.0;
-        for (uint32_t r = 0; r < l->group->size; ++r)
+        for (uint32_t r = 0; r < l->group->size; r += sy_layout_parts(l)) // parts have the same
             s->sums->values[i] += all[r * n + i];
     }
     free(all);

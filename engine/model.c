@@ -118,6 +118,23 @@ static enum sy_status check_slices(struct sy_graph *g, const struct sy_model_par
     return SY_OK;
 }
 
+/// What the model axis shares out (split.h).
+static enum sy_status check_parts(struct sy_graph *g, const struct sy_config *c)
+{
+    const uint32_t parts = sy_layout_parts(g->ranks);
+    if (parts > 1 && c->heads % parts != 0)
+        return sy_fail(
+            g->ctx, SY_INVALID,
+            "config: num_heads is %u, which --model-parallel %u does not divide: each rank has as many heads", c->heads,
+            parts);
+    if (parts > 1 && c->d_ff % (4 * parts) != 0)
+        return sy_fail(g->ctx, SY_INVALID,
+                       "config: d_ff is %u, but with --model-parallel %u it must be a multiple of %u: each rank has as "
+                       "many columns, a multiple of 4",
+                       c->d_ff, parts, 4 * parts);
+    return SY_OK;
+}
+
 static enum sy_status check(struct sy_graph *g, const struct sy_model_params *p)
 {
     const struct sy_config *c = p->config;
@@ -145,6 +162,7 @@ static enum sy_status check(struct sy_graph *g, const struct sy_model_params *p)
             "the model has %llu sparse layers with %u experts each, expected at most %d layers and %u experts "
             "in all: change num_sparse_encoder_layers, num_sparse_decoder_layers or num_experts",
             (unsigned long long)sparse, c->experts, SY_MAX_SPARSE, MAX_EXPERT_FFNS);
+    SY_TRY(check_parts(g, c));
     if (c->switch_attention)
         return sy_fail(g->ctx, SY_UNSUPPORTED, "config: switch_attention is not supported yet; set it to false");
     return SY_OK;

@@ -20,6 +20,8 @@ enum sy_op_id {
     SY_OP_sum_ranks,
     SY_OP_gather_norms,
     SY_OP_share_ranks,
+    SY_OP_sum_parts,
+    SY_OP_mean_parts,
     SY_OP_END
 };
 

@@ -11,6 +11,7 @@
 #include "engine/pieces.h"
 #include "engine/shard.h"
 #include "engine/slices.h"
+#include "engine/split.h"
 
 bool sy_adafactor_factored(uint32_t rows, uint32_t cols) { return rows >= 128 && cols >= 128; }
 
@@ -23,9 +24,16 @@ struct update {
     sy_tid rowsq, parts, wsq; ///< Adafactor: what af_sums adds up, and af_v.
 };
 
-static bool factored(const struct sy_optimizer_params *o, const struct sy_param *p)
+/// By the whole matrix, so that no layout changes what is kept.
+static bool two_factors(const struct sy_graph *g, const struct sy_param *p)
 {
-    return o->kind == SY_OPTIMIZER_ADAFACTOR && sy_adafactor_factored(p->rows, p->cols);
+    const struct sy_split whole = sy_split_of(g, p);
+    return sy_adafactor_factored(whole.rows, whole.cols);
+}
+
+static bool factored(const struct sy_graph *g, const struct sy_optimizer_params *o, const struct sy_param *p)
+{
+    return o->kind == SY_OPTIMIZER_ADAFACTOR && two_factors(g, p);
 }
 
 /// Whether this rank updates a parameter.
@@ -51,7 +59,7 @@ static void start(struct sy_graph *g, const struct sy_optimizer_params *o, uint3
     for (int pass = 0; pass < 2; ++pass)
         for (size_t i = 0; i < g->param_count; ++i) {
             struct sy_param *p = &g->params[i];
-            if (p->pack != pack || factored(o, p) != (pass == 0) || !own(g, p))
+            if (p->pack != pack || factored(g, o, p) != (pass == 0) || !own(g, p))
                 continue;
             u->params[u->matrices.args.entries] = p;
             sy_matrices_add(&u->matrices, p->parts, p->rows, p->cols, p->at, pass == 0);
@@ -219,9 +227,12 @@ static void gather(struct sy_graph *g, const struct update *updates, u32 count, 
         sy_graph_no_memory(g);
         return;
     }
-    for (size_t k = 0; k < g->pack_count; ++k)
-        for (uint32_t m = 0; m < updates[k].matrices.args.matrices; ++m)
-            known[updates[k].ranks[m]] = 1;
+    for (size_t k = 0; k < g->pack_count; ++k) {
+        const int32_t *rank = updates[k].ranks;
+        for (uint32_t e = 0; e < updates[k].matrices.args.entries; ++e)
+            for (uint32_t part = 0; part < updates[k].params[e]->parts; ++part) // of what is not split, one counts
+                known[*rank++] = sy_param_split(updates[k].params[e]) || sy_layout_part(g->ranks) == 0;
+    }
     const sy_tid mine = sy_tensor_const(g, SY_I32, count, known, "own norms");
     const struct sy_ranks_args a = {.n = count};
     free(known);
@@ -246,7 +257,7 @@ static sy_tid global_norm(struct sy_graph *g, struct update *updates, const stru
         const struct sy_matrices_args all = some(u, 0, m->matrices, m->work);
         SY_EMIT(g, sum_blocks, &all, u->table, rank, sums, by_rank);
     }
-    if (sy_layout_ranks(g->ranks) > 1)
+    if (sy_layout_world(g->ranks) > 1)
         gather(g, updates, count, by_rank);
     struct sy_clip_args c = {.n = count, .max_norm = o->clip_norm};
     SY_EMIT(g, clip, &c, by_rank, gs);
@@ -296,6 +307,39 @@ static void columns_by_piece(struct sy_graph *g, const struct update *u, sy_tid 
     }
 }
 
+/// Of what is split, each rank has made its part's averages. Those over its own rows or columns alone become those of
+/// the whole: `mean`, r of columns, col of rows; or the sums of squares of blocks, `wsq` and `usq`, the average part's.
+static void whole_means(struct sy_graph *g, const struct update *u, bool squares, const sy_tid x[3])
+{
+    const struct sy_matrices *m = &u->matrices;
+    struct sy_range *list = calloc(3 * (size_t)m->args.entries + 1, sizeof *list);
+    uint32_t n = 0;
+    if (list == NULL) {
+        sy_graph_no_memory(g);
+        return;
+    }
+    for (uint32_t e = 0; e < m->args.entries; ++e) {
+        const struct sy_param *p = u->params[e];
+        const uint32_t blocks = p->parts * (uint32_t)sy_ceil_div(p->rows, SY_MATRIX_ROWS);
+        const int32_t block = (int32_t)sy_matrices_place(m, e, SY_MATRIX_BLOCK);
+        if (!sy_param_split(p) || sy_layout_parts(g->ranks) == 1)
+            continue;
+        if (squares) {
+            list[n++] = (struct sy_range){0, block, (int32_t)blocks};
+            list[n++] = (struct sy_range){1, block, (int32_t)blocks};
+        } else if (two_factors(g, p)) {
+            const bool rows = (p->flags & SY_PARAM_SPLIT_ROWS) != 0;
+            list[n++] = (struct sy_range){0, (int32_t)sy_matrices_place(m, e, SY_MATRIX_NUMBER), (int32_t)p->parts};
+            list[n++] = rows ? (struct sy_range){2, (int32_t)sy_matrices_place(m, e, SY_MATRIX_COL),
+                                                 (int32_t)(p->parts * p->cols)}
+                             : (struct sy_range){1, (int32_t)sy_matrices_place(m, e, SY_MATRIX_STATE),
+                                                 (int32_t)(p->parts * p->rows)};
+        }
+    }
+    sy_split_mean(g, list, n, x);
+    free(list);
+}
+
 static void adafactor(struct sy_graph *g, struct update *u, sy_tid gs)
 {
     const struct sy_matrices *m = &u->matrices;
@@ -306,7 +350,7 @@ static void adafactor(struct sy_graph *g, struct update *u, sy_tid gs)
     for (uint32_t e = 0; e < a->entries; ++e) {
         struct sy_param *p = u->params[e];
         const uint64_t at = sy_matrices_place(m, e, SY_MATRIX_STATE);
-        if (sy_adafactor_factored(p->rows, p->cols)) {
+        if (two_factors(g, p)) {
             state_add(g, p, SY_STATE_R, r, at, p->rows);
             state_add(g, p, SY_STATE_COL, col, sy_matrices_place(m, e, SY_MATRIX_COL), p->cols);
         } else {
@@ -326,6 +370,7 @@ static void adafactor(struct sy_graph *g, struct update *u, sy_tid gs)
             SY_EMIT(g, af_col, &strips, t, u->parts, gs, g->step_constants, col);
         else
             columns_by_piece(g, u, gs, col);
+        whole_means(g, u, false, (const sy_tid[]){mean, r, col});
     }
     for (u32 first = 0; first < factored && g->status == SY_OK; first += s.count) {
         s = stretch_of(g, u, first, factored, v);
@@ -337,6 +382,7 @@ static void adafactor(struct sy_graph *g, struct update *u, sy_tid gs)
         const struct sy_matrices_args args = over(g, u, &s, a->work - m->factored.work);
         SY_EMIT(g, af_v, &args, t, s.grads, s.master, gs, g->step_constants, s.v, u->wsq, usq);
     }
+    whole_means(g, u, true, (const sy_tid[]){u->wsq, usq, SY_NONE});
     SY_EMIT(g, af_scale, &all, t, u->wsq, usq, g->step_constants, scale);
     for (u32 first = 0; first < factored && g->status == SY_OK; first += s.count) {
         s = stretch_of(g, u, first, factored, v);

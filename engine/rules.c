@@ -8,6 +8,7 @@
 //   combine     aux[0] = src
 //   route_gate  aux[0..3] = lse, load, mask, z;  aux_args = struct sy_router_loss_args
 //   embed       aux[0] = index (rows sorted by id)
+// and `split` (split.h): in matmul and dispatch this rank's gradient of x, in combine that of the gates, is a summand.
 #include "engine/backward.h"
 
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "engine/message.h"
 #include "engine/pieces.h"
 #include "engine/slices.h"
+#include "engine/split.h"
 #include "kernels/chunk.h"
 
 #define ARGS(type, n) struct type a = *(const struct type *)(const void *)(n)->args
@@ -86,7 +88,7 @@ static void matmul_rule(struct sy_graph *g, const struct sy_node *n)
     sy_tid dx = sy_tensor_new(g, SY_KIND_ACTIVATION, type, a.m, a.k, 1, ".dx");
     struct sy_node *node = SY_EMIT(g, matmul, &da, dy, w, tiles, dx);
     node->aux[0] = n->aux[0];
-    sy_grad_add(g, x, dx);
+    sy_grad_add(g, x, n->split ? sy_split_sum(g, dx, ".dx") : dx);
     bool first;
     sy_tid dw = sy_param_grad(g, w, &first);
     struct sy_matmul_dw_args wa = {.rows = a.m,
@@ -255,7 +257,7 @@ static void dispatch_rule(struct sy_graph *g, const struct sy_node *n)
         return;
     sy_tid dx = sy_act_t(g, a.rows, a.dim, ".dx");
     SY_EMIT(g, dispatch_bwd, &a, dxe, n->aux[0], dx);
-    sy_grad_add(g, n->bind[0], dx);
+    sy_grad_add(g, n->bind[0], n->split ? sy_split_sum(g, dx, ".dx") : dx);
 }
 
 static void exchange_rule(struct sy_graph *g, const struct sy_node *n)
@@ -271,6 +273,14 @@ static void exchange_rule(struct sy_graph *g, const struct sy_node *n)
     sy_grad_add(g, n->bind[0], dx);
 }
 
+/// Each part's summand has the sum's gradient.
+static void sum_parts_rule(struct sy_graph *g, const struct sy_node *n)
+{
+    const sy_tid dy = sy_grad_get(g, n->bind[1]);
+    if (dy != SY_NONE)
+        sy_grad_add(g, n->bind[0], dy);
+}
+
 static void combine_rule(struct sy_graph *g, const struct sy_node *n)
 {
     ARGS(sy_dispatch_args, n);
@@ -281,7 +291,7 @@ static void combine_rule(struct sy_graph *g, const struct sy_node *n)
     SY_EMIT(g, combine_dh, &a, dy, n->aux[0], gate, dh);
     SY_EMIT(g, combine_dgate, &a, dy, h, slot, dgate);
     sy_grad_add(g, h, dh);
-    sy_grad_add(g, gate, dgate);
+    sy_grad_add(g, gate, n->split ? sy_split_sum(g, dgate, ".dgate") : dgate);
 }
 
 static void xent_rule(struct sy_graph *g, const struct sy_node *n)
@@ -311,6 +321,7 @@ sy_rule sy_rule_get(enum sy_op_id op)
         [SY_OP_combine] = combine_rule,
         [SY_OP_xent] = xent_rule,
         [SY_OP_exchange_rows] = exchange_rule,
+        [SY_OP_sum_parts] = sum_parts_rule,
     };
     return rules[op];
 }

@@ -11,6 +11,7 @@
 #include "engine/message.h"
 #include "engine/optimizer.h"
 #include "engine/runtime_private.h"
+#include "engine/weights_split.h"
 
 static enum sy_status after_change(struct sy_runtime *rt) { return sy_runtime_run(rt, SY_PHASE_REFRESH); }
 
@@ -20,11 +21,12 @@ enum sy_status sy_weights_init(struct sy_runtime *rt, uint64_t seed)
     return after_change(rt);
 }
 
-static void part_shape(const struct sy_param *p, uint32_t *ndim, uint64_t *shape)
+static void part_shape(const struct sy_graph *g, const struct sy_param *p, uint32_t *ndim, uint64_t *shape)
 {
+    const struct sy_slab x = sy_slab_of(g, p, 0);
     *ndim = p->vector ? 1 : 2;
-    shape[0] = p->vector ? p->cols : p->rows;
-    shape[1] = p->vector ? 1 : p->cols;
+    shape[0] = p->vector ? x.cols : x.rows;
+    shape[1] = p->vector ? 1 : x.cols;
 }
 
 // One NaN makes every loss NaN; the tensor it came from is known only here.
@@ -38,26 +40,37 @@ static enum sy_status check_finite(struct sy_ctx *ctx, const struct sy_tensors *
     return SY_OK;
 }
 
-/// Copies one tensor of the file to elements `first`… of `to`: straight out of the mapping where it holds floats.
+/// Copies one tensor of the file, or this rank's part of it, to elements `first`… of `to`: straight out of the mapping
+/// where it holds floats.
 static enum sy_status upload(struct sy_runtime *rt, const struct sy_tensors *tensors, const char *name, uint32_t ndim,
-                             const uint64_t *shape, uint64_t count, sy_tid to, uint64_t first)
+                             const uint64_t *shape, const struct sy_slab *slab, sy_tid to, uint64_t first)
 {
     struct sy_ctx *ctx = rt->graph->ctx;
+    const uint64_t whole = sy_slab_whole(slab), count = sy_slab_count(slab);
     const float *values;
-    float *converted = NULL;
+    float *converted = NULL, *part = NULL;
     SY_TRY(sy_tensors_floats(ctx, tensors, name, ndim, shape, &values));
     enum sy_status status = SY_OK;
     if (values == NULL) {
-        values = converted = malloc(count * sizeof *converted);
+        values = converted = malloc(whole * sizeof *converted);
         status = converted != NULL ? sy_tensors_read_f32(ctx, tensors, name, ndim, shape, converted)
                                    : sy_fail(ctx, SY_NOMEM, "out of host memory: loading %s", name);
     }
     if (status == SY_OK)
-        status = check_finite(ctx, tensors, name, values, count);
+        status = check_finite(ctx, tensors, name, values, whole);
+    if (status == SY_OK && count != whole) {
+        part = malloc(count * sizeof *part);
+        if (part != NULL)
+            sy_slab_take(slab, values, part);
+        else
+            status = sy_fail(ctx, SY_NOMEM, "out of host memory: loading %s", name);
+        values = part;
+    }
     if (status == SY_OK)
         status = sy_runtime_write_f32(rt, to, first, count, values);
     sy_tensors_release(tensors, name);
     free(converted);
+    free(part);
     return status;
 }
 
@@ -66,12 +79,13 @@ enum sy_status sy_weights_load(struct sy_runtime *rt, const struct sy_tensors *t
     struct sy_graph *g = rt->graph;
     for (size_t i = 0; i < g->param_count; ++i) {
         const struct sy_param *p = &g->params[i];
-        uint64_t part = (uint64_t)p->rows * p->cols, shape[2];
+        const struct sy_slab slab = sy_slab_of(g, p, sy_layout_part(g->ranks));
+        uint64_t shape[2];
         uint32_t ndim;
-        part_shape(p, &ndim, shape);
+        part_shape(g, p, &ndim, shape);
         for (uint32_t e = 0; e < p->parts; ++e)
-            SY_TRY(upload(rt, tensors, sy_weights_stored_name(tensors, p->names[e]), ndim, shape, part, p->master,
-                          e * part));
+            SY_TRY(upload(rt, tensors, sy_weights_stored_name(tensors, p->names[e]), ndim, shape, &slab, p->master,
+                          e * sy_slab_count(&slab)));
         for (uint32_t s = 0; s < p->state_count; ++s)
             SY_TRY(sy_runtime_zero(rt, p->state[s]));
     }
@@ -131,7 +145,7 @@ enum sy_status sy_weights_list(struct sy_runtime *rt, bool gradients, struct sy_
         const struct sy_param *p = &g->params[i];
         uint64_t part = (uint64_t)p->rows * p->cols, shape[2];
         uint32_t ndim;
-        part_shape(p, &ndim, shape);
+        part_shape(g, p, &ndim, shape); // of one rank's dump: nothing is split
         for (uint32_t e = 0; e < p->parts; ++e) {
             float *host = calloc(part, sizeof *host);
             if (host == NULL)
@@ -150,28 +164,14 @@ enum sy_status sy_weights_list(struct sy_runtime *rt, bool gradients, struct sy_
     return SY_OK;
 }
 
-/// One tensor at a time from the device, while the file is being written.
-struct piece {
-    struct sy_runtime *rt;
-    sy_tid tensor;
-    uint64_t first, count;
-};
-
-static enum sy_status produce(void *user, const struct sy_tensor_spec *spec, void *out)
-{
-    (void)spec;
-    const struct piece *p = user;
-    return sy_runtime_read_f32(p->rt, p->tensor, p->first, p->count, out);
-}
-
-/// Whether this rank writes a parameter: what several ranks have, the first of them does.
+/// Whether this place writes a parameter: what several of them have, the first does.
 static bool is_writer(const struct sy_graph *g, const struct sy_param *p)
 {
     const bool first_row = g->ranks == NULL || g->ranks->rank < g->ranks->expert;
     return (p->flags & SY_PARAM_EXPERT) != 0 ? first_row : sy_layout_rank(g->ranks) == 0;
 }
 
-/// Whether this rank writes any weights: one along the data axis does.
+/// Whether this place writes any weights: one along the data axis does.
 static bool writes(const struct sy_graph *g) { return g->ranks == NULL || g->ranks->rank < g->ranks->expert; }
 
 /// "model-00002-of-00004.safetensors": the second rank's of four.
@@ -206,8 +206,35 @@ static enum sy_status save_index(const struct sy_graph *g, const char *directory
     return status;
 }
 
-/// Every rank its own file, at once.
-static enum sy_status save_shard(const struct sy_graph *g, const char *directory, const struct sy_tensor_spec *specs,
+/// What all parts of a place do while part 0 writes a file (weights_split.h): `written` is how that went.
+static enum sy_status end_file(struct sy_graph *g, enum sy_status written)
+{
+    if (sy_layout_parts(g->ranks) == 1)
+        return written;
+    const enum sy_status ended = sy_excerpts_end(g);
+    return written != SY_OK ? written : ended;
+}
+
+/// One file, which part 0 writes; `specs` are of excerpts.
+static enum sy_status save_tensors(struct sy_graph *g, const char *path, const struct sy_tensor_spec *specs,
+                                   size_t count, struct sy_file_sums *sums)
+{
+    if (sy_layout_part(g->ranks) != 0)
+        return sy_excerpts_serve(g, count != 0 ? specs[0].user : NULL, count);
+    return end_file(g, sy_tensors_save(g->ctx, path, specs, count, sums));
+}
+
+/// The same of a model in as many files as it takes.
+static enum sy_status save_dir(struct sy_graph *g, const char *directory, const struct sy_tensor_spec *specs,
+                               size_t count, struct sy_file_sums *sums)
+{
+    if (sy_layout_part(g->ranks) != 0)
+        return sy_excerpts_serve(g, count != 0 ? specs[0].user : NULL, count);
+    return end_file(g, sy_tensors_save_dir(g->ctx, directory, "model", specs, count, 0, sums));
+}
+
+/// Every place its own file, at once.
+static enum sy_status save_shard(struct sy_graph *g, const char *directory, const struct sy_tensor_spec *specs,
                                  size_t count, struct sy_file_sums *sums)
 {
     char name[64], path[SY_PATH_ROOM];
@@ -219,8 +246,8 @@ static enum sy_status save_shard(const struct sy_graph *g, const char *directory
         return SY_OK;
     shard_name(g->ranks, sy_layout_place(g->ranks), name);
     SY_TRY(sy_path_print(g->ctx, path, directory, name));
-    SY_TRY(sy_tensors_save(g->ctx, path, specs, count, sums));
-    return sy_layout_rank(g->ranks) == 0 ? save_index(g, directory, specs, count, bytes) : SY_OK;
+    SY_TRY(save_tensors(g, path, specs, count, sums));
+    return sy_layout_first(g->ranks) ? save_index(g, directory, specs, count, bytes) : SY_OK;
 }
 
 /// Specs of the parameters that this rank writes (parts × names), written piecewise. `extra` names copies of
@@ -235,7 +262,7 @@ enum sy_status sy_weights_save(struct sy_runtime *rt, const struct sy_config *co
         total += g->params[i].parts;
     total += SY_COUNT(copies);
     struct sy_tensor_spec *specs = calloc(total, sizeof *specs);
-    struct piece *pieces = calloc(total, sizeof *pieces);
+    struct sy_excerpt *pieces = calloc(total, sizeof *pieces);
     enum sy_status status = SY_OK;
     if (specs == NULL || pieces == NULL)
         status = sy_fail(g->ctx, SY_NOMEM, "out of host memory: list of %zu tensors", total);
@@ -246,33 +273,38 @@ enum sy_status sy_weights_save(struct sy_runtime *rt, const struct sy_config *co
         uint32_t extra = shared && config->is_switch && !config->tied ? (uint32_t)SY_COUNT(copies) : 0; // spec §2
         for (uint32_t e = 0; is_writer(g, p) && e < p->parts + extra; ++e, ++n) {
             bool copy = e >= p->parts;
-            pieces[n] = (struct piece){.rt = rt, .tensor = p->master, .first = copy ? 0 : e * part, .count = part};
+            pieces[n] = (struct sy_excerpt){.rt = rt,
+                                            .param = p,
+                                            .tensor = p->master,
+                                            .first = copy ? 0 : e * part,
+                                            .number = (uint32_t)n,
+                                            .state = UINT32_MAX};
             specs[n] = (struct sy_tensor_spec){.name = copy ? copies[e - p->parts] : p->names[e],
                                                .dtype = SY_ST_F32,
-                                               .produce = produce,
+                                               .produce = sy_excerpt_produce,
                                                .user = &pieces[n]};
-            part_shape(p, &specs[n].ndim, specs[n].shape);
+            part_shape(g, p, &specs[n].ndim, specs[n].shape);
         }
     }
     if (status == SY_OK)
         status = sy_layout_sources(g->ranks) > 1 ? save_shard(g, directory, specs, n, sums)
-                 : writes(g)                     ? sy_tensors_save_dir(g->ctx, directory, "model", specs, n, 0, sums)
+                 : writes(g)                     ? save_dir(g, directory, specs, n, sums)
                                                  : SY_OK;
     free(specs);
     free(pieces);
     return status;
 }
 
-/// The slice of state tensor `s` that belongs to part `e`: every state is a whole number of elements per part.
-static void state_piece(const struct sy_graph *g, const struct sy_param *p, uint32_t s, uint32_t e, struct piece *out)
+/// Where part `e` of a parameter lies in its state `s`.
+static struct sy_excerpt state_excerpt(struct sy_runtime *rt, const struct sy_param *p, uint32_t s, uint32_t e)
 {
-    uint64_t per_part = sy_graph_tensor(g, p->state[s])->count / p->parts;
-    out->tensor = p->state[s];
-    out->first = e * per_part;
-    out->count = per_part;
+    struct sy_excerpt x = {.rt = rt, .param = p, .tensor = p->state[s], .state = s};
+    const struct sy_slab slab = sy_excerpt_slab(&x, 0);
+    x.first = e * sy_slab_count(&slab);
+    return x;
 }
 
-/// "optimizer-00002.safetensors": of what the second rank updates.
+/// "optimizer-00002.safetensors": of what the second place updates.
 static enum sy_status state_path(struct sy_ctx *ctx, const char *directory, uint32_t rank, char path[SY_PATH_ROOM])
 {
     char name[64];
@@ -289,7 +321,7 @@ enum sy_status sy_state_save(struct sy_runtime *rt, const char *directory, struc
     for (size_t i = 0; i < g->param_count; ++i)
         total += (size_t)g->params[i].parts * g->params[i].state_count;
     struct sy_tensor_spec *specs = calloc(total + 1, sizeof *specs);
-    struct piece *pieces = calloc(total + 1, sizeof *pieces);
+    struct sy_excerpt *pieces = calloc(total + 1, sizeof *pieces);
     char(*names)[128] = calloc(total + 1, sizeof *names);
     enum sy_status status = SY_OK;
     if (specs == NULL || pieces == NULL || names == NULL)
@@ -298,20 +330,21 @@ enum sy_status sy_state_save(struct sy_runtime *rt, const char *directory, struc
         const struct sy_param *p = &g->params[i];
         for (uint32_t s = 0; s < p->state_count; ++s) {
             for (uint32_t e = 0; e < p->parts; ++e, ++n) {
-                pieces[n].rt = rt;
-                state_piece(g, p, s, e, &pieces[n]);
+                pieces[n] = state_excerpt(rt, p, s, e);
+                pieces[n].number = (uint32_t)n;
+                const struct sy_slab slab = sy_excerpt_slab(&pieces[n], 0);
                 snprintf(names[n], sizeof names[n], "%s/%s", p->names[e], sy_state_name(p->state_kinds[s]));
                 specs[n] = (struct sy_tensor_spec){.name = names[n],
                                                    .dtype = SY_ST_F32,
                                                    .ndim = 1,
-                                                   .shape = {pieces[n].count},
-                                                   .produce = produce,
+                                                   .shape = {sy_slab_whole(&slab)},
+                                                   .produce = sy_excerpt_produce,
                                                    .user = &pieces[n]};
             }
         }
     }
     if (status == SY_OK)
-        status = sy_tensors_save(g->ctx, path, specs, n, sums);
+        status = save_tensors(g, path, specs, n, sums);
     free(specs);
     free(pieces);
     free(names);
@@ -364,12 +397,12 @@ enum sy_status sy_state_load(struct sy_runtime *rt, const char *directory)
         const struct sy_param *p = &g->params[i];
         for (uint32_t s = 0; s < p->state_count && status == SY_OK; ++s) {
             for (uint32_t e = 0; e < p->parts && status == SY_OK; ++e) {
-                struct piece piece = {.rt = rt};
-                state_piece(g, p, s, e, &piece);
+                const struct sy_excerpt x = state_excerpt(rt, p, s, e);
+                const struct sy_slab slab = sy_excerpt_slab(&x, sy_layout_part(g->ranks));
+                const uint64_t whole = sy_slab_whole(&slab);
                 char name[128];
                 snprintf(name, sizeof name, "%s/%s", p->names[e], sy_state_name(p->state_kinds[s]));
-                status =
-                    upload(rt, state_file(&files, name), name, 1, &piece.count, piece.count, piece.tensor, piece.first);
+                status = upload(rt, state_file(&files, name), name, 1, &whole, &slab, x.tensor, x.first);
             }
         }
     }

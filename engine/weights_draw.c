@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "engine/runtime_private.h"
+#include "engine/split.h"
 #include "engine/stream.h"
 #include "engine/weights.h"
 #include "kernels/philox.h"
@@ -36,9 +37,10 @@ static float draw(const struct sy_param *p, uint32_t stream, uint64_t seed, uint
     }
 }
 
-/// What one thread does: elements [first, first + count) of a part.
+/// What one thread does: elements [first, first + count) of a part, of a matrix that may be this rank's part of one.
 struct share {
     const struct sy_param *param;
+    struct sy_split split;
     uint32_t stream;
     uint64_t seed, first, count;
     float *out;
@@ -47,8 +49,11 @@ struct share {
 static void *draw_share(void *user)
 {
     const struct share *s = user;
-    for (uint64_t k = 0; k < s->count; ++k)
-        s->out[k] = draw(s->param, s->stream, s->seed, s->first + k);
+    const uint64_t cols = s->param->cols;
+    for (uint64_t k = 0; k < s->count; ++k) {
+        const uint64_t row = (s->first + k) / cols, col = (s->first + k) % cols;
+        s->out[k] = draw(s->param, s->stream, s->seed, (s->split.row + row) * s->split.cols + s->split.col + col);
+    }
     return NULL;
 }
 
@@ -89,7 +94,8 @@ enum sy_status sy_weights_draw(struct sy_runtime *rt, uint64_t seed)
         const struct sy_param *p = &g->params[i];
         const uint64_t part = (uint64_t)p->rows * p->cols;
         for (uint32_t e = 0; e < p->parts && status == SY_OK; ++e) {
-            struct share all = {.param = p, .stream = sy_stream_id(p->names[e], NULL), .seed = seed};
+            struct share all = {
+                .param = p, .split = sy_split_of(g, p), .stream = sy_stream_id(p->names[e], NULL), .seed = seed};
             for (; all.first < part && status == SY_OK; all.first += all.count) {
                 all.count = part - all.first < room ? part - all.first : room;
                 draw_range(&all, host);

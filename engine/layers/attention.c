@@ -46,23 +46,28 @@ void sy_relative_bias(struct sy_build *b, uint32_t block)
     snprintf(name[0], sizeof name[0], "%s.block.%u.layer.0.SelfAttention.relative_attention_bias.weight",
              b->decoder ? "decoder" : "encoder", block);
     float sigma = (float)c->initializer_factor / sqrtf((float)c->d_model); // as T5
-    sy_tid w = sy_param_new(g, 1, c->buckets, c->heads, (const char(*)[112])name, SY_INIT_NORMAL, sigma, 0);
-    b->rel = sy_act_f(g, c->heads, b->span, ".rel");
-    struct sy_bias_args a = {.heads = c->heads, .span = b->span, .buckets = c->buckets};
+    const uint32_t heads = sy_split_share(g, c->heads);
+    sy_tid w =
+        sy_param_new(g, 1, c->buckets, heads, (const char(*)[112])name, SY_INIT_NORMAL, sigma, SY_PARAM_SPLIT_COLS);
+    b->rel = sy_act_f(g, heads, b->span, ".rel");
+    struct sy_bias_args a = {.heads = heads, .span = b->span, .buckets = c->buckets};
     SY_EMIT(g, bias_expand, &a, w, table, b->rel);
 }
 
 static struct sy_attention_args base_args(const struct sy_build *b, uint32_t tq, uint32_t tk, const char *what)
 {
     struct sy_dropout_args d = sy_dropout_args_of(b, (float)b->c->dropout, 1, what);
+    const uint32_t heads = sy_split_share(b->g, b->c->heads);
     return (struct sy_attention_args){.batch = b->batch,
-                                      .heads = b->c->heads,
+                                      .heads = heads,
                                       .tq = tq,
                                       .tk = tk,
                                       .dim = b->c->d_kv,
                                       .threshold = d.threshold,
                                       .scale = d.scale,
-                                      .stream = d.stream};
+                                      .stream = d.stream,
+                                      .first_head = heads * sy_layout_part(b->g->ranks),
+                                      .other_heads = b->c->heads - heads};
 }
 
 static sy_tid attend(struct sy_build *b, const struct sy_attention_args *a, sy_tid q, sy_tid kv, sy_tid rel,
@@ -87,11 +92,11 @@ sy_tid sy_self_attention(struct sy_build *b, sy_tid x, uint32_t block)
 {
     struct sy_graph *g = b->g;
     const struct sy_config *c = b->c;
-    uint32_t hk = c->heads * c->d_kv, d = c->d_model;
+    uint32_t hk = sy_split_share(b->g, c->heads) * c->d_kv, d = c->d_model;
     char names[3][112], out[1][112];
     projection_names(b, block, "SelfAttention", "qkv", names);
     projection_names(b, block, "SelfAttention", "o", out);
-    sy_tid w = sy_linear_weight(b, 3, hk, d, (const char(*)[112])names, 0);
+    sy_tid w = sy_linear_weight(b, 3, hk, d, (const char(*)[112])names, SY_PARAM_SPLIT_ROWS);
     sy_tid qkv = sy_linear(b, x, w, b->rows, 3 * hk, d, 1.0f, ".qkv"); // [rows, q|k|v]
     bool cached = b->decode && b->decoder;
     struct sy_attention_args a = base_args(b, b->seq, cached ? b->m->params.tgt_len : b->seq, "self");
@@ -121,17 +126,17 @@ sy_tid sy_self_attention(struct sy_build *b, sy_tid x, uint32_t block)
         mask = b->key_mask;
     }
     sy_tid o = attend(b, &a, qkv, kv, b->rel, mask);
-    sy_tid wo = sy_linear_weight(b, 1, d, hk, (const char(*)[112])out, 0);
+    sy_tid wo = sy_linear_weight(b, 1, d, hk, (const char(*)[112])out, SY_PARAM_SPLIT_COLS);
     return sy_linear(b, o, wo, b->rows, d, hk, 1.0f, ".attention_out");
 }
 
 sy_tid sy_cross_keys(struct sy_build *b, uint32_t block)
 {
     const struct sy_config *c = b->c;
-    uint32_t hk = c->heads * c->d_kv;
+    uint32_t hk = sy_split_share(b->g, c->heads) * c->d_kv;
     char names[2][112];
     projection_names(b, block, "EncDecAttention", "kv", names);
-    sy_tid w = sy_linear_weight(b, 2, hk, c->d_model, (const char(*)[112])names, 0);
+    sy_tid w = sy_linear_weight(b, 2, hk, c->d_model, (const char(*)[112])names, SY_PARAM_SPLIT_ROWS);
     return sy_linear(b, b->encoder_output, w, b->m->params.batch * b->m->params.src_len, 2 * hk, c->d_model, 1.0f,
                      ".cross_kv");
 }
@@ -139,7 +144,7 @@ sy_tid sy_cross_keys(struct sy_build *b, uint32_t block)
 sy_tid sy_cross_attention(struct sy_build *b, sy_tid x, uint32_t block)
 {
     const struct sy_config *c = b->c;
-    uint32_t hk = c->heads * c->d_kv, d = c->d_model;
+    uint32_t hk = sy_split_share(b->g, c->heads) * c->d_kv, d = c->d_model;
     char names[1][112], out[1][112];
     projection_names(b, block, "EncDecAttention", "q", names);
     projection_names(b, block, "EncDecAttention", "o", out);
@@ -149,7 +154,7 @@ sy_tid sy_cross_attention(struct sy_build *b, sy_tid x, uint32_t block)
     b->g->phase = phase;
     if (b->decode)
         sy_keep(b->g, kv);
-    sy_tid w = sy_linear_weight(b, 1, hk, d, (const char(*)[112])names, 0);
+    sy_tid w = sy_linear_weight(b, 1, hk, d, (const char(*)[112])names, SY_PARAM_SPLIT_ROWS);
     sy_tid q = sy_linear(b, x, w, b->rows, hk, d, 1.0f, ".cross_q");
     // Decoding, the beams of a prompt are queries of one sequence: its keys are there once.
     const uint32_t sources = b->m->params.batch;
@@ -160,6 +165,6 @@ sy_tid sy_cross_attention(struct sy_build *b, sy_tid x, uint32_t block)
     a.v_offset = hk;
     a.has_mask = 1;
     sy_tid o = attend(b, &a, q, kv, SY_NONE, b->key_mask);
-    sy_tid wo = sy_linear_weight(b, 1, d, hk, (const char(*)[112])out, 0);
+    sy_tid wo = sy_linear_weight(b, 1, d, hk, (const char(*)[112])out, SY_PARAM_SPLIT_COLS);
     return sy_linear(b, o, wo, b->rows, d, hk, 1.0f, ".cross_out");
 }

@@ -7,7 +7,8 @@
 sy_tid sy_linear_weight(struct sy_build *b, uint32_t parts, uint32_t out, uint32_t in, const char (*names)[112],
                         uint32_t flags)
 {
-    float sigma = sqrtf((float)b->c->init_scale / (float)in); // spec §7
+    const uint32_t fan_in = (flags & SY_PARAM_SPLIT_COLS) != 0 ? in * sy_layout_parts(b->g->ranks) : in;
+    float sigma = sqrtf((float)b->c->init_scale / (float)fan_in); // spec §7
     return sy_param_new(b->g, parts, out, in, names, SY_INIT_TRUNCATED, sigma, flags);
 }
 
@@ -18,8 +19,9 @@ sy_tid sy_linear(struct sy_build *b, sy_tid x, sy_tid w, uint32_t rows, uint32_t
     struct sy_matmul_args a = {
         .m = rows, .n = out, .k = in, .experts = 1, .bt = 1, .alpha = alpha, .tile_rows = b->g->tile_rows};
     a.tiles = (u32)sy_ceil_div(rows, a.tile_rows);
-    SY_EMIT(b->g, matmul, &a, x, w, SY_NONE, y);
-    return y;
+    const struct sy_param *p = sy_graph_param(b->g, w); // NULL when out of memory
+    SY_EMIT(b->g, matmul, &a, x, w, SY_NONE, y)->split = p != NULL && (p->flags & SY_PARAM_SPLIT_ROWS) != 0;
+    return p != NULL && (p->flags & SY_PARAM_SPLIT_COLS) != 0 ? sy_split_sum(b->g, y, name) : y;
 }
 
 sy_tid sy_rmsnorm_layer(struct sy_build *b, sy_tid x, const char *param_name)

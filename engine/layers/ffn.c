@@ -25,7 +25,7 @@ sy_tid sy_dense_ffn(struct sy_build *b, sy_tid x, uint32_t block)
 {
     const struct sy_config *c = b->c;
     const char *stack = b->decoder ? "decoder" : "encoder", *module = c->is_switch ? "mlp" : "DenseReluDense";
-    uint32_t layer = b->decoder ? 2 : 1, width = c->gated ? 2 : 1, d = c->d_model, f = c->d_ff;
+    uint32_t layer = b->decoder ? 2 : 1, width = c->gated ? 2 : 1, d = c->d_model, f = sy_split_share(b->g, c->d_ff);
     char in[2][112], out[1][112];
     for (uint32_t i = 0; i < width; ++i)
         snprintf(in[i], sizeof in[i], "%s.block.%u.layer.%u.%s.wi%s.weight", stack, block, layer, module,
@@ -33,7 +33,7 @@ sy_tid sy_dense_ffn(struct sy_build *b, sy_tid x, uint32_t block)
                  : i == 0  ? "_0"
                            : "_1");
     snprintf(out[0], sizeof out[0], "%s.block.%u.layer.%u.%s.wo.weight", stack, block, layer, module);
-    sy_tid wi = sy_linear_weight(b, width, f, d, (const char(*)[112])in, 0);
+    sy_tid wi = sy_linear_weight(b, width, f, d, (const char(*)[112])in, SY_PARAM_SPLIT_ROWS);
     sy_tid h = sy_linear(b, x, wi, b->rows, width * f, d, 1.0f, ".ffn_in"); // [rows, F] or [rows, F|F]
     struct sy_dropout_args r = sy_dropout_args_of(b, (float)c->dropout, f, "ffn");
     struct sy_ffn_act_args a = {.rows = b->rows,
@@ -42,8 +42,9 @@ sy_tid sy_dense_ffn(struct sy_build *b, sy_tid x, uint32_t block)
                                 .scale = r.scale,
                                 .stream = r.stream,
                                 .stack = r.stack,
-                                .k = 1};
+                                .k = 1,
+                                .first = f * sy_layout_part(b->g->ranks)};
     sy_tid y = sy_activate(b, &a, h, SY_NONE, ".ffn_act");
-    sy_tid wo = sy_linear_weight(b, 1, d, f, (const char(*)[112])out, 0);
+    sy_tid wo = sy_linear_weight(b, 1, d, f, (const char(*)[112])out, SY_PARAM_SPLIT_COLS);
     return sy_linear(b, y, wo, b->rows, d, f, 1.0f, ".ffn_out");
 }

@@ -9,6 +9,7 @@
 
 #include "engine/graph_private.h"
 #include "engine/model.h"
+#include "engine/split.h"
 #include "engine/stream.h"
 
 /// Where in the model we are building.
@@ -27,10 +28,11 @@ struct sy_build {
     sy_tid encoder_output; ///< [B·S, D]
 };
 
-/// A parameter of `parts` weights [out, in] with these names (whole ones), drawn for a fan-in of `in` (spec §7).
+/// A parameter of `parts` weights [out, in] with these names (whole ones), drawn for a fan-in of `in` (spec §7): of the
+/// whole matrix, where this is a share of one.
 sy_tid sy_linear_weight(struct sy_build *b, uint32_t parts, uint32_t out, uint32_t in, const char (*names)[112],
                         uint32_t flags);
-/// y [rows, out] = x · Wᵀ
+/// y [rows, out] = x · Wᵀ; of this rank's part of a W that is split by columns: all parts' sum.
 sy_tid sy_linear(struct sy_build *b, sy_tid x, sy_tid w, uint32_t rows, uint32_t out, uint32_t in, float alpha,
                  const char *name);
 sy_tid sy_rmsnorm_layer(struct sy_build *b, sy_tid x, const char *param_name);

@@ -348,7 +348,7 @@ static struct experts declare(struct sy_build *b, const struct moe *s, sy_tid xe
 {
     struct sy_graph *g = b->g;
     const struct sy_config *c = b->c;
-    uint32_t width = c->gated ? 2 : 1, d = c->d_model, f = c->d_ff;
+    uint32_t width = c->gated ? 2 : 1, d = c->d_model, f = sy_split_share(g, c->d_ff);
     char(*in)[112] = calloc((size_t)s->own * width, 112), (*out)[112] = calloc(s->own, 112);
     struct experts x = {.x = xe};
     if (in == NULL || out == NULL) {
@@ -363,7 +363,8 @@ static struct experts declare(struct sy_build *b, const struct moe *s, sy_tid xe
         expert_name(out[e], b, prefix, s->first + e, false, 0);
     }
     const uint32_t pairs = c->gated ? SY_PARAM_PAIRS : 0;
-    x.wi = sy_linear_weight(b, s->own * width, f, d, (const char(*)[112])in, SY_PARAM_EXPERT | pairs);
+    x.wi = sy_linear_weight(b, s->own * width, f, d, (const char(*)[112])in,
+                            SY_PARAM_EXPERT | SY_PARAM_SPLIT_ROWS | pairs);
     x.h = sy_act_t(g, s->xslots, width * f, ".expert_in");
     struct sy_dropout_args drop = sy_dropout_args_of(b, (float)c->expert_dropout, f, "expert");
     x.args = (struct sy_ffn_act_args){.rows = s->xslots,
@@ -373,9 +374,10 @@ static struct experts declare(struct sy_build *b, const struct moe *s, sy_tid xe
                                       .stream = drop.stream,
                                       .stack = sy_layout_sources(g->ranks) > 1 ? SY_STACK_STEP : drop.stack,
                                       .indexed = 1,
-                                      .k = s->k};
+                                      .k = s->k,
+                                      .first = f * sy_layout_part(g->ranks)};
     x.act = sy_act_t(g, s->xslots, f, ".expert_act");
-    x.wo = sy_linear_weight(b, s->own, d, f, (const char(*)[112])out, SY_PARAM_EXPERT);
+    x.wo = sy_linear_weight(b, s->own, d, f, (const char(*)[112])out, SY_PARAM_EXPERT | SY_PARAM_SPLIT_COLS);
     x.y = sy_act_t(g, s->xslots, d, ".expert_out");
     free(in);
     free(out);
@@ -390,13 +392,13 @@ static void compute(struct sy_build *b, const struct moe *s, const struct places
     struct sy_ffn_act_args a = x->args;
     if (part != 0 && r->parts[part - 1].most == 0)
         return;
-    expert_linear(b, s, r, x->x, x->wi, x->h, (c->gated ? 2 : 1) * c->d_ff, c->d_model, part);
+    expert_linear(b, s, r, x->x, x->wi, x->h, (c->gated ? 2 : 1) * a.cols, c->d_model, part);
     a.indexed = part != 0 ? 2 : 1;
     struct sy_node *n = sy_emit(b->g, sy_activation_op(b, &a.act), &a,
                                 (const sy_tid[]){x->h, part != 0 ? r->parts[part - 1].rows : r->xsrc, SY_NONE, x->act});
     n->aux[0] = r->xsrc;
     n->part = (uint8_t)part;
-    expert_linear(b, s, r, x->act, x->wo, x->y, c->d_model, c->d_ff, part);
+    expert_linear(b, s, r, x->act, x->wo, x->y, c->d_model, a.cols, part);
 }
 
 static sy_tid experts(struct sy_build *b, const struct moe *s, const struct places *r, sy_tid xe, const char *prefix)
@@ -475,10 +477,14 @@ sy_tid sy_switch_ffn(struct sy_build *b, sy_tid x, uint32_t block)
     sy_tid gate = gates_and_losses(b, &s, z, p, lse);
     struct sy_dispatch_args da = {.rows = s.rows, .slots = s.slots, .dim = b->c->d_model, .k = s.k};
     sy_tid xe = sy_act_t(g, s.slots, b->c->d_model, ".dispatched");
-    SY_EMIT(g, dispatch, &da, x, r.src, xe)->aux[0] = r.slot;
+    struct sy_node *there = SY_EMIT(g, dispatch, &da, x, r.src, xe);
+    there->aux[0] = r.slot;
+    there->split = true; // the router, which reads x too, is not
     const bool spread = sy_layout_sources(g->ranks) > 1;
     sy_tid h = spread ? remote_experts(b, &s, &r, xe, prefix) : experts(b, &s, &r, xe, prefix);
     sy_tid y = sy_act_t(g, s.rows, b->c->d_model, ".combined");
-    SY_EMIT(g, combine, &da, h, r.slot, gate, y)->aux[0] = r.src;
-    return y;
+    struct sy_node *back = SY_EMIT(g, combine, &da, h, r.slot, gate, y);
+    back->aux[0] = r.src;
+    back->split = true;
+    return sy_split_sum(g, y, ".combined");
 }

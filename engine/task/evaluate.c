@@ -114,7 +114,7 @@ enum sy_status sy_evaluate(struct sy_session *s, const struct sy_evaluate_params
         if (status != SY_OK)
             break;
         add_weighted(out, &m);
-        if (p->progress != NULL && sy_layout_rank(s->graph->ranks) == 0)
+        if (p->progress != NULL && sy_layout_first(s->graph->ranks))
             p->progress(p->user, i + 1, batches);
     }
     for (uint32_t i = 0; i < pieces_max; ++i)

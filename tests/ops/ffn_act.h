@@ -20,10 +20,10 @@
     }
 
 /// The same, and those that write the rows of one part alone.
-#define FFN_ACT_CASES_PARTS(act)                                                        \
-    FFN_ACT_CASES(act), {21, 65, 429496730u, 1.1111112f, 12, 1, 2, 2, ((act) + 1) % 5}, \
-    {                                                                                   \
-        9, 64, 429496730u, 1.1111112f, 12, 1, 2, 1, ((act) + 2) % 5                     \
+#define FFN_ACT_CASES_PARTS(act)                                                           \
+    FFN_ACT_CASES(act), {21, 65, 429496730u, 1.1111112f, 12, 1, 2, 2, ((act) + 1) % 5, 0}, \
+    {                                                                                      \
+        9, 64, 429496730u, 1.1111112f, 12, 1, 2, 1, ((act) + 2) % 5, 64                    \
     }
 
 /// Slots (binding `row`) in no order, some unused: those hold NaN in x, which must not reach the output. A row of x has
