@@ -10,17 +10,33 @@
 
 #include "hostlib/pulse.h"
 
+/// The environment's number of that name; 0 when there is none.
+static uint32_t number(const char *variable)
+{
+    const char *text = getenv(variable);
+    const unsigned long value = text != NULL ? strtoul(text, NULL, 10) : 0;
+    return value <= UINT32_MAX ? (uint32_t)value : 0;
+}
+
 uint32_t sy_group_launched(void)
 {
-    // Open MPI's mpirun; the process managers of MPICH and Slurm's srun --mpi=pmi2.
+    // Open MPI's mpirun; the process managers of MPICH and Slurm's srun --mpi=pmi2; srun --mpi=pmix, which names each
+    // process and counts them as Slurm does.
     static const char *const variables[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"};
-    for (size_t i = 0; i < SY_COUNT(variables); ++i) {
-        const char *text = getenv(variables[i]);
-        unsigned long size = text != NULL ? strtoul(text, NULL, 10) : 0;
-        if (size >= 1 && size <= UINT32_MAX)
-            return (uint32_t)size;
-    }
-    return 1;
+    for (size_t i = 0; i < SY_COUNT(variables); ++i)
+        if (number(variables[i]) != 0)
+            return number(variables[i]);
+    return getenv("PMIX_RANK") != NULL && number("SLURM_STEP_NUM_TASKS") != 0 ? number("SLURM_STEP_NUM_TASKS") : 1;
+}
+
+void sy_group_warn_alone(struct sy_ctx *ctx)
+{
+    if (sy_group_launched() == 1 && number("SLURM_STEP_NUM_TASKS") > 1)
+        sy_log(
+            ctx, SY_LOG_WARN,
+            "srun started %u processes that do not know of each other, and each computes alone: for ranks of one run "
+            "use srun --mpi=pmix (srun --mpi=list says what there is)",
+            number("SLURM_STEP_NUM_TASKS"));
 }
 
 enum sy_status sy_group_watch(struct sy_ctx *ctx, struct sy_group *group)

@@ -72,8 +72,10 @@ bool sy_group_speak(struct sy_group *group);
 /// Ends all ranks at once: after an error in the middle of a step, when the others wait. Does not return when size > 1.
 void sy_group_abort(const struct sy_group *group);
 
-/// How many processes mpirun says that it started: 1 when there was no mpirun.
+/// How many processes mpirun (or srun --mpi=…) says that it started: 1 when there was neither.
 uint32_t sy_group_launched(void);
+/// Warns where srun started several processes without MPI. For sy_group_open().
+void sy_group_warn_alone(struct sy_ctx *ctx);
 
 /// Hands over all transfers, which then travel while the caller does other things; two ranks start the exchanges
 /// between them in the same order. `what` is for errors, and must stay, as the data must, until the exchange is

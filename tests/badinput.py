@@ -60,8 +60,9 @@ def check_ranks(s):
         done = subprocess.run(command, capture_output=True, text=True, errors='replace', timeout=120)
         good = done.returncode != 0 and ('powers of two' in done.stderr or 'no MPI' in done.stderr)
         s.ok(good and not os.path.exists(out), 'three ranks are refused', f'exit {done.returncode}\n{done.stderr}')
-    else:
-        refuse(s, 'started as one of two processes', ['2'], 'train', *train(s, 'ranks'), env={'PMI_SIZE': '2'})
+    refuse(s, 'started as one of two processes that MPI does not join', ['2'], 'train', *train(s, 'ranks'), env={'PMI_SIZE': '2'})
+    refuse(s, 'started by srun without MPI', ['--mpi=pmix', '2 ranks'], 'train', *train(s, 'ranks'), '--expert-parallel', 2,
+           env={'SLURM_STEP_NUM_TASKS': '2'})
     s.ok(not os.path.exists(out), 'refused ranks have written nothing')
 
 

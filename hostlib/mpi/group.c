@@ -14,6 +14,7 @@
 enum sy_status sy_group_open(struct sy_ctx *ctx, struct sy_group *out)
 {
     *out = (struct sy_group){.size = 1, .node_size = 1};
+    sy_group_warn_alone(ctx);
     if (sy_group_launched() == 1)
         return SY_OK; // MPI_Init costs half a second and opens sockets
     int provided, rank, size, node_rank, node_size;
@@ -27,6 +28,13 @@ enum sy_status sy_group_open(struct sy_ctx *ctx, struct sy_group *out)
                        "this MPI does not allow a program with threads (it provides level %d, expected at least "
                        "MPI_THREAD_FUNNELED = %d): use one built with thread support",
                        provided, MPI_THREAD_FUNNELED);
+    }
+    if ((uint32_t)size != sy_group_launched()) { // each would take itself for the only one
+        MPI_Finalize();
+        return sy_fail(ctx, SY_COMM,
+                       "%u processes were started, but MPI joined %d: this MPI does not speak the launcher's protocol; "
+                       "start them with its own mpirun, or with another srun --mpi=… (pmix for Debian's Open MPI)",
+                       sy_group_launched(), size);
     }
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     if (MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node) != MPI_SUCCESS ||

@@ -5,6 +5,7 @@
 enum sy_status sy_group_open(struct sy_ctx *ctx, struct sy_group *out)
 {
     *out = (struct sy_group){.size = 1, .node_size = 1};
+    sy_group_warn_alone(ctx);
     if (sy_group_launched() == 1)
         return SY_OK;
     return sy_fail(ctx, SY_UNSUPPORTED,
