@@ -205,7 +205,7 @@ static enum sy_status open_text(struct run *r, struct sy_session_params *p)
     p->batch = (uint32_t)o->sequences;
     p->src_len = d.src_len;
     p->tgt_len = d.tgt_len;
-    SY_TRY(texts_open(r->ctx, &o->texts, &o->data, false, d, &r->data));
+    SY_TRY(texts_open(r->ctx, &o->texts, &o->data, false, NULL, d, &r->data));
     char line[160];
     texts_describe(r->data, line);
     sy_log(r->ctx, SY_LOG_INFO, "%s", line); // standard output may be JSON

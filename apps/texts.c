@@ -107,7 +107,7 @@ static size_t group(const struct cli_list *files, bool apart, const char **texts
 }
 
 enum sy_status texts_open(struct sy_ctx *ctx, const struct texts *t, const struct cli_list *files, bool apart,
-                          struct sy_dataset_params p, struct sy_dataset **out)
+                          const double *rates, struct sy_dataset_params p, struct sy_dataset **out)
 {
     struct sy_data_source *sources = calloc(files->count, sizeof *sources);
     const char **names = calloc(files->count, sizeof *names);
@@ -115,6 +115,8 @@ enum sy_status texts_open(struct sy_ctx *ctx, const struct texts *t, const struc
     if (status == SY_OK) {
         p.sources = sources;
         p.source_count = group(files, apart, names, sources);
+        for (size_t i = 0; rates != NULL && i < p.source_count; ++i)
+            sources[i].rate = rates[i];
         p.objective = sy_task_spans.objective;
         p.format = t->format;
         p.text_key = t->key;

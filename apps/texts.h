@@ -48,9 +48,10 @@ bool texts_parse(struct argp_state *state, int key, const char *arg, struct text
 void texts_check(struct argp_state *state, const struct texts *t, const struct cli_list *data,
                  const struct cli_list *valid);
 
-/// Opens the files as one source, or as a source each when `apart`, for span corruption. `p` has what the program
-/// decides: tokenizer, lengths, seed, order, mixing.
+/// Opens the files as one source (and prepared corpora as one each), or all as a source each when `apart`, for span
+/// corruption. `rates`: of each when apart, for SY_MIX_RATE; else NULL. `p` has what the program decides: tokenizer,
+/// lengths, seed, order, mixing.
 enum sy_status texts_open(struct sy_ctx *ctx, const struct texts *t, const struct cli_list *files, bool apart,
-                          struct sy_dataset_params p, struct sy_dataset **out);
+                          const double *rates, struct sy_dataset_params p, struct sy_dataset **out);
 /// "22.6 k tokens of text in 20 documents: 40 examples of at most 568"
 void texts_describe(const struct sy_dataset *data, char out[160]);

@@ -44,15 +44,20 @@ struct run {
 
 static enum sy_status open_dataset(struct run *r, const struct cli_list *files, bool held_out, struct sy_dataset **out)
 {
-    const bool apart = !held_out && r->o.mix != 1.0; // shares as the sizes are: one stream has them
+    const bool apart = !held_out && mix_apart(&r->o.mix); // shares as the sizes are: one stream has them
+    double *rates = NULL;
+    if (!held_out)
+        SY_TRY(mix_rates(r->ctx, &r->o.mix, files, &rates));
     struct sy_dataset_params p = {.tokenizer = r->model.tokenizer,
-                                  .mixing = SY_MIX_SIZE,
-                                  .exponent = r->o.mix,
+                                  .mixing = rates != NULL ? SY_MIX_RATE : SY_MIX_SIZE,
+                                  .exponent = r->o.mix.exponent,
                                   .src_len = (uint32_t)r->o.src_len,
                                   .tgt_len = (uint32_t)r->o.tgt_len,
                                   .seed = r->o.seed,
                                   .in_order = held_out};
-    return texts_open(r->ctx, &r->o.texts, files, apart, p, out);
+    enum sy_status status = texts_open(r->ctx, &r->o.texts, files, apart, rates, p, out);
+    free(rates);
+    return status;
 }
 
 /// The largest micro-batch of at most `wanted` sequences of which a step is a power of two; the whole step when there
@@ -170,6 +175,7 @@ static enum sy_status open_data(struct run *r)
     SY_TRY(choose_sequences(r));
     SY_TRY(open_dataset(r, &o->data, false, &r->train));
     report_text(r->ctx, r->train, r->model.tokenizer, (uint32_t)o->src_len, (uint32_t)o->tgt_len, r->sequences);
+    mix_print(r->train);
     if (o->valid.count != 0) {
         char line[160];
         SY_TRY(open_dataset(r, &o->valid, true, &r->valid));

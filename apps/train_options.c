@@ -56,7 +56,6 @@ enum {
     OPT_LOG,
     OPT_DATA,
     OPT_OUT,
-    OPT_MIX,
     OPT_DRAW,
     OPT_PAIRS,
     OPT_VALID_PAIRS,
@@ -68,8 +67,9 @@ static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "Model, text and where results go:", 1},
     CLI_MODEL_OPTION("", ", or a config.json to start from drawn weights", 1),
     {"draw-weights", OPT_DRAW, NULL, 0, "start from drawn weights even if --model is a directory", 1},
-    {"data", OPT_DATA, "FILE", 0, "training text; several files may follow; '-' is standard input", 1},
-    {"valid", OPT_VALID, "FILE", 0, "held-out text; several files may follow", 1},
+    {"data", OPT_DATA, "FILE", 0,
+     "training text, or a corpus (DIR) that switchyard-prepare made; several may follow; '-' is standard input", 1},
+    {"valid", OPT_VALID, "FILE", 0, "held-out text, or a corpus; several may follow", 1},
     TEXTS_OPTIONS(1),
     {"batch", OPT_BATCH, "FILE", 0,
      "repeat this one batch (input_ids, attention_mask, labels, jitter.*) instead of text", 1},
@@ -89,10 +89,7 @@ static const struct argp_option options[] = {
      2},
     {"src-len", OPT_SRC, "N", 0, "source length in tokens (default 512; with --pairs the longest, at most that)", 2},
     {"tgt-len", OPT_TGT, "N", 0, "target length in tokens (default 114; with --pairs the longest, at most 512)", 2},
-    {"mix-exponent", OPT_MIX, "X", 0,
-     "share of a file ∝ size^X: 1 as it is (default), 0.3 as mT5; "
-     "other than 1, each file is a stream of its own",
-     2},
+    MIX_OPTIONS(2),
     {NULL, 0, NULL, 0,
      "Fine-tuning on a table's rows (JSON lines, TSV or SQuAD's JSON) instead of text; as the paper does: --schedule "
      "constant --lr 1e-3 --dropout 0.1 --expert-dropout 0.4, unless given. docs/tasks.md explains:",
@@ -140,6 +137,8 @@ static void check_together(struct argp_state *state, struct train_options *o)
     if (o->pairs != NULL && o->valid.count != 0)
         argp_error(state, "--valid is text; held-out rows are --valid-pairs");
     texts_check(state, &o->texts, &o->data, &o->valid);
+    if (o->data.count == 0 && mix_apart(&o->mix))
+        argp_error(state, "--mix needs --data, and so do --mix-exponent and --mix-temperature");
     if (o->valid.count != 0 && o->batch_file != NULL)
         argp_error(state, "--valid needs --data: a repeated --batch has no lengths or vocabulary to read text with");
     if (o->valid.count == 0 && o->valid_pairs == NULL && o->have_validation)
@@ -173,7 +172,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_SLICES: o->slices = cli_count(state, "--slices", arg, 1, 1u << 20, false); break;
     case OPT_SRC: o->src_len = cli_count(state, "--src-len", arg, 2, 1u << 20, false); break;
     case OPT_TGT: o->tgt_len = cli_count(state, "--tgt-len", arg, 2, 1u << 20, false); break;
-    case OPT_MIX: o->mix = cli_real(state, "--mix-exponent", arg, 0.0, 1.0); break;
     case OPT_LR:
         o->lr = cli_real(state, "--lr", arg, 0.0, 1e3);
         o->have_lr = true;
@@ -210,7 +208,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END: check_together(state, o); break;
     default:
         return cli_common_parse(state, key, arg, &o->common) || texts_parse(state, key, arg, &o->texts) ||
-                       pairs_parse(state, key, arg, &o->form) || ranks_parse(state, key, arg, &o->ranks)
+                       mix_parse(state, key, arg, &o->mix) || pairs_parse(state, key, arg, &o->form) ||
+                       ranks_parse(state, key, arg, &o->ranks)
                    ? 0
                    : ARGP_ERR_UNKNOWN;
     }
@@ -226,7 +225,7 @@ void train_options_read(int argc, char **argv, struct train_options *out)
                                   .keep = 2,
                                   .ranks = RANKS_NOTHING_GIVEN,
                                   .log_every = 10,
-                                  .mix = 1.0};
+                                  .mix = MIX_NOTHING_GIVEN};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, out);

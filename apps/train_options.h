@@ -3,6 +3,7 @@
 #pragma once
 
 #include "apps/cli.h"
+#include "apps/mix.h"
 #include "apps/pairs.h"
 #include "apps/ranks.h"
 #include "apps/texts.h"
@@ -19,7 +20,8 @@ struct train_options {
     /// src_len and tgt_len are 0 where nothing was said.
     uint64_t steps, batch_tokens, micro, slices, src_len, tgt_len, seed, save_every, keep, valid_every, valid_batches,
         valid_sequences, log_every, warmup;
-    double lr, clip, decay, mix;
+    double lr, clip, decay;
+    struct mix mix;
     double dropout, expert_dropout; ///< Below 0: not given.
     bool resume, draw, recompute, have_lr, have_warmup, have_validation;
 };

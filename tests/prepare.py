@@ -49,8 +49,9 @@ def refuse_preparing(s, name, words, out, *more, **kwargs):
     refuse(s, name, words, 'prepare', '--tokenizer', 'bytes', '--out', s.path(out), *more, **kwargs)
 
 
-def refuse_training(s, name, words, data, steps=1):
-    refuse(s, name, words, 'train', '--model', s.path('switch.json'), '--out', s.path('x'), '--steps', steps, *SMALL, '--data', data)
+def refuse_training(s, name, words, *data, steps=1, more=(), **kwargs):
+    refuse(s, name, words, 'train', '--model', s.path('switch.json'), '--out', s.path('x'), '--steps', steps, *SMALL, *more, '--data',
+           *data, **kwargs)
 
 
 def weights(s, out, data, *more):
@@ -97,6 +98,49 @@ def check_same(s):
     done = s.run('train', '--model', s.path('switch.json'), '--out', s.path('valid'), '--steps', 2, *SMALL, '--data', s.path('c-text'),
                  '--valid', s.path('c-lines'))
     s.ok(done.returncode == 0 and 'held out: 2.81 k tokens of text in 61 documents' in done.stdout, '--valid', done.stderr)
+
+
+def check_mixtures(s):
+    """Weights and temperatures: the shares are said, corpora and their texts mix alike, and a run resumes to the same bits."""
+    corpora = ['--data', s.path('c-lines'), s.path('c-text'), '--data', s.path('c-table')]
+    with open(s.path('g2.jsonl'), 'w', encoding='utf-8') as file:
+        file.write(''.join(json.dumps({'text': PROSE * (i % 3) + str(i)}) + '\n' for i in range(60)))
+
+    def train(out, steps, *more, resume=()):
+        return s.run('train', '--model', s.path('switch.json'), '--out', s.path(out), '--steps', steps, *SMALL, *more, *resume)
+
+    def shares(done):
+        line = [line for line in done.stdout.split('\n') if line.startswith('mixture: ')]
+        return [float(part.split()[-2]) for part in line[0][9:].split(', ')] if line else done.stderr
+
+    sizes = [len(open(s.path(c, 'tokens-00000.bin'), 'rb').read()) // 2 - 16 for c in ('c-pipe', 'c-number')]
+    weights = ['--mix', 'c-lines=7,c-text=2,c-table=1']
+    whole = train('mix', 4, *corpora, *weights)
+    s.ok(shares(whole) == [70.0, 20.0, 10.0], '--mix: shares', str(shares(whole)))
+    cut = train('mix-cut', 2, *corpora, *weights)
+    other = train('mix-cut', 4, *corpora, '--mix', 'c-lines=7,c-text=1,c-table=1', resume=['--resume'])
+    s.ok(other.returncode == 1 and 'trained on other data' in other.stderr, 'resumed with other weights', other.stderr)
+    cut = train('mix-cut', 4, *corpora, *weights, resume=['--resume'])
+    direct = train('mix-text', 4, '--data', s.path('a.jsonl'), s.path('g2.jsonl'), '--mix', 'a.jsonl=7,g2=3')
+    made = train('mix-made', 4, '--data', s.path('c-lines'), s.path('g2.jsonl'), '--mix', f"{s.path('c-lines')}=0.7,g2.jsonl=0.3")
+    read = [files(s.path(out, 'latest'))['model.safetensors'] for out in ('mix', 'mix-cut', 'mix-text', 'mix-made')]
+    s.ok(read[0] == read[1], '… resumed to the same bits', cut.stderr)
+    s.ok(read[2] == read[3] and shares(made) == [70.0, 30.0], '… corpora mix as their texts do', made.stderr + direct.stderr)
+    pair = ['--data', s.path('c-pipe'), s.path('c-number')]
+    for more, power in (((), 1), (('--mix-temperature', 4), 0.25), (('--mix-exponent', 0.25), 0.25), (('--mix-exponent', 0), 0)):
+        powers = [n ** power for n in sizes]
+        done = train('mix-size' + ''.join(map(str, more)), 1, *pair, *more)
+        good = all(abs(a - 100 * b / sum(powers)) < 0.01 for a, b in zip(shares(done), powers))
+        s.ok(good, f'shares by size, {more}', str(shares(done)))
+    done = train('mix-hot', 1, *pair, '--mix', 'c-pipe=16,c-number=1', '--mix-temperature', 2)
+    s.ok(shares(done) == [80.0, 20.0], '--mix at a temperature', str(shares(done)))
+    for name, words, more in (('no such name', ["called 'x'"], 'x=1,c-pipe=1'), ('no weight', ['no weight to'], 'c-pipe=1'),
+                              ('twice', ['two weights'], 'c-pipe=1,c-pipe=2'), ('zero', ['above 0'], 'c-pipe=0,c-number=1'),
+                              ('no number', ['NAME=WEIGHT'], 'c-pipe=1x,c-number=1'), ('nothing', ['NAME=WEIGHT'], 'c-pipe')):
+        refuse_training(s, f'--mix: {name}', words, *pair[1:], more=('--mix', more))
+    refuse_training(s, '--mix: a name of two', ['may be'], s.path('a.jsonl'), s.path('a.txt'), more=('--mix', 'a=1'))
+    refuse_training(s, 'exponent and temperature', ['one of them'], *pair[1:], more=('--mix-exponent', 0.5, '--mix-temperature', 2),
+                    usage=True)
 
 
 def check_pieces(s, source):
@@ -222,7 +266,7 @@ def check_damage(s):
     shutil.rmtree(s.path('hurt'))
     shutil.copytree(s.path('c-lines'), s.path('hurt'))
     edit(shard, lambda d: d[:32] + b'\xff' * (len(d) - 32))(s.path('hurt'))
-    refuse_training(s, 'an id beyond the vocabulary in training', [shard, 'id of 259 or more'], s.path('hurt'), 200)
+    refuse_training(s, 'an id beyond the vocabulary in training', [shard, 'id of 259 or more'], s.path('hurt'), steps=200)
 
 
 def check_full_disk(s):
@@ -244,6 +288,7 @@ def main():
     s = Suite(sys.argv[1])
     config(s.path('switch.json'))
     check_same(s)
+    check_mixtures(s)
     check_pieces(s, sys.argv[2])
     for check in (check_kills, check_bad, check_damage, check_full_disk):
         check(s)

@@ -54,7 +54,7 @@ enum sy_mixing {
 };
 
 struct sy_data_source {
-    const char *name; ///< For messages; NULL: the first file's.
+    const char *name; ///< For messages; NULL: the first file's. Borrowed, as that, by the dataset.
     const char *const *files;
     size_t file_count;
     double rate; ///< For SY_MIX_RATE; > 0.
@@ -100,6 +100,9 @@ uint32_t sy_dataset_segment(const struct sy_dataset *dataset);
 uint64_t sy_dataset_documents(const struct sy_dataset *dataset);
 /// Digest of everything that decides the examples: a resumed run compares it.
 uint64_t sy_dataset_fingerprint(const struct sy_dataset *dataset);
+/// How many sources there are, and what messages call one. Borrowed: the names must live as long as the dataset.
+size_t sy_dataset_sources(const struct sy_dataset *dataset);
+const char *sy_dataset_source_name(const struct sy_dataset *dataset, size_t index);
 /// Fraction of examples that comes from source `index`: for who mixes sources and wants to see the result.
 double sy_dataset_share(const struct sy_dataset *dataset, size_t index);
 

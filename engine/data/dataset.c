@@ -200,6 +200,12 @@ uint32_t sy_dataset_segment(const struct sy_dataset *dataset) { return dataset->
 uint64_t sy_dataset_documents(const struct sy_dataset *dataset) { return dataset->reading.documents; }
 uint64_t sy_dataset_fingerprint(const struct sy_dataset *dataset) { return dataset->fingerprint; }
 
+size_t sy_dataset_sources(const struct sy_dataset *dataset) { return dataset->source_count; }
+const char *sy_dataset_source_name(const struct sy_dataset *dataset, size_t index)
+{
+    return dataset->sources[index].name;
+}
+
 double sy_dataset_share(const struct sy_dataset *dataset, size_t index)
 {
     if (index >= dataset->source_count)

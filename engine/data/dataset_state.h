@@ -6,7 +6,7 @@
 #include "engine/data/ids.h"
 
 struct sy_dataset_source {
-    const char *name;         // borrowed while opening, for messages
+    const char *name;         ///< Borrowed.
     struct sy_ids ids;        ///< In memory,
     struct sy_corpus *corpus; ///< or mapped (else NULL).
     enum sy_documents documents;
