@@ -25,22 +25,6 @@ struct run {
     double seconds;
 };
 
-/// Tokens of the longest option.
-static enum sy_status longest_option(struct run *r, uint32_t *out)
-{
-    for (size_t i = 0; i < r->count; ++i)
-        for (size_t k = 0; k < r->pairs.items[i].option_count; ++k) {
-            int32_t *ids;
-            size_t n;
-            const char *text = r->pairs.items[i].options[k];
-            SY_TRY(sy_tokenizer_encode(r->ctx, r->model->tokenizer, text, strlen(text),
-                                       SY_ENCODE_SENTINELS | SY_ENCODE_EOS, &ids, &n));
-            free(ids);
-            *out = n > *out ? (uint32_t)(n < sy_task_pairs.tgt_len ? n : sy_task_pairs.tgt_len) : *out;
-        }
-    return SY_OK;
-}
-
 /// Form, rows, tokens: what needs no device.
 static enum sy_status prepare(struct run *r, struct sy_answer_params *p)
 {
@@ -54,7 +38,7 @@ static enum sy_status prepare(struct run *r, struct sy_answer_params *p)
     p->src_len = o->src_len != 0 ? (uint32_t)o->src_len : pairs_length(r->pairs.longest_input, sy_task_pairs.src_len);
     p->max_tokens = (uint32_t)o->max_tokens;
     if (p->max_tokens == 0 && p->rank)
-        SY_TRY(longest_option(r, &p->max_tokens));
+        SY_TRY(pairs_longest_option(r->ctx, r->model->tokenizer, &r->pairs, &p->max_tokens));
     else if (p->max_tokens == 0)
         p->max_tokens = r->form.max_tokens != 0 ? r->form.max_tokens : 64;
     pairs_warn_cut(r->ctx, &r->pairs, p->src_len, UINT32_MAX);

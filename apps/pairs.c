@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/pairs.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/task/task.h"
@@ -51,6 +52,24 @@ void pairs_warn_cut(struct sy_ctx *ctx, const struct sy_pairs *pairs, uint64_t s
     if (targets > 0)
         sy_log(ctx, SY_LOG_WARN, "%s: %zu of %zu targets are cut to --tgt-len %llu; the longest has %u tokens",
                pairs->path, targets, pairs->count, (unsigned long long)tgt_len, pairs->longest_target);
+}
+
+enum sy_status pairs_longest_option(struct sy_ctx *ctx, const struct sy_tokenizer *tokenizer,
+                                    const struct sy_pairs *pairs, uint32_t *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < pairs->count; ++i)
+        for (size_t k = 0; k < pairs->items[i].option_count; ++k) {
+            int32_t *ids;
+            size_t n;
+            const char *text = pairs->items[i].options[k];
+            SY_TRY(
+                sy_tokenizer_encode(ctx, tokenizer, text, strlen(text), SY_ENCODE_SENTINELS | SY_ENCODE_EOS, &ids, &n));
+            free(ids);
+            n = n < sy_task_pairs.tgt_len ? n : sy_task_pairs.tgt_len;
+            *out = n > *out ? (uint32_t)n : *out;
+        }
+    return SY_OK;
 }
 
 uint32_t pairs_length(uint32_t longest, uint32_t most)

@@ -64,6 +64,9 @@ SY_MUST_CHECK enum sy_status pairs_open(struct sy_ctx *ctx, const struct sy_form
 void pairs_warn_cut(struct sy_ctx *ctx, const struct sy_pairs *pairs, uint64_t src_len, uint64_t tgt_len);
 /// The longest input or target, rounded up to a multiple of 8, and at most `most`: a length for programs.
 uint32_t pairs_length(uint32_t longest, uint32_t most);
+/// Tokens of the longest option, eos included, at most those of a target.
+SY_MUST_CHECK enum sy_status pairs_longest_option(struct sy_ctx *ctx, const struct sy_tokenizer *tokenizer,
+                                                  const struct sy_pairs *pairs, uint32_t *out);
 /// One source with all of them.
 SY_MUST_CHECK enum sy_status pairs_dataset(struct sy_ctx *ctx, const struct sy_pairs *pairs,
                                            struct sy_dataset_params params, struct sy_dataset **out);

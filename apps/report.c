@@ -265,6 +265,13 @@ enum sy_status report_validation(struct report *r, uint64_t step, const struct s
     return SY_OK;
 }
 
+enum sy_status report_line(struct report *r, void *json, const char *line)
+{
+    SY_TRY(write_line(r, json));
+    say(r, true, line);
+    return SY_OK;
+}
+
 void report_close(struct report *r)
 {
     if (r->unfinished && !r->deaf)

@@ -27,6 +27,8 @@ enum sy_status report_open(struct report *r, struct sy_ctx *ctx, const char *dir
                            uint64_t step, uint64_t steps, uint64_t log_every);
 enum sy_status report_step(struct report *r, uint64_t step, double lr, const struct sy_metrics *m);
 enum sy_status report_validation(struct report *r, uint64_t step, const struct sy_metrics *m);
+/// A line for a person, and one of metrics.jsonl: a json_t, which is released; NULL is an error.
+enum sy_status report_line(struct report *r, void *json, const char *line);
 void report_close(struct report *r);
 
 /// sy_evaluate(), saying how far it is on standard error: often on a terminal, else once a minute.

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "apps/held_out.h"
 #include "apps/leave.h"
 #include "apps/ranks.h"
 #include "apps/report.h"
@@ -24,6 +25,7 @@ struct run {
     struct sy_device *device;
     struct cli_model model;
     struct sy_form form; ///< With --pairs.
+    struct held_out held_out;
     struct sy_dataset *train, *valid;
     struct sy_session *session, *validation;
     struct sy_rate rate;
@@ -96,25 +98,24 @@ static enum sy_status divide(struct run *r)
 }
 
 /// Rows as a dataset; the lengths are those of the training rows, unless they were given.
-static enum sy_status open_pairs(struct run *r, const char *path, bool held_out, struct sy_dataset **out)
+static enum sy_status open_pairs(struct run *r, const char *path, bool held_out, struct sy_pairs *pairs,
+                                 struct sy_dataset **out)
 {
     struct train_options *o = &r->o;
-    struct sy_pairs pairs = {0};
-    enum sy_status status = pairs_open(r->ctx, &r->form, path, r->model.tokenizer, &pairs);
+    enum sy_status status = pairs_open(r->ctx, &r->form, path, r->model.tokenizer, pairs);
     if (status == SY_OK) {
         if (o->src_len == 0)
-            o->src_len = pairs_length(pairs.longest_input, sy_task_pairs.src_len);
+            o->src_len = pairs_length(pairs->longest_input, sy_task_pairs.src_len);
         if (o->tgt_len == 0)
-            o->tgt_len = pairs_length(pairs.longest_target, sy_task_pairs.tgt_len);
-        pairs_warn_cut(r->ctx, &pairs, o->src_len, o->tgt_len);
+            o->tgt_len = pairs_length(pairs->longest_target, sy_task_pairs.tgt_len);
+        pairs_warn_cut(r->ctx, pairs, o->src_len, o->tgt_len);
         const struct sy_dataset_params p = {.tokenizer = r->model.tokenizer,
                                             .src_len = (uint32_t)o->src_len,
                                             .tgt_len = (uint32_t)o->tgt_len,
                                             .seed = o->seed,
                                             .in_order = held_out};
-        status = pairs_dataset(r->ctx, &pairs, p, out);
+        status = pairs_dataset(r->ctx, pairs, p, out);
     }
-    sy_pairs_finish(&pairs);
     return status;
 }
 
@@ -131,8 +132,12 @@ static enum sy_status choose_sequences(struct run *r)
 static enum sy_status open_tables(struct run *r)
 {
     const struct train_options *o = &r->o;
+    struct sy_pairs pairs = {0};
     SY_TRY(pairs_form(r->ctx, &o->form, &r->form));
-    SY_TRY(open_pairs(r, o->pairs, false, &r->train));
+    SY_TRY(sy_metric_check(r->ctx, replies_metrics(&r->form)));
+    const enum sy_status status = open_pairs(r, o->pairs, false, &pairs, &r->train);
+    sy_pairs_finish(&pairs);
+    SY_TRY(status);
     SY_TRY(choose_sequences(r));
     printf("%llu examples of at most %llu and %llu tokens, %u in a step; %s lr %g, dropout %g, expert dropout %g\n",
            (unsigned long long)sy_dataset_count(r->train), (unsigned long long)o->src_len,
@@ -140,7 +145,7 @@ static enum sy_status open_tables(struct run *r)
            r->model.config.expert_dropout);
     if (o->valid_pairs == NULL)
         return SY_OK;
-    SY_TRY(open_pairs(r, o->valid_pairs, true, &r->valid));
+    SY_TRY(open_pairs(r, o->valid_pairs, true, &r->held_out.pairs, &r->valid));
     printf("held out: %llu examples\n", (unsigned long long)sy_dataset_count(r->valid));
     return SY_OK;
 }
@@ -220,6 +225,14 @@ static enum sy_status choose_slices(struct run *r)
     return SY_OK;
 }
 
+/// Sequences of a validation; 0: all. Rows are few, and a score of some of them is another score.
+static uint64_t most_held_out(const struct run *r)
+{
+    const struct train_options *o = &r->o;
+    const uint64_t batches = o->valid_batches != 0 ? o->valid_batches : o->valid_pairs != NULL ? 0 : 16;
+    return o->valid_sequences != 0 ? o->valid_sequences : batches * r->sequences;
+}
+
 static enum sy_status open_sessions(struct run *r)
 {
     const struct train_options *o = &r->o;
@@ -245,7 +258,10 @@ static enum sy_status open_sessions(struct run *r)
     p.micro_count = p.slices = 1;
     p.jitter_input = false;
     p.lender = r->session;
-    return sy_session_create(r->ctx, r->device, &p, &r->validation);
+    SY_TRY(sy_session_create(r->ctx, r->device, &p, &r->validation));
+    return o->valid_pairs != NULL
+               ? held_out_open(r->ctx, &r->form, r->session, r->model.tokenizer, most_held_out(r), &r->held_out)
+               : SY_OK;
 }
 
 static enum sy_status first_weights(struct run *r)
@@ -286,13 +302,29 @@ static enum sy_status save(struct run *r)
     return sy_checkpoint_save(r->session, r->o.out, &r->state, r->model.tokenizer, (uint32_t)r->o.keep);
 }
 
+/// Scores the held-out rows, and keeps the checkpoint that scores best.
+static enum sy_status validate_rows(struct run *r)
+{
+    char best[SY_PATH_ROOM];
+    struct replies_scores scores;
+    bool better;
+    SY_TRY(held_out_score(r->ctx, &r->form, &r->held_out, &scores, &better));
+    if (r->ranks.group.rank == 0)
+        SY_TRY(held_out_report(&r->report, r->state.step, &scores, better));
+    if (!better)
+        return SY_OK;
+    SY_TRY(sy_path_print(r->ctx, best, r->o.out, "best"));
+    SY_TRY(sy_checkpoint_save(r->session, best, &r->state, r->model.tokenizer, 1));
+    return r->ranks.group.rank == 0 ? held_out_keep(r->ctx, &r->held_out, r->o.out, r->state.step, &scores) : SY_OK;
+}
+
 static enum sy_status validate(struct run *r)
 {
-    const uint64_t batches = r->o.valid_batches != 0 ? r->o.valid_batches : 16;
-    const uint64_t most = r->o.valid_sequences != 0 ? r->o.valid_sequences : batches * r->sequences;
     struct sy_metrics m;
-    SY_TRY(report_evaluate(r->validation, r->valid, r->sequences, most, &m));
-    return r->ranks.group.rank == 0 ? report_validation(&r->report, r->state.step, &m) : SY_OK;
+    SY_TRY(report_evaluate(r->validation, r->valid, r->sequences, most_held_out(r), &m));
+    if (r->ranks.group.rank == 0)
+        SY_TRY(report_validation(&r->report, r->state.step, &m));
+    return r->o.valid_pairs != NULL ? validate_rows(r) : SY_OK;
 }
 
 /// Makes the batches of the step whose first example is `first`.
@@ -410,6 +442,14 @@ static enum sy_status take_out(struct run *r)
     return sy_group_spread(r->ctx, &r->ranks.group, 0, r->from, sizeof r->from);
 }
 
+/// All ranks know the best score so far, which is a file of rank 0's.
+static enum sy_status begin_held_out(struct run *r)
+{
+    const bool first = r->ranks.group.rank == 0;
+    SY_TRY(ranks_agree(r->ctx, &r->ranks, first ? held_out_begin(r->ctx, &r->held_out, r->o.out, r->o.resume) : SY_OK));
+    return sy_group_spread(r->ctx, &r->ranks.group, 0, &r->held_out.best, sizeof r->held_out.best);
+}
+
 /// What must be the same on all ranks, before anything is allocated.
 static enum sy_status compare(struct run *r)
 {
@@ -495,6 +535,8 @@ static enum sy_status run(struct run *r)
     const struct train_options *o = &r->o;
     SY_TRY(ranks_open(&r->ranks, &o->ranks, "switchyard-train", &r->ctx));
     SY_TRY(take_out(r)); // before minutes of reading text
+    if (o->valid_pairs != NULL)
+        SY_TRY(begin_held_out(r));
     SY_TRY(ranks_agree(r->ctx, &r->ranks, prepare(r)));
     SY_TRY(compare(r));
     SY_TRY(ranks_agree(r->ctx, &r->ranks, open_device(r)));
@@ -517,6 +559,7 @@ int main(int argc, char **argv)
     r.ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-train", SY_LOG_INFO);
     enum sy_status status = r.ctx != NULL ? run(&r) : SY_NOMEM;
     ranks_close(&r.ranks, r.ctx, status); // before all else: the others wait
+    held_out_close(&r.held_out);
     sy_session_destroy(&r.validation);
     sy_session_destroy(&r.session);
     sy_dataset_close(&r.valid);

@@ -59,7 +59,11 @@ bool sy_latest_foreign(const char *out_dir)
 
 enum sy_status sy_latest_resolve(struct sy_ctx *ctx, const char *path, char out[SY_PATH_ROOM])
 {
-    char name[NAME_ROOM], folder[SY_PATH_ROOM];
+    char name[NAME_ROOM], folder[SY_PATH_ROOM], latest[SY_PATH_ROOM];
+    SY_TRY(sy_path_print(ctx, folder, path, "config.json"));
+    SY_TRY(sy_path_print(ctx, latest, path, "latest"));
+    if (sy_dir_exists(path) && !sy_file_exists(folder) && (sy_dir_exists(latest) || read_name(latest, name)))
+        return sy_latest_resolve(ctx, latest, out);
     SY_TRY(sy_path_print(ctx, folder, path, ""));
     if (!read_name(path, name))
         return sy_path_print(ctx, out, path, "");

@@ -12,7 +12,8 @@
 /// whatever begins with ".latest.".
 #define SY_LATEST_COPY ".latest.old"
 
-/// `path`, or the step-N beside it when it is a file that names one. Errors: INVALID too long.
+/// `path`, or the step-N beside it when it is a file that names one. A directory without config.json but with `latest`
+/// in it (a run) stands for that. Errors: INVALID too long.
 SY_MUST_CHECK enum sy_status sy_latest_resolve(struct sy_ctx *ctx, const char *path, char out[SY_PATH_ROOM]);
 /// What a run that goes on would load; nothing is changed. Errors: INVALID there is nothing whole, or something else
 /// has the name.

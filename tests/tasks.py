@@ -57,6 +57,28 @@ def check_training(s):
          and 'inputs are cut to --src-len 10' in done.stderr, 'what is given goes before the defaults', done.stdout + done.stderr)
 
 
+def check_best(s):
+    """A task that can be learnt is; the best checkpoint is kept by the first metric, and stays so over a resume."""
+    more = ('--valid-pairs', s.path('valid.tsv'), '--valid-every', 30, '--metric', 'accuracy,macro_f1', '--options', 'labels',
+            '--lr', 0.01, '--batch-tokens', 384, '--dropout', 0, '--expert-dropout', 0, '--keep', 1)
+    done = s.run('train', *arguments(s, 'best', *more, steps=90))
+    rows = lines(s.path('best', 'metrics.jsonl')) if done.returncode == 0 else []
+    scores = {r['step']: r['accuracy'] for r in rows if r['kind'] == 'scores'}
+    kept = json.load(open(s.path('best', 'best', 'score.json'), encoding='utf-8'))
+    s.ok(list(scores) == [30, 60, 90] and kept['value'] == max(scores.values()) == scores[kept['step']] > 0.8,
+         f'held-out scores: {scores}', done.stdout + done.stderr)
+    s.ok('accuracy' in done.stdout and 'macro_f1' in done.stdout and ', the best so far' in done.stdout, '… told', done.stdout)
+    done = evaluate(s, model='best/best')
+    s.ok(done.returncode == 0 and json.loads(done.stdout)['scores']['accuracy'] == kept['value'], '--model OUT/best: its score',
+         done.stderr)
+    files = sorted(os.listdir(s.path('best', 'best')))
+    s.ok(files == ['latest', 'score.json', f'step-{kept["step"]}'], '… alone, beside its name and score', files)
+    done = s.run('train', *arguments(s, 'best', *more, '--lr', 0.5, '--resume', steps=94))
+    after = json.load(open(s.path('best', 'best', 'score.json'), encoding='utf-8'))
+    s.ok(done.returncode == 0 and 'step 94  held-out accuracy' in done.stdout and after == kept, 'a resumed run keeps what is better',
+         done.stdout + done.stderr)
+
+
 def evaluate(s, *more, rows='valid.tsv', model='whole/latest', options='labels'):
     labels = ','.join(f'{k}={v}' for k, v in COLOURS.items())
     return s.run('eval', '--model', s.path(model), '--pairs', s.path(rows), '--template', 'say: {text}', '--target', '{label}',
@@ -193,7 +215,7 @@ def main():
     table(s.path('valid.tsv'), 20, 2)
     with open(s.path('odd.tsv'), 'w', encoding='utf-8') as file:
         file.write('zz\n1\n')
-    for check in (check_training, check_options, check_likelihood, check_generating, check_bad_evaluations, check_refusals):
+    for check in (check_training, check_best, check_options, check_likelihood, check_generating, check_bad_evaluations, check_refusals):
         check(s)
     check_task_files(s, sys.argv[2])
     s.done()
