@@ -200,7 +200,8 @@ static void print(const struct job *j, uint64_t repeat)
         const char *name;
     } sums[] = {{SY_OP_exchange_rows, "rows"},          {SY_OP_exchange_routes, "routes"},
                 {SY_OP_sum_ranks, "sums of gradients"}, {SY_OP_gather_norms, "norms"},
-                {SY_OP_share_ranks, "new values"},      {SY_OP_COUNT, "all"}};
+                {SY_OP_share_ranks, "new values"},      {SY_OP_sum_parts, "sums of heads and d_ff"},
+                {SY_OP_mean_parts, "means of splits"},  {SY_OP_COUNT, "all"}};
     const struct sy_legs *legs = sy_session_legs(j->session);
     const struct sy_graph *g = sy_session_graph(j->session);
     printf("%-46s %10s %10s %10s %8s\n", "message", "sent", "alone, ms", "hidden, ms", "hidden");
@@ -224,7 +225,8 @@ static void print(const struct job *j, uint64_t repeat)
             all.alone += j->times[k].alone;
             hid += hidden(&j->times[k]);
         }
-        print_sum(sums[i].name, &all, hid);
+        if (all.alone > 0.0 || (sums[i].op != SY_OP_sum_parts && sums[i].op != SY_OP_mean_parts))
+            print_sum(sums[i].name, &all, hid);
     }
     printf("experts' work: %.2f ms a step on rank 0\n", 1e3 * j->experts);
     printf("one step: %.1f ms, with every message waited for by itself %.1f ms (medians of %llu)\n",

@@ -27,8 +27,9 @@ static const char doc[] =
     "Examples:\n"
     "  switchyard-plan --model configs/switch-base-128.json --device-memory 24G\n"
     "  switchyard-plan --model configs/switch-base-128.json --device-binding 128M\n"
-    "  switchyard-plan --model configs/switch-base-128.json --layout 2x64 --batch 16\n"
-    "  switchyard-plan --model configs/switch-base-128.json --ranks 64 --batch 16 --device-memory 80G \\\n"
+    "  switchyard-plan --model configs/switch-base-128.json --layout 2x64 --batch 16 --tgt-len 512\n"
+    "  switchyard-plan --model configs/switch-base-128.json --ranks 64 --batch 16 --tgt-len 512 --device-memory 80G "
+    "\\\n"
     "    --rates 150TFLOP/s,1.5TB/s,20GB/s --network 5us,200Gb/s,8,2us,20GB/s\n"
     "  switchyard-plan --model configs/t5-base.json --micro-batches 4 --schedule\n"
     "  switchyard-plan --model configs/quickstart-switch.json --trace shared.weight\n";
@@ -73,7 +74,10 @@ static const struct argp_option options[] = {
      "data "
      "axis; with --network the fastest layout",
      0},
-    {"layout", OPT_LAYOUT, "DxE", 0, "D data x E expert ranks instead, as --data-parallel and --expert-parallel", 0},
+    {"layout", OPT_LAYOUT, "DxE[xM]", 0,
+     "D data x E expert ranks instead, as --data-parallel and --expert-parallel; DxExM: each of them M, as "
+     "--model-parallel",
+     0},
     {"rank", OPT_RANK, "N", 0, "plan this rank (default 0)", 0},
     {"rates", OPT_RATES, "FLOPS,MEMORY[,LINK]", 0,
      "time of a step on devices that reach so many FLOP/s, B/s of their memory and B/s from and to the host (default: "
@@ -95,7 +99,7 @@ struct options {
     struct cli_common common; ///< device NULL: none
     const char *device_class, *trace;
     uint64_t batch, src_len, tgt_len, memory, binding, ranks, rank, micro, slices;
-    uint32_t data, expert; ///< --layout; 0: not given.
+    struct sy_layout layout; ///< --layout; data 0: not given.
     struct plan_rates rates;
     struct plan_network network; ///< FLOP/s or bandwidth 0: not given.
     bool json, recompute, schedule;
@@ -111,11 +115,13 @@ static void check(struct options *o, struct argp_state *state)
         argp_error(state, "--class is the device's own where there is a --device");
     if (o->common.device != NULL && o->binding != 0)
         argp_error(state, "--device-binding is the device's own where there is a --device");
-    if (o->data != 0 && o->ranks != 0 && o->ranks != (uint64_t)o->data * o->expert)
-        argp_error(state, "--layout %ux%u has %llu ranks, not --ranks %llu", o->data, o->expert,
-                   (unsigned long long)o->data * o->expert, (unsigned long long)o->ranks);
-    if (o->data != 0)
-        o->ranks = (uint64_t)o->data * o->expert;
+    const struct sy_layout *l = &o->layout;
+    const uint64_t all = (uint64_t)l->data * l->expert * sy_layout_parts(l);
+    if (l->data != 0 && o->ranks != 0 && o->ranks != all)
+        argp_error(state, "--layout %ux%ux%u has %llu ranks, not --ranks %llu", l->data, l->expert, sy_layout_parts(l),
+                   (unsigned long long)all, (unsigned long long)o->ranks);
+    if (l->data != 0)
+        o->ranks = all;
     if (o->ranks == 0)
         o->ranks = 1;
     if (!plan_power_of_two(o->ranks))
@@ -141,8 +147,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_BINDING: o->binding = cli_count(state, "--device-binding", arg, 1u << 10, (uint64_t)1 << 60, true); break;
     case OPT_RANKS: o->ranks = cli_count(state, "--ranks", arg, 1, 1u << 16, false); break;
     case OPT_LAYOUT:
-        if (!plan_layout_parse(arg, &o->data, &o->expert))
-            argp_error(state, "--layout: '%s' is not DATAxEXPERT, two powers of two like 2x4", arg);
+        if (!plan_layout_parse(arg, &o->layout))
+            argp_error(state, "--layout: '%s' is not DATAxEXPERT or DATAxEXPERTxMODEL, powers of two like 2x4 or 2x4x2",
+                       arg);
         break;
     case OPT_RANK: o->rank = cli_count(state, "--rank", arg, 0, 1u << 16, false); break;
     case OPT_RATES:
@@ -182,7 +189,8 @@ static const struct {
     const char *name;
 } messages[] = {
     {SY_OP_exchange_routes, "exchange_routes"}, {SY_OP_exchange_rows, "exchange_rows"}, {SY_OP_sum_ranks, "sum_ranks"},
-    {SY_OP_gather_norms, "gather_norms"},       {SY_OP_share_ranks, "share_ranks"},     {SY_OP_COUNT, "all messages"}};
+    {SY_OP_gather_norms, "gather_norms"},       {SY_OP_share_ranks, "share_ranks"},     {SY_OP_sum_parts, "sum_parts"},
+    {SY_OP_mean_parts, "mean_parts"},           {SY_OP_COUNT, "all messages"}};
 
 static void print_messages(const struct plan_job *job, const struct plan_step *p)
 {
@@ -219,9 +227,12 @@ static void print_ranks(const struct sy_config *c, const struct plan_step *p)
     const struct sy_layout *l = &p->layout;
     if (plan_step_ranks(p) == NULL)
         return;
-    printf("%-5u ranks         %u data x %u expert\n", sy_layout_ranks(l), l->data, l->expert);
-    printf("rank %-5u          %llu parameters, %llu of %u experts a layer\n", l->rank,
-           (unsigned long long)p->own_parameters, (unsigned long long)p->own_experts, c->experts);
+    printf("%-5u ranks         %u data x %u expert", sy_layout_world(l), l->data, l->expert);
+    if (sy_layout_parts(l) > 1)
+        printf(" x %u model", sy_layout_parts(l));
+    printf("\nrank %-5u          %llu parameters, %llu of %u experts a layer\n",
+           sy_layout_number(l, l->rank, sy_layout_part(l)), (unsigned long long)p->own_parameters,
+           (unsigned long long)p->own_experts, c->experts);
 }
 
 static void print_text(const struct options *o, const struct plan_job *job, const struct plan_step *p,
@@ -229,7 +240,7 @@ static void print_text(const struct options *o, const struct plan_job *job, cons
 {
     const struct sy_config *c = job->params.config;
     char a[16], b[16], d[16];
-    const double ranks = sy_layout_ranks(&p->layout), tokens = (double)o->batch * (double)(o->src_len + o->tgt_len);
+    const double ranks = sy_layout_world(&p->layout), tokens = (double)o->batch * (double)(o->src_len + o->tgt_len);
     printf("parameters          %llu", (unsigned long long)p->parameters);
     cli_human((double)p->parameters, a);
     printf(" (%s", a);
@@ -255,8 +266,9 @@ static void print_text(const struct options *o, const struct plan_job *job, cons
     cli_human(p->forward / (double)o->batch, b);
     printf("                    forward per token %s, per sequence %s\n", a, b);
     if (p->heaviest != p->layout.rank)
-        printf("rank %-5u          updates most; %llu bytes  %9.2f GiB (the larger of the two)\n", p->heaviest,
-               (unsigned long long)p->most_bytes, (double)p->most_bytes / 0x1p30);
+        printf("rank %-5u          updates most; %llu bytes  %9.2f GiB (the larger of the two)\n",
+               sy_layout_number(&p->layout, p->heaviest, sy_layout_part(&p->layout)), (unsigned long long)p->most_bytes,
+               (double)p->most_bytes / 0x1p30);
     if (ranks > 1)
         print_messages(job, p);
     if (job->rates != NULL)
@@ -309,12 +321,15 @@ static enum sy_status print_json(struct sy_ctx *ctx, const struct options *o, co
                           p->backward, "flops_update", p->update, "ops", (json_int_t)p->nodes);
     if (j == NULL)
         return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    const struct sy_layout *l = &p->layout;
     if (plan_step_ranks(p) != NULL) {
         json_object_set_new(j, "most_bytes", json_integer((json_int_t)p->most_bytes));
         json_object_set_new(j, "layout",
-                            json_pack("{s:I, s:I, s:I, s:I}", "updates_most", (json_int_t)p->heaviest, "data",
-                                      (json_int_t)p->layout.data, "expert", (json_int_t)p->layout.expert, "rank",
-                                      (json_int_t)p->layout.rank));
+                            json_pack("{s:I, s:I, s:I, s:I, s:I}", "updates_most",
+                                      (json_int_t)sy_layout_number(l, p->heaviest, sy_layout_part(l)), "data",
+                                      (json_int_t)l->data, "expert", (json_int_t)l->expert, "model",
+                                      (json_int_t)sy_layout_parts(l), "rank",
+                                      (json_int_t)sy_layout_number(l, l->rank, sy_layout_part(l))));
         json_object_set_new(j, "messages", json_messages(job, p));
     }
     if (job->rates != NULL)
@@ -383,14 +398,15 @@ static enum sy_status choose_layout(struct sy_ctx *ctx, const struct options *o,
                                     struct sy_layout *out)
 {
     const uint32_t ranks = (uint32_t)o->ranks;
-    *out = (struct sy_layout){.data = o->data, .expert = o->expert};
-    if (o->data == 0 && ranks > 1 && job->network != NULL)
+    *out = o->layout;
+    if (out->data == 0 && ranks > 1 && job->network != NULL)
         SY_TRY(plan_layouts_try(ctx, job, ranks, o->memory, o->json || o->schedule || o->trace != NULL, out));
-    else if (o->data == 0)
+    else if (out->data == 0)
         for (*out = (struct sy_layout){.data = ranks, .expert = 1};
              out->data > 1 && 2 * out->expert <= plan_job_experts(job); out->data /= 2)
             out->expert *= 2;
-    out->rank = (uint32_t)o->rank;
+    out->rank = (uint32_t)o->rank / sy_layout_parts(out);
+    out->part = (uint32_t)o->rank % sy_layout_parts(out);
     return SY_OK;
 }
 

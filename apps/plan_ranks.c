@@ -7,28 +7,39 @@
 
 #include "engine/message.h"
 #include "engine/shard.h"
+#include "engine/split.h"
 
-bool plan_layout_parse(const char *text, uint32_t *data, uint32_t *expert)
+/// A power of two up to 2^16 at *at, which goes behind it; 0: there is none.
+static uint32_t axis(const char **at)
 {
     char *end;
-    if (*text < '0' || *text > '9')
-        return false;
-    const unsigned long d = strtoul(text, &end, 10);
-    if (*end != 'x' || end[1] < '0' || end[1] > '9')
-        return false;
-    const unsigned long e = strtoul(end + 1, &end, 10);
-    if (*end != '\0' || d > 1u << 16 || e > 1u << 16 || !plan_power_of_two(d) || !plan_power_of_two(e))
-        return false;
-    *data = (uint32_t)d;
-    *expert = (uint32_t)e;
-    return true;
+    if (**at < '0' || **at > '9')
+        return 0;
+    const unsigned long n = strtoul(*at, &end, 10);
+    *at = end;
+    return n <= 1u << 16 && plan_power_of_two(n) ? (uint32_t)n : 0;
 }
+
+bool plan_layout_parse(const char *text, struct sy_layout *out)
+{
+    uint32_t sizes[3] = {1, 1, 1}, count = 0;
+    do {
+        sizes[count] = axis(&text);
+        if (sizes[count++] == 0)
+            return false;
+    } while (count < SY_COUNT(sizes) && *text == 'x' && text++ != NULL);
+    *out = (struct sy_layout){.data = sizes[0], .expert = sizes[1], .model = sizes[2]};
+    return *text == '\0' && count >= 2;
+}
+
+/// This rank's number in the run.
+static uint32_t number(const struct sy_layout *l) { return sy_layout_number(l, l->rank, sy_layout_part(l)); }
 
 /// Adds what passes between this rank and `peer`. Nothing is sent where there are no bytes.
 static void pass(struct plan_traffic *t, const struct sy_layout *l, uint32_t machine, uint32_t peer, double sent,
                  double received)
 {
-    struct plan_wire *w = peer / machine == l->rank / machine ? &t->near : &t->far;
+    struct plan_wire *w = peer / machine == number(l) / machine ? &t->near : &t->far;
     w->messages += sent > 0.0;
     w->sent += sent;
     w->received += received;
@@ -86,19 +97,20 @@ static void all_is_certain(struct plan_traffic *t)
     t->most_received = t->near.received + t->far.received;
 }
 
-/// The sum of `n` elements over all ranks: the walk of message.c.
-static void sum(struct plan_traffic *t, const struct sy_layout *l, uint32_t machine, uint64_t n)
+/// The sum of `n` elements over all ranks, or over those of one part: the walk of message_sums.c.
+static void sum(struct plan_traffic *t, const struct sy_layout *l, uint32_t machine, uint64_t n, bool all)
 {
     uint64_t kept[32] = {n};
     uint32_t rounds = 0;
-    for (uint32_t bit = 1; bit < sy_layout_ranks(l); bit *= 2, ++rounds) {
+    const uint32_t me = all ? number(l) : l->rank, ranks = all ? sy_layout_world(l) : sy_layout_ranks(l);
+    for (uint32_t bit = 1; bit < ranks; bit *= 2, ++rounds) {
         const uint64_t low = (kept[rounds] + 1) / 2;
-        kept[rounds + 1] = (l->rank & bit) != 0 ? kept[rounds] - low : low;
+        kept[rounds + 1] = (me & bit) != 0 ? kept[rounds] - low : low;
     }
     for (uint32_t i = 0; i < rounds; ++i) {
         const double mine = (double)kept[i + 1] * sizeof(float),
                      other = (double)(kept[i] - kept[i + 1]) * sizeof(float);
-        const uint32_t peer = l->rank ^ (1u << i);
+        const uint32_t peer = all ? me ^ (1u << i) : sy_layout_number(l, me ^ (1u << i), sy_layout_part(l));
         pass(t, l, machine, peer, other, mine); // each half to whom it belongs …
         pass(t, l, machine, peer, mine, other); // … and its sum back
     }
@@ -135,13 +147,48 @@ static void shards(struct plan_traffic *t, const struct sy_graph *g, const struc
     const double mine = shard_bytes(g, p, me), all = (double)p->n * sizeof(float);
     for (uint32_t r = 0; r < ranks; ++r) {
         const double theirs = shard_bytes(g, p, r);
-        const uint32_t peer = apart ? r * l->expert + sy_layout_place(l) : r;
+        const uint32_t place = apart ? r * l->expert + sy_layout_place(l) : r;
         if (r != me)
-            pass(t, l, machine, peer, share ? mine : theirs, share ? theirs : mine);
+            pass(t, l, machine, sy_layout_number(l, place, sy_layout_part(l)), share ? mine : theirs,
+                 share ? theirs : mine);
     }
     t->staged = share ? all : all + mine;
     t->out = all;
     t->in = share ? 0.0 : mine * ranks;
+}
+
+/// The sum of `n` elements of `size` bytes over the ranks of a place: the walk of message_split.c.
+static void sum_parts(struct plan_traffic *t, const struct sy_layout *l, uint32_t machine, uint64_t n, double size)
+{
+    const uint32_t parts = sy_layout_parts(l), part = sy_layout_part(l);
+    const double mine = (double)(n * (part + 1) / parts - n * part / parts) * size;
+    for (uint32_t r = 0; r < parts; ++r) {
+        const double theirs = (double)(n * (r + 1) / parts - n * r / parts) * size;
+        if (r == part)
+            continue;
+        pass(t, l, machine, sy_layout_number(l, l->rank, r), theirs, mine); // its run to who sums it …
+        pass(t, l, machine, sy_layout_number(l, l->rank, r), mine, theirs); // … and the sums to all
+    }
+    t->staged = 2.0 * (double)n * size;
+    t->out = (double)n * size;
+    t->in = (double)((n / parts + 1) * parts) * size;
+}
+
+/// The means of some ranges of tensors, which are read and written as wholes.
+static void mean_parts(struct plan_traffic *t, const struct sy_graph *g, const struct sy_node *n,
+                       const struct sy_layout *l, uint32_t machine)
+{
+    const struct sy_parts_args *p = (const void *)n->args;
+    const struct sy_range *ranges = sy_graph_tensor(g, n->bind[0])->data;
+    uint64_t chosen = 0, counts[3] = {0};
+    for (u32 i = 0; i < p->ranges; ++i) {
+        chosen += (uint64_t)ranges[i].count;
+        counts[ranges[i].which] = sy_graph_tensor(g, n->bind[1 + ranges[i].which])->count;
+    }
+    const double all = (double)(counts[0] + counts[1] + counts[2]) * sizeof(float);
+    sum_parts(t, l, machine, chosen, sizeof(float));
+    t->staged = 2.0 * all;
+    t->out += all;
 }
 
 void plan_traffic_of(const struct sy_graph *g, const struct sy_node *n, const struct sy_layout *l, uint32_t machine,
@@ -154,8 +201,13 @@ void plan_traffic_of(const struct sy_graph *g, const struct sy_node *n, const st
         routes(out, l, machine, x);
     else if (n->op == SY_OP_exchange_rows)
         pass_rows(out, l, machine, x, x->dim * (double)sy_dtype_bytes(sy_graph_tensor(g, n->bind[0])->dtype));
+    else if (n->op == SY_OP_sum_parts)
+        sum_parts(out, l, machine, ((const struct sy_parts_args *)(const void *)n->args)->n,
+                  (double)sy_dtype_bytes(sy_graph_tensor(g, n->bind[0])->dtype));
+    else if (n->op == SY_OP_mean_parts)
+        mean_parts(out, g, n, l, machine);
     else if (n->op == SY_OP_gather_norms || (sy_graph_pack(g, s->pack)->flags & SY_PACK_SUMS) != 0)
-        sum(out, l, machine, s->n);
+        sum(out, l, machine, s->n, n->op == SY_OP_gather_norms);
     else
         shards(out, g, l, machine, s, n->op == SY_OP_share_ranks);
     if (n->op != SY_OP_exchange_routes && n->op != SY_OP_exchange_rows)

@@ -22,9 +22,9 @@ struct plan_traffic {
 /// Of the message that node `n` is; `machine`: ranks of one machine.
 void plan_traffic_of(const struct sy_graph *g, const struct sy_node *n, const struct sy_layout *l, uint32_t machine,
                      struct plan_traffic *out);
-/// The rank that a message takes longest: who has the largest shard (shard.h). Loads of experts are even.
+/// The place whose ranks a message takes longest: who has the largest shard (shard.h). Loads of experts are even.
 uint32_t plan_slowest(const struct sy_graph *g, const struct sy_node *n, const struct sy_layout *l);
-/// Elements that a rank updates.
+/// Elements that each rank of a place updates.
 double plan_updates(const struct sy_graph *g, const struct sy_layout *l, uint32_t rank);
 /// Of all messages of a step of one kind, or of every kind (SY_OP_COUNT); gives how many. Memory is that of the rank
 /// that needs most.
@@ -34,7 +34,7 @@ uint32_t plan_traffic_sum(const struct sy_graph *g, const struct sy_segments *s,
 /// are sent back.
 double plan_even_load(const struct sy_node *n, const struct sy_layout *l);
 
-/// "DxE" → sizes of the axes. False: it is no such thing.
-bool plan_layout_parse(const char *text, uint32_t *data, uint32_t *expert);
+/// "DxE" or "DxExM" → sizes of the axes. False: it is no such thing.
+bool plan_layout_parse(const char *text, struct sy_layout *out);
 /// Whether `n` is 1, 2, 4, …
 static inline bool plan_power_of_two(uint64_t n) { return n != 0 && (n & (n - 1)) == 0; }

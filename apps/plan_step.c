@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/runtime.h"
+#include "engine/split.h"
 
 static uint64_t experts_of(const struct sy_layout *l, uint32_t rank, uint32_t experts)
 {
@@ -15,16 +16,16 @@ static uint64_t experts_of(const struct sy_layout *l, uint32_t rank, uint32_t ex
 static void add_up(const struct sy_config *c, const struct sy_layout *l, struct plan_step *p)
 {
     const struct sy_graph *g = p->graph;
-    uint64_t experts = 0;
+    uint64_t others = 0; // than experts
     for (size_t i = 0; i < sy_graph_param_count(g); ++i) {
         const struct sy_param *x = sy_graph_param_at(g, i);
-        const uint64_t all = (uint64_t)x->rows * x->cols * x->parts;
-        p->own_parameters += all;
-        experts += (x->flags & SY_PARAM_EXPERT) != 0 ? all : 0;
+        const struct sy_split whole = sy_split_of(g, x);
+        p->own_parameters += (uint64_t)x->rows * x->cols * x->parts;
+        others += (x->flags & SY_PARAM_EXPERT) != 0 ? 0 : (uint64_t)whole.rows * whole.cols * x->parts;
     }
     const uint64_t matrices = c->gated ? 3 : 2;
     p->expert_parameters = (uint64_t)p->model->sparse_count * c->experts * c->d_model * c->d_ff * matrices;
-    p->parameters = p->own_parameters - experts + p->expert_parameters;
+    p->parameters = others + p->expert_parameters;
     p->own_experts = experts_of(l, l->rank, c->experts);
     p->nodes = sy_graph_node_count(g);
     for (size_t i = 0; i < p->nodes; ++i) {

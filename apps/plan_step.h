@@ -26,9 +26,9 @@ struct plan_step {
     uint64_t arena[SY_ARENA_COUNT], bytes;
     double forward, backward, update; ///< FLOPs, with every place for an expert's rows taken.
     size_t nodes;
-    uint32_t heaviest;   ///< Of the ranks with as many experts, the one that updates most, where that is more than this
-                         ///< one does; else this one …
-    uint64_t most_bytes; ///< … and the more of the two's bytes.
+    uint32_t heaviest; ///< Of the places with as many experts, the one that updates most, where that is more than this
+                       ///< one does; else this one …
+    uint64_t most_bytes;   ///< … and the more of the two's bytes.
     struct plan_time time; ///< Of the slower of the two. Zeros where none is asked for.
 };
 
@@ -39,7 +39,7 @@ void plan_step_finish(struct plan_step *p);
 /// NULL for one rank.
 static inline const struct sy_layout *plan_step_ranks(const struct plan_step *p)
 {
-    return sy_layout_ranks(&p->layout) > 1 ? &p->layout : NULL;
+    return sy_layout_world(&p->layout) > 1 ? &p->layout : NULL;
 }
 static inline uint32_t plan_job_machine(const struct plan_job *job)
 {

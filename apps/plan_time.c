@@ -101,15 +101,19 @@ static void add_message(const struct sy_graph *g, const struct sy_node *node, co
                         const struct plan_rates *rates, const struct plan_network *n, struct plan_time *out)
 {
     struct sy_layout at = *l;
-    const uint32_t slowest = plan_slowest(g, node, l), first = slowest / n->machine * n->machine;
+    const uint32_t slowest = plan_slowest(g, node, l), parts = sy_layout_parts(l);
+    const uint32_t first = sy_layout_number(l, slowest, 0) / n->machine * n->machine;
     struct plan_wire far = {.messages = 0.0};
     struct plan_traffic t;
-    for (at.rank = first; at.rank < first + n->machine && at.rank < sy_layout_ranks(l); ++at.rank) {
+    for (uint32_t r = first; r < first + n->machine && r < sy_layout_world(l); ++r) {
+        at.rank = r / parts;
+        at.part = r % parts;
         plan_traffic_of(g, node, &at, n->machine, &t);
         far.sent += t.far.sent;
         far.received += t.far.received;
     }
     at.rank = slowest;
+    at.part = 0;
     plan_traffic_of(g, node, &at, n->machine, &t);
     out->latency += latencies(&t.far) * n->latency + latencies(&t.near) * n->near_latency;
     out->wire += slower_way(&far) / n->bandwidth + (n->machine > 1 ? slower_way(&t.near) / n->near_bandwidth : 0.0);

@@ -12,9 +12,9 @@ import sys
 from apps import Suite, config, refuse, write_tensors
 
 RATES = ['--rates', '100GFLOP/s,10GB/s,5GB/s']
-# data × expert, sequences of a rank's micro-batch, options of the plan and of the run
-LAYOUTS = [(1, 2, 4, [], []), (2, 2, 2, [], []), (1, 4, 2, [], []), (2, 1, 2, ['--micro-batches', 2, '--slices', 8],
-                                                                       ['--micro-batch', 2, '--slices', 8])]
+# data × expert × model, sequences of a rank's micro-batch, options of the plan and of the run
+LAYOUTS = [(1, 2, 1, 4, [], []), (2, 2, 1, 2, [], []), (1, 4, 1, 2, [], []),
+           (2, 1, 1, 2, ['--micro-batches', 2, '--slices', 8], ['--micro-batch', 2, '--slices', 8]), (1, 2, 2, 4, [], [])]
 
 
 def full_batch(path, rows=8, src=32, tgt=24):
@@ -30,16 +30,17 @@ def plan(s, model, *more):
     return json.loads(done.stdout) if done.returncode == 0 else {'error': done.stderr}
 
 
-def train(s, model, data, expert, steps, *more):
+def train(s, model, data, expert, parts, steps, *more):
     """What it printed, and {rank: (bytes, messages)} that each sent where they are counted."""
     counts = s.path('counts')
-    command = ['mpirun', '--allow-run-as-root', '--oversubscribe', '-n', str(data * expert), os.path.join(s.apps, 'switchyard-train'),
+    command = ['mpirun', '--allow-run-as-root', '--oversubscribe', '-n', str(data * expert * parts),
+               os.path.join(s.apps, 'switchyard-train'), '--model-parallel', str(parts),
                '--model', s.path(model), '--batch', s.path('batch.safetensors'), '--out', s.path('run'),
                '--steps', str(steps), '--precision', 'selective', '--device', 'ref:0', '--data-parallel', str(data), *map(str, more)]
     env = dict(s.env, **({'LD_PRELOAD': s.counter, 'COUNTMPI': counts} if s.counter else {}))
     done = subprocess.run(command, capture_output=True, text=True, errors='replace', timeout=120, env=env)
     found = {}
-    for rank in range(data * expert):
+    for rank in range(data * expert * parts):
         if os.path.exists(f'{counts}.{rank}'):
             with open(f'{counts}.{rank}', encoding='utf-8') as file:
                 found[rank] = tuple(map(int, file.read().split()))
@@ -50,25 +51,25 @@ def train(s, model, data, expert, steps, *more):
 
 def check_memory_and_bytes(s):
     """Memory to the byte; traffic to the byte where the experts choose, so that their loads are even."""
-    for data, expert, batch, planned, run in LAYOUTS:
-        name = f'data {data} × expert {expert}'
-        asked = ('even.json', '--layout', f'{data}x{expert}', '--batch', batch, *planned)
+    for data, expert, parts, batch, planned, run in LAYOUTS:
+        name = f'data {data} × expert {expert} × model {parts}'
+        asked = ('even.json', '--layout', f'{data}x{expert}x{parts}', '--batch', batch, *planned)
         p = plan(s, *asked, '--device', 'ref:0')
         if not s.ok('error' not in p and p['total_bytes'] == p['recorded']['bytes'], f'{name}: what is allocated, to the byte', p):
             continue
-        one, first = train(s, 'even.json', data, expert, 1, *run)
-        _, third = train(s, 'even.json', data, expert, 3, *run)
+        one, first = train(s, 'even.json', data, expert, parts, 1, *run)
+        _, third = train(s, 'even.json', data, expert, parts, 3, *run)
         said = re.search(r'(\d+) MiB of device memory', one.stdout)
         s.ok(said and said.group(1) == f'{p["total_bytes"] / 2**20:.0f}',
              f'{name}: plan and run have {p["total_bytes"] / 2**20:.1f} MiB a rank', one.stdout + one.stderr)
         if not s.counter:
             s.skip(f'{name}: bytes sent', 'they are not counted in this build')
             continue
-        for rank in range(data * expert):
+        for rank in range(data * expert * parts):
             all_ = plan(s, *asked, '--rank', rank)['messages']['all']
             sent, messages = ((third[rank][i] - first[rank][i]) / 2 for i in (0, 1)) if rank in first and rank in third else (0, 0)
             # Beside the messages of the graph a step has a word to each other rank: counts of tokens, and whether to leave.
-            others = data * expert - 1
+            others = data * expert * parts - 1
             s.ok(messages == all_['messages'] + others, f'{name}, rank {rank}: {messages:.0f} messages sent',
                  f'planned {all_["messages"]} and 1 to each of {others} others')
             s.ok(sent == all_['sent'] + 40 * others, f'{name}, rank {rank}: {sent:.0f} bytes sent', f'planned {all_["sent"]}')
@@ -80,7 +81,7 @@ def check_uneven(s):
         s.skip('uneven loads', 'bytes are not counted in this build')
         return
     p = plan(s, 'switch.json', '--layout', '1x4', '--batch', 2)['messages']['all']
-    first, third = (train(s, 'switch.json', 1, 4, steps)[1] for steps in (1, 3))
+    first, third = (train(s, 'switch.json', 1, 4, 1, steps)[1] for steps in (1, 3))
     sent = (third[0][0] - first[0][0]) / 2
     s.ok(0.7 * p['sent'] < sent < p['most_sent'] + 3000 and p['sent'] < p['most_sent'],
          f'switch router: {sent:.0f} bytes sent, {p["sent"]:.0f} with even loads, {p["most_sent"]:.0f} at most')
@@ -96,6 +97,12 @@ def check_ranks(s):
     shared = whole['parameters'] - whole['expert_parameters']
     s.ok(sum(p['rank_parameters'] - shared for p in plans) == 2 * whole['expert_parameters'] > 0 and
          all(p['parameters'] == whole['parameters'] for p in plans), 'all ranks together have every expert twice')
+    halves = [plan(s, 'switch.json', '--layout', '2x4x2', '--batch', 2, '--rank', rank) for rank in (0, 1, 15)]
+    split = plans[0]['rank_parameters'] - halves[0]['rank_parameters'] # half of what is split
+    s.ok(halves[0]['rank_parameters'] == halves[1]['rank_parameters'] and halves[0]['parameters'] == whole['parameters'] and
+         halves[0]['total_bytes'] < 0.65 * plans[0]['total_bytes'] and halves[2]['layout']['rank'] == 15 and
+         2 * split > 0.8 * plans[0]['rank_parameters'],
+         'two ranks split what one has: less than 0.65 of the memory', halves)
     text_ = s.run('plan', '--model', s.path('switch.json'), '--layout', '2x4', '--batch', 2, '--src-len', 32, '--tgt-len', 24).stdout
     s.ok('2 of 6 experts' in text_ and 'exchange_rows' in text_ and 'host staging' in text_, 'plan --layout: text', text_)
 
@@ -159,7 +166,7 @@ def check_time(s):
 
 def check_refusals(s):
     model = ('plan', '--model', s.path('switch.json'))
-    for layout in ('3x2', '2x', 'x2', '0x2', '2X2', '2x2x2', '-2x2', '2', ''):
+    for layout in ('3x2', '2x', 'x2', '0x2', '2X2', '2x2x2x2', '2x2x3', '2x2x', '-2x2', '2', ''):
         refuse(s, f"--layout '{layout}'", ['--layout'], *model, '--layout', layout, usage=True)
     for more, words in ((['--ranks', 3], ['power of two']), (['--ranks', 8, '--layout', '2x2'], ['4 ranks', '8']),
                         (['--layout', '2x2', '--rank', 4], ['--rank 4']), (['--network', '1us,1GB/s'], ['--rates']),
@@ -185,7 +192,7 @@ def main():
     check_recomputed(s)
     check_time(s)
     check_refusals(s)
-    probe = train(s, 'switch.json', 1, 2, 1)[0] if shutil.which('mpirun') else None
+    probe = train(s, 'switch.json', 1, 2, 1, 1)[0] if shutil.which('mpirun') else None
     if probe is None or 'no MPI' in probe.stderr:
         s.skip('against runs of several ranks', 'there is no mpirun, or the programs are built without MPI')
         s.done()
