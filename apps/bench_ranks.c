@@ -9,7 +9,9 @@
 
 /// What is measured of one message of a step; of all ranks: the mean.
 struct measured {
-    double bytes, alone, exposed; ///< alone: the shortest of all steps; exposed: the median.
+    double bytes, alone; ///< alone: the shortest of all steps.
+    double exposed,
+        lagged; ///< The device has nothing to do, all ranks have sent, or not yet. The median, and the mean.
 };
 
 struct job {
@@ -21,10 +23,13 @@ struct job {
     struct sy_batch batch;
     struct cli_model model;
     size_t legs;
-    double *exposed;         ///< [legs][repeat]
-    struct measured *times;  ///< [legs]
-    double *alone, *overlap; ///< [repeat] seconds of a step.
-    double experts;          ///< Seconds of a step's expert ops on this rank's device.
+    bool alike;                   ///< The ranks have the same legs.
+    double *exposed;              ///< [legs][repeat]
+    struct measured *times;       ///< [legs]
+    struct sy_message_time *seen; ///< [ranks + 1][legs] of one step: of all ranks, and this one's.
+    double *alone, *overlap;      ///< [repeat] seconds of a step.
+    double from;                  ///< When the last step began.
+    double experts;               ///< Seconds of a step's expert ops on this rank's device.
 };
 
 static enum sy_status prepare(struct job *j, const struct bench_options *o)
@@ -48,9 +53,10 @@ static enum sy_status prepare(struct job *j, const struct bench_options *o)
     j->legs = sy_session_legs(j->session)->count;
     j->exposed = calloc(j->legs * o->repeat, sizeof *j->exposed);
     j->times = calloc(j->legs, sizeof *j->times);
+    j->seen = calloc((j->ranks.group.size + 1) * j->legs, sizeof *j->seen);
     j->alone = calloc(o->repeat, sizeof *j->alone);
     j->overlap = calloc(o->repeat, sizeof *j->overlap);
-    if (j->exposed == NULL || j->times == NULL || j->alone == NULL || j->overlap == NULL)
+    if (j->exposed == NULL || j->times == NULL || j->seen == NULL || j->alone == NULL || j->overlap == NULL)
         return sy_fail(j->ctx, SY_NOMEM, "out of host memory");
     return bench_batch(j->ctx, &j->params, j->model.config.vocab_size, &j->batch);
 }
@@ -60,9 +66,52 @@ static enum sy_status step(struct job *j, enum sy_message_watch watch, uint64_t 
     struct sy_metrics m;
     sy_messages_watch(j->session, watch);
     SY_TRY(ranks_agree(j->ctx, &j->ranks, SY_OK)); // all begin at once
-    const double from = cli_seconds();
+    j->from = cli_seconds();
     SY_TRY(sy_session_step(j->session, &j->batch, 1, t, 0.001, 0, &m));
-    *out = cli_seconds() - from;
+    *out = cli_seconds() - j->from;
+    return SY_OK;
+}
+
+/// When the last of the ranks that take part had sent.
+static double all_sent(const struct job *j, size_t leg)
+{
+    const struct sy_layout *l = ranks_layout(&j->ranks);
+    const struct sy_node *n = sy_graph_node(sy_session_graph(j->session), sy_session_legs(j->session)->list[leg].first);
+    const bool rows = n->op == SY_OP_exchange_rows || n->op == SY_OP_exchange_routes;
+    const uint32_t first = rows ? sy_layout_peer(l, 0) : 0, count = rows ? l->expert : sy_layout_ranks(l);
+    double last = 0.0;
+    for (uint32_t r = first; r < first + count; ++r) {
+        const double at = j->seen[r * j->legs + leg].sent_at;
+        last = at > last ? at : last;
+    }
+    return last;
+}
+
+/// How long the device had nothing to do in a step but wait for each message, after all ranks had sent it. Where they
+/// are of several hosts, clocks count from the step's start `from`.
+static enum sy_status take_exposed(struct job *j, double from, uint64_t i, uint64_t repeat)
+{
+    const struct sy_group *group = &j->ranks.group;
+    struct sy_message_time *mine = &j->seen[group->size * j->legs];
+    const double zero = group->node_size == group->size ? 0.0 : from;
+    for (size_t k = 0; k < j->legs; ++k) {
+        mine[k] = sy_messages_time(j->session, k);
+        mine[k].sent_at -= zero;
+        mine[k].arrived_at -= zero;
+        mine[k].idle_at -= mine[k].idle_at != 0.0 ? zero : 0.0;
+        j->times[k].bytes += (double)mine[k].bytes / (double)repeat;
+    }
+    if (j->alike)
+        SY_TRY(sy_group_collect(j->ctx, &j->ranks.group, "when messages went", mine, j->legs * sizeof *mine, j->seen));
+    for (size_t k = 0; k < j->legs; ++k) {
+        if (sy_session_legs(j->session)->list[k].kind != SY_LEG_MESSAGE || mine[k].idle_at == 0.0)
+            continue;
+        const double sent = j->alike ? all_sent(j, k) : mine[k].sent_at;
+        const double begin = sent > mine[k].idle_at ? sent : mine[k].idle_at;
+        const double waited = mine[k].arrived_at - mine[k].idle_at, exposed = mine[k].arrived_at - begin;
+        j->exposed[k * repeat + i] = exposed;
+        j->times[k].lagged += (waited - exposed) / (double)repeat;
+    }
     return SY_OK;
 }
 
@@ -82,11 +131,7 @@ static enum sy_status measure(struct job *j, uint64_t repeat)
                 j->times[k].alone = x.travel_s;
         }
         SY_TRY(step(j, SY_WATCH_TOGETHER, ++t, &j->overlap[i]));
-        for (size_t k = 0; k < j->legs; ++k) {
-            const struct sy_message_time x = sy_messages_time(j->session, k);
-            j->exposed[k * repeat + i] = x.exposed_s;
-            j->times[k].bytes += (double)x.bytes / (double)repeat;
-        }
+        SY_TRY(take_exposed(j, j->from, i, repeat));
     }
     for (size_t k = 0; k < j->legs; ++k)
         if (legs->list[k].kind == SY_LEG_MESSAGE)
@@ -152,32 +197,40 @@ static enum sy_status time_experts(struct job *j, uint64_t t)
     return status;
 }
 
-/// Means over ranks. Ranks without experts have other legs: then each stays with its own.
+/// Whether the ranks have the same legs: those without experts have others.
+static enum sy_status compare_legs(struct job *j)
+{
+    const uint32_t size = j->ranks.group.size;
+    uint64_t *counts = calloc(size, sizeof *counts), mine = j->legs;
+    if (counts == NULL)
+        return sy_fail(j->ctx, SY_NOMEM, "out of host memory");
+    const enum sy_status status =
+        sy_group_collect(j->ctx, &j->ranks.group, "how many legs", &mine, sizeof mine, counts);
+    j->alike = true;
+    for (uint32_t r = 0; r < size && status == SY_OK; ++r)
+        j->alike &= counts[r] == mine;
+    free(counts);
+    return status;
+}
+
+/// Means over ranks; where they have other legs each stays with its own.
 static enum sy_status gather(struct job *j)
 {
     const uint32_t size = j->ranks.group.size;
     const uint64_t bytes = j->legs * sizeof *j->times;
-    uint64_t *counts = calloc(size, sizeof *counts), mine = j->legs;
-    struct measured *all = NULL;
-    bool alike = true;
-    enum sy_status status = counts == NULL ? sy_fail(j->ctx, SY_NOMEM, "out of host memory") : SY_OK;
-    if (status == SY_OK)
-        status = sy_group_collect(j->ctx, &j->ranks.group, "how many legs", &mine, sizeof mine, counts);
-    for (uint32_t r = 0; r < size && status == SY_OK; ++r)
-        alike &= counts[r] == mine;
-    free(counts);
-    if (status != SY_OK || !alike)
-        return status;
-    all = malloc(size * bytes);
+    if (!j->alike)
+        return SY_OK;
+    struct measured *all = malloc(size * bytes);
     if (all == NULL)
         return sy_fail(j->ctx, SY_NOMEM, "out of host memory");
-    status = sy_group_collect(j->ctx, &j->ranks.group, "what messages took", j->times, bytes, all);
+    const enum sy_status status = sy_group_collect(j->ctx, &j->ranks.group, "what messages took", j->times, bytes, all);
     memset(j->times, 0, bytes);
     for (size_t k = 0; k < size * j->legs && status == SY_OK; ++k) {
         struct measured *to = &j->times[k % j->legs];
         to->bytes += all[k].bytes / size;
         to->alone += all[k].alone / size;
         to->exposed += all[k].exposed / size;
+        to->lagged += all[k].lagged / size;
     }
     free(all);
     return status;
@@ -204,12 +257,14 @@ static void print(const struct job *j, uint64_t repeat)
                 {SY_OP_mean_parts, "means of splits"},  {SY_OP_COUNT, "all"}};
     const struct sy_legs *legs = sy_session_legs(j->session);
     const struct sy_graph *g = sy_session_graph(j->session);
+    double lagged = 0.0;
     printf("%-46s %10s %10s %10s %8s\n", "message", "sent", "alone, ms", "hidden, ms", "hidden");
     for (size_t k = 0; k < j->legs; ++k) {
         const struct sy_node *n = sy_graph_node(g, legs->list[k].first);
         char name[64];
         if (legs->list[k].kind != SY_LEG_MESSAGE || j->times[k].alone == 0.0) // what stays is copied on the device
             continue;
+        lagged += j->times[k].lagged;
         snprintf(name, sizeof name, "%.38s%s", n->label, n->backward ? " (back)" : "");
         print_sum(name, &j->times[k], hidden(&j->times[k]));
     }
@@ -228,7 +283,8 @@ static void print(const struct job *j, uint64_t repeat)
         if (all.alone > 0.0 || (sums[i].op != SY_OP_sum_parts && sums[i].op != SY_OP_mean_parts))
             print_sum(sums[i].name, &all, hid);
     }
-    printf("experts' work: %.2f ms a step on rank 0\n", 1e3 * j->experts);
+    printf("experts' work: %.2f ms a step on rank 0; waiting for ranks that were behind: %.2f ms\n", 1e3 * j->experts,
+           1e3 * lagged);
     printf("one step: %.1f ms, with every message waited for by itself %.1f ms (medians of %llu)\n",
            1e3 * bench_median(j->overlap, repeat), 1e3 * bench_median(j->alone, repeat), (unsigned long long)repeat);
 }
@@ -237,6 +293,7 @@ static enum sy_status run(struct job *j, const struct bench_options *o)
 {
     SY_TRY(ranks_agree(j->ctx, &j->ranks, prepare(j, o)));
     SY_TRY(ranks_compare_config(j->ctx, &j->ranks, &j->model.config));
+    SY_TRY(compare_legs(j));
     SY_TRY(measure(j, o->repeat));
     SY_TRY(gather(j));
     SY_TRY(time_experts(j, 2 * o->repeat + 4));
@@ -262,6 +319,7 @@ enum sy_status bench_ranks(struct bench *b)
     cli_model_close(&j.model);
     free(j.exposed);
     free(j.times);
+    free(j.seen);
     free(j.alone);
     free(j.overlap);
     return status;

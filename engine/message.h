@@ -79,9 +79,11 @@ SY_MUST_CHECK enum sy_status sy_message_await(struct sy_session *s, const struct
 enum sy_message_watch { SY_WATCH_NOTHING, SY_WATCH_ALONE, SY_WATCH_TOGETHER };
 
 struct sy_message_time {
-    uint64_t bytes;   ///< Sent by this rank.
-    double travel_s;  ///< From its start between the ranks to its arrival.
-    double exposed_s; ///< In which the device had nothing to do but wait for it.
+    uint64_t bytes;    ///< Sent by this rank.
+    double travel_s;   ///< From its start between the ranks to its arrival.
+    double sent_at;    ///< When this rank's part went on its way, by its monotonic clock in seconds, …
+    double idle_at;    ///< … since when the device had nothing to do but wait for it, 0: it never was, …
+    double arrived_at; ///< … until it had come.
 };
 
 void sy_messages_watch(struct sy_session *s, enum sy_message_watch watch);

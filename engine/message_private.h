@@ -17,7 +17,6 @@ struct sy_parcel {
     struct sy_exchange *travel; ///< Under way between ranks.
     bool arrived;
     uint32_t leg;
-    double sent_at; ///< Seconds, where it is watched.
 };
 
 enum { SY_DRAINS = 16 };

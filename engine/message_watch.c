@@ -42,23 +42,29 @@ enum sy_status sy_watch_sent(struct sy_session *s, struct sy_parcel *p)
     *t = (struct sy_message_time){.bytes = 0};
     for (size_t i = 0; i < p->count; ++i)
         t->bytes += p->list[i].send ? p->list[i].bytes : 0;
-    p->sent_at = sy_pulse_now();
+    t->sent_at = sy_pulse_now();
     return SY_OK;
 }
 
 void sy_watch_arrived(struct sy_session *s, const struct sy_parcel *p)
 {
-    if (s->messages->watch != SY_WATCH_NOTHING)
-        s->messages->times[p->leg].travel_s = sy_pulse_now() - p->sent_at;
+    struct sy_message_time *t = &s->messages->times[p->leg];
+    if (s->messages->watch == SY_WATCH_NOTHING)
+        return;
+    t->arrived_at = sy_pulse_now();
+    t->travel_s = t->arrived_at - t->sent_at;
 }
 
 void sy_watch_done(struct sy_session *s, uint32_t leg)
 {
     struct sy_messages *m = s->messages;
-    const double took = sy_pulse_now() - m->began;
+    const double now = sy_pulse_now();
     if (m->watch != SY_WATCH_NOTHING)
-        m->times[leg] = (struct sy_message_time){
-            .bytes = s->graph->ranks->group->sent - m->sent, .travel_s = took, .exposed_s = took};
+        m->times[leg] = (struct sy_message_time){.bytes = s->graph->ranks->group->sent - m->sent,
+                                                 .travel_s = now - m->began,
+                                                 .sent_at = m->began,
+                                                 .idle_at = m->began,
+                                                 .arrived_at = now};
 }
 
 struct sy_drain *sy_watch_drain(struct sy_session *s)
@@ -89,6 +95,7 @@ enum sy_status sy_watch_idle(struct sy_drain *drain, double *at)
 
 void sy_watch_waited(struct sy_session *s, const struct sy_parcel *p, double idle)
 {
-    if (idle != 0.0)
-        s->messages->times[p->leg].exposed_s = sy_pulse_now() - (idle > p->sent_at ? idle : p->sent_at);
+    struct sy_message_time *t = &s->messages->times[p->leg];
+    if (s->messages->watch != SY_WATCH_NOTHING && idle < t->arrived_at)
+        t->idle_at = idle;
 }
