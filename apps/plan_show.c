@@ -101,7 +101,7 @@ enum sy_status plan_show_schedule(const struct sy_graph *g, const struct sy_mode
 
 static const char *phase_name(uint32_t phase)
 {
-    static const char *const names[] = {"refresh", "encode", "micro-batch", "update", "merge"};
+    static const char *const names[] = {"encode", "micro-batch", "update", "refresh", "merge"};
     return names[phase < SY_PHASE_MERGE ? phase : SY_PHASE_MERGE];
 }
 

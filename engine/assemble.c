@@ -67,6 +67,7 @@ enum sy_status sy_assemble(struct sy_ctx *ctx, const struct sy_caps *caps, const
     }
     sy_graph_refresh(g);
     sy_lower(g, caps);
+    sy_overlap_refresh(g);
     return sy_graph_status(g);
 }
 

@@ -59,10 +59,10 @@ struct sy_tensor {
 
 /// When a node runs: one device program per phase. Phases beyond these are the merges of slices.h.
 enum sy_phase {
-    SY_PHASE_REFRESH, ///< Masters → bf16 weights, and what is prepared of both; after loading and after each update.
     SY_PHASE_ENCODE,  ///< Decoding only: the encoder and the cross-attention keys and values.
     SY_PHASE_MICRO,   ///< Forward (and backward) of one micro-batch; decoding: one token.
     SY_PHASE_UPDATE,  ///< Once a step: norm, clip, optimizer.
+    SY_PHASE_REFRESH, ///< Masters → bf16 weights, and what is prepared of both; after loading and after each update.
     SY_PHASE_MERGE    ///< The first merge, where there are any.
 };
 

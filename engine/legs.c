@@ -73,46 +73,48 @@ static void await(struct cut *c, uint32_t i)
 }
 
 /// Cuts one phase at its messages and arrivals.
-static bool cut(const struct sy_graph *g, struct sy_legs *p, uint32_t phase)
+static void cut(struct cut *c, uint32_t phase)
 {
-    struct cut c = {.g = g, .legs = p, .phase = phase};
-    const size_t before = p->count;
+    const struct sy_graph *g = c->g;
+    const size_t before = c->legs->count;
     const uint32_t end = (uint32_t)g->node_count;
-    for (uint32_t i = 0; i < end && !c.failed; ++i) {
+    c->phase = phase;
+    c->first = c->nodes = 0;
+    for (uint32_t i = 0; i < end && !c->failed; ++i) {
         if (g->nodes[i].phase != phase)
             continue;
-        await(&c, i);
+        await(c, i);
         if (!sy_op_is_message(g->nodes[i].op)) {
-            ++c.nodes;
+            ++c->nodes;
             continue;
         }
         const bool travels = sy_message_travels(g, i);
-        const uint32_t slot = travels ? take_slot(&c) : 0;
-        end_program(&c, i);
-        add(&c, SY_LEG_MESSAGE, i, i + 1, slot);
-        if (travels && !c.failed)
-            c.under_way[slot] = i;
-        c.first = i + 1;
+        const uint32_t slot = travels ? take_slot(c) : 0;
+        end_program(c, i);
+        add(c, SY_LEG_MESSAGE, i, i + 1, slot);
+        if (travels && !c->failed)
+            c->under_way[slot] = i;
+        c->first = i + 1;
     }
-    await(&c, end);
-    if (c.nodes != 0 || p->count == before)
-        add(&c, SY_LEG_PROGRAM, c.first, end, 0);
-    p->slots = c.slots > p->slots ? c.slots : p->slots;
-    free(c.under_way);
-    return !c.failed;
+    if (phase != SY_PHASE_UPDATE)
+        await(c, end);
+    if (c->nodes != 0 || c->legs->count == before)
+        add(c, SY_LEG_PROGRAM, c->first, end, 0);
 }
 
 enum sy_status sy_legs_create(const struct sy_graph *g, struct sy_legs *out)
 {
     memset(out, 0, sizeof *out);
     out->first = calloc((size_t)g->phase_count + 1, sizeof *out->first);
-    bool good = out->first != NULL;
-    for (uint32_t phase = 0; phase < g->phase_count && good; ++phase) {
+    struct cut c = {.g = g, .legs = out, .failed = out->first == NULL};
+    for (uint32_t phase = 0; phase < g->phase_count && !c.failed; ++phase) {
         out->first[phase] = out->count;
-        good = cut(g, out, phase);
+        cut(&c, phase);
         out->first[phase + 1] = out->count;
     }
-    if (good)
+    out->slots = c.slots;
+    free(c.under_way);
+    if (!c.failed)
         return SY_OK;
     sy_legs_finish(out);
     return sy_fail(g->ctx, SY_NOMEM, "out of host memory: the legs of %u phases", g->phase_count);

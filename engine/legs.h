@@ -2,7 +2,8 @@
 // legs.h: a phase of the graph as device programs and messages. With one rank a phase is one program.
 //
 // A message that travels (message.h) starts where its node stands, and has its arrival before the first node that
-// touches what it brings, at the phase's end at the latest: the programs in between run while it is under way.
+// touches what it brings, at the phase's end at the latest: the programs in between run while it is under way. What
+// the update has sent has its arrivals in the refresh, which follows it.
 // Ownership: malloc'ed, the caller's.   Layer: engine.
 #pragma once
 

@@ -34,9 +34,10 @@ struct waiting {
     size_t count;
 };
 
-static bool must_wait(const struct sy_graph *g, const struct waiting *w, const struct sy_node *n)
+/// `all`: gradients of weights do, too.
+static bool must_wait(const struct sy_graph *g, const struct waiting *w, const struct sy_node *n, bool all)
 {
-    bool needs = n->op == SY_OP_matmul_dw;
+    bool needs = all && n->op == SY_OP_matmul_dw;
     for (size_t i = 0; i < w->count && !needs; ++i)
         needs = conflict(g, w->list[i], n);
     return needs;
@@ -55,31 +56,64 @@ static void let_go(struct sy_graph *g, struct waiting *w)
     w->count = 0;
 }
 
+static bool carries_back(const struct sy_node *n)
+{
+    return n->op == SY_OP_exchange_rows && n->phase == SY_PHASE_MICRO && n->backward;
+}
+
+/// Whether a gradient is of experts that no other rank has: nobody waits for it before the update.
+static bool is_own(const struct sy_graph *g, const struct sy_node *n)
+{
+    return n->op == SY_OP_matmul_dw && ((const struct sy_matmul_dw_args *)(const void *)n->args)->ragged != 0 &&
+           g->ranks->data == 1;
+}
+
+/// Behind the last message that carries rows one gradient of its experts is enough; the other, which nobody waits for
+/// before the update, is made at the very end, while the last sums of gradients travel.
+static void let_one_go(struct sy_graph *g, struct waiting *w)
+{
+    size_t first = 0, second = 0;
+    while (first < w->count && !is_own(g, w->list[first]))
+        ++first;
+    for (second = first + 1; second < w->count && !is_own(g, w->list[second]);)
+        ++second;
+    const size_t gone = second < w->count ? second : w->count;
+    for (size_t i = 0; i < gone; ++i)
+        keep(g, w->list[i]);
+    w->count -= gone;
+    memmove(w->list, w->list + gone, w->count * sizeof(struct sy_node *));
+}
+
 /// Moves the gradients of weights behind the next message that carries rows.
 static void delay_weights(struct sy_graph *g)
 {
     struct sy_node *old = g->nodes;
     const size_t count = g->node_count;
     struct waiting w = {.list = calloc(count + 1, sizeof(struct sy_node *))};
+    size_t messages = 0; // that are still to come
     if (w.list == NULL) {
         sy_graph_no_memory(g);
         return;
     }
+    for (size_t i = 0; i < count; ++i)
+        messages += carries_back(&old[i]);
     g->nodes = NULL;
     g->node_count = g->node_room = 0;
     for (size_t i = 0; i < count && g->status == SY_OK; ++i) {
         const struct sy_node *n = &old[i];
-        const bool here = n->phase == SY_PHASE_MICRO && n->backward;
-        if (!here)
+        const bool here = n->phase == SY_PHASE_MICRO && n->backward, rows = carries_back(n);
+        const bool wait = here && must_wait(g, &w, n, messages != 0);
+        if (!here || (rows && wait))
             let_go(g, &w);
-        if (here && n->op != SY_OP_exchange_rows && must_wait(g, &w, n)) {
+        if (wait && !rows) {
             w.list[w.count++] = n;
             continue;
         }
-        if (n->op == SY_OP_exchange_rows && must_wait(g, &w, n))
-            let_go(g, &w);
         keep(g, n);
-        if (n->op == SY_OP_exchange_rows)
+        messages -= rows;
+        if (rows && messages == 0)
+            let_one_go(g, &w);
+        else if (rows)
             let_go(g, &w);
     }
     let_go(g, &w);
@@ -180,6 +214,43 @@ static void hasten_sums(struct sy_graph *g)
     }
     free(list);
     free(old);
+}
+
+// ---- new values under the refresh ----------------------------------------------------------------------------------
+
+static bool awaits(const struct sy_graph *g, const struct sy_node *n)
+{
+    for (uint32_t i = 0; i < g->node_count; ++i)
+        if (g->nodes[i].op == SY_OP_share_ranks && sy_message_travels(g, i) && conflict(g, &g->nodes[i], n))
+            return true;
+    return false;
+}
+
+void sy_overlap_refresh(struct sy_graph *g)
+{
+    if (g->ranks == NULL || g->status != SY_OK)
+        return;
+    struct sy_node *sorted = calloc(g->node_count + 1, sizeof *sorted);
+    struct waiting w = {.list = calloc(g->node_count + 1, sizeof(struct sy_node *))};
+    size_t count = 0;
+    if (sorted == NULL || w.list == NULL)
+        sy_graph_no_memory(g);
+    for (size_t i = 0; i < g->node_count && g->status == SY_OK; ++i) {
+        const struct sy_node *n = &g->nodes[i];
+        bool late = n->phase == SY_PHASE_REFRESH && awaits(g, n);
+        for (size_t k = 0; k < w.count && n->phase == SY_PHASE_REFRESH && !late; ++k)
+            late = conflict(g, w.list[k], n);
+        if (late)
+            w.list[w.count++] = n;
+        else
+            sorted[count++] = *n;
+    }
+    for (size_t i = 0; i < w.count && g->status == SY_OK; ++i)
+        sorted[count++] = *w.list[i];
+    if (g->status == SY_OK)
+        memcpy(g->nodes, sorted, count * sizeof *sorted);
+    free(w.list);
+    free(sorted);
 }
 
 void sy_overlap_emit(struct sy_graph *g)

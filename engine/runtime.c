@@ -210,7 +210,7 @@ static void fill_dispatch(const struct sy_runtime *rt, const struct sy_node *n, 
 
 static enum sy_status record(struct sy_runtime *rt, size_t leg)
 {
-    static const char *const names[] = {"refresh", "encode", "micro-batch", "update", "merge"};
+    static const char *const names[] = {"encode", "micro-batch", "update", "refresh", "merge"};
     const struct sy_graph *g = rt->graph;
     const struct sy_leg *p = &rt->legs.list[leg];
     const uint32_t phase = p->phase;
@@ -343,7 +343,8 @@ enum sy_status sy_runtime_run(struct sy_runtime *rt, uint32_t phase)
 {
     assert(phase < rt->graph->phase_count);
     for (size_t p = rt->legs.first[phase]; p < rt->legs.first[phase + 1]; ++p)
-        SY_TRY(sy_runtime_run_leg(rt, p));
+        if (rt->legs.list[p].kind != SY_LEG_ARRIVAL) // of what is under way only behind an update
+            SY_TRY(sy_runtime_run_leg(rt, p));
     return SY_OK;
 }
 

@@ -123,6 +123,13 @@ def check_schedule(s):
     p = plan(s, 'switch.json', '--layout', '1x4', '--batch', 2)
     s.ok(sum(ops) + messages == p['ops'] and messages == p['messages']['all']['times'] > 10,
          f'--schedule: {len(ops)} programs of {sum(ops)} ops and {messages} messages are the step', step + done.stderr)
+    kinds = re.findall(r'^ *[0-9]+ +(program|message|arrival) +([a-z_-]+)', step, re.M)
+    last = max(i for i, kind in enumerate(kinds) if kind == ('arrival', 'exchange_rows'))
+    sums = kinds[last:kinds.index(('arrival', 'sum_ranks'))]
+    s.ok(sums[-1] == ('program', 'micro-batch') and sums[-2] == ('message', 'sum_ranks'),
+         "experts' gradients are made while the last sums of others travel", sums)
+    s.ok(kinds.index(('program', 'refresh')) < kinds.index(('arrival', 'share_ranks')),
+         "what is made of a rank's own experts is made while new values travel", kinds[-8:])
     s.ok(len(re.findall(r'message .*B sent to others in 3 messages', step)) > 5, '--schedule: bytes of each message', step)
 
 
