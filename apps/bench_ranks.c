@@ -78,10 +78,10 @@ static double all_sent(const struct job *j, size_t leg)
     const struct sy_layout *l = ranks_layout(&j->ranks);
     const struct sy_node *n = sy_graph_node(sy_session_graph(j->session), sy_session_legs(j->session)->list[leg].first);
     const bool rows = n->op == SY_OP_exchange_rows || n->op == SY_OP_exchange_routes;
-    const uint32_t first = rows ? sy_layout_peer(l, 0) : 0, count = rows ? l->expert : sy_layout_ranks(l);
     double last = 0.0;
-    for (uint32_t r = first; r < first + count; ++r) {
-        const double at = j->seen[r * j->legs + leg].sent_at;
+    for (uint32_t r = 0; r < (rows ? l->expert : sy_layout_ranks(l)); ++r) {
+        const uint32_t peer = rows ? sy_layout_peer(l, r) : sy_layout_number(l, r, sy_layout_part(l));
+        const double at = j->seen[peer * j->legs + leg].sent_at;
         last = at > last ? at : last;
     }
     return last;
