@@ -5,6 +5,7 @@
 
 #include "engine/backward.h"
 #include "engine/graph_private.h"
+#include "engine/logits.h"
 #include "engine/lower.h"
 #include "engine/overlap.h"
 #include "engine/runtime.h"
@@ -59,6 +60,7 @@ enum sy_status sy_assemble(struct sy_ctx *ctx, const struct sy_caps *caps, const
         (p->task != NULL ? p->task : &sy_task_spans)->emit_loss(g, model, loss);
     if (p->kind == SY_SESSION_TRAIN || p->kind == SY_SESSION_GRADIENTS)
         sy_backward(g, p->recompute);
+    sy_logits_in_parts(g);
     if (p->kind == SY_SESSION_TRAIN) {
         sy_slices_emit(g);
         sy_overlap_emit(g);

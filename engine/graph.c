@@ -10,6 +10,10 @@
 #include "kernels/matrices.h"
 #include "kernels/tiles.h"
 
+/// What logits may need at once (logits.h): a part must fill the device, and the weight passes by once for each.
+#define LOGITS_CPU (UINT64_C(32) << 20)
+#define LOGITS_SIMT (UINT64_C(256) << 20)
+
 enum sy_status sy_graph_create(struct sy_ctx *ctx, enum sy_precision precision, const struct sy_caps *caps,
                                struct sy_graph **out)
 {
@@ -23,6 +27,7 @@ enum sy_status sy_graph_create(struct sy_ctx *ctx, enum sy_precision precision, 
     g->segment = -1;
     g->tile_rows = caps->device_class == SY_CLASS_SIMT ? SY_TILE_ROWS_SIMT : SY_TILE_ROWS_CPU;
     g->many_groups = caps->device_class == SY_CLASS_SIMT;
+    g->logits_bytes = caps->logits_bytes != 0 ? caps->logits_bytes : g->many_groups ? LOGITS_SIMT : LOGITS_CPU;
     if ((caps->mma || caps->coop_bf16.m != 0) && precision != SY_PRECISION_F32)
         g->tile_rows = SY_MMA_ROWS(SY_MMA_WG);
     g->t = precision == SY_PRECISION_F64 ? SY_F64 : precision == SY_PRECISION_F32 ? SY_F32 : SY_BF16;

@@ -135,6 +135,8 @@ static enum sy_status limit_caps(struct sy_ctx *ctx, struct sy_caps *caps)
     SY_TRY(lower32(ctx, "SY_FORCE_MAX_WG", &caps->max_wg));
     if (caps->max_groups[1] > 1) // elsewhere a grid has one dimension and nothing to fold into
         SY_TRY(lower32(ctx, "SY_FORCE_MAX_GROUPS", &caps->max_groups[0]));
+    bool present;
+    SY_TRY(env_number(ctx, "SY_LOGITS_BYTES", &present, &caps->logits_bytes));
     SY_TRY(raise_align(ctx, "SY_FORCE_OFFSET_ALIGN", &caps->offset_align));
     SY_TRY(sy_names_each(ctx, "SY_DISABLE", "feature",
                          "fp16, bf16, coopmat, command_buffers, avx512, amx, mma, subgroups", disable, caps));

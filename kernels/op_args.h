@@ -178,8 +178,13 @@ SY_STRUCT(sy_router_loss_args) { u32 rows, group, groups, experts, k, kind, stac
 
 // rows[r] = (lse, ce, correct, z) with ce = lse − logit[label], z = z_coef·lse²; all but lse 0 where label < 0.
 // Label smoothing s: ce = lse − (1−s)·logit[label] − s·mean(logits).
-// Logits (and dlogits) hold `rows` rows from `first` on of those of labels and rows.
-SY_STRUCT(sy_xent_args) { u32 rows, vocab; f32 z_coef, smoothing; u32 first; };
+// Logits (and dlogits) hold `rows` rows from `first` on of those of labels and rows; or, where each > 0, of the rows
+// at … at + each − 1 of every `apart` of these.
+SY_STRUCT(sy_xent_args) { u32 rows, vocab; f32 z_coef, smoothing; u32 first, each, apart, at; };
+// Where a row's label is.
+#define SY_XENT_PLACE(p, row) \
+    ((p).each == 0u ? (p).first + (row) \
+                    : ((p).first + (row)) / (p).each * (p).apart + (p).at + ((p).first + (row)) % (p).each)
 
 // The optimizer's ops over all matrices of a pack, by its table (matrices.h): sumsq, sum_blocks and af_*. A dispatch does
 // work-groups `first` … first + count − 1 of what the op goes by: blocks, strips or matrices; `work`: elements of the

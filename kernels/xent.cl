@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // xent: rows[r] = (lse, ce, correct, z): lse = log Σ exp(logits[r]), ce = lse − (1−s)·logit[label] − s·mean(logits),
 // s = smoothing, correct = 1 when the label is the (lowest) arg-max, z = z_coef·lse²; all but lse 0 where label < 0.
-//   logits [rows, vocab] f32 · labels [first + rows] i32 · rows [first + rows, 4] f32: logits of rows `first` on
+//   logits [rows, vocab] f32 · labels [all rows] i32 · rows [all rows, 4] f32; which of all: SY_XENT_PLACE
 // Launch: one work-group does one row in one pass: each lane keeps its running maximum and sum of exp.
 // Determinism: the order of the sums depends on vocab, WG and VEC.
 #include "common.cl.h"
@@ -27,9 +27,9 @@ KERNEL void xent(__global const float *restrict logits, __global const int *rest
                  __global float *restrict rows, const struct sy_xent_args p)
 {
     GROUP_GUARD(p.rows);
-    const uint lid = LOCAL_ID, row = GROUP_ID, vectors = p.vocab / VEC * VEC;
+    const uint lid = LOCAL_ID, row = GROUP_ID, vectors = p.vocab / VEC * VEC, place = SY_XENT_PLACE(p, row);
     __global const float *x = logits + row * p.vocab;
-    const int label = labels[p.first + row], target = clamp(label, 0, (int)p.vocab - 1);
+    const int label = labels[place], target = clamp(label, 0, (int)p.vocab - 1);
     const float at_label = x[target];
     LOCAL_SCRATCH(scratch);
 
@@ -67,6 +67,6 @@ KERNEL void xent(__global const float *restrict logits, __global const int *rest
         const float ce = lse - (1.0f - s) * at_label - s * (row_sum / (float)p.vocab);
         const bool counts = label >= 0;
         vstore4((float4)(lse, counts ? ce : 0.0f, counts && row_beat == 0.0f ? 1.0f : 0.0f,
-                         counts ? p.z_coef * lse * lse : 0.0f), p.first + row, rows);
+                         counts ? p.z_coef * lse * lse : 0.0f), place, rows);
     }
 }

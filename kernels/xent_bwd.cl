@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // xent_bwd: dlogits = inv_labels · (p·(1 + 2·z_coef·lse) − (1−s)·[i = label] − s/vocab), p = exp(logit − lse),
 // s = smoothing, inv_labels from the step constants; zeros where label < 0.
-//   logits [rows, vocab] f32 · labels [first + rows] i32 · rows [first + rows, 4] f32 (from xent; [0] = lse) · c
-//   dlogits [rows, vocab] t, of rows `first` on like logits
+//   logits [rows, vocab] f32 · labels [all rows] i32 · rows [all rows, 4] f32 (from xent; [0] = lse) · c
+//   dlogits [rows, vocab] t; which of all rows these are: SY_XENT_PLACE
 // Launch: one work-group does one row. No reduction.
 #include "common.cl.h"
 
@@ -16,8 +16,9 @@ KERNEL void xent_bwd(__global const float *restrict logits, __global const int *
 {
     GROUP_GUARD(p.rows);
     const uint lid = LOCAL_ID, row = GROUP_ID, base = row * p.vocab, vectors = p.vocab / VEC * VEC;
-    const int label = labels[p.first + row];
-    const float lse = rows[4u * (p.first + row)], scale = label >= 0 ? c->inv_labels : 0.0f;
+    const uint place = SY_XENT_PLACE(p, row);
+    const int label = labels[place];
+    const float lse = rows[4u * place], scale = label >= 0 ? c->inv_labels : 0.0f;
     const float slope = scale * (1.0f + 2.0f * p.z_coef * lse);
     const float hit = scale * (1.0f - p.smoothing), even = scale * (p.smoothing / (float)p.vocab);
     const VI lanes = V_LOAD(0, lane_index);

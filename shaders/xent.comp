@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // xent: rows[r] = (lse, ce, correct, z): lse = log Σ exp(logits[r]), ce = lse − (1−s)·logit[label] − s·mean(logits),
 // s = smoothing, correct = 1 when the label is the (lowest) arg-max, z = z_coef·lse²; all but lse 0 where label < 0.
-//   logits [rows, vocab] f32 · labels [first + rows] i32 · rows [first + rows, 4] f32: logits of rows `first` on
+//   logits [rows, vocab] f32 · labels [all rows] i32 · rows [all rows, 4] f32; which of all: SY_XENT_PLACE
 // Launch: one work-group does one row in one pass: each lane keeps its running maximum and sum of exp.
 // Determinism: the order of the sums depends on vocab and WG.
 #include "common.glsl"
@@ -19,8 +19,8 @@ LOCAL_SCRATCH;
 void main()
 {
     GROUP_GUARD(p.rows);
-    const uint lid = LOCAL_ID, row = GROUP_ID, base = row * p.vocab;
-    const int label = labels[p.first + row];
+    const uint lid = LOCAL_ID, row = GROUP_ID, base = row * p.vocab, place = SY_XENT_PLACE(p, row);
+    const int label = labels[place];
     const uint target = uint(clamp(label, 0, int(p.vocab) - 1));
     const float at_label = logits[base + target];
 
@@ -48,7 +48,7 @@ void main()
         const float lse = row_most + log(row_exp), s = p.smoothing;
         const float ce = lse - (1.0 - s) * at_label - s * (row_sum / float(p.vocab));
         const bool counts = label >= 0;
-        const uint to = 4u * (p.first + row);
+        const uint to = 4u * place;
         rows[to] = lse;
         rows[to + 1u] = counts ? ce : 0.0;
         rows[to + 2u] = counts && row_beat == 0.0 ? 1.0 : 0.0;

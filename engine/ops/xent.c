@@ -16,9 +16,9 @@ static void ref(const void *args, const struct sy_ref_tensor *b)
 {
     const struct sy_xent_args *p = args;
     for (uint32_t row = 0; row < p->rows; ++row) {
-        const uint64_t at = (uint64_t)row * p->vocab, out = 4 * ((uint64_t)p->first + row);
+        const uint64_t at = (uint64_t)row * p->vocab, place = SY_XENT_PLACE(*p, row), out = 4 * place;
         const double lse = log_sum_exp(&b[0], at, p->vocab), s = (double)p->smoothing;
-        const int32_t label = sy_ldi(&b[1], (uint64_t)p->first + row);
+        const int32_t label = sy_ldi(&b[1], place);
         double mean = 0;
         uint32_t best = 0;
         for (uint32_t i = 0; i < p->vocab; ++i) {
@@ -44,7 +44,7 @@ static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 static uint64_t elements(const void *args, uint32_t i)
 {
     const struct sy_xent_args *p = args;
-    const uint64_t rows = (uint64_t)p->first + p->rows;
+    const uint64_t rows = p->rows == 0 ? 0 : (uint64_t)SY_XENT_PLACE(*p, p->rows - 1) + 1;
     const uint64_t counts[] = {(uint64_t)p->rows * p->vocab, rows, 4 * rows};
     return counts[i];
 }

@@ -7,7 +7,7 @@ static void ref(const void *args, const struct sy_ref_tensor *b)
     const struct sy_xent_args *p = args;
     const double inv = (double)sy_step_of(&b[3])->inv_labels, s = (double)p->smoothing;
     for (uint32_t row = 0; row < p->rows; ++row) {
-        const uint64_t place = (uint64_t)p->first + row;
+        const uint64_t place = SY_XENT_PLACE(*p, row);
         const double lse = sy_ld(&b[2], 4 * place), slope = 1.0 + 2.0 * (double)p->z_coef * lse;
         const int32_t label = sy_ldi(&b[1], place);
         for (uint32_t i = 0; i < p->vocab; ++i) {
@@ -29,7 +29,8 @@ static uint64_t groups(const void *args, const struct sy_knobs *knobs)
 static uint64_t elements(const void *args, uint32_t i)
 {
     const struct sy_xent_args *p = args;
-    const uint64_t all = (uint64_t)p->rows * p->vocab, rows = (uint64_t)p->first + p->rows;
+    const uint64_t all = (uint64_t)p->rows * p->vocab,
+                   rows = p->rows == 0 ? 0 : (uint64_t)SY_XENT_PLACE(*p, p->rows - 1) + 1;
     const uint64_t counts[] = {all, rows, 4 * rows, sizeof(struct sy_step) / 4, all};
     return counts[i];
 }

@@ -12,6 +12,7 @@ static const struct sy_xent_args cases[] = {
     {.rows = 5, .vocab = 4099, .z_coef = 0.0f, .smoothing = 0.0f},
     {.rows = 2, .vocab = 40009, .z_coef = 1e-4f, .smoothing = 0.05f},
     {.rows = 7, .vocab = 33, .z_coef = 1e-3f, .smoothing = 0.1f, .first = 5}, // rows of more
+    {.rows = 7, .vocab = 33, .z_coef = 1e-3f, .smoothing = 0.1f, .first = 2, .each = 3, .apart = 5, .at = 1}, // a part
 };
 
 // Rows in turn: the label holds the maximum; shares it with a later column; shares it with an earlier one; is ignored;
@@ -24,7 +25,7 @@ static void fill(const void *args, double *const *values, const uint64_t *counts
     for (uint32_t r = 0; r < p->rows; ++r) {
         double *const x = values[0] + (uint64_t)r * p->vocab;
         const uint32_t label = sy_rng_u32(rng) % p->vocab, kind = r % 6;
-        values[1][p->first + r] = kind == 3 ? -100.0 : (double)label;
+        values[1][SY_XENT_PLACE(*p, r)] = kind == 3 ? -100.0 : (double)label;
         if (kind < 3)
             x[label] = 9.0;
         if (kind == 1)
@@ -39,8 +40,12 @@ static void fill(const void *args, double *const *values, const uint64_t *counts
 /// The rows that belong to these logits.
 static bool compare(const void *args, uint32_t binding, uint64_t element, double *const *inputs)
 {
+    const struct sy_xent_args *p = args;
     (void)binding, (void)inputs;
-    return element / 4 >= ((const struct sy_xent_args *)args)->first;
+    for (uint32_t r = 0; r < p->rows; ++r)
+        if (element / 4 == SY_XENT_PLACE(*p, r))
+            return true;
+    return false;
 }
 
 SY_OP_CASES(xent, cases, .fill = fill, .compare = compare, .tolerance_f32 = 4e-6, .tolerance_bf16 = 4e-6,

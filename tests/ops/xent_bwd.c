@@ -12,6 +12,7 @@ static const struct sy_xent_args cases[] = {
     {.rows = 5, .vocab = 4099, .z_coef = 0.0f, .smoothing = 0.0f},
     {.rows = 2, .vocab = 40009, .z_coef = 1e-4f, .smoothing = 0.05f},
     {.rows = 7, .vocab = 33, .z_coef = 1e-3f, .smoothing = 0.1f, .first = 5}, // rows of more
+    {.rows = 7, .vocab = 33, .z_coef = 1e-3f, .smoothing = 0.1f, .first = 2, .each = 3, .apart = 5, .at = 1}, // a part
 };
 
 static void fill(const void *args, double *const *values, const uint64_t *counts, struct sy_step *step,
@@ -23,8 +24,8 @@ static void fill(const void *args, double *const *values, const uint64_t *counts
         double sum = 0;
         for (uint32_t i = 0; i < p->vocab; ++i)
             sum += exp(values[0][(uint64_t)r * p->vocab + i]);
-        values[1][p->first + r] = r % 4 == 3 ? -100.0 : (double)(sy_rng_u32(rng) % p->vocab);
-        values[2][4 * (p->first + r)] = log(sum);
+        values[1][SY_XENT_PLACE(*p, r)] = r % 4 == 3 ? -100.0 : (double)(sy_rng_u32(rng) % p->vocab);
+        values[2][4 * SY_XENT_PLACE(*p, r)] = log(sum);
     }
 }
 

@@ -65,7 +65,7 @@ class Harness:
     def step(self, experts):
         batch, source, target = 8, 128, 32
         config = shapes.write(self.folder, f'small-{experts}', shapes.switch(shapes.SMALL, experts, source, 1.25))
-        avx2 = self.options.avx2 or 'avx512' not in flags()
+        avx2 = self.options.avx2 or 'avx512f' not in flags()
         ways = ('f32',) if avx2 else ('f32', 'bf16')
         tokens = self.ours.step(config, batch, source, target, 'f32', 1)[1]
         limits = {8: (1.6, 2.5), 64: (2.5, 5)}[experts] if avx2 else (3, 8)
