@@ -48,6 +48,7 @@ enum {
     OPT_HEADS,
     OPT_D_KV,
     OPT_VOCAB,
+    OPT_CPU_TIME,
     OPT_JSON
 };
 
@@ -78,6 +79,10 @@ static const struct argp_option options[] = {
     {"tgt-len", OPT_TGT, "N", 0, "step, decode (40): target length", 0},
     CLI_PRECISION_OPTION("", 0),
     RANKS_OPTIONS(0),
+    {"cpu-time", OPT_CPU_TIME, NULL, 0,
+     "time of the processors instead of the clock's, on a CPU: for a machine that others use, and for one thread "
+     "(POCL_MAX_PTHREAD_COUNT=1)",
+     0},
     {"json", OPT_JSON, NULL, 0, "print JSON", 0},
     {0}};
 
@@ -148,6 +153,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_ARGS: o->args = cli_text(state, "--args", arg); break;
     case OPT_RIVAL: o->rival = cli_text(state, "--rival", arg); break;
     case OPT_DTYPE: o->dtype = cli_text(state, "--dtype", arg); break;
+    case OPT_CPU_TIME: o->cpu_time = true; break;
     case OPT_JSON: o->json = true; break;
     case ARGP_KEY_ARG:
         if (o->what != NULL)
@@ -181,8 +187,13 @@ int main(int argc, char **argv)
         status = cli_device_open(b.ctx, o.common.device, o.json, &b.device);
     if (status == SY_OK && b.device != NULL) {
         b.caps = sy_device_caps(b.device);
-        status = find(o.what)(&b);
+        b.clock = o.cpu_time ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC;
+        if (o.cpu_time && !b.caps->software)
+            status = sy_fail(b.ctx, SY_INVALID, "%s is no CPU: its work costs no processor time; leave --cpu-time out",
+                             b.caps->id);
     }
+    if (status == SY_OK && b.device != NULL)
+        status = find(o.what)(&b);
     if (status == SY_OK)
         status = bench_print(&b);
     free(b.figures);

@@ -9,7 +9,7 @@ struct bench_options {
     struct cli_common common;
     const char *what, *variant, *op, *args, *dtype, *rival;
     uint64_t size, repeat, batch, src_len, tgt_len, experts, rows, d_model, d_ff, heads, d_kv, vocab; ///< 0: not given.
-    bool json;
+    bool json, cpu_time;
     struct ranks_options ranks;
 };
 
@@ -32,6 +32,7 @@ struct bench {
     struct sy_device *device;
     const struct sy_caps *caps;
     const struct bench_options *o;
+    clockid_t clock; ///< Of all times but the devices' own.
     struct bench_figure *figures;
     size_t figure_count;
 };

@@ -4,10 +4,12 @@
 // bench_blas_stub.c and bench_clblast_stub.c take their places in builds without them.
 #pragma once
 
+#include <time.h>
+
 #include "hostlib/device.h"
 
 /// Seconds of one n×n×n single-precision product by OpenBLAS; 0 when it is not in this build.
-double bench_blas_seconds(uint32_t n);
+double bench_blas_seconds(uint32_t n, clockid_t clock);
 
 struct bench_clblast;
 

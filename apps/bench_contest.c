@@ -106,12 +106,12 @@ static enum sy_status fill(const struct bench *b, struct bench_entrant *e)
 }
 
 /// Seconds of one run of phase MICRO, waited for.
-static enum sy_status run_once(struct bench_entrant *e, double *out)
+static enum sy_status run_once(const struct bench *b, struct bench_entrant *e, double *out)
 {
-    const double from = cli_seconds();
+    const double from = cli_clock(b->clock);
     SY_TRY(sy_runtime_run(e->runtime, SY_PHASE_MICRO));
     SY_TRY(sy_device_wait(sy_runtime_device(e->runtime)));
-    *out = cli_seconds() - from;
+    *out = cli_clock(b->clock) - from;
     return SY_OK;
 }
 
@@ -137,8 +137,8 @@ enum sy_status bench_entrant_open(const struct bench *b, struct bench_entrant *e
     SY_TRY(sy_graph_status(e->graph));
     SY_TRY(sy_runtime_create(b->device, e->graph, NULL, &e->runtime));
     SY_TRY(fill(b, e));
-    SY_TRY(run_once(e, &warm));
-    return run_once(e, &warm); // some drivers compile again for what is recorded after the first
+    SY_TRY(run_once(b, e, &warm));
+    return run_once(b, e, &warm); // some drivers compile again for what is recorded after the first
 }
 
 enum sy_status bench_entrant_open_op(const struct bench *b, struct bench_entrant *e, enum sy_op_id op)
@@ -158,7 +158,7 @@ static enum sy_status turn(const struct bench *b, struct bench_entrant *e, uint6
         e->times[r] = e->rival(e->of);
         return SY_OK;
     }
-    SY_TRY(run_once(e, &e->times[r]));
+    SY_TRY(run_once(b, e, &e->times[r]));
     return is_gpu(b->caps) ? device_seconds(b, e, &e->times[b->o->repeat + r]) : SY_OK;
 }
 

@@ -27,9 +27,9 @@ static enum sy_status time_decoding(struct bench *b, struct sy_session *s, const
                                 ? sy_fail(b->ctx, SY_NOMEM, "out of host memory")
                                 : sy_decode(s, d, out, counts); // compiles and warms up
     for (uint64_t i = 0; i < b->o->repeat && status == SY_OK; ++i) {
-        const double from = cli_seconds();
+        const double from = cli_clock(b->clock);
         status = sy_decode(s, d, out, counts);
-        times[i] = cli_seconds() - from;
+        times[i] = cli_clock(b->clock) - from;
     }
     if (status == SY_OK) {
         for (uint32_t i = 0; i < d->count; ++i)

@@ -121,7 +121,7 @@ static enum sy_status product_check(const struct bench *b, struct bench_entrant 
 static double openblas(void *of)
 {
     const struct bench *b = of;
-    return bench_blas_seconds((uint32_t)b->o->size);
+    return bench_blas_seconds((uint32_t)b->o->size, b->clock);
 }
 
 static double clblast(void *of) { return bench_clblast_seconds(of); }
@@ -136,7 +136,7 @@ static size_t add_rivals(struct bench *b, struct bench_entrant *list, struct ben
 {
     const uint32_t n = (uint32_t)b->o->size;
     size_t count = 0;
-    if (beside(b, "OpenBLAS") && b->caps->software && bench_blas_seconds(2) > 0.0)
+    if (beside(b, "OpenBLAS") && b->caps->software && bench_blas_seconds(2, b->clock) > 0.0)
         list[count++] = (struct bench_entrant){.figure.by = "OpenBLAS sgemm", .rival = openblas, .of = b};
     if (beside(b, "CLBlast") && bench_clblast_open(b->ctx, b->caps, n, cl) != SY_OK)
         sy_log(b->ctx, SY_LOG_WARN, "%s", sy_error(b->ctx)); // a broken rival is no reason not to measure

@@ -110,14 +110,14 @@ static enum sy_status profile_phase(struct bench *b, struct sy_session *s, enum 
 }
 
 /// Seconds of each of `repeat` whole steps, after one that compiles and warms up.
-static enum sy_status time_steps(struct sy_session *s, const struct sy_batch *batch, uint64_t repeat, double *times,
-                                 struct sy_metrics *m)
+static enum sy_status time_steps(const struct bench *b, struct sy_session *s, const struct sy_batch *batch,
+                                 uint64_t repeat, double *times, struct sy_metrics *m)
 {
     for (uint64_t i = 0; i <= repeat; ++i) {
-        const double from = cli_seconds();
+        const double from = cli_clock(b->clock);
         SY_TRY(sy_session_step(s, batch, 1, i + 1, 0.001, 0, m));
         if (i != 0)
-            times[i - 1] = cli_seconds() - from;
+            times[i - 1] = cli_clock(b->clock) - from;
     }
     return SY_OK;
 }
@@ -145,7 +145,7 @@ enum sy_status bench_step(struct bench *b)
     if (status == SY_OK)
         status = bench_batch(b->ctx, &p, model.config.vocab_size, &batch);
     if (status == SY_OK)
-        status = time_steps(s, &batch, o->repeat, times, &m);
+        status = time_steps(b, s, &batch, o->repeat, times, &m);
     if (status == SY_OK) {
         struct bench_figure f = {
             .json_only = true, .by = "all", .seconds = bench_median(times, o->repeat), .tokens = (double)m.tokens};

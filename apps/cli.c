@@ -154,9 +154,11 @@ void cli_duration(double seconds, char out[32])
         snprintf(out, 32, "%lu s", s);
 }
 
-double cli_seconds(void)
+double cli_seconds(void) { return cli_clock(CLOCK_MONOTONIC); }
+
+double cli_clock(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }

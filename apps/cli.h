@@ -6,6 +6,8 @@
 
 #include <argp.h>
 
+#include <time.h>
+
 #include "engine/session.h"
 
 #define SY_VERSION_TEXT "switchyard " SY_VERSION
@@ -112,3 +114,4 @@ void cli_human(double value, char out[16]);
 /// "1 h 02 min", "3 min 20 s", "12 s".
 void cli_duration(double seconds, char out[32]);
 double cli_seconds(void); ///< Monotonic clock.
+double cli_clock(clockid_t clock);

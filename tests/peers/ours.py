@@ -12,8 +12,8 @@ class Missing(Exception):
 
 
 class Programs:
-    def __init__(self, build, device, env):
-        self.apps, self.device, self.env = os.path.join(build, 'apps'), device, env
+    def __init__(self, build, device, env, options):
+        self.apps, self.device, self.env, self.options = os.path.join(build, 'apps'), device, env, options
 
     def run(self, program, *arguments):
         command = [os.path.join(self.apps, 'switchyard-' + program), *map(str, arguments)]
@@ -23,7 +23,7 @@ class Programs:
         return done.stdout
 
     def bench(self, what, *arguments):
-        return self.run('bench', what, '--device', self.device, *arguments)
+        return self.run('bench', what, '--device', self.device, *self.options, *arguments)
 
     def name(self):
         """The device's line in switchyard-devices."""

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""peers.py BUILD [NAME…] [--avx2] [--turns N] [--device ID] [--threads N] [--json FILE]: our programs and PyTorch, Hugging Face
+"""peers.py BUILD [NAME…] [--avx2] [--cpu-time] [--turns N] [--device ID] [--threads N] [--json FILE]: our programs and PyTorch, Hugging Face
 and OpenBLAS at the same work, in turns in one run.
 
 Names: matmul, step8, step64, ffn, switch128, decode1, decode16, memory, or parts of them (default: all). A ratio is the time of the
@@ -29,14 +29,16 @@ class Harness:
         # Idle threads of OpenBLAS and OpenMP go to sleep soon, so that they do not take the cores from the next one's turn.
         env = {'OPENBLAS_THREAD_TIMEOUT': '4', **os.environ, 'OMP_NUM_THREADS': str(options.threads),
                'OPENBLAS_NUM_THREADS': str(options.threads), 'POCL_MAX_PTHREAD_COUNT': str(options.threads), 'HF_HUB_OFFLINE': '1'}
+        if options.cpu_time:
+            env['OMP_WAIT_POLICY'] = 'passive' # waiting is no work
         if options.avx2:
             # A cache of its own: PoCL keys its kernels by the device, not by all that it was told.
             env.update(AVX2, POCL_CACHE_DIR=os.path.join(options.build, 'peers-avx2', 'pocl'),
                        SY_CACHE_DIR=os.path.join(options.build, 'peers-avx2', 'switchyard'))
             os.makedirs(env['POCL_CACHE_DIR'], exist_ok=True)
         self.options, self.folder = options, folder
-        self.ours = Programs(options.build, options.device, env)
-        self.peer = Peer(env, options.threads)
+        self.ours = Programs(options.build, options.device, env, ['--cpu-time'] if options.cpu_time else [])
+        self.peer = Peer(env, options.threads, 'cpu' if options.cpu_time else 'wall')
 
     def theirs(self, name, work, dtype, judged=True, times=1, **sizes):
         self.peer.ask(open=name, work=work, dtype=dtype, sizes=sizes)
@@ -158,8 +160,12 @@ def parse():
     parser.add_argument('--turns', type=int, default=5, metavar='N', help='alternations (default 5)')
     parser.add_argument('--device', default='opencl:0', metavar='ID', help='of ours (default opencl:0)')
     parser.add_argument('--threads', type=int, default=len(os.sched_getaffinity(0)), metavar='N', help='of each side (default: all)')
+    parser.add_argument('--cpu-time', action='store_true',
+                        help='processor time of both sides, one thread each: for a machine that others use')
     parser.add_argument('--json', metavar='FILE', help='write all times there')
     options = parser.parse_intermixed_args()
+    if options.cpu_time:
+        options.threads = 1
     if options.turns < 1 or options.threads < 1:
         parser.error('--turns and --threads are at least 1')
     return options
@@ -178,9 +184,9 @@ def main():
             name = h.ours.name()
         except Missing as missing:
             sys.exit(f'dev bench peers: {missing}')
-        print(f'{proc("/proc/cpuinfo", "model name")}, {options.threads} threads each; ours on {options.device}, {name}; '
+        print(f'{proc("/proc/cpuinfo", "model name")}, {options.threads} thread{'s' * (options.threads > 1)} each; ours on {options.device}, {name}; '
               f'PyTorch {h.peer.about["torch"]} ({h.peer.about["capability"]}), transformers {h.peer.about["transformers"]}; '
-              f'medians of {options.turns} turns' + ('; without AVX-512 (--avx2)' if options.avx2 else ''), flush=True)
+              f'medians of {options.turns} turns' + (' of processor time' if options.cpu_time else '') + ('; without AVX-512 (--avx2)' if options.avx2 else ''), flush=True)
         for name in chosen:
             try:
                 row = every[name]()

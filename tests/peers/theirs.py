@@ -14,8 +14,8 @@ import time
 class Peer:
     """The process, seen from the harness."""
 
-    def __init__(self, env, threads):
-        self.child = subprocess.Popen([sys.executable, os.path.abspath(__file__), str(threads)], stdin=subprocess.PIPE,
+    def __init__(self, env, threads, clock):
+        self.child = subprocess.Popen([sys.executable, os.path.abspath(__file__), str(threads), clock], stdin=subprocess.PIPE,
                                       stdout=subprocess.PIPE, text=True, env=env)
         self.about = json.loads(self.child.stdout.readline() or '{}')
 
@@ -101,6 +101,7 @@ WORK = {'product': product, 'expert_ffn': expert_ffn, 'training': training, 'dec
 def serve():
     import torch
     torch.set_num_threads(int(sys.argv[1]))
+    now = {'wall': time.perf_counter, 'cpu': time.process_time}[sys.argv[2]]
     import transformers
     transformers.logging.set_verbosity_error()
     ready = {}
@@ -118,10 +119,10 @@ def serve():
                 ready.clear()
                 answer = {}
             else:
-                work, begin = ready[request['time']], time.perf_counter()
+                work, begin = ready[request['time']], now()
                 for _ in range(request['times']):
                     work()
-                answer = {'seconds': (time.perf_counter() - begin) / request['times']}
+                answer = {'seconds': (now() - begin) / request['times']}
         except (RuntimeError, ValueError, TypeError, KeyError, OSError) as error:
             answer = {'error': f'{type(error).__name__}: {error}'.split('\n', maxsplit=1)[0]}
         print(json.dumps(answer), flush=True)
