@@ -11,7 +11,7 @@
 #include "kernels/tiles.h"
 
 /// What logits may need at once (logits.h): a part must fill the device, and the weight passes by once for each.
-#define LOGITS_CPU (UINT64_C(32) << 20)
+#define LOGITS_CPU (UINT64_C(64) << 20)
 #define LOGITS_SIMT (UINT64_C(256) << 20)
 
 enum sy_status sy_graph_create(struct sy_ctx *ctx, enum sy_precision precision, const struct sy_caps *caps,

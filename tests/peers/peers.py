@@ -184,7 +184,7 @@ def main():
             name = h.ours.name()
         except Missing as missing:
             sys.exit(f'dev bench peers: {missing}')
-        print(f'{proc("/proc/cpuinfo", "model name")}, {options.threads} thread{'s' * (options.threads > 1)} each; ours on {options.device}, {name}; '
+        print(f'{proc("/proc/cpuinfo", "model name")}, {options.threads} thread{"s" if options.threads > 1 else ""} each; ours on {options.device}, {name}; '
               f'PyTorch {h.peer.about["torch"]} ({h.peer.about["capability"]}), transformers {h.peer.about["transformers"]}; '
               f'medians of {options.turns} turns' + (' of processor time' if options.cpu_time else '') + ('; without AVX-512 (--avx2)' if options.avx2 else ''), flush=True)
         for name in chosen:
