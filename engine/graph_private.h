@@ -21,10 +21,10 @@ struct sy_graph {
     enum sy_status status;
     enum sy_precision precision;
     enum sy_device_class device_class;
-    enum sy_dtype t, f; ///< Storage of activations, and of what is "always f32".
-    uint32_t tile_rows; ///< Rows of a ragged matmul tile on this device class.
+    enum sy_dtype t, f;    ///< Storage of activations, and of what is "always f32".
+    uint32_t tile_rows;    ///< Rows of a ragged matmul tile on this device class.
     uint64_t logits_bytes; ///< Logits of a slice that need more are made in parts (logits.h).
-    bool many_groups;   ///< The device runs work-groups by the hundred: long sums over rows are split (rules.c).
+    bool many_groups;      ///< The device runs work-groups by the hundred: long sums over rows are split (rules.c).
 
     struct sy_tensor *tensors;
     size_t tensor_count, tensor_room;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""peers.py BUILD [NAME…] [--avx2] [--cpu-time] [--turns N] [--device ID] [--threads N] [--json FILE]: our programs and PyTorch, Hugging Face
-and OpenBLAS at the same work, in turns in one run.
+"""peers.py BUILD [NAME…] [--avx2] [--cpu-time] [--turns N] [--device ID] [--threads N] [--json FILE]: our programs and PyTorch,
+Hugging Face and OpenBLAS at the same work, in turns in one run.
 
 Names: matmul, step8, step64, ffn, switch128, decode1, decode16, memory, or parts of them (default: all). A ratio is the time of the
 fastest rival over that of our fastest way: above 1 we are ahead; beside it the least and the most of single turns. With
@@ -184,9 +184,10 @@ def main():
             name = h.ours.name()
         except Missing as missing:
             sys.exit(f'dev bench peers: {missing}')
-        print(f'{proc("/proc/cpuinfo", "model name")}, {options.threads} thread{"s" if options.threads > 1 else ""} each; ours on {options.device}, {name}; '
-              f'PyTorch {h.peer.about["torch"]} ({h.peer.about["capability"]}), transformers {h.peer.about["transformers"]}; '
-              f'medians of {options.turns} turns' + (' of processor time' if options.cpu_time else '') + ('; without AVX-512 (--avx2)' if options.avx2 else ''), flush=True)
+        about, threads = h.peer.about, f'{options.threads} thread' + 's' * (options.threads > 1)
+        print(f'{proc("/proc/cpuinfo", "model name")}, {threads} each; ours on {options.device}, {name}; '
+              f'PyTorch {about["torch"]} ({about["capability"]}), transformers {about["transformers"]}; medians of {options.turns} turns'
+              + ' of processor time' * options.cpu_time + '; without AVX-512 (--avx2)' * options.avx2, flush=True)
         for name in chosen:
             try:
                 row = every[name]()
