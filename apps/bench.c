@@ -128,6 +128,8 @@ static void check(const struct bench_options *o, struct argp_state *state)
     if (o->rival != NULL &&
         (!is(o, "matmul") || (strcmp(o->rival, "OpenBLAS") != 0 && strcmp(o->rival, "CLBlast") != 0)))
         argp_error(state, "--rival is of matmul: OpenBLAS or CLBlast");
+    if (o->cpu_time && (is(o, "ranks") || is(o, "transfer")))
+        argp_error(state, "%s waits more than it computes: --cpu-time says nothing of it", o->what);
     if (is(o, "op") && (o->op == NULL || o->args == NULL))
         argp_error(state, "op needs --op and --args");
 }

@@ -41,6 +41,9 @@ def check_flags(s):
     for app in ('train', 'plan'):
         refuse(s, f'unknown optimizer, {app}', ["--optimizer: 'sgd'", 'adafactor or adamw'], app, '--optimizer', 'sgd', usage=True)
     refuse(s, 'a rival that nobody knows', ['OpenBLAS or CLBlast'], 'bench', 'matmul', '--rival', 'MKL', usage=True)
+    refuse(s, 'processor time of messages', ['--cpu-time says nothing'], 'bench', 'transfer', '--cpu-time', usage=True)
+    refuse(s, 'logits in no number of bytes', ['SY_LOGITS_BYTES', '64K'], 'bench', 'matmul', '--size', 8, '--device', 'ref:0',
+           env={'SY_LOGITS_BYTES': 'some'})
     for app in ('train', 'eval', 'generate', 'plan', 'bench'):
         refuse(s, f'unknown precision, {app}', ["--precision: 'f8'", 'selective, f32, bf16 or, on ref:0, f64'], app,
                '--precision', 'f8', usage=True)

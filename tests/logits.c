@@ -127,6 +127,8 @@ static void check_row(struct tiny *t, struct sy_device *device, const struct row
         tap_skip(&t->tap, "%s: logits in parts, in bf16", caps->id);
         return;
     }
+    // Where a dispatch takes far longer than its work, one other layout.
+    const bool few = caps->backend != SY_BACKEND_REF;
     struct sy_device *small = in_parts(t, device, row->bytes, NULL), *tight = in_parts(t, device, row->bytes, "64K");
     tiny_batch(t, &config, SEQUENCES, SRC, TGT, 40, &data);
     const uint32_t length = SEQUENCES * TGT / row->slices, losses = (length + row->each - 1) / row->each;
@@ -144,7 +146,7 @@ static void check_row(struct tiny *t, struct sy_device *device, const struct row
                    (row->precision != SY_PRECISION_F32 ||
                     fabs(parts.evaluated.loss_ce - whole.evaluated.loss_ce) < 1e-5 * whole.evaluated.loss_ce),
                "%s: the weights of a step with whole logits, but for rounding: %.1e", caps->id, distance);
-        for (uint32_t micro = 2; micro <= row->slices; micro *= 2) {
+        for (uint32_t micro = 2; micro <= (few && row->slices > 2 ? 2 : row->slices); micro *= 2) {
             if (!run(t, small, row, &data, micro, &other))
                 break;
             tap_ok(&t->tap,
@@ -155,7 +157,7 @@ static void check_row(struct tiny *t, struct sy_device *device, const struct row
                    row->slices / micro, row->slices);
             free(other.values);
         }
-        if (run(t, tight, row, &data, 1, &other)) {
+        if (!few && run(t, tight, row, &data, 1, &other)) {
             tap_ok(&t->tap,
                    other.count == parts.count && same(&other.evaluated, &parts.evaluated) &&
                        memcmp(other.values, parts.values, parts.count * sizeof *parts.values) == 0,

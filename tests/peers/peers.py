@@ -186,8 +186,9 @@ def main():
             sys.exit(f'dev bench peers: {missing}')
         about, threads = h.peer.about, f'{options.threads} thread' + 's' * (options.threads > 1)
         print(f'{proc("/proc/cpuinfo", "model name")}, {threads} each; ours on {options.device}, {name}; '
-              f'PyTorch {about["torch"]} ({about["capability"]}), transformers {about["transformers"]}; medians of {options.turns} turns'
-              + ' of processor time' * options.cpu_time + '; without AVX-512 (--avx2)' * options.avx2, flush=True)
+              f'PyTorch {about["torch"]} ({about["capability"]}), transformers {about["transformers"]}; '
+              f'medians of {options.turns} turns' + ' of processor time' * options.cpu_time
+              + '; without AVX-512 (--avx2)' * options.avx2, flush=True)
         for name in chosen:
             try:
                 row = every[name]()
