@@ -22,7 +22,7 @@ FILES = ['LICENSE', 'configs/bench-small.json', 'configs/gpu-switch.json', 'conf
 SYSTEM = re.compile(r'^(ld-linux|linux-vdso|lib(c|m|dl|rt|pthread)\.so)')
 # A driver may need a newer one than ours.
 SHARED = re.compile(r'^lib(stdc\+\+|gcc_s|z|gomp)\.so')
-MOST = 48 << 20
+MOST = 40 << 20
 RUN = '#!/bin/sh\nexec sh "$(dirname "$0")/tests/gpu/run.sh" "$@"\n'
 
 
@@ -60,7 +60,7 @@ def fill(build, to):
         for library, path in libraries(os.path.join(build, name)).items():
             folder = os.path.join(to, 'lib', 'more' if SHARED.match(library) else '')
             os.makedirs(folder, exist_ok=True)
-            shutil.copy(path, os.path.join(folder, library))
+            subprocess.run(['strip', '-o', os.path.join(folder, library), path], check=True)
     for name in FILES:
         copy_file(name, to)
     with open(os.path.join(to, 'COMMIT'), 'w', encoding='utf-8') as file:
