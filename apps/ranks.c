@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/ranks.h"
 
+#include "apps/share.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,12 @@ bool ranks_parse(struct argp_state *state, int key, const char *arg, struct rank
     case OPT_DATA_PARALLEL: o->data = cli_count(state, "--data-parallel", arg, 1, 1u << 16, false); break;
     case OPT_MODEL_PARALLEL: o->model = cli_count(state, "--model-parallel", arg, 1, 1u << 16, false); break;
     case OPT_COMM_TIMEOUT: o->patience = cli_real(state, "--comm-timeout", arg, 0.0, 1e6); break;
+    case OPT_SHARE:
+        o->share = arg;
+        if (!share_good(arg))
+            argp_error(state, "--share: '%s' is neither equal nor whole numbers from 1 to %d like 3,1", arg,
+                       SHARE_MOST);
+        break;
     default: return false;
     }
     return true;
@@ -50,6 +58,8 @@ static enum sy_status lay_out(struct sy_ctx *ctx, struct ranks *r, const struct 
                                    .model = (uint32_t)model,
                                    .rank = (uint32_t)(r->group.rank / model),
                                    .part = (uint32_t)(r->group.rank % model)};
+    SY_TRY(share_read(ctx, o->share, r->layout.expert, &r->share));
+    r->layout.share = r->share;
     return SY_OK;
 }
 
@@ -124,6 +134,7 @@ enum sy_status ranks_open(struct ranks *r, const struct ranks_options *o, const 
     SY_TRY(name(*ctx, r, ""));
     SY_TRY(sy_group_watch(*ctx, &r->group));
     SY_TRY(ranks_agree(*ctx, r, lay_out(*ctx, r, o)));
+    SY_TRY(ranks_compare(*ctx, r, "--share", o->share != NULL ? o->share : "equal"));
     char text[64];
     ranks_describe(r, text);
     if (r->group.size > 1)
@@ -172,6 +183,8 @@ enum sy_status ranks_compare_config(struct sy_ctx *ctx, struct ranks *r, const s
     }
     free(all);
     r->failed |= heard && status != SY_OK;
+    if (status == SY_OK && r->share != NULL)
+        share_log(ctx, &r->layout, config->experts);
     return status;
 }
 
@@ -248,4 +261,6 @@ void ranks_close(struct ranks *r, struct sy_ctx *ctx, enum sy_status status)
         sy_group_abort(&r->group);
     }
     sy_group_close(&r->group);
+    free(r->share);
+    r->share = NULL;
 }

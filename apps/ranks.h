@@ -7,6 +7,7 @@
 
 struct ranks_options {
     uint64_t data, expert, model; ///< 0: not given.
+    const char *share;            ///< NULL: equal ones.
     double patience;
 };
 
@@ -15,7 +16,7 @@ struct ranks_options {
         .patience = 10.0    \
     }
 
-enum { OPT_DATA_PARALLEL = 0x4600, OPT_EXPERT_PARALLEL, OPT_COMM_TIMEOUT, OPT_MODEL_PARALLEL };
+enum { OPT_DATA_PARALLEL = 0x4600, OPT_EXPERT_PARALLEL, OPT_COMM_TIMEOUT, OPT_MODEL_PARALLEL, OPT_SHARE };
 
 /// Rows of an argp table, in its group `group`.
 #define RANKS_OPTIONS(group)                                                                                     \
@@ -37,6 +38,13 @@ enum { OPT_DATA_PARALLEL = 0x4600, OPT_EXPERT_PARALLEL, OPT_COMM_TIMEOUT, OPT_MO
          0,                                                                                                      \
          "split attention heads and d_ff over M ranks, which work on the same sequences (default 1)",            \
          group},                                                                                                 \
+        {"share",                                                                                                \
+         OPT_SHARE,                                                                                              \
+         "A,B,…",                                                                                                \
+         0,                                                                                                      \
+         "how much of the experts each of the E ranks has, like 3,1 for a device three times as fast "           \
+         "(default: equal)",                                                                                     \
+         group},                                                                                                 \
     {                                                                                                            \
         "comm-timeout", OPT_COMM_TIMEOUT, "SECONDS", 0,                                                          \
             "end the run when an awaited rank is not heard of for so long; a busy one answers (default 10; 0 = " \
@@ -49,8 +57,9 @@ bool ranks_parse(struct argp_state *state, int key, const char *arg, struct rank
 struct ranks {
     struct sy_group group;
     struct sy_layout layout;
-    char name[64]; ///< Of the program, for messages.
-    bool failed;   ///< All ranks know, and rank 0 has said it.
+    char name[64];   ///< Of the program, for messages.
+    uint32_t *share; ///< What the layout's points to; malloc'ed.
+    bool failed;     ///< All ranks know, and rank 0 has said it.
 };
 
 /// Joins the run that mpirun started, if any, and lays it out. With several ranks `*ctx` becomes one that knows the

@@ -15,6 +15,7 @@ struct sy_layout {
     uint32_t data, expert;  ///< Sizes of the axes, powers of two.
     uint32_t rank;          ///< The place: 0 … data · expert − 1
     uint32_t model, part;   ///< Size of the model axis, a power of two (0: 1), and this rank's place along it.
+    const uint32_t *share;  ///< [expert + 1] the places' shares of the experts, added up from 0; NULL: equal ones.
 };
 
 /// Places: ranks with sequences of their own, each of which sy_layout_parts() share the work of.
@@ -42,10 +43,14 @@ static inline uint32_t sy_layout_peer(const struct sy_layout *l, uint32_t e)
 {
     return sy_layout_number(l, l->rank / l->expert * l->expert + e, l->part);
 }
-/// The first of `experts` that belongs to place `e`; `e` = size of the axis: all of them. Uneven shares differ by one
-/// expert; with more places than experts some have none, but never the first.
+/// The first of `experts` that belongs to place `e`; `e` = size of the axis: all of them. Equal shares differ by one
+/// expert at most; some places may have none, but never the first.
 static inline uint32_t sy_layout_first_expert(const struct sy_layout *l, uint32_t e, uint32_t experts)
 {
+    if (l->share != NULL) {
+        const uint64_t all = l->share[l->expert], first = ((uint64_t)l->share[e] * experts + all / 2) / all;
+        return e != 0 && first == 0 && experts != 0 ? 1 : (uint32_t)first;
+    }
     return (uint32_t)(((uint64_t)e * experts + l->expert - 1) / l->expert);
 }
 /// How many they are.

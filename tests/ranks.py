@@ -128,6 +128,27 @@ def check_shapes(s):
     s.ok(not why, '64 ranks, data 16 × expert 4: the bits of one rank', why)
 
 
+def check_share(s):
+    """Experts shared out unevenly: one rank has most, or all but one; none for a rank whose share is too small."""
+    config(s.path('share.json'), num_experts=8,
+           switchyard={'group_tokens': 8, 'capacity_factor_train': 1.25, 'capacity_factor_eval': 2.0})
+    one = s.run('train', *arguments(s, 'share', 'share.json', '--slices', 8, steps=4))
+    for data, expert, share, counts, more in ((1, 2, '3,1', '6, 2', []), (1, 4, '5,1,1,1', '5, 1, 1, 1', ['--recompute']),
+                                              (2, 2, '1,7', '1, 7', ['--micro-batch', 1]), (1, 4, '1,1000,1,1', '1, 7, 0, 0', [])):
+        out = f'share-{data}-{share}'
+        many = mpirun(s, data * expert, 'train', *arguments(s, out, 'share.json', '--slices', 8, '--data-parallel', data, '--share',
+                                                            share, *more, steps=4))
+        why = one.stderr + many.stderr if one.returncode or many.returncode else same(s, out, 'share')
+        s.ok(not why and f': {counts}\n' in many.stderr, f'--share {share}, data {data}: {counts} experts, the bits of one rank',
+             why + many.stderr)
+    equal = mpirun(s, 2, 'train', *arguments(s, 'share-equal', 'share.json', '--slices', 8, '--share', 'equal', steps=4))
+    why = equal.stderr if equal.returncode else same(s, 'share-equal', 'share')
+    s.ok(not why and 'shares of' not in equal.stderr, '--share equal', why + equal.stderr)
+    for share in ('3,0', '3,', ',1', '3;1', '-1,2', '1001,1', '', 'even'):
+        done = mpirun(s, 2, 'train', *arguments(s, 'refused', 'share.json', '--share', share, steps=2))
+        s.ok(done.returncode != 0 and '--share' in done.stderr, f"--share '{share}': refused", done.stderr)
+
+
 def check_pieces(s):
     """On devices that bind less than the embedding table, or the stacks, take: bound in pieces."""
     model(s, 'pieces.json')
@@ -214,6 +235,7 @@ def check_refusals(s):
         'another number of ranks': (2, ['--expert-parallel', 4], ['need 4 ranks', 'mpirun started 2']),
         'a step that cannot be shared out': (2, ['--batch-tokens', 32], ['shared out', '2 ranks']),
         'a routing group cut by a rank': (4, ['--src-len', 60], ['group_tokens', 'number of ranks']),
+        'shares for three': (2, ['--share', '3,1,1'], ['--share 3,1,1', '3 ranks', 'there are 2']),
         'too few slices': (2, ['--slices', 1], ['slices']),
         'a list of devices that is too short': (4, ['--device', 'ref:0,ref:0'], ['2 devices', '4 ranks']),
     }
@@ -227,6 +249,7 @@ def check_refusals(s):
         file.write('x')
     for key, change in (('--seed', 'exec "$@" --seed $OMPI_COMM_WORLD_RANK'),
                         ('layout', 'exec "$@" --expert-parallel $((OMPI_COMM_WORLD_RANK + 1))'),
+                        ('--share', 'exec "$@" --share 1,$((OMPI_COMM_WORLD_RANK + 1))'),
                         ('micro-batches of', 'exec "$@" --slices 8 --micro-batch $((2 + 2 * OMPI_COMM_WORLD_RANK))'),
                         ('saves and validations', 'exec "$@" --save-every $((1 + OMPI_COMM_WORLD_RANK))'),
                         ('training text', '[ $OMPI_COMM_WORLD_RANK = 1 ] && exec "$@" ' + s.path('b.txt') + '; exec "$@"')):
@@ -255,6 +278,7 @@ def main():
     s.ok(probe.returncode == 0, 'two ranks', probe.stderr)
     check_bits(s)
     check_shapes(s)
+    check_share(s)
     check_pieces(s)
     s.run('train', *arguments(s, 'straight', 'switch.json', '--slices', 8, '--valid', s.path('b.txt'), '--valid-every', 2,
                               '--valid-sequences', 11, steps=6))

@@ -202,7 +202,9 @@ static void announce(struct sy_build *b, const struct moe *s, struct places *r)
     r->xoff = sy_act_i(g, (uint64_t)s->own * r->xslices + 1, 1, ".expert_offsets");
     r->xsrc = sy_act_i(g, s->xslots, 1, ".expert_source");
     sy_tid tiles = SY_NONE, rows = SY_NONE;
-    r->in_parts = b->train && s->experts >= sy_layout_sources(g->ranks); // each place has some
+    r->in_parts = b->train;
+    for (uint32_t e = 0; e < sy_layout_sources(g->ranks); ++e) // where each place has some
+        r->in_parts &= sy_layout_own_experts(g->ranks, e, s->experts) != 0;
     if (r->in_parts)
         cut_in_parts(b, s, r, &tiles, &rows);
     SY_EMIT(g, exchange_routes, &r->exchange, r->off, r->src, r->xoff, r->xsrc, tiles, rows);
