@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "apps/buckets.h"
 #include "apps/held_out.h"
 #include "apps/leave.h"
 #include "apps/ranks.h"
@@ -26,6 +27,8 @@ struct run {
     struct cli_model model;
     struct sy_form form; ///< With --pairs.
     struct held_out held_out;
+    struct buckets buckets; ///< With --pairs; the first one's dataset, session and micro-batches are those below.
+    uint32_t bucket;        ///< Of the step that was drawn.
     struct sy_dataset *train, *valid;
     struct sy_session *session, *validation;
     struct sy_rate rate;
@@ -97,26 +100,26 @@ static enum sy_status divide(struct run *r)
     return r->micro != NULL ? SY_OK : sy_fail(r->ctx, SY_NOMEM, "out of host memory");
 }
 
-/// Rows as a dataset; the lengths are those of the training rows, unless they were given.
-static enum sy_status open_pairs(struct run *r, const char *path, bool held_out, struct sy_pairs *pairs,
-                                 struct sy_dataset **out)
+/// The lengths are those of the training rows, unless they were given.
+static enum sy_status open_pairs(struct run *r, const char *path, struct sy_pairs *pairs)
 {
     struct train_options *o = &r->o;
-    enum sy_status status = pairs_open(r->ctx, &r->form, path, r->model.tokenizer, pairs);
-    if (status == SY_OK) {
-        if (o->src_len == 0)
-            o->src_len = pairs_length(pairs->longest_input, sy_task_pairs.src_len);
-        if (o->tgt_len == 0)
-            o->tgt_len = pairs_length(pairs->longest_target, sy_task_pairs.tgt_len);
-        pairs_warn_cut(r->ctx, pairs, o->src_len, o->tgt_len);
-        const struct sy_dataset_params p = {.tokenizer = r->model.tokenizer,
-                                            .src_len = (uint32_t)o->src_len,
-                                            .tgt_len = (uint32_t)o->tgt_len,
-                                            .seed = o->seed,
-                                            .in_order = held_out};
-        status = pairs_dataset(r->ctx, pairs, p, out);
-    }
-    return status;
+    SY_TRY(pairs_open(r->ctx, &r->form, path, r->model.tokenizer, pairs));
+    if (o->src_len == 0)
+        o->src_len = pairs_length(pairs->longest_input, sy_task_pairs.src_len);
+    if (o->tgt_len == 0)
+        o->tgt_len = pairs_length(pairs->longest_target, sy_task_pairs.tgt_len);
+    pairs_warn_cut(r->ctx, pairs, o->src_len, o->tgt_len);
+    return SY_OK;
+}
+
+static struct sy_dataset_params params_of_rows(const struct run *r, bool held_out)
+{
+    return (struct sy_dataset_params){.tokenizer = r->model.tokenizer,
+                                      .src_len = (uint32_t)r->o.src_len,
+                                      .tgt_len = (uint32_t)r->o.tgt_len,
+                                      .seed = r->o.seed,
+                                      .in_order = held_out};
 }
 
 static enum sy_status choose_sequences(struct run *r)
@@ -129,23 +132,42 @@ static enum sy_status choose_sequences(struct run *r)
     return divide(r);
 }
 
+static enum sy_status open_training_rows(struct run *r, struct sy_pairs *pairs)
+{
+    SY_TRY(open_pairs(r, r->o.pairs, pairs));
+    SY_TRY(choose_sequences(r));
+    const struct sy_dataset_params p = params_of_rows(r, false);
+    SY_TRY(buckets_open(r->ctx, pairs, (uint32_t)r->o.buckets, r->sequences, &p, &r->buckets));
+    r->train = r->buckets.list[0].data;
+    for (uint32_t k = 1; k < r->buckets.count; ++k) {
+        struct bucket *b = &r->buckets.list[k];
+        b->micro = calloc(r->micro_count, sizeof *b->micro);
+        if (b->micro == NULL)
+            return sy_fail(r->ctx, SY_NOMEM, "out of host memory");
+        printf("%llu of them fit %u and %u tokens: %u in a step, %.0f %% of the steps\n",
+               (unsigned long long)sy_dataset_count(b->data), b->src_len, b->tgt_len, r->sequences * b->scale,
+               100.0 * b->share);
+    }
+    return SY_OK;
+}
+
 static enum sy_status open_tables(struct run *r)
 {
     const struct train_options *o = &r->o;
     struct sy_pairs pairs = {0};
     SY_TRY(pairs_form(r->ctx, &o->form, &r->form));
     SY_TRY(sy_metric_check(r->ctx, replies_metrics(&r->form)));
-    const enum sy_status status = open_pairs(r, o->pairs, false, &pairs, &r->train);
+    const enum sy_status status = open_training_rows(r, &pairs);
     sy_pairs_finish(&pairs);
     SY_TRY(status);
-    SY_TRY(choose_sequences(r));
     printf("%llu examples of at most %llu and %llu tokens, %u in a step; %s lr %g, dropout %g, expert dropout %g\n",
-           (unsigned long long)sy_dataset_count(r->train), (unsigned long long)o->src_len,
+           (unsigned long long)buckets_rows(&r->buckets), (unsigned long long)o->src_len,
            (unsigned long long)o->tgt_len, r->sequences, o->schedule, r->rate.peak, r->model.config.dropout,
            r->model.config.expert_dropout);
     if (o->valid_pairs == NULL)
         return SY_OK;
-    SY_TRY(open_pairs(r, o->valid_pairs, true, &r->held_out.pairs, &r->valid));
+    SY_TRY(open_pairs(r, o->valid_pairs, &r->held_out.pairs));
+    SY_TRY(pairs_dataset(r->ctx, &r->held_out.pairs, params_of_rows(r, true), &r->valid));
     printf("held out: %llu examples\n", (unsigned long long)sy_dataset_count(r->valid));
     return SY_OK;
 }
@@ -252,6 +274,15 @@ static enum sy_status open_sessions(struct run *r)
         .optimizer = {.kind = o->common.optimizer, .clip_norm = (float)o->clip, .weight_decay = (float)o->decay}};
     SY_TRY(cli_check_fits(r->ctx, sy_device_caps(r->device), &p, r->valid != NULL, r->share, "--micro-batch"));
     SY_TRY(sy_session_create(r->ctx, r->device, &p, &r->session));
+    for (uint32_t k = 1; k < r->buckets.count; ++k) {
+        struct bucket *b = &r->buckets.list[k];
+        struct sy_session_params q = p;
+        q.lender = r->session;
+        q.batch = r->micro_batch * b->scale;
+        q.src_len = b->src_len;
+        q.tgt_len = b->tgt_len;
+        SY_TRY(sy_session_create(r->ctx, r->device, &q, &b->session));
+    }
     if (r->valid == NULL)
         return SY_OK;
     p.kind = SY_SESSION_EVAL;
@@ -273,11 +304,18 @@ static enum sy_status first_weights(struct run *r)
                                     : sy_weights_init(sy_session_runtime(r->session), r->o.seed);
 }
 
+static uint64_t fingerprint(const struct run *r)
+{
+    if (r->buckets.count > 1)
+        return buckets_fingerprint(&r->buckets);
+    return r->train != NULL ? sy_dataset_fingerprint(r->train) : 0;
+}
+
 static enum sy_status start(struct run *r)
 {
     struct train_options *o = &r->o;
     r->state = (struct sy_train_state){.seed = o->seed,
-                                       .data_fingerprint = r->train != NULL ? sy_dataset_fingerprint(r->train) : 0,
+                                       .data_fingerprint = fingerprint(r),
                                        .batch_sequences = r->sequences,
                                        .micro_batch = r->micro_batch,
                                        .slices = r->slices,
@@ -294,6 +332,8 @@ static enum sy_status start(struct run *r)
     SY_TRY(sy_checkpoint_load(r->session, r->from));
     r->state.step = r->was.step;
     r->state.next_example = r->was.next_example;
+    for (uint64_t t = 1; t <= r->was.step && r->buckets.count > 1; ++t)
+        ++r->buckets.list[buckets_of(&r->buckets, t)].taken;
     return SY_OK;
 }
 
@@ -327,9 +367,25 @@ static enum sy_status validate(struct run *r)
     return r->o.valid_pairs != NULL ? validate_rows(r) : SY_OK;
 }
 
-/// Makes the batches of the step whose first example is `first`.
-static enum sy_status draw_step(struct run *r, uint64_t first)
+/// Makes the batches of step t of a bucket.
+static enum sy_status draw_from(struct run *r, struct bucket *b, struct sy_batch *micro)
 {
+    const uint32_t size = r->micro_batch * b->scale;
+    const uint64_t first = (b->taken++ * r->sequences + (uint64_t)r->ranks.layout.rank * r->share) * b->scale;
+    for (uint32_t i = 0; i < r->micro_count; ++i)
+        SY_TRY(sy_dataset_batch(r->ctx, b->data, first + (uint64_t)i * size, size, &micro[i]));
+    r->drawn = true;
+    return SY_OK;
+}
+
+/// Makes the batches of step t, whose first example is `first` where all steps are alike.
+static enum sy_status draw_step(struct run *r, uint64_t t, uint64_t first)
+{
+    if (r->buckets.count > 1) {
+        r->bucket = buckets_of(&r->buckets, t);
+        struct bucket *b = &r->buckets.list[r->bucket];
+        return draw_from(r, b, r->bucket != 0 ? b->micro : r->micro);
+    }
     first += (uint64_t)r->ranks.layout.rank * r->share;
     for (uint32_t i = 0; r->train != NULL && i < r->micro_count; ++i)
         SY_TRY(sy_dataset_batch(r->ctx, r->train, first + (uint64_t)i * r->micro_batch, r->micro_batch, &r->micro[i]));
@@ -344,12 +400,14 @@ static enum sy_status begin_step(struct run *r)
     r->ranks.group.step = t;
     r->ranks.group.ask = leave_asked();
     if (!r->drawn)
-        SY_TRY(draw_step(r, r->state.next_example));
-    SY_TRY(sy_session_begin(r->session, r->micro, r->micro_count, t, sy_rate_at(&r->rate, t), r->o.seed));
+        SY_TRY(draw_step(r, t, r->state.next_example));
+    struct bucket *b = r->bucket != 0 ? &r->buckets.list[r->bucket] : NULL;
+    SY_TRY(sy_session_begin(b != NULL ? b->session : r->session, b != NULL ? b->micro : r->micro, r->micro_count, t,
+                            sy_rate_at(&r->rate, t), r->o.seed));
     r->begun = t;
     r->drawn = false;
     r->state.next_example += r->sequences;
-    return t < r->o.steps ? draw_step(r, r->state.next_example) : SY_OK;
+    return t < r->o.steps ? draw_step(r, t + 1, r->state.next_example) : SY_OK;
 }
 
 static bool due(uint64_t step, uint64_t every) { return every != 0 && step % every == 0; }
@@ -374,8 +432,10 @@ static enum sy_status one_step(struct run *r)
     if (next == SY_OK && may_run_ahead(r, t))
         next = begin_step(r);
     if (next == SY_DEVICE || next == SY_COMM)
-        return next;                        // no earlier step ends without them
-    SY_TRY(sy_session_end(r->session, &m)); // before what is wrong with a later step
+        return next; // no earlier step ends without them
+    const uint32_t k = r->buckets.count > 1 ? buckets_of(&r->buckets, t) : 0;
+    SY_TRY(
+        sy_session_end(k != 0 ? r->buckets.list[k].session : r->session, &m)); // before what is wrong with a later step
     r->state.step = t;
     if (r->ranks.group.rank == 0)
         SY_TRY(report_step(&r->report, t, sy_rate_at(&r->rate, t), &m));
@@ -475,8 +535,7 @@ static enum sy_status compare(struct run *r)
     SY_TRY(ranks_compare(r->ctx, &r->ranks, "step to go on from", text));
     snprintf(text, sizeof text, "%llu", (unsigned long long)o->seed);
     SY_TRY(ranks_compare(r->ctx, &r->ranks, "--seed", text));
-    snprintf(text, sizeof text, "%016llx",
-             (unsigned long long)(r->train != NULL ? sy_dataset_fingerprint(r->train) : 0));
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)fingerprint(r));
     SY_TRY(ranks_compare(r->ctx, &r->ranks, "training text (fingerprint)", text));
     return ranks_compare_config(r->ctx, &r->ranks, &r->model.config);
 }
@@ -561,8 +620,13 @@ int main(int argc, char **argv)
     ranks_close(&r.ranks, r.ctx, status); // before all else: the others wait
     held_out_close(&r.held_out);
     sy_session_destroy(&r.validation);
+    for (uint32_t k = 1; k < r.buckets.count; ++k)
+        sy_session_destroy(&r.buckets.list[k].session);
     sy_session_destroy(&r.session);
     sy_dataset_close(&r.valid);
+    if (r.buckets.count != 0)
+        r.train = NULL;
+    buckets_close(&r.buckets, r.micro_count);
     sy_dataset_close(&r.train);
     sy_form_finish(&r.form);
     for (uint32_t i = 0; r.micro != NULL && r.fixed.batch == 0 && i < r.micro_count; ++i) // else views

@@ -2,6 +2,8 @@
 // train_options.c: the options of switchyard-train: what each means, which exclude each other, what --help says.
 #include "apps/train_options.h"
 
+#include "apps/buckets.h"
+
 #include <stdlib.h>
 
 #include "engine/task/task.h"
@@ -60,7 +62,8 @@ enum {
     OPT_PAIRS,
     OPT_VALID_PAIRS,
     OPT_DROPOUT,
-    OPT_EXPERT_DROPOUT
+    OPT_EXPERT_DROPOUT,
+    OPT_BUCKETS
 };
 
 static const struct argp_option options[] = {
@@ -96,6 +99,10 @@ static const struct argp_option options[] = {
      7},
     {"pairs", OPT_PAIRS, "FILE", 0, "rows to train on, in place of --data", 7},
     {"valid-pairs", OPT_VALID_PAIRS, "FILE", 0, "held-out rows", 7},
+    {"length-buckets", OPT_BUCKETS, "N", 0,
+     "steps of rows that fit the longest length, a half and a quarter of it (3, default), with as many more of them; "
+     "1: all steps alike, in less memory",
+     7},
     PAIRS_OPTIONS(7),
     {NULL, 0, NULL, 0, "Optimizer:", 3},
     CLI_OPTIMIZER_OPTION(3),
@@ -161,6 +168,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_BATCH: cli_once(state, "--batch", arg, &o->batch_file); break;
     case OPT_PAIRS: cli_once(state, "--pairs", arg, &o->pairs); break;
     case OPT_VALID_PAIRS: cli_once(state, "--valid-pairs", arg, &o->valid_pairs); break;
+    case OPT_BUCKETS: o->buckets = cli_count(state, "--length-buckets", arg, 1, BUCKETS, false); break;
     case OPT_DROPOUT: o->dropout = cli_real(state, "--dropout", arg, 0.0, 0.99); break;
     case OPT_EXPERT_DROPOUT: o->expert_dropout = cli_real(state, "--expert-dropout", arg, 0.0, 0.99); break;
     case OPT_OUT: cli_once(state, "--out", arg, &o->out); break;
@@ -220,6 +228,7 @@ void train_options_read(int argc, char **argv, struct train_options *out)
 {
     *out = (struct train_options){.common = CLI_COMMON,
                                   .batch_tokens = 4096,
+                                  .buckets = BUCKETS,
                                   .dropout = -1.0,
                                   .expert_dropout = -1.0,
                                   .keep = 2,

@@ -22,6 +22,7 @@ struct train_options {
         valid_sequences, log_every, warmup;
     double lr, clip, decay;
     struct mix mix;
+    uint64_t buckets;               ///< --length-buckets
     double dropout, expert_dropout; ///< Below 0: not given.
     bool resume, draw, recompute, have_lr, have_warmup, have_validation;
 };

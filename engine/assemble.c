@@ -53,7 +53,7 @@ enum sy_status sy_assemble(struct sy_ctx *ctx, const struct sy_caps *caps, const
     SY_TRY(sy_graph_create(ctx, p->precision, caps, graph));
     struct sy_graph *g = *graph;
     g->ranks = sy_layout_world(p->ranks) > 1 ? p->ranks : NULL;
-    g->borrows = p->lender != NULL || p->borrows;
+    g->borrows = p->kind != SY_SESSION_TRAIN && (p->lender != NULL || p->borrows);
     SY_TRY(cut(g, p));
     SY_TRY(sy_model_build(g, &m, model));
     if (p->kind != SY_SESSION_DECODE)

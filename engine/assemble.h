@@ -33,7 +33,8 @@ struct sy_session_params {
     struct sy_optimizer_params optimizer; ///< TRAIN.
     const struct sy_layout
         *ranks; ///< Who else takes part; NULL: nobody. batch, slices and micro_count are this rank's.
-    const struct sy_session *lender; ///< Borrow its parameters, or NULL.
+    const struct sy_session *lender; ///< Borrow its parameters, or NULL. TRAIN: of another shape and the same slices
+                                     ///< and micro-batches; steps of either go on from the other's.
     bool borrows;                    ///< sy_session_bytes(): there will be a lender.
 };
 

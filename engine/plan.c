@@ -216,7 +216,8 @@ enum sy_status sy_plan_create(struct sy_graph *g, const struct sy_limits *limits
         if (is_used(&g->tensors[i]) && sy_plan_bytes(&g->tensors[i]) > sy_plan_bytes(&g->tensors[out->largest]))
             out->largest = (sy_tid)i;
     enum sy_status status = SY_OK;
-    for (int a = l.borrow_params ? SY_ARENA_GRADS : 0; a < SY_ARENA_COUNT && status == SY_OK; ++a)
+    const int own = l.borrow_state ? SY_ARENA_ACTIVATIONS : l.borrow_params ? SY_ARENA_GRADS : 0;
+    for (int a = own; a < SY_ARENA_COUNT && status == SY_OK; ++a)
         status =
             a == SY_ARENA_ACTIVATIONS ? place_activations(g, out, &l) : place_lasting(g, out, (enum sy_arena)a, &l);
     if (status != SY_OK) {

@@ -36,7 +36,8 @@ struct sy_limits {
     uint64_t max_block_bytes;   ///< One allocation; 0 = 1 GiB.
     uint64_t max_binding_bytes; ///< One binding; 0 = unlimited.
     uint32_t align;             ///< 0 = 256.
-    bool borrow_params;         ///< Parameters and their copies live in another runtime: no room for them here.
+    bool borrow_params;         ///< Parameters and their copies live in another runtime: no room for them here …
+    bool borrow_state;          ///< … nor for gradients and the optimizer's state.
 };
 
 /// Fills block and offset of every tensor of `g` that is not in pieces. Errors: INVALID when one (named) is larger than

@@ -86,6 +86,32 @@ static enum sy_status borrow(struct sy_runtime *rt, const struct sy_runtime *len
     return SY_OK;
 }
 
+static bool of_model(const struct sy_tensor *x) { return sy_arena_of(x->kind) < SY_ARENA_ACTIVATIONS; }
+
+/// All that one training graph keeps from step to step lives where the other's does: both declare the same, in the same
+/// order, whatever the shape of their batches.
+static enum sy_status share(struct sy_runtime *rt, const struct sy_runtime *lender)
+{
+    const struct sy_graph *g = rt->graph, *from = lender->graph;
+    size_t k = 0;
+    for (size_t i = 0; i < g->tensor_count; ++i) {
+        if (!of_model(&g->tensors[i]))
+            continue;
+        while (k < from->tensor_count && !of_model(&from->tensors[k]))
+            ++k;
+        const struct sy_tensor *x = &g->tensors[i], *y = k < from->tensor_count ? &from->tensors[k] : NULL;
+        if (y == NULL || x->kind != y->kind || x->dtype != y->dtype || x->count != y->count)
+            return sy_fail(g->ctx, SY_INVALID, "%s: the lending runtime keeps no such tensor: %s", x->name,
+                           y != NULL ? y->name : "it has fewer");
+        rt->places[i] = lender->places[k++];
+    }
+    while (k < from->tensor_count && !of_model(&from->tensors[k]))
+        ++k;
+    return k == from->tensor_count
+               ? SY_OK
+               : sy_fail(g->ctx, SY_INVALID, "the lending runtime keeps %s, this one does not", from->tensors[k].name);
+}
+
 static enum sy_status place_tensors(struct sy_runtime *rt, const struct sy_runtime *lender)
 {
     const struct sy_graph *g = rt->graph;
@@ -94,15 +120,15 @@ static enum sy_status place_tensors(struct sy_runtime *rt, const struct sy_runti
         return sy_fail(g->ctx, SY_NOMEM, "out of host memory");
     for (size_t i = 0; i < g->tensor_count; ++i) {
         const struct sy_tensor *x = &g->tensors[i];
-        bool borrowed =
-            lender != NULL && (x->kind == SY_KIND_PARAM || x->kind == SY_KIND_WEIGHT || x->kind == SY_KIND_PREPARED);
+        bool borrowed = lender != NULL && (x->kind == SY_KIND_PARAM || x->kind == SY_KIND_WEIGHT ||
+                                           x->kind == SY_KIND_PREPARED || (!g->borrows && of_model(x)));
         bool unused = (x->kind == SY_KIND_ACTIVATION && x->first < 0) || x->pieces != SY_NONE;
         if (!borrowed && !unused)
             rt->places[i] = (struct sy_binding){
                 .buffer = rt->buffers[x->block], .offset_bytes = x->offset, .bytes = sy_plan_bytes(x)};
     }
     if (lender != NULL)
-        SY_TRY(borrow(rt, lender));
+        SY_TRY(g->borrows ? borrow(rt, lender) : share(rt, lender));
     for (size_t i = 0; i < g->tensor_count; ++i) {
         const struct sy_tensor *x = &g->tensors[i];
         if (x->kind == SY_KIND_CONST)
@@ -252,7 +278,8 @@ enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *grap
         return sy_fail(graph->ctx, SY_NOMEM, "out of host memory: a runtime");
     rt->device = device;
     rt->graph = graph;
-    const struct sy_limits limits = sy_runtime_limits(sy_device_caps(device), lender != NULL);
+    struct sy_limits limits = sy_runtime_limits(sy_device_caps(device), lender != NULL);
+    limits.borrow_state = lender != NULL && !graph->borrows;
     enum sy_status status = sy_plan_create(graph, &limits, &rt->plan);
     if (status == SY_OK)
         status = sy_legs_create(graph, &rt->legs);

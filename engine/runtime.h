@@ -13,7 +13,8 @@
 struct sy_runtime;
 
 /// `*out` is malloc'ed. `lender`: another runtime on the device, built from the same config, whose parameters, and what
-/// is prepared of them, this one reads (validation during training); it must outlive this one. NULL: own parameters.
+/// is prepared of them, this one reads (validation during training); it must outlive this one. NULL: own parameters. A
+/// training graph shares gradients and the optimizer's state with it, too: both update the same model.
 /// Errors: NOMEM with bytes wanted and had · DEVICE compiler errors · INVALID parameters that do not match · those of
 /// the plan.
 SY_MUST_CHECK enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *graph,

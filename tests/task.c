@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // task.c: evaluation over a dataset: the same score however it is cut, every batch told to the caller; and a session
-// learns what its task says: another loss leaves the model alone.
+// learns what its task says: another loss leaves the model alone; sessions that share a model train it in turns.
 //
 // usage: test_task [--device ID]
 #include <stdio.h>
@@ -126,6 +126,59 @@ static void losses(struct tiny *t, struct sy_device *device)
     tap_ok(&t->tap, m[2].grad_norm > 0.0 && m[2].grad_norm != m[0].grad_norm, "%s: and its own gradient", id);
 }
 
+/// Weights after three steps, all of one session, or the second of a twin: the same model, whoever takes the step.
+static enum sy_status three_steps(struct tiny *t, struct sy_device *device, bool twin, float **out, uint64_t *count)
+{
+    struct sy_config c = tiny_config(true);
+    struct sy_session_params p = {.kind = SY_SESSION_TRAIN,
+                                  .config = &c,
+                                  .task = &sy_task_pairs,
+                                  .precision = SY_PRECISION_SELECTIVE,
+                                  .batch = BATCH / 2,
+                                  .micro_count = 2,
+                                  .src_len = SRC,
+                                  .tgt_len = TGT};
+    struct sy_batch b;
+    struct sy_metrics m;
+    struct sy_session *s = tiny_session(t, device, &p), *other = NULL;
+    tiny_batch(t, &c, BATCH, SRC, TGT, 3, &b);
+    const struct sy_batch halves[] = {tiny_slice(&b, 0, BATCH / 2), tiny_slice(&b, BATCH / 2, BATCH / 2)};
+    enum sy_status status = s != NULL ? SY_OK : SY_INTERNAL;
+    p.lender = s;
+    if (status == SY_OK && twin)
+        status = sy_session_create(t->ctx, device, &p, &other);
+    if (status == SY_OK)
+        status = sy_session_begin(s, halves, 2, 1, 0.01, 0);
+    if (status == SY_OK) // while the first is under way
+        status = sy_session_begin(twin ? other : s, halves, 2, 2, 0.01, 0);
+    if (status == SY_OK)
+        status = sy_session_end(s, &m);
+    if (status == SY_OK)
+        status = sy_session_end(twin ? other : s, &m);
+    if (status == SY_OK)
+        status = sy_session_step(s, halves, 2, 3, 0.01, 0, &m);
+    if (status == SY_OK)
+        status = tiny_weights(s, out, count);
+    sy_batch_finish(&b);
+    sy_session_destroy(&other);
+    sy_session_destroy(&s);
+    return status;
+}
+
+static void twins(struct tiny *t, struct sy_device *device)
+{
+    float *alone = NULL, *turns = NULL;
+    uint64_t n = 0, m = 0;
+    const char *id = sy_device_caps(device)->id;
+    if (tiny_try(t, three_steps(t, device, false, &alone, &n), "three steps", device) &&
+        tiny_try(t, three_steps(t, device, true, &turns, &m), "three steps in turns", device))
+        tap_ok(&t->tap, n == m && n > 0 && memcmp(alone, turns, n * sizeof *alone) == 0,
+               "%s: sessions that share a model train it in turns to the same bits: %llu weights", id,
+               (unsigned long long)n);
+    free(alone);
+    free(turns);
+}
+
 static void lengths(struct tiny *t)
 {
     const struct sy_task *spans = &sy_task_spans;
@@ -159,6 +212,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; good && i < t.device_count; ++i) {
         evaluate(&t, t.devices[i], data);
         losses(&t, t.devices[i]);
+        twins(&t, t.devices[i]);
     }
     sy_dataset_close(&data);
     sy_tokenizer_close(&bytes);

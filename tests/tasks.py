@@ -57,6 +57,32 @@ def check_training(s):
          and 'inputs are cut to --src-len 10' in done.stderr, 'what is given goes before the defaults', done.stdout + done.stderr)
 
 
+def check_buckets(s):
+    """Short rows in steps of their own: more of them at a time, the same bits over resumes and micro-batches."""
+    rng = random.Random(5)
+    with open(s.path('long.tsv'), 'w', encoding='utf-8') as file:
+        file.write('text\tlabel\n')
+        for i in range(120):
+            file.write(f'{"x" * (rng.randint(1, 6) if i % 4 else rng.randint(30, 50))}\t{rng.choice("012")}\n')
+    more = ('--batch-tokens', 128, '--save-every', 1, '--slices', 2)
+    done = s.run('train', *arguments(s, 'buckets', *more, rows='long.tsv', steps=6))
+    s.ok('120 examples of at most ' in done.stdout and 'of them fit' in done.stdout and ': 8 in a step' in done.stdout,
+         'rows of a quarter of the length: four times as many in a step', done.stdout + done.stderr)
+    for step in range(1, 7):
+        done = s.run('train', *arguments(s, 'pieces', *more, *(['--resume'] if step > 1 else []), rows='long.tsv', steps=step))
+    s.ok(done.returncode == 0 and weights(s, 'buckets') == weights(s, 'pieces'), 'stopped after every step: the same weights',
+         done.stderr)
+    s.run('train', *arguments(s, 'micro', *more, '--micro-batch', 1, rows='long.tsv', steps=6))
+    s.ok(weights(s, 'buckets') == weights(s, 'micro'), 'in micro-batches: the same weights')
+    tokens = {}
+    for n in (1, 3):
+        s.run('train', *arguments(s, f'n{n}', '--batch-tokens', 128, '--length-buckets', n, rows='long.tsv', steps=12))
+        tokens[n] = sum(r['tokens'] for r in lines(s.path(f'n{n}', 'metrics.jsonl')))
+    s.ok(tokens[3] > 1.5 * tokens[1], f'as many steps, more tokens that are no padding: {tokens}')
+    refuse(s, 'resume with other buckets', ['trained on other data'], 'train',
+           *arguments(s, 'pieces', *more, '--resume', '--length-buckets', 1, rows='long.tsv', steps=8))
+
+
 def check_best(s):
     """A task that can be learnt is; the best checkpoint is kept by the first metric, and stays so over a resume."""
     more = ('--valid-pairs', s.path('valid.tsv'), '--valid-every', 30, '--metric', 'accuracy,macro_f1', '--options', 'labels',
@@ -215,7 +241,8 @@ def main():
     table(s.path('valid.tsv'), 20, 2)
     with open(s.path('odd.tsv'), 'w', encoding='utf-8') as file:
         file.write('zz\n1\n')
-    for check in (check_training, check_best, check_options, check_likelihood, check_generating, check_bad_evaluations, check_refusals):
+    for check in (check_training, check_buckets, check_best, check_options, check_likelihood, check_generating, check_bad_evaluations,
+                  check_refusals):
         check(s)
     check_task_files(s, sys.argv[2])
     s.done()
