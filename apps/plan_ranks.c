@@ -174,6 +174,15 @@ static void sum_parts(struct plan_traffic *t, const struct sy_layout *l, uint32_
     t->in = (double)((n / parts + 1) * parts) * size;
 }
 
+/// The same of two ranks, which send each other all that they have.
+static void sum_pair(struct plan_traffic *t, const struct sy_layout *l, uint32_t machine, uint64_t n, double size)
+{
+    const double all = (double)n * size;
+    pass(t, l, machine, sy_layout_number(l, l->rank, 1 - sy_layout_part(l)), all, all);
+    t->staged = 2.0 * all;
+    t->out = t->in = all;
+}
+
 /// The means of some ranges of tensors, which are read and written as wholes.
 static void mean_parts(struct plan_traffic *t, const struct sy_graph *g, const struct sy_node *n,
                        const struct sy_layout *l, uint32_t machine)
@@ -202,8 +211,9 @@ void plan_traffic_of(const struct sy_graph *g, const struct sy_node *n, const st
     else if (n->op == SY_OP_exchange_rows)
         pass_rows(out, l, machine, x, x->dim * (double)sy_dtype_bytes(sy_graph_tensor(g, n->bind[0])->dtype));
     else if (n->op == SY_OP_sum_parts)
-        sum_parts(out, l, machine, ((const struct sy_parts_args *)(const void *)n->args)->n,
-                  (double)sy_dtype_bytes(sy_graph_tensor(g, n->bind[0])->dtype));
+        (sy_layout_parts(l) == 2 ? sum_pair : sum_parts)(out, l, machine,
+                                                         ((const struct sy_parts_args *)(const void *)n->args)->n,
+                                                         (double)sy_dtype_bytes(sy_graph_tensor(g, n->bind[0])->dtype));
     else if (n->op == SY_OP_mean_parts)
         mean_parts(out, g, n, l, machine);
     else if (n->op == SY_OP_gather_norms || (sy_graph_pack(g, s->pack)->flags & SY_PACK_SUMS) != 0)

@@ -142,6 +142,7 @@ bool sy_message_travels(const struct sy_graph *g, uint32_t node)
     const struct sy_ranks_args *a = (const void *)n->args;
     const struct sy_exchange_args *x = (const void *)n->args;
     return (n->op == SY_OP_exchange_rows && x->part != SY_ROWS_OWN) || n->op == SY_OP_share_ranks ||
+           (n->op == SY_OP_sum_parts && sy_layout_parts(g->ranks) == 2) ||
            (n->op == SY_OP_sum_ranks && (g->packs[a->pack].flags & SY_PACK_SUMS) == 0);
 }
 
@@ -294,10 +295,37 @@ enum sy_status sy_parcel_read(struct sy_session *s, struct sy_parcel *p, sy_tid 
 
 // ---- on the way ----------------------------------------------------------------------------------------------------
 
+static enum sy_status pack(struct sy_session *s, struct sy_parcel *p)
+{
+    switch ((int)p->node->op) {
+    case SY_OP_exchange_rows: return sy_rows_pack(s, p);
+    case SY_OP_sum_parts: return sy_pair_pack(s, p);
+    default: return sy_shards_pack(s, p);
+    }
+}
+
+static enum sy_status address(struct sy_session *s, struct sy_parcel *p)
+{
+    switch ((int)p->node->op) {
+    case SY_OP_exchange_rows: return sy_rows_address(s, p);
+    case SY_OP_sum_parts: return sy_pair_address(s, p);
+    default: return sy_shards_address(s, p);
+    }
+}
+
+static enum sy_status unpack(struct sy_session *s, struct sy_parcel *p)
+{
+    switch ((int)p->node->op) {
+    case SY_OP_exchange_rows: return sy_rows_unpack(s, p);
+    case SY_OP_sum_parts: return sy_pair_unpack(s, p);
+    default: return sy_shards_unpack(s, p);
+    }
+}
+
 /// What is read of a message has arrived here, and goes on its way.
 static enum sy_status send(struct sy_session *s, struct sy_parcel *p)
 {
-    SY_TRY(p->node->op == SY_OP_exchange_rows ? sy_rows_address(s, p) : sy_shards_address(s, p));
+    SY_TRY(address(s, p));
     SY_TRY(sy_watch_sent(s, p));
     return sy_group_start(s->ctx, s->graph->ranks->group, p->node->label, p->list, p->count, &p->travel);
 }
@@ -331,7 +359,7 @@ static enum sy_status look(struct sy_session *s, struct sy_parcel *p, bool wait)
     sy_group_drop(&p->travel);
     p->arrived = true;
     sy_watch_arrived(s, p);
-    return p->node->op == SY_OP_exchange_rows ? sy_rows_unpack(s, p) : sy_shards_unpack(s, p);
+    return unpack(s, p);
 }
 
 enum sy_status sy_messages_look(struct sy_session *s)
@@ -403,7 +431,7 @@ enum sy_status sy_message_start(struct sy_session *s, const struct sy_segment *s
     p->leg = segment->leg;
     p->arrived = false;
     m->queue[m->queued++] = leg->slot;
-    SY_TRY(n->op == SY_OP_exchange_rows ? sy_rows_pack(s, p) : sy_shards_pack(s, p));
+    SY_TRY(pack(s, p));
     return m->watch == SY_WATCH_ALONE ? await(s, p) : sy_messages_look(s);
 }
 

@@ -11,8 +11,8 @@
 //
 // Rows, gradients and new values travel while the device goes on: what is sent is read behind the program that makes
 // it, goes to the other ranks as soon as it has been read, and is written to the device as soon as it has come. The
-// host waits only where a node needs it. Routes, sums over parts and the few values of the others are waited for at
-// once.
+// host waits only where a node needs it. Routes, sums over more than two parts and the few values of the others are
+// waited for at once.
 //
 // Every rank of a layout must run the same messages in the same order. Ownership: the session's.   Layer: engine.
 #pragma once

@@ -64,6 +64,9 @@ SY_MUST_CHECK enum sy_status sy_rows_address(struct sy_session *s, struct sy_par
 SY_MUST_CHECK enum sy_status sy_rows_unpack(struct sy_session *s, struct sy_parcel *p);
 /// This rank's own rows, from one side to the other.
 SY_MUST_CHECK enum sy_status sy_rows_copy(struct sy_session *s, const struct sy_node *n);
+SY_MUST_CHECK enum sy_status sy_pair_pack(struct sy_session *s, struct sy_parcel *p);
+SY_MUST_CHECK enum sy_status sy_pair_address(struct sy_session *s, struct sy_parcel *p);
+SY_MUST_CHECK enum sy_status sy_pair_unpack(struct sy_session *s, struct sy_parcel *p);
 SY_MUST_CHECK enum sy_status sy_shards_pack(struct sy_session *s, struct sy_parcel *p);
 SY_MUST_CHECK enum sy_status sy_shards_address(struct sy_session *s, struct sy_parcel *p);
 SY_MUST_CHECK enum sy_status sy_shards_unpack(struct sy_session *s, struct sy_parcel *p);

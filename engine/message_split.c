@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // message_split.c: sums and means over the ranks that share the work of one place (split.h). Every element is summed by
-// one of them, in the order of the ranks, so that all have the same bits.
+// one of them, in the order of the ranks, so that all have the same bits. Two ranks send each other all they have: as
+// many bytes in one message instead of two, which travels while the device makes the gradients of weights.
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,6 +88,41 @@ static enum sy_status reserve(struct sy_session *s, struct sy_parcel *p, uint64_
     const uint32_t parts = sy_layout_parts(s->graph->ranks);
     return sy_parcel_reserve(s->ctx, p, n * size + more, (n / parts + 1) * parts * size);
 }
+
+// ---- of two --------------------------------------------------------------------------------------------------------
+
+static uint64_t pair_bytes(const struct sy_session *s, const struct sy_parcel *p)
+{
+    const struct sy_parts_args *a = (const void *)p->node->args;
+    return a->n * sy_dtype_bytes(sy_graph_tensor(s->graph, p->node->bind[0])->dtype);
+}
+
+enum sy_status sy_pair_pack(struct sy_session *s, struct sy_parcel *p)
+{
+    const struct sy_parts_args *a = (const void *)p->node->args;
+    SY_TRY(sy_parcel_reserve(s->ctx, p, pair_bytes(s, p), pair_bytes(s, p)));
+    return sy_parcel_read(s, p, p->node->bind[0], 0, a->n, p->out);
+}
+
+enum sy_status sy_pair_address(struct sy_session *s, struct sy_parcel *p)
+{
+    const struct sy_layout *l = s->graph->ranks;
+    const uint32_t other = sy_layout_number(l, l->rank, 1 - sy_layout_part(l));
+    p->count = 0;
+    SY_TRY(sy_parcel_add(s->ctx, p, other, false, p->in, pair_bytes(s, p)));
+    return sy_parcel_add(s->ctx, p, other, true, p->out, pair_bytes(s, p));
+}
+
+enum sy_status sy_pair_unpack(struct sy_session *s, struct sy_parcel *p)
+{
+    const struct sy_parts_args *a = (const void *)p->node->args;
+    const enum sy_dtype dtype = sy_graph_tensor(s->graph, p->node->bind[0])->dtype;
+    for (uint64_t i = 0; i < a->n; ++i)
+        store(p->out, dtype, i, load(p->out, dtype, i) + load(p->in, dtype, i));
+    return sy_runtime_write_part(s->runtime, p->node->bind[1], 0, a->n, p->out);
+}
+
+// ---- of any number -------------------------------------------------------------------------------------------------
 
 enum sy_status sy_parts_sum(struct sy_session *s, const struct sy_node *n)
 {
