@@ -111,6 +111,9 @@ static inline const char *bench_types_name(enum sy_op_types types)
 /// An entrant that is one dense product c [m,n] = a [m,k] · b [n,k]ᵀ, in random numbers.
 SY_MUST_CHECK enum sy_status bench_product(const struct bench *b, enum sy_op_types types, uint32_t m, uint32_t n,
                                            uint32_t k, const struct sy_variant *variant, struct bench_entrant *e);
+/// bench_step.c: tells where the time of a phase goes, op by op. The session has run. Errors: those of profiling.
+SY_MUST_CHECK enum sy_status bench_profile(struct bench *b, struct sy_session *s, enum sy_phase phase,
+                                           const char *name);
 /// bench_step.c: a batch of made-up tokens of the session's shape. Errors: NOMEM.
 SY_MUST_CHECK enum sy_status bench_batch(struct sy_ctx *ctx, const struct sy_session_params *p, uint32_t vocab,
                                          struct sy_batch *b);

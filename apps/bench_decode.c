@@ -68,6 +68,10 @@ enum sy_status bench_decode(struct bench *b)
         const struct sy_decode_params d = {.prompts = prompts, .count = p.batch, .max_tokens = p.tgt_len};
         status = time_decoding(b, s, &d);
     }
+    if (status == SY_OK)
+        status = bench_profile(b, s, SY_PHASE_ENCODE, "the source");
+    if (status == SY_OK)
+        status = bench_profile(b, s, SY_PHASE_MICRO, "one position");
     sy_session_destroy(&s);
     cli_model_close(&model);
     free(prompts);

@@ -86,7 +86,7 @@ static enum sy_status tell_op(struct bench *b, const char *phase, const struct o
     return bench_tell(b, &f);
 }
 
-static enum sy_status profile_phase(struct bench *b, struct sy_session *s, enum sy_phase phase, const char *name)
+enum sy_status bench_profile(struct bench *b, struct sy_session *s, enum sy_phase phase, const char *name)
 {
     struct sy_program *program = sy_runtime_program(sy_session_runtime(s), phase);
     const size_t count = sy_runtime_dispatches(sy_session_runtime(s), phase);
@@ -156,11 +156,11 @@ enum sy_status bench_step(struct bench *b)
         status = bench_tell(b, &f);
     }
     if (status == SY_OK)
-        status = profile_phase(b, s, SY_PHASE_MICRO, "forward and backward");
+        status = bench_profile(b, s, SY_PHASE_MICRO, "forward and backward");
     if (status == SY_OK)
-        status = profile_phase(b, s, SY_PHASE_UPDATE, "update");
+        status = bench_profile(b, s, SY_PHASE_UPDATE, "update");
     if (status == SY_OK && sy_runtime_program(sy_session_runtime(s), SY_PHASE_REFRESH) != NULL)
-        status = profile_phase(b, s, SY_PHASE_REFRESH, "refresh");
+        status = bench_profile(b, s, SY_PHASE_REFRESH, "refresh");
     sy_batch_finish(&batch);
     sy_session_destroy(&s);
     cli_model_close(&model);
