@@ -55,7 +55,7 @@ enum sy_status bench_variants(const struct bench *b, enum sy_op_id op, enum sy_o
     for (const struct sy_variant *v = NULL; (v = sy_variant_next(op, v)) != NULL;) {
         bool killed = false;
         SY_TRY(sy_variant_killed(b->ctx, v, &killed));
-        if (!killed && sy_variant_missing(v, types, b->caps) == NULL)
+        if (!killed && sy_variant_missing(v, types, b->caps) == NULL && sy_variant_suits(v, NULL))
             list[(*count)++] = v;
     }
     return *count != 0 ? SY_OK : bench_variant(b, op, types, NULL, &list[0]); // says why none is left

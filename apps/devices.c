@@ -74,6 +74,8 @@ static enum sy_status why_not(struct sy_ctx *ctx, const struct sy_variant *v, en
     bool killed = false;
     SY_TRY(sy_variant_killed(ctx, v, &killed));
     *out = killed ? "is switched off by SY_NO_VARIANT" : sy_variant_missing(v, types, c);
+    if (*out == NULL && !sy_variant_suits(v, NULL))
+        *out = "is for some shapes only";
     return SY_OK;
 }
 

@@ -73,7 +73,7 @@ static void forget_written(struct lowering *l, const struct sy_node *n)
 static void choose(struct lowering *l, struct sy_node *n)
 {
     if (n->variant == NULL && l->g->status == SY_OK)
-        l->g->status = sy_variant_choose(l->g->ctx, n->op, n->types, l->caps, &n->variant);
+        l->g->status = sy_variant_choose_for(l->g->ctx, n->op, n->types, n->args, l->caps, &n->variant);
 }
 
 /// A tensor for what `before` makes of `source`.

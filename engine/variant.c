@@ -138,13 +138,24 @@ static enum sy_status none_left(struct sy_ctx *ctx, enum sy_op_id op, enum sy_op
                    caps->id, caps->name, why);
 }
 
+bool sy_variant_suits(const struct sy_variant *v, const void *args)
+{
+    return v->impl == NULL || v->impl->suits == NULL || (args != NULL && v->impl->suits(args));
+}
+
 enum sy_status sy_variant_choose(struct sy_ctx *ctx, enum sy_op_id op, enum sy_op_types types,
                                  const struct sy_caps *caps, const struct sy_variant **out)
+{
+    return sy_variant_choose_for(ctx, op, types, NULL, caps, out);
+}
+
+enum sy_status sy_variant_choose_for(struct sy_ctx *ctx, enum sy_op_id op, enum sy_op_types types, const void *args,
+                                     const struct sy_caps *caps, const struct sy_variant **out)
 {
     for (const struct sy_variant *v = NULL; (v = sy_variant_next(op, v)) != NULL;) {
         bool killed = false;
         SY_TRY(sy_variant_killed(ctx, v, &killed));
-        if (killed || sy_variant_missing(v, types, caps) != NULL)
+        if (killed || sy_variant_missing(v, types, caps) != NULL || !sy_variant_suits(v, args))
             continue;
         *out = v;
         return SY_OK;

@@ -30,6 +30,9 @@ enum sy_errors {
 /// What a variant's C file provides. What is left out is as in the op's own file.
 struct sy_variant_impl {
     const char *what; ///< A few words on how it computes, for switchyard-devices.
+    /// Whether it is right, and faster than those after it, with these arguments. NULL: with any. Where it is not, and
+    /// where no arguments are known, the next variant is taken.
+    bool (*suits)(const void *args);
     uint64_t (*groups)(const void *args, const struct sy_knobs *knobs);
     uint32_t wg, vec; ///< Launch knobs: powers of two; the work-group is cut to what the device takes.
     /// Launch knobs that depend on more of the device than its class: changes what is set already.
@@ -81,6 +84,12 @@ SY_MUST_CHECK enum sy_status sy_variant_killed(struct sy_ctx *ctx, const struct 
 /// SY_NO_VARIANT is unknown.
 SY_MUST_CHECK enum sy_status sy_variant_choose(struct sy_ctx *ctx, enum sy_op_id op, enum sy_op_types types,
                                                const struct sy_caps *caps, const struct sy_variant **out);
+/// The same for known arguments: what is made for few shapes has its turn. Errors: as above.
+SY_MUST_CHECK enum sy_status sy_variant_choose_for(struct sy_ctx *ctx, enum sy_op_id op, enum sy_op_types types,
+                                                   const void *args, const struct sy_caps *caps,
+                                                   const struct sy_variant **out);
+/// Whether it may run with these arguments; NULL: with any.
+bool sy_variant_suits(const struct sy_variant *v, const void *args);
 
 /// The next one after `v` that needs nothing prepared, for a device whose compiler refuses `v`. Errors: as above; `v`
 /// itself needs something prepared, and the graph has it.

@@ -133,18 +133,21 @@ static double work_of(const struct sy_op_cases *cases, size_t index)
     return work;
 }
 
-static bool wanted_case(const struct runner *runner, const struct sy_op_cases *cases, size_t index)
+static bool wanted_case(const struct runner *runner, const struct sy_variant *v, size_t index)
 {
+    const struct sy_op_cases *cases = all_cases[v->op];
+    if (!sy_variant_suits(v, (const char *)cases->args + index * cases->args_bytes))
+        return false;
     if (runner->only_case >= 0)
         return (size_t)runner->only_case == index;
     return runner->most_work == 0 || work_of(cases, index) <= runner->most_work;
 }
 
-static unsigned wanted_count(const struct runner *runner, const struct sy_op_cases *cases)
+static unsigned wanted_count(const struct runner *runner, const struct sy_variant *v)
 {
     unsigned count = 0;
-    for (size_t i = 0; i < cases->count; ++i)
-        count += wanted_case(runner, cases, i);
+    for (size_t i = 0; i < all_cases[v->op]->count; ++i)
+        count += wanted_case(runner, v, i);
     return count;
 }
 
@@ -154,7 +157,7 @@ static bool prepare(const struct runner *runner, struct column *column, const st
                     enum sy_op_types types, struct ops_kernel *out)
 {
     struct tally *tally = tally_of(column, v);
-    const unsigned count = wanted_count(runner, all_cases[v->op]);
+    const unsigned count = wanted_count(runner, v);
     char name[64];
     bool killed = false;
     if (column->device == NULL) {
@@ -224,7 +227,7 @@ static bool run_types(struct runner *runner, const struct sy_variant *v, enum sy
     bool ok = !any || ops_kernel_create(runner->reference, sy_variant_find(v->op, "base"), types, &reference) == SY_OK;
     for (size_t i = 0; i < cases->count && any && ok; ++i) {
         struct ops_case test;
-        if (!wanted_case(runner, cases, i))
+        if (!wanted_case(runner, v, i))
             continue;
         ok = ops_case_create(cases, types, i, &test);
         if (ok)

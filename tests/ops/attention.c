@@ -2,7 +2,15 @@
 // attention.c (tests): forward attention on odd sizes, padding, causal masks, gaps, dropout and decoding.
 #include "tests/ops/attention.h"
 
-static const struct sy_attention_args cases[] = {ATT_CASES};
+static const struct sy_attention_args cases[] = {
+    ATT_CASES,
+    // Few queries: a whole number of vectors and of tiles of keys, and odd ones; one key.
+    {ATT_CROSS(3, 2, 4, 70, 64), .has_mask = 1, .scale = 1},
+    {ATT_CROSS(2, 3, 1, 96, 64), ATT_DECODE(96), .scale = 1},
+    {ATT_GAPS(2, 2, 8, 33, 100), ATT_BIAS(8, 33), .has_mask = 1, .scale = 1},
+    {ATT_CROSS(1, 2, 3, 70, 128), ATT_DECODE(70), .has_mask = 1, .scale = 1},
+    {ATT_CROSS(2, 1, 2, 1, 16), .scale = 1},
+};
 
 static void fill(const void *args, double *const *values, const uint64_t *counts, struct sy_step *step,
                  struct sy_rng *rng)
