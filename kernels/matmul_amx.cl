@@ -39,7 +39,7 @@ static inline void multiply(__global const T *restrict a, __global const T *rest
     uint room[AMX_DEPTH / 2 * SY_PANEL];
     float sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
     const uint even = (p.k + 1) / 2 * 2;
-    panel_clear(sums);
+    panel_clear(sums, PANEL_ROWS, q1 - q0);
     for (uint k0 = 0; k0 < p.k; k0 += AMX_DEPTH) {
         const uint depth = min(p.k - k0, AMX_DEPTH);
         copy_rows(a + (size_t)row0 * p.k + k0, p.k, rows, depth, copy);

@@ -33,7 +33,7 @@ static inline void multiply(__global const T *restrict y, __global const T *rest
     ushort copy[PANEL_ROWS * AMX_LD];
     uint room[AMX_DEPTH / 2 * SY_PANEL];
     float sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
-    panel_clear(sums);
+    panel_clear(sums, PANEL_ROWS, q1 - q0);
     for (uint k0 = first; k0 < end; k0 += AMX_DEPTH) {
         const uint depth = min(end - k0, AMX_DEPTH);
         copy_columns(y + (size_t)k0 * p.m + m0, p.m, rows, depth, copy);

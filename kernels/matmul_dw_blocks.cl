@@ -35,7 +35,7 @@ static inline void multiply(__global const T *restrict y, __global const T *rest
                      uint first, uint end, uint m0, uint rows, uint q0, uint q1, const struct sy_matmul_dw_args p)
 {
     float copy[PANEL_ROWS * PANEL_K], sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
-    panel_clear(sums);
+    panel_clear(sums, rows, q1 - q0);
     for (uint k0 = first; k0 < end; k0 += PANEL_K) {
         const uint depth = min(end - k0, PANEL_K);
         copy_columns(y + (size_t)k0 * p.m + m0, p.m, rows, depth, copy);

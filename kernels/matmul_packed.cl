@@ -35,7 +35,7 @@ static inline void multiply(__global const T *restrict a, __global const T *rest
                      uint rows, uint q0, uint q1, const struct sy_matmul_args p)
 {
     float copy[PANEL_ROWS * PANEL_LD], sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
-    panel_clear(sums);
+    panel_clear(sums, rows, q1 - q0);
     for (uint k0 = 0; k0 < p.k; k0 += PANEL_K) {
         const uint depth = min(p.k - k0, PANEL_K);
         copy_rows(a + (size_t)row0 * p.k + k0, p.k, rows, depth, copy);

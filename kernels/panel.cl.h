@@ -68,9 +68,11 @@ static inline BF panel_load(__global const T *p)
     }
 PANEL_BLOCK(panel_block, BLOCK_ROWS)
 PANEL_BLOCK(panel_rest, REST_ROWS)
+PANEL_BLOCK(panel_one, 1u)
 
-// The rows a tile of `rows` takes in the copy; the includer fills the surplus with zeros.
-#define PANEL_PADDED(rows) (((rows) + REST_ROWS - 1u) / REST_ROWS * REST_ROWS)
+// The rows a tile of `rows` takes in the copy; the includer fills the surplus with zeros. One row, as decoding one prompt
+// has it everywhere, goes alone.
+#define PANEL_PADDED(rows) ((rows) == 1u ? 1u : ((rows) + REST_ROWS - 1u) / REST_ROWS * REST_ROWS)
 
 // sums[rows][32] += Σ_k a(row, k) · b[k][32]
 static inline void panel_products(const float *restrict a, uint rows, __global const T *restrict b, uint stride,
@@ -78,9 +80,11 @@ static inline void panel_products(const float *restrict a, uint rows, __global c
 {
     for (uint j = 0; j < SY_PANEL; j += 2u * BLOCK_VEC) {
         uint r = 0;
+        if (rows == 1u)
+            panel_one(a, b + j, stride, depth, sums + j);
         for (; r + BLOCK_ROWS <= PANEL_PADDED(rows); r += BLOCK_ROWS)
             panel_block(a + r * PANEL_A_ROW, b + j, stride, depth, sums + r * SY_PANEL + j);
-        for (; r < PANEL_PADDED(rows); r += REST_ROWS)
+        for (; rows != 1u && r < PANEL_PADDED(rows); r += REST_ROWS)
             panel_rest(a + r * PANEL_A_ROW, b + j, stride, depth, sums + r * SY_PANEL + j);
     }
 }
@@ -146,10 +150,12 @@ static inline struct panel_dw_part panel_dw_part(__global const int *restrict of
     return part;
 }
 
-static inline void panel_clear(float *sums)
+// Sums of `panels` panels for a tile of `rows`.
+static inline void panel_clear(float *sums, uint rows, uint panels)
 {
-    for (uint i = 0; i < SY_MAX_GROUP_PANELS * PANEL_SUMS; i += 16)
-        sy_put((float16)(0.0f), sums + i);
+    for (uint q = 0; q < panels; ++q)
+        for (uint i = 0; i < PANEL_PADDED(rows) * SY_PANEL; i += 16)
+            sy_put((float16)(0.0f), sums + q * PANEL_SUMS + i);
 }
 
 // c[rows][cols] (+)= alpha · sums, cols ≤ 32, rows of c `stride` apart.
