@@ -14,7 +14,8 @@ for path in sys.argv[1:]:
         statement = ' '.join(statement.split())
         if 'static inline' in statement or 'typedef' in statement:
             continue
-        found = re.match(r'(?:SY_MUST_CHECK )?(?:[\w*]+ )+\**(sy_\w+) ?\(', statement) or re.match(r'extern .*?(sy_\w+)(?:\[|$)', statement)
+        found = (re.match(r'(?:SY_MUST_CHECK )?(?:[\w*]+ )+\**(sy_\w+) ?\(', statement) or
+                 re.match(r'extern .*?(sy_\w+)(?:\[|$)', statement))
         if found:
             names.add(found.group(1))
 print('SWITCHYARD_0 {\nglobal:')

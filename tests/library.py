@@ -36,8 +36,8 @@ def check_example(s, source, root, env):
         return
     needed = run('readelf', '-dW', s.path('example')).stdout
     s.ok('libswitchyard.so.0' in needed and 'libOpenCL' not in needed, '… and needs nothing of its own but it', needed)
-    done = run(s.path('example'), os.path.join(source, 'configs', 'quickstart-switch.json'), os.path.join(source, 'LICENSE'), 'ref:0', 2,
-               env=dict(s.env, LD_LIBRARY_PATH=root))
+    done = run(s.path('example'), os.path.join(source, 'configs', 'quickstart-switch.json'), os.path.join(source, 'LICENSE'),
+               'ref:0', 2, env=dict(s.env, LD_LIBRARY_PATH=root))
     said = re.search(r'step  2  loss ([\d.]+)\nnegative log perplexity -[\d.]+ over \d+ tokens\nThe \S+ sat: .*\n', done.stdout)
     s.ok(done.returncode == 0 and said, '… and trains, scores and generates', done.stdout + done.stderr)
 
