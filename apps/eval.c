@@ -122,6 +122,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                        : o->pairs.predictions != NULL ? "--predictions"
                        : o->pairs.max_tokens != 0     ? "--max-tokens"
                                                       : "--examples");
+        if (o->pairs.file != NULL && (o->most != 0 || o->tgt_len != 0))
+            argp_error(state, o->most != 0 ? "--batches is for --data: --examples counts rows"
+                                           : "--tgt-len is for --data: --max-tokens says how long an answer may be");
         texts_check(state, &o->texts, &o->data, NULL);
         if (strcmp(o->mode, "train") != 0 && strcmp(o->mode, "eval") != 0)
             argp_error(state, "--mode: '%s' is neither train nor eval", o->mode);

@@ -109,6 +109,10 @@ static void test_tables(struct env *e)
            is(&p, 0, "1", "2") && is(&p, 1, "3", "4");
     io_check(&e->io, good, "JSON lines, the same");
     sy_pairs_finish(&p);
+    good =
+        PARSE(e, &f, "{\"a\":1,\"b\":0,\"id\":123456789012345678901234567890}\n", &p) == SY_OK && is(&p, 0, "1", "0");
+    io_check(&e->io, good, "an id of more than 64 bits beside");
+    sy_pairs_finish(&p);
     good = PARSE(e, &f, "[{\"a\":1,\"b\":2},\n{\"b\":4,\"a\":3}]", &p) == SY_OK && p.count == 2 && is(&p, 1, "3", "4");
     io_check(&e->io, good, "a JSON array");
     sy_pairs_finish(&p);

@@ -180,6 +180,8 @@ def check_bad_evaluations(s):
     bad('an unknown metric', ["'wer' is no metric", 'accuracy'], '--metric', 'wer')
     bad('predictions that cannot be written', ['nowhere'], '--predictions', s.path('nowhere', 'p.jsonl'))
     bad('text and rows', ['--pairs', '--data'], '--data', s.path('valid.tsv'), usage=True)
+    bad('--batches of rows', ['--examples'], '--batches', 2, usage=True)
+    bad('--tgt-len of answers', ['--max-tokens'], '--tgt-len', 8, usage=True)
     refuse(s, '--predictions without rows', ['--predictions needs --pairs'], 'eval', '--model', s.path('whole', 'latest'), '--data',
            s.path('valid.tsv'), '--predictions', s.path('q.jsonl'), usage=True)
 

@@ -143,6 +143,9 @@ static enum sy_status json_line(struct rows *r, const char *line, size_t bytes)
 {
     json_error_t error;
     json_t *row = json_loadb(line, bytes, JSON_REJECT_DUPLICATES, &error);
+    if (row == NULL &&
+        json_error_code(&error) == json_error_numeric_overflow) // an id of more than 64 bits, of no use here
+        row = json_loadb(line, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
     if (row == NULL)
         return sy_fail(r->ctx, SY_FORMAT, "%s:%llu: not valid JSON: %s (column %d)", r->row.path,
                        (unsigned long long)r->row.number, reason(&error), error.column);
