@@ -10,6 +10,7 @@
 #include "engine/data/input.h"
 #include "engine/data/shares.h"
 #include "engine/data/spans.h"
+#include "engine/data/words.h"
 #include "engine/file.h"
 
 #define BLOCK 65536u           // examples in which every source has its exact share, when there are few
@@ -22,6 +23,7 @@ struct loader {
     struct sy_ctx *ctx;
     struct sy_dataset *ds;
     struct sy_dataset_source *source;
+    struct sy_words *words;
     const char *first_empty;
     bool begins; ///< A document has begun that has no token yet.
 };
@@ -54,7 +56,7 @@ static enum sy_status add_text(void *user, const char *text, size_t bytes, bool 
         s->ids.data[s->ids.count++] = sy_tokenizer_eos(l->ds->tokenizer);
     }
     const uint64_t first = s->ids.count;
-    SY_TRY(sy_ids_add_text(l->ctx, &s->ids, l->ds->tokenizer, text, bytes, s->name));
+    SY_TRY(sy_ids_add_text(l->ctx, &s->ids, l->ds->tokenizer, l->words, text, bytes, s->name));
     if (s->ids.count == first) {
         s->ids.count = before;
         return SY_OK;
@@ -330,23 +332,31 @@ static enum sy_status take_fingerprint(struct sy_ctx *ctx, struct sy_dataset *ds
     return SY_OK;
 }
 
-static enum sy_status open_all(struct sy_ctx *ctx, const struct sy_dataset_params *params, struct sy_dataset *ds)
+static enum sy_status read_sources(struct loader *l, const struct sy_dataset_params *params)
 {
     size_t files = 0, done = 0;
-    struct loader loader = {.ctx = ctx, .ds = ds};
-    if (ds->objective == SY_OBJECTIVE_SPANS)
-        SY_TRY(prepare_spans(ctx, ds));
+    struct sy_dataset *ds = l->ds;
     for (size_t i = 0; i < params->source_count; ++i)
         files += params->sources[i].file_count;
     for (size_t i = 0; i < params->source_count; ++i) {
         const struct sy_data_source *from = &params->sources[i];
-        loader.source = &ds->sources[i];
+        l->source = &ds->sources[i];
         ds->sources[i].name = from->name != NULL ? from->name : sy_input_name(from->files[0]);
-        SY_TRY(read_source(&loader, params, from, &done, files));
+        SY_TRY(read_source(l, params, from, &done, files));
         ds->examples += ds->sources[i].examples;
         ds->tokens += ds->sources[i].count;
     }
-    SY_TRY(check_text(&loader));
+    return check_text(l);
+}
+
+static enum sy_status open_all(struct sy_ctx *ctx, const struct sy_dataset_params *params, struct sy_dataset *ds)
+{
+    if (ds->objective == SY_OBJECTIVE_SPANS)
+        SY_TRY(prepare_spans(ctx, ds));
+    struct loader loader = {.ctx = ctx, .ds = ds, .words = sy_words_create(ds->tokenizer)};
+    enum sy_status status = read_sources(&loader, params);
+    sy_words_destroy(&loader.words);
+    SY_TRY(status);
     SY_TRY(share_out(ctx, params, ds));
     return take_fingerprint(ctx, ds);
 }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/data/words.h"
+
 enum sy_status sy_ids_reserve(struct sy_ctx *ctx, struct sy_ids *ids, uint64_t more, const char *name)
 {
     if (ids->count + more <= ids->room)
@@ -36,14 +38,15 @@ static enum sy_status add_line(struct sy_ctx *ctx, struct sy_ids *ids, const str
 }
 
 enum sy_status sy_ids_add_text(struct sy_ctx *ctx, struct sy_ids *ids, const struct sy_tokenizer *tokenizer,
-                               const char *text, size_t bytes, const char *name)
+                               struct sy_words *words, const char *text, size_t bytes, const char *name)
 {
     if (sy_tokenizer_is_bytes(tokenizer)) // bytes need no cutting
         return add_line(ctx, ids, tokenizer, text, bytes, name);
     while (bytes > 0) {
         const char *newline = memchr(text, '\n', bytes);
         size_t n = newline != NULL ? (size_t)(newline - text) : bytes;
-        SY_TRY(add_line(ctx, ids, tokenizer, text, n, name));
+        SY_TRY(words != NULL ? sy_words_encode(ctx, words, text, n, ids, name)
+                             : add_line(ctx, ids, tokenizer, text, n, name));
         n += newline != NULL;
         text += n;
         bytes -= n;

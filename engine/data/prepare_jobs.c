@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/data/words.h"
+
 #define STACK ((size_t)2 << 20) // of a worker: the usual 8 MiB count against a limit of address space
 
 struct sy_jobs {
@@ -41,6 +43,7 @@ static enum sy_status add_start(struct sy_job *j)
 
 struct worker {
     const struct sy_tokenizer *tokenizer;
+    struct sy_words *words; ///< NULL: none.
     struct sy_job *job;
 };
 
@@ -53,16 +56,16 @@ static enum sy_status take_text(void *user, const char *text, size_t bytes, bool
     j->pending = j->pending || begins;
     if (j->pending)
         SY_TRY(add_start(j));
-    SY_TRY(sy_ids_add_text(j->ctx, &j->ids, w->tokenizer, text, bytes, j->rows.path));
+    SY_TRY(sy_ids_add_text(j->ctx, &j->ids, w->tokenizer, w->words, text, bytes, j->rows.path));
     const bool nothing = j->ids.count == before;
     j->start_count -= j->pending && nothing;
     j->pending = j->pending && nothing;
     return SY_OK;
 }
 
-static void work_on(const struct sy_jobs *jobs, struct sy_job *j)
+static void work_on(const struct sy_jobs *jobs, struct sy_words *words, struct sy_job *j)
 {
-    struct worker w = {jobs->tokenizer, j};
+    struct worker w = {jobs->tokenizer, words, j};
     j->reading =
         (struct sy_reading){.format = jobs->how.format, .text_key = jobs->how.text_key, .strict = jobs->how.strict};
     j->rows.ctx = j->ctx;
@@ -89,6 +92,7 @@ static void keep_warning(void *user, enum sy_log_level level, const char *text)
 static void *run(void *user)
 {
     struct sy_jobs *jobs = user;
+    struct sy_words *words = sy_words_create(jobs->tokenizer);
     pthread_mutex_lock(&jobs->lock);
     for (;;) {
         while (!jobs->quit && jobs->begun == jobs->given)
@@ -97,12 +101,13 @@ static void *run(void *user)
             break;
         const uint64_t i = jobs->begun++ % jobs->size;
         pthread_mutex_unlock(&jobs->lock);
-        work_on(jobs, &jobs->ring[i]);
+        work_on(jobs, words, &jobs->ring[i]);
         pthread_mutex_lock(&jobs->lock);
         jobs->done[i] = true;
         pthread_cond_signal(&jobs->ready);
     }
     pthread_mutex_unlock(&jobs->lock);
+    sy_words_destroy(&words);
     return NULL;
 }
 

@@ -15,7 +15,7 @@ extern "C" { // a C header
 
 struct sy_spm {
     sentencepiece::SentencePieceProcessor processor;
-    bool words_alone;
+    bool words_alone, plain;
 };
 
 namespace
@@ -67,6 +67,12 @@ bool words_alone(const sentencepiece::SentencePieceProcessor &p)
     return true;
 }
 
+bool spaces_are_one(const sentencepiece::SentencePieceProcessor &p)
+{
+    std::vector<int> one, many;
+    return p.Encode("a b", &one).ok() && p.Encode("  a   b  ", &many).ok() && one == many;
+}
+
 } // namespace
 
 enum sy_status sy_spm_load(struct sy_ctx *ctx, const void *data, size_t bytes, const char *name, struct sy_spm **out_spm)
@@ -83,6 +89,7 @@ enum sy_status sy_spm_load(struct sy_ctx *ctx, const void *data, size_t bytes, c
             return failed;
         }
         spm->words_alone = words_alone(spm->processor);
+        spm->plain = sy_spm_says_plain(data, bytes) && spaces_are_one(spm->processor);
         *out_spm = spm;
         return SY_OK;
     } catch (const std::bad_alloc &) {
@@ -129,6 +136,22 @@ int32_t sy_spm_find(const struct sy_spm *spm, const char *piece)
 bool sy_spm_words_alone(const struct sy_spm *spm)
 {
     return spm->words_alone;
+}
+
+bool sy_spm_is_normal(const struct sy_spm *spm, int32_t id)
+{
+    const auto &p = spm->processor;
+    return !p.IsControl(id) && !p.IsUnknown(id) && !p.IsUnused(id) && !p.IsByte(id);
+}
+
+float sy_spm_score(const struct sy_spm *spm, int32_t id)
+{
+    return spm->processor.GetScore(id);
+}
+
+bool sy_spm_plain(const struct sy_spm *spm)
+{
+    return spm->plain;
 }
 
 const char *sy_spm_piece(const struct sy_spm *spm, int32_t id)

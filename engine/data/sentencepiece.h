@@ -36,6 +36,15 @@ const char *sy_spm_piece(const struct sy_spm *spm, int32_t id);
 /// first word is put there.
 bool sy_spm_words_alone(const struct sy_spm *spm);
 
+/// A piece that is found in texts: no control, unknown, unused or byte piece.
+bool sy_spm_is_normal(const struct sy_spm *spm, int32_t id);
+float sy_spm_score(const struct sy_spm *spm, int32_t id);
+/// A unigram model whose normaliser is one of the library's own that look at no more than one word, without
+/// user-defined pieces or bytes for unknown characters, and for which many spaces are as one.
+bool sy_spm_plain(const struct sy_spm *spm);
+/// What of that the bytes of a checked model file say.
+bool sy_spm_says_plain(const void *data, size_t bytes);
+
 /// Results are malloc'ed, never NULL on success; text is NUL-terminated.
 SY_MUST_CHECK enum sy_status sy_spm_encode(struct sy_ctx *ctx, const struct sy_spm *spm, const char *text, size_t bytes,
                                            int32_t **out_ids, size_t *out_count);

@@ -11,9 +11,10 @@
 #include "engine/data/sentencepiece.h"
 
 // Fields of the model's protobuf messages.
-enum { MODEL_PIECE = 1, MODEL_NORMALIZER = 3, MODEL_DENORMALIZER = 5 };
-enum { PIECE_TEXT = 1, PIECE_SCORE = 2, PIECE_TYPE = 3, TYPE_USER_DEFINED = 4 };
-enum { NORMALIZER_TABLE = 2 };
+enum { MODEL_PIECE = 1, MODEL_TRAINER = 2, MODEL_NORMALIZER = 3, MODEL_DENORMALIZER = 5 };
+enum { PIECE_TEXT = 1, PIECE_SCORE = 2, PIECE_TYPE = 3, TYPE_USER_DEFINED = 4, TYPE_BYTE = 6 };
+enum { TRAINER_KIND = 3, KIND_UNIGRAM = 1 };
+enum { NORMALIZER_NAME = 1, NORMALIZER_TABLE = 2 };
 enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 
 // The library keeps this many matches of one position in arrays of fixed size.
@@ -242,4 +243,46 @@ enum sy_status sy_spm_check(struct sy_ctx *ctx, const void *data, size_t bytes, 
 {
     const char *wrong = check_model((struct message){data, (const uint8_t *)data + bytes});
     return wrong == NULL ? SY_OK : sy_fail(ctx, SY_FORMAT, "%s: not a usable SentencePiece model: %s", name, wrong);
+}
+
+// ---- what kind it is ------------------------------------------------------------------------------------------------
+
+/// A whole number among a message's fields, the last of its number; `otherwise` when there is none.
+static uint64_t number_of(struct message m, uint64_t number, uint64_t otherwise)
+{
+    struct field f;
+    while (m.at < m.end && next_field(&m, &f))
+        if (f.number == number && f.wire == WIRE_VARINT)
+            otherwise = f.value;
+    return otherwise;
+}
+
+static bool is_own_normalizer(struct message m)
+{
+    static const char *const names[] = {"nmt_nfkc", "nfkc"};
+    struct field f;
+    bool own = false;
+    while (m.at < m.end && next_field(&m, &f))
+        for (size_t i = 0; f.number == NORMALIZER_NAME && f.wire == WIRE_BYTES && i < SY_COUNT(names); ++i)
+            own = own || ((size_t)(f.bytes.end - f.bytes.at) == strlen(names[i]) &&
+                          memcmp(f.bytes.at, names[i], strlen(names[i])) == 0);
+    return own;
+}
+
+bool sy_spm_says_plain(const void *data, size_t bytes)
+{
+    struct message m = {data, (const uint8_t *)data + bytes};
+    struct field f;
+    bool unigram = true, own = false, pieces = true;
+    while (m.at < m.end && next_field(&m, &f)) {
+        if (f.wire != WIRE_BYTES)
+            continue;
+        const uint64_t type = f.number == MODEL_PIECE ? number_of(f.bytes, PIECE_TYPE, 1) : 1;
+        pieces = pieces && type != TYPE_USER_DEFINED && type != TYPE_BYTE;
+        if (f.number == MODEL_TRAINER)
+            unigram = number_of(f.bytes, TRAINER_KIND, KIND_UNIGRAM) == KIND_UNIGRAM;
+        if (f.number == MODEL_NORMALIZER)
+            own = is_own_normalizer(f.bytes);
+    }
+    return unigram && own && pieces;
 }

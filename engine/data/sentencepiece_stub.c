@@ -20,6 +20,9 @@ int32_t sy_spm_eos(const struct sy_spm *spm) { return (void)spm, -1; }
 int32_t sy_spm_unk(const struct sy_spm *spm) { return (void)spm, -1; }
 int32_t sy_spm_find(const struct sy_spm *spm, const char *piece) { return (void)spm, (void)piece, -1; }
 const char *sy_spm_piece(const struct sy_spm *spm, int32_t id) { return (void)spm, (void)id, ""; }
+bool sy_spm_is_normal(const struct sy_spm *spm, int32_t id) { return (void)spm, (void)id, false; }
+float sy_spm_score(const struct sy_spm *spm, int32_t id) { return (void)spm, (void)id, 0.0f; }
+bool sy_spm_plain(const struct sy_spm *spm) { return (void)spm, false; }
 
 bool sy_spm_words_alone(const struct sy_spm *spm)
 {
