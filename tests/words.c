@@ -92,6 +92,9 @@ static void test_odd(struct env *e, const struct sy_tokenizer *t, struct sy_word
                                         "\xe4\xb8\xad\xe6\x96\x87 x",
                                         "e\xcc\x81 \xc3\xa9 \xef\xac\x81x",
                                         "</s> <pad> <extra_id_0> <unk>",
+                                        "a{{b}}~ {~} x< >y <<",
+                                        "a\x7f"
+                                        "b ~\x01 c",
                                         "\xf0\x9f\x98\x80 smile",
                                         "\xe2\x80\xa6 \xe2\x80\x9cwell\xe2\x80\x9d \xe2\x80\x94 she said"};
     unsigned wrong = 0;
@@ -141,12 +144,13 @@ int main(int argc, char **argv)
     char *path = in(e.data, "tokenizer/t5.model");
     if (e.io.ctx == NULL || sy_tokenizer_open(e.io.ctx, "bytes", 0, &bytes) != SY_OK)
         return 2;
-    io_check(&e.io, sy_words_create(bytes) == NULL, "bytes need no memory");
+    io_check(&e.io, sy_pieces_create(bytes) == NULL, "bytes need no memory");
     const enum sy_status status = sy_tokenizer_open(e.io.ctx, path, 0, &t);
     if (status == SY_UNSUPPORTED) {
         tap_skip(&e.io.tap, "words: built without SentencePiece");
     } else {
-        struct sy_words *w = status == SY_OK ? sy_words_create(t) : NULL;
+        struct sy_pieces *pieces = status == SY_OK ? sy_pieces_create(t) : NULL;
+        struct sy_words *w = sy_words_create(pieces);
         io_check(&e.io, w != NULL, "T5's vocabulary is one whose words stand alone");
         if (w == NULL)
             return 2;
@@ -154,6 +158,7 @@ int main(int argc, char **argv)
         test_prose(&e, t, w);
         test_random(&e, t, w);
         sy_words_destroy(&w);
+        sy_pieces_destroy(&pieces);
     }
     sy_tokenizer_close(&t);
     sy_tokenizer_close(&bytes);

@@ -353,9 +353,11 @@ static enum sy_status open_all(struct sy_ctx *ctx, const struct sy_dataset_param
 {
     if (ds->objective == SY_OBJECTIVE_SPANS)
         SY_TRY(prepare_spans(ctx, ds));
-    struct loader loader = {.ctx = ctx, .ds = ds, .words = sy_words_create(ds->tokenizer)};
+    struct sy_pieces *pieces = sy_pieces_create(ds->tokenizer);
+    struct loader loader = {.ctx = ctx, .ds = ds, .words = sy_words_create(pieces)};
     enum sy_status status = read_sources(&loader, params);
     sy_words_destroy(&loader.words);
+    sy_pieces_destroy(&pieces);
     SY_TRY(status);
     SY_TRY(share_out(ctx, params, ds));
     return take_fingerprint(ctx, ds);

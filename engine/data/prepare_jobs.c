@@ -13,6 +13,7 @@
 
 struct sy_jobs {
     const struct sy_tokenizer *tokenizer;
+    struct sy_pieces *pieces; ///< NULL: words are not remembered.
     struct sy_reading how;
     struct sy_job *ring;
     uint64_t size, given, begun, taken; ///< Numbers of jobs, ever rising; job n is ring[n % size].
@@ -92,7 +93,7 @@ static void keep_warning(void *user, enum sy_log_level level, const char *text)
 static void *run(void *user)
 {
     struct sy_jobs *jobs = user;
-    struct sy_words *words = sy_words_create(jobs->tokenizer);
+    struct sy_words *words = sy_words_create(jobs->pieces);
     pthread_mutex_lock(&jobs->lock);
     for (;;) {
         while (!jobs->quit && jobs->begun == jobs->given)
@@ -145,6 +146,7 @@ enum sy_status sy_jobs_create(struct sy_ctx *ctx, const struct sy_tokenizer *tok
         return sy_fail(ctx, SY_NOMEM, "out of memory for %u threads", threads);
     jobs->tokenizer = tokenizer;
     jobs->how = *reading;
+    jobs->pieces = sy_pieces_create(tokenizer);
     pthread_mutex_init(&jobs->lock, NULL);
     pthread_cond_init(&jobs->work, NULL);
     pthread_cond_init(&jobs->ready, NULL);
@@ -207,6 +209,7 @@ void sy_jobs_destroy(struct sy_jobs **jobs)
     pthread_cond_destroy(&x->ready);
     pthread_cond_destroy(&x->work);
     pthread_mutex_destroy(&x->lock);
+    sy_pieces_destroy(&x->pieces);
     free(x->threads);
     free(x->done);
     free(x->ring);

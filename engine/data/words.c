@@ -14,33 +14,42 @@
 
 #define MOST_WORD 200u              // bytes; a longer one is no word
 #define MOST_NORMAL (4 * MOST_WORD) // of what the normaliser makes of it
-#define SLOTS (1u << 16)            // of the memory; it is emptied when three quarters are taken
+#define SLOTS (1u << 17)            // of the memory; it is emptied when three quarters are taken
 #define MOST_TEXT ((size_t)2 << 20)
-#define MOST_IDS ((size_t)1 << 18)
+#define MOST_IDS ((size_t)1 << 19)
+
+#define UNKNOWN_PENALTY 10.0f // the library's, below the lowest score
 
 static const char space[] = "\xe2\x96\x81"; // U+2581
 
-/// A piece of the vocabulary, found by its text.
+/// The beginning of a piece of the vocabulary, or all of one.
 struct piece {
-    const char *text; ///< The model's; NULL: free.
+    uint64_t hash;    ///< 0: free.
+    const char *text; ///< The model's.
     uint32_t bytes;
-    int32_t id;
+    int32_t id; ///< −1: only a beginning.
     float score;
 };
 
+struct sy_pieces {
+    const struct sy_tokenizer *tokenizer;
+    struct piece *slots;
+    size_t count, mask;
+    float unknown; ///< The score of a character that is no piece.
+};
+
 struct word {
-    uint64_t hash; ///< 0: free.
-    uint32_t text, bytes, ids, count;
-    uint32_t additions; ///< At most so many scores are added up along any way.
-    double score;       ///< Of the best way, which is not above 0.
-    double distance;    ///< To the second best; 0: not to be relied on.
+    uint64_t hash;  ///< 0: free.
+    double score;   ///< Of the best way, which is not above 0.
+    float distance; ///< To the second best; 0: not to be relied on.
+    uint32_t text, ids;
+    uint16_t additions; ///< At most so many scores are added up along any way.
+    uint8_t bytes, count;
 };
 
 struct sy_words {
+    const struct sy_pieces *pieces;
     const struct sy_tokenizer *tokenizer;
-    struct piece *pieces;
-    size_t piece_mask;
-    size_t longest; ///< Piece, in bytes.
     struct word *memory;
     uint32_t taken;
     char *texts;
@@ -52,48 +61,68 @@ struct sy_words {
 
 // ---- the vocabulary -------------------------------------------------------------------------------------------------
 
-static struct piece *find_piece(const struct sy_words *w, const char *text, size_t bytes)
+#define FIRST_HASH UINT64_C(0xcbf29ce484222325)
+
+/// The hash of a text and one more byte (FNV-1a, never 0).
+static uint64_t go_on(uint64_t hash, char byte) { return ((hash ^ (uint8_t)byte) * UINT64_C(0x100000001b3)) | 1; }
+
+static struct piece *find_piece(const struct sy_pieces *p, uint64_t hash)
 {
-    size_t i = (size_t)XXH3_64bits(text, bytes) & w->piece_mask;
-    while (w->pieces[i].text != NULL && (w->pieces[i].bytes != bytes || memcmp(w->pieces[i].text, text, bytes) != 0))
-        i = (i + 1) & w->piece_mask;
-    return &w->pieces[i];
+    size_t i = (size_t)(hash ^ hash >> 29) & p->mask;
+    while (p->slots[i].hash != 0 && p->slots[i].hash != hash)
+        i = (i + 1) & p->mask;
+    return &p->slots[i];
+}
+
+static bool make_room(struct sy_pieces *p)
+{
+    if (2 * (p->count + 1) <= p->mask)
+        return true;
+    const struct sy_pieces old = *p;
+    p->mask = 2 * old.mask + 1;
+    p->slots = calloc(p->mask + 1, sizeof *p->slots);
+    if (p->slots == NULL) {
+        p->slots = old.slots;
+        p->mask = old.mask;
+        return false;
+    }
+    for (size_t i = 0; i <= old.mask && old.slots != NULL; ++i)
+        if (old.slots[i].hash != 0)
+            *find_piece(p, old.slots[i].hash) = old.slots[i];
+    free(old.slots);
+    return true;
 }
 
 /// A space is only where a piece begins, and no score is above 0, so that no way gains by going on.
-static bool add_piece(struct sy_words *w, int32_t id)
+static bool add_piece(struct sy_pieces *p, int32_t id)
 {
-    const struct sy_spm *spm = w->tokenizer->spm;
+    const struct sy_spm *spm = p->tokenizer->spm;
     const char *text = sy_spm_piece(spm, id);
-    const size_t bytes = strlen(text);
+    const uint32_t bytes = (uint32_t)strlen(text);
     const float score = sy_spm_score(spm, id);
+    uint64_t hash = FIRST_HASH;
     if (!sy_spm_is_normal(spm, id))
         return true;
     if (!(score <= 0.0f) || bytes == 0 || strstr(text + 1, space) != NULL)
         return false;
-    struct piece *p = find_piece(w, text, bytes);
-    if (p->text != NULL)
-        return false;
-    *p = (struct piece){text, (uint32_t)bytes, id, score};
-    w->longest = bytes > w->longest ? bytes : w->longest;
+    p->unknown = score < p->unknown ? score : p->unknown;
+    for (uint32_t i = 1; i <= bytes; ++i) {
+        hash = go_on(hash, text[i - 1]);
+        if (!make_room(p))
+            return false;
+        struct piece *slot = find_piece(p, hash);
+        if (slot->hash != 0 && (slot->bytes != i || memcmp(slot->text, text, i) != 0 || (i == bytes && slot->id >= 0)))
+            return false; // two texts of one hash, or a piece twice
+        p->count += slot->hash == 0;
+        if (slot->hash == 0)
+            *slot = (struct piece){hash, text, i, -1, 0.0f};
+        if (i == bytes)
+            *slot = (struct piece){hash, text, i, id, score};
+    }
     return true;
 }
 
-static bool make_table(struct sy_words *w)
-{
-    const uint32_t count = w->tokenizer->pieces;
-    size_t slots = 1024;
-    while (slots < 2 * (size_t)count)
-        slots *= 2;
-    w->piece_mask = slots - 1;
-    w->pieces = calloc(slots, sizeof *w->pieces);
-    bool good = w->pieces != NULL;
-    for (uint32_t i = 0; i < count && good; ++i)
-        good = add_piece(w, (int32_t)i);
-    return good;
-}
-
-struct sy_words *sy_words_create(const struct sy_tokenizer *tokenizer)
+struct sy_pieces *sy_pieces_create(const struct sy_tokenizer *tokenizer)
 {
     const struct sy_tokenizer *t = tokenizer;
     if (t->spm == NULL || !sy_spm_plain(t->spm) || !sy_spm_words_alone(t->spm))
@@ -101,14 +130,43 @@ struct sy_words *sy_words_create(const struct sy_tokenizer *tokenizer)
     for (size_t i = 0; i < t->added.count; ++i)
         if (!t->added.items[i].silent) // found before words are
             return NULL;
-    struct sy_words *w = calloc(1, sizeof *w);
+    struct sy_pieces *p = calloc(1, sizeof *p);
+    bool good = p != NULL;
+    if (good) {
+        p->tokenizer = t;
+        p->mask = 511;
+        p->slots = calloc(p->mask + 1, sizeof *p->slots);
+        good = p->slots != NULL;
+    }
+    for (uint32_t i = 0; good && i < t->pieces; ++i)
+        good = add_piece(p, (int32_t)i);
+    if (!good)
+        sy_pieces_destroy(&p);
+    else
+        p->unknown -= UNKNOWN_PENALTY;
+    return p;
+}
+
+void sy_pieces_destroy(struct sy_pieces **pieces)
+{
+    if (*pieces == NULL)
+        return;
+    free((*pieces)->slots);
+    free(*pieces);
+    *pieces = NULL;
+}
+
+struct sy_words *sy_words_create(const struct sy_pieces *pieces)
+{
+    struct sy_words *w = pieces != NULL ? calloc(1, sizeof *w) : NULL;
     if (w == NULL)
         return NULL;
-    w->tokenizer = t;
+    w->pieces = pieces;
+    w->tokenizer = pieces->tokenizer;
     w->memory = calloc(SLOTS, sizeof *w->memory);
     w->texts = malloc(MOST_TEXT);
     w->ids = malloc(MOST_IDS * sizeof *w->ids);
-    if (w->memory == NULL || w->texts == NULL || w->ids == NULL || !make_table(w))
+    if (w->memory == NULL || w->texts == NULL || w->ids == NULL)
         sy_words_destroy(&w);
     return w;
 }
@@ -117,7 +175,6 @@ void sy_words_destroy(struct sy_words **words)
 {
     if (*words == NULL)
         return;
-    free((*words)->pieces);
     free((*words)->memory);
     free((*words)->texts);
     free((*words)->ids);
@@ -130,54 +187,84 @@ void sy_words_destroy(struct sy_words **words)
 /// The two best ways to a place in a word: scores, and the best one's last piece.
 struct ways {
     double best, second;
-    const struct piece *last;
+    uint32_t bytes;
+    int32_t id;
 };
 
-static void offer(struct ways *to, double score, const struct piece *last)
+static void offer(struct ways *to, double score, uint32_t bytes, int32_t id)
 {
-    if (score > to->best) {
-        to->second = to->best;
-        to->best = score;
-        to->last = last;
-    } else if (score > to->second) {
+    if (score > to->best)
+        *to = (struct ways){score, to->best, bytes, id};
+    else if (score > to->second)
         to->second = score;
-    }
 }
 
-/// Whether `ids` are the best way through a text, by pieces alone; then how good it is and how much better.
+/// Offers all pieces that begin at text[at], or an unknown character where that is no piece. False: no UTF-8.
+static bool offer_pieces(const struct sy_words *w, const char *text, size_t bytes, size_t at, struct ways *ways)
+{
+    const size_t character = sy_utf8_length(text + at, bytes - at);
+    uint64_t hash = FIRST_HASH;
+    bool single = false;
+    for (size_t n = 1; at + n <= bytes; ++n) {
+        hash = go_on(hash, text[at + n - 1]);
+        const struct piece *p = find_piece(w->pieces, hash);
+        if (p->hash == 0)
+            break;
+        if (p->id < 0 || p->bytes != n || memcmp(p->text, text + at, n) != 0)
+            continue;
+        offer(&ways[at + n], ways[at].best + p->score, (uint32_t)n, p->id);
+        offer(&ways[at + n], ways[at].second + p->score, (uint32_t)n, p->id);
+        single = single || n == character;
+    }
+    if (!single && character > 0) {
+        struct ways *to = &ways[at + character];
+        offer(to, ways[at].best + w->pieces->unknown, (uint32_t)character, w->tokenizer->unk);
+        offer(to, ways[at].second + w->pieces->unknown, (uint32_t)character, w->tokenizer->unk);
+    }
+    return character > 0;
+}
+
+/// Whether `ids` are the best way through a text; then how good it is and how much better than any other.
 static bool measure(const struct sy_words *w, const char *text, size_t bytes, const int32_t *ids, size_t count,
                     struct word *out)
 {
     struct ways ways[MOST_NORMAL + 1];
     uint32_t characters = 0;
     for (size_t i = 0; i <= bytes; ++i)
-        ways[i] = (struct ways){-INFINITY, -INFINITY, NULL};
+        ways[i] = (struct ways){-INFINITY, -INFINITY, 0, -1};
     ways[0].best = 0.0;
-    for (size_t i = 0, n; i < bytes; i += n, ++characters) {
-        n = sy_utf8_length(text + i, bytes - i);
-        if (n == 0 || find_piece(w, text + i, n)->text == NULL)
-            return false; // the library would consider an unknown character there
-        for (size_t length = n; i + length <= bytes && length <= w->longest; ++length) {
-            const struct piece *p = find_piece(w, text + i, length);
-            if (p->text == NULL)
-                continue;
-            offer(&ways[i + length], ways[i].best + p->score, p);
-            offer(&ways[i + length], ways[i].second + p->score, p);
-        }
-    }
+    for (size_t i = 0; i < bytes; i += sy_utf8_length(text + i, bytes - i), ++characters)
+        if (!offer_pieces(w, text, bytes, i, ways))
+            return false;
     size_t at = bytes;
-    for (; at > 0 && count > 0 && ways[at].last->id == ids[count - 1]; --count)
-        at -= ways[at].last->bytes;
-    out->additions = characters;
+    bool unknown = false; // unknown characters beside each other are one id
+    while (at > 0) {
+        const struct ways *way = &ways[at];
+        const bool again = unknown && way->id == w->tokenizer->unk;
+        if (!again && (count == 0 || ids[--count] != way->id))
+            return false;
+        unknown = way->id == w->tokenizer->unk;
+        at -= way->bytes;
+    }
+    out->additions = (uint16_t)characters;
     out->score = ways[bytes].best;
-    out->distance = ways[bytes].best - ways[bytes].second;
-    return at == 0 && count == 0;
+    out->distance = (float)(ways[bytes].best - ways[bytes].second);
+    return count == 0;
 }
 
-/// What the normaliser made of a word, put together of its pieces; 0: it cannot be known, or is too long.
-static size_t normal_text(const struct sy_words *w, const int32_t *ids, size_t count, char out[MOST_NORMAL])
+/// What the normaliser makes of a word: itself when it is plain ASCII, else what its pieces are together. 0: that
+/// cannot be known, or is too long.
+static size_t normal_text(const struct sy_words *w, const char *word, size_t word_bytes, const int32_t *ids,
+                          size_t count, char out[MOST_NORMAL])
 {
-    size_t bytes = 0;
+    size_t bytes = 0, plain = 0;
+    while (plain < word_bytes && word[plain] > ' ' && word[plain] < 0x7f)
+        ++plain;
+    if (plain == word_bytes) {
+        memcpy(out, space, strlen(space));
+        memcpy(out + strlen(space), word, word_bytes);
+        return strlen(space) + word_bytes;
+    }
     for (size_t i = 0; i < count; ++i) {
         const char *text = sy_spm_piece(w->tokenizer->spm, ids[i]);
         const size_t n = strlen(text);
@@ -202,18 +289,18 @@ static enum sy_status learn(struct sy_ctx *ctx, struct sy_words *w, const char *
     int32_t *ids;
     size_t count;
     SY_TRY(sy_spm_encode(ctx, w->tokenizer->spm, text, bytes, &ids, &count));
-    const size_t normal_bytes = normal_text(w, ids, count, normal);
+    const size_t normal_bytes = normal_text(w, text, bytes, ids, count, normal);
     if (count > MOST_WORD || normal_bytes == 0 || !measure(w, normal, normal_bytes, ids, count, out)) {
         count = 0;
-        out->distance = 0.0;
+        out->distance = 0.0f;
     }
     memcpy(w->texts + w->text_bytes, text, bytes);
     memcpy(w->ids + w->id_count, ids, count * sizeof *ids);
     free(ids);
     out->text = (uint32_t)w->text_bytes;
-    out->bytes = (uint32_t)bytes;
+    out->bytes = (uint8_t)bytes;
     out->ids = (uint32_t)w->id_count;
-    out->count = (uint32_t)count;
+    out->count = (uint8_t)count;
     w->text_bytes += bytes;
     w->id_count += count;
     ++w->taken;

@@ -11,9 +11,15 @@
 
 #include "engine/data/ids.h"
 
+/// The vocabulary's pieces, by their texts; read-only, so threads may share it. NULL: it is not of the kind for which
+/// this is proven, or there is no memory; encode without.
+struct sy_pieces;
+struct sy_pieces *sy_pieces_create(const struct sy_tokenizer *tokenizer);
+void sy_pieces_destroy(struct sy_pieces **pieces);
+
+/// `pieces` must outlive it. NULL: there are none, or there is no memory.
 struct sy_words;
-/// NULL: the vocabulary is not of the kind for which this is proven, or there is no memory; encode without.
-struct sy_words *sy_words_create(const struct sy_tokenizer *tokenizer);
+struct sy_words *sy_words_create(const struct sy_pieces *pieces);
 void sy_words_destroy(struct sy_words **words);
 
 /// Appends what sy_tokenizer_encode() gives for a line without its newline. Errors: as that.
