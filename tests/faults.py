@@ -19,6 +19,7 @@ import time
 
 from apps import Suite, config, text
 from kill import whole
+from link import NAMES, Link
 from ranks import metrics, tensors
 
 RANKS = 4
@@ -220,6 +221,38 @@ def check_slow(s):
          'a rank without UDP: trains, and it is said', job.said)
 
 
+def check_link(s):
+    """Two hosts, and the link between them is cut: both ranks end, one says which it misses, and the last checkpoint is whole."""
+    link = Link(s.path())
+    try:
+        if link.why:
+            s.skip('a link that is cut', link.why)
+            return
+        program = command(s, 'link', 100000, ranks=1)
+        job = Job(s, link.mpirun(*program), 'link')
+        if not s.ok(until_step(s, 'link', job, 8), 'two hosts: it trains'):
+            link.end()
+            job.wait(5)
+            print(job.said)
+            return
+        s.ok(link.cut(), 'the link is cut')
+        begun = time.monotonic()
+        while link.left() and time.monotonic() < begun + LIMIT:
+            time.sleep(0.05)
+        took, left = time.monotonic() - begun, link.left()
+        link.end()
+        job.wait(5)
+        said, step = errors(job.said), whole(s.path('link', 'latest'))
+        s.ok(not left and job.process.returncode != 0, f'the link is cut: all have ended after {took:.1f} s, '
+             f'--comm-timeout {PATIENCE}, status {job.process.returncode}', f'{left}\n{job.said}')
+        s.ok(len(said) == 1 and f'rank 1 (host {NAMES[1]}, ref:0) has not been heard of' in said[0],
+             'the link is cut: the other rank is named', job.said)
+        why = goes_on(s, 'link', step + 2) if step and step % 4 == 0 else f'latest is {step}'
+        s.ok(not why, 'the link is cut: the checkpoint is whole, and goes on', why)
+    finally:
+        link.remove()
+
+
 def check_start(s):
     """Something is wrong on one rank before the first step."""
     for option, good, bad in (('--model', 'switch.json', 'nowhere.json'), ('--data', 'a.txt', 'nowhere.txt')):
@@ -259,6 +292,7 @@ def main():
         check_accidents(s, ('kill', 'stop', 'disk', 'device'), o.seed)
         check_signals(s)
         check_slow(s)
+        check_link(s)
         check_start(s)
     s.done()
 
