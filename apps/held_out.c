@@ -25,7 +25,10 @@ enum sy_status held_out_begin(struct sy_ctx *ctx, struct held_out *h, const char
     h->best = NAN;
     SY_TRY(place(ctx, out, resume ? "score.json" : "", path));
     if (!resume)
-        return sy_dir_remove(ctx, path);
+        return !sy_dir_exists(path)
+                   ? SY_OK
+                   : sy_fail(ctx, SY_INVALID,
+                             "%s/best is another run's best checkpoint: move it, or choose another --out", out);
     if (!sy_file_exists(path))
         return SY_OK;
     SY_TRY(sy_json_load(ctx, path, &root));

@@ -16,7 +16,7 @@ struct held_out {
 };
 
 /// Where the checkpoint of the best score is: OUT/best/step-N, named by OUT/best/latest. A run that goes on reads its
-/// score; a new one removes what another left there. Errors: IO.
+/// score; a new one must not find any. Errors: INVALID it does · IO.
 SY_MUST_CHECK enum sy_status held_out_begin(struct sy_ctx *ctx, struct held_out *h, const char *out, bool resume);
 /// Answers by the weights of a training session, whose lengths and batch it takes.
 SY_MUST_CHECK enum sy_status held_out_open(struct sy_ctx *ctx, const struct sy_form *form, const struct sy_session *s,

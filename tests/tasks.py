@@ -99,6 +99,9 @@ def check_best(s):
          done.stderr)
     files = sorted(os.listdir(s.path('best', 'best')))
     s.ok(files == ['latest', 'score.json', f'step-{kept["step"]}'], '… alone, beside its name and score', files)
+    os.makedirs(s.path('other', 'best'))
+    refuse(s, "another run's best", ['other/best', 'move it'], 'train', *arguments(s, 'other', *more, steps=2))
+    s.ok(os.listdir(s.path('other')) == ['best'], '… is left alone', os.listdir(s.path('other')))
     done = s.run('train', *arguments(s, 'best', *more, '--lr', 0.5, '--resume', steps=94))
     after = json.load(open(s.path('best', 'best', 'score.json'), encoding='utf-8'))
     s.ok(done.returncode == 0 and 'step 94  held-out accuracy' in done.stdout and after == kept, 'a resumed run keeps what is better',
