@@ -164,9 +164,15 @@ static json_t *features_json(const struct sy_caps *c)
     const struct {
         const char *name;
         bool has;
-    } features[] = {
-        {"bf16", c->bf16},     {"fp16", c->fp16}, {"coopmat", c->coopmat}, {"command_buffers", c->command_buffers},
-        {"avx512", c->avx512}, {"amx", c->amx},   {"mma", c->mma},         {"subgroups", c->subgroup_max != 0}};
+    } features[] = {{"bf16", c->bf16},
+                    {"fp16", c->fp16},
+                    {"coopmat", c->coopmat},
+                    {"command_buffers", c->command_buffers},
+                    {"avx512", c->avx512},
+                    {"avx512_bf16", c->avx512_bf16},
+                    {"amx", c->amx},
+                    {"mma", c->mma},
+                    {"subgroups", c->subgroup_max != 0}};
     for (size_t i = 0; i < SY_COUNT(features); ++i)
         if (features[i].has)
             json_array_append_new(list, json_string(features[i].name));

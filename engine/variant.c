@@ -30,6 +30,13 @@ const char *sy_requires_amx(const struct sy_caps *caps, enum sy_op_types types)
     return types == SY_TYPES_B || types == SY_TYPES_M ? NULL : "needs bf16 factors";
 }
 
+const char *sy_requires_dot(const struct sy_caps *caps, enum sy_op_types types)
+{
+    if (!caps->avx512 || !caps->avx512_bf16)
+        return "needs PoCL on an x86 CPU with AVX-512 for bf16";
+    return types == SY_TYPES_B || types == SY_TYPES_M ? NULL : "needs bf16 factors";
+}
+
 const char *sy_requires_mma(const struct sy_caps *caps, enum sy_op_types types)
 {
     if (!caps->mma && !caps->mma_emulated)

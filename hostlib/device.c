@@ -109,6 +109,8 @@ static bool disable(void *user, const char *name, size_t length)
         caps->command_buffers = false;
     else if (sy_name_is(name, length, "avx512"))
         caps->avx512 = false;
+    else if (sy_name_is(name, length, "avx512_bf16"))
+        caps->avx512_bf16 = false;
     else if (sy_name_is(name, length, "amx"))
         caps->amx = false;
     else if (sy_name_is(name, length, "mma"))
@@ -139,7 +141,8 @@ static enum sy_status limit_caps(struct sy_ctx *ctx, struct sy_caps *caps)
     SY_TRY(env_number(ctx, "SY_LOGITS_BYTES", &present, &caps->logits_bytes));
     SY_TRY(raise_align(ctx, "SY_FORCE_OFFSET_ALIGN", &caps->offset_align));
     SY_TRY(sy_names_each(ctx, "SY_DISABLE", "feature",
-                         "fp16, bf16, coopmat, command_buffers, avx512, amx, mma, subgroups", disable, caps));
+                         "fp16, bf16, coopmat, command_buffers, avx512, avx512_bf16, amx, mma, subgroups", disable,
+                         caps));
     SY_TRY(sy_quirks_switch_off(ctx, caps));
     if (caps->max_alloc_bytes > caps->memory_bytes)
         caps->max_alloc_bytes = caps->memory_bytes;

@@ -56,6 +56,7 @@ struct sy_caps {
     bool bf16; ///< Buffers can hold 16-bit elements; without it there is only f32 (some Vulkan drivers).
     bool fp16, coopmat, command_buffers; ///< Optional features, for the requirements of variants.
     bool avx512;                         ///< Of a CPU behind OpenCL: kernels may choose their blocks for its registers.
+    bool avx512_bf16;                    ///< Of a CPU behind PoCL: products of pairs of bf16.
     bool amx;          ///< Of a CPU behind PoCL: tiles of bf16 (AMX), and the kernel gave this process their state.
     bool mma;          ///< NVIDIA behind OpenCL, sm_80 on: kernels may contain PTX for its matrix cores (-DPTX).
     bool mma_emulated; ///< Not so, but kernels shall compute what that PTX would (SY_EMULATE_MMA), for tests.

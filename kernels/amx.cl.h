@@ -11,6 +11,9 @@
 //
 // The compiler's vectors stay f32 elsewhere; only functions marked AMX contain these instructions. It may name tiles as
 // it likes, so all eight have one shape.
+//
+// With DOT_BF16 the same copies go through AVX-512's products of pairs of bf16 (vdpbf16ps) instead, in panel.cl.h's blocks
+// of 12 rows of 32 columns: twice the products of an fma.
 #ifndef SY_AMX_CL_H
 #define SY_AMX_CL_H
 #define PANEL_A_ROW 1u // the fma blocks are not used here
@@ -19,11 +22,62 @@
 #define SPACE
 #include "transpose.cl.h"
 
-#define AMX __attribute__((target("amx-tile,amx-bf16")))
 #define AMX_DEPTH 512u             // values of k of a slab, a multiple of 32
 #define AMX_LD (AMX_DEPTH + 32u)   // between rows of the copy of A: 1,088 bytes, no power of two
 #define AMX_STEPS(depth) (((depth) + 31u) / 32u)
 #define AMX_TILES(rows) (((rows) + 15u) / 16u)
+
+#ifdef DOT_BF16
+static inline void amx_begin(void) {}
+static inline void amx_end(void) {}
+
+#define DOT __attribute__((target("avx512f,avx512bf16")))
+#if __clang_major__ >= 17
+typedef __bf16 dot_pairs __attribute__((ext_vector_type(32)));
+#else
+typedef int16 dot_pairs;
+#endif
+
+// sums[rows][32] += A · B for `pairs` pairs of k. The row loops unroll and the arrays become registers.
+#define DOT_BLOCK(name, rows)                                                                                       \
+    DOT static void name(const ushort *a, const uint *b, uint pairs, float *sums)                                   \
+    {                                                                                                               \
+        float16 lo[rows], hi[rows];                                                                                 \
+        _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                                           \
+        {                                                                                                           \
+            lo[r] = vload16(0, sums + r * SY_PANEL);                                                                \
+            hi[r] = vload16(1, sums + r * SY_PANEL);                                                                \
+        }                                                                                                           \
+        for (uint k = 0; k < pairs; ++k, b += SY_PANEL) {                                                           \
+            const dot_pairs b_lo = __builtin_astype(vload16(0, b), dot_pairs);                                      \
+            const dot_pairs b_hi = __builtin_astype(vload16(1, b), dot_pairs);                                      \
+            _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                                       \
+            {                                                                                                       \
+                const uint16 v = (uint16)(*(const uint *)(a + r * AMX_LD + 2 * k));                                 \
+                lo[r] = __builtin_ia32_dpbf16ps_512(lo[r], __builtin_astype(v, dot_pairs), b_lo);                   \
+                hi[r] = __builtin_ia32_dpbf16ps_512(hi[r], __builtin_astype(v, dot_pairs), b_hi);                   \
+            }                                                                                                       \
+        }                                                                                                           \
+        _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                                           \
+        {                                                                                                           \
+            sy_put(lo[r], sums + r * SY_PANEL);                                                                     \
+            sy_put(hi[r], sums + r * SY_PANEL + 16);                                                                \
+        }                                                                                                           \
+    }
+DOT_BLOCK(dot_block, 12)
+DOT_BLOCK(dot_rest, 4)
+
+// sums[rows][32] += A · B for `steps` times 32 values of k; a is a copy with AMX_LD, b pairs.
+static inline void amx_products(const ushort *a, uint rows, const uint *b, uint steps, float *sums)
+{
+    uint r = 0;
+    for (; r + 12 <= rows; r += 12)
+        dot_block(a + r * AMX_LD, b, 16 * steps, sums + r * SY_PANEL);
+    for (; r < rows; r += 4)
+        dot_rest(a + r * AMX_LD, b, 16 * steps, sums + r * SY_PANEL);
+}
+#else
+#define AMX __attribute__((target("amx-tile,amx-bf16")))
 
 // Tiles may be used between these two.
 AMX static void amx_begin(void)
@@ -124,6 +178,8 @@ AMX static void amx_products(const ushort *a, uint rows, const uint *b, uint ste
     else
         amx_1(a, b, steps, sums);
 }
+
+#endif
 
 // Zeros after `depth` values of k of `rows` rows of the copy, and rows up to a whole tile.
 static inline void amx_pad(ushort *a, uint rows, uint depth)

@@ -22,6 +22,13 @@ bool sy_cl_amx(void)
         return false;
     return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
+
+bool sy_cl_avx512_bf16(void)
+{
+    unsigned a, b, c, d;
+    return __builtin_cpu_supports("avx512f") != 0 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & 1u << 5) != 0;
+}
 #else
 bool sy_cl_amx(void) { return false; }
+bool sy_cl_avx512_bf16(void) { return false; }
 #endif

@@ -275,6 +275,7 @@ void sy_cl_fill_caps(const struct sy_cl_found *found, struct sy_caps *caps)
     caps->fp16 = has_extension(t.extensions, "cl_khr_fp16");
     caps->command_buffers = has_extension(t.extensions, "cl_khr_command_buffer");
     caps->avx512 = caps->device_class == SY_CLASS_CPU && host_has_avx512();
+    caps->avx512_bf16 = caps->avx512 && strcmp(t.platform, POCL) == 0 && sy_cl_avx512_bf16();
     caps->amx = caps->device_class == SY_CLASS_CPU && strcmp(t.platform, POCL) == 0 && sy_cl_amx();
     // Only on request while no GPU has been seen to run it.
     caps->mma = sy_env_switch("SY_MMA", false) && has_extension(t.extensions, "cl_nv_device_attribute_query") &&

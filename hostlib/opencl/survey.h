@@ -20,3 +20,5 @@ const char *sy_cl_missing(const struct sy_cl_found *found);
 bool sy_cl_has_fma(const struct sy_cl_found *found);
 /// Whether this process may use the matrix unit of the CPU that it runs on; asks the kernel for its state.
 bool sy_cl_amx(void);
+/// Whether this CPU has AVX-512's products of pairs of bf16.
+bool sy_cl_avx512_bf16(void);

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// matmul_pairs.cl.h: matmul_amx and matmul_dot: matmul of bf16 factors in pairs, as amx.cl.h multiplies them.
+#include "amx.cl.h"
+
+static inline void copy_rows(__global const T *restrict a, uint stride, uint rows, uint depth, ushort *restrict to)
+{
+    for (uint r = 0; r < rows; ++r) {
+        __global const T *from = a + (size_t)r * stride;
+        uint k = 0;
+        for (; k + 16 <= depth; k += 16)
+            vstore8(as_uint8(vload16(0, from + k)), 0, (uint *)(to + r * AMX_LD + k));
+        for (; k < depth; ++k)
+            to[r * AMX_LD + k] = from[k];
+    }
+    amx_pad(to, rows, depth);
+}
+
+// One slab of one panel that pack_b made: whole tiles where they lie, the last ones in part from a copy with zeros.
+static inline void multiply_panel(const ushort *copy, uint rows, __global const T *restrict b, uint depth, uint *room,
+                                  float *sums)
+{
+    const uint whole = depth / 32;
+    amx_products(copy, rows, (const uint *)(size_t)b, whole, sums);
+    if (depth % 32 != 0) {
+        __global const uint *const pairs = (__global const uint *)b + 16 * SY_PANEL * whole;
+        for (uint i = 0; i < 16 * SY_PANEL; ++i)
+            room[i] = i < (depth % 32 + 1) / 2 * SY_PANEL ? pairs[i] : 0;
+        amx_products(copy + 32 * whole, rows, room, 1, sums);
+    }
+}
+
+static inline void multiply(__global const T *restrict a, __global const T *restrict b, __global O *restrict c, uint row0,
+                            uint rows, uint q0, uint q1, const struct sy_matmul_args p)
+{
+    ushort copy[PANEL_ROWS * AMX_LD];
+    uint room[AMX_DEPTH / 2 * SY_PANEL];
+    float sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
+    const uint even = (p.k + 1) / 2 * 2;
+    panel_clear(sums, PANEL_ROWS, q1 - q0);
+    for (uint k0 = 0; k0 < p.k; k0 += AMX_DEPTH) {
+        const uint depth = min(p.k - k0, AMX_DEPTH);
+        copy_rows(a + (size_t)row0 * p.k + k0, p.k, rows, depth, copy);
+        for (uint q = q0; q < q1; ++q) {
+            float *to = sums + (q - q0) * PANEL_SUMS;
+            if (p.bt != 0) {
+                multiply_panel(copy, rows, b + ((size_t)q * even + k0) * SY_PANEL, depth, room, to);
+            } else {
+                amx_pair(b + (size_t)k0 * p.n + q * SY_PANEL, p.n, PANEL_COLS(p.n, q), depth, room);
+                amx_products(copy, rows, room, AMX_STEPS(depth), to);
+            }
+        }
+    }
+    for (uint q = q0; q < q1; ++q)
+        panel_store(sums + (q - q0) * PANEL_SUMS, rows, PANEL_COLS(p.n, q),
+                    c + (size_t)row0 * p.n + q * SY_PANEL, p.n, p.alpha, p.accumulate);
+}
+
+static inline void matmul_pairs(__global const T *restrict a, __global const T *restrict b, __global const int *restrict tiles,
+                                __global O *restrict c, const struct sy_matmul_args p)
+{
+    GROUP_GUARD(0); // a CPU's grid is never folded
+    const struct panel_part part = panel_matmul_part(tiles, p);
+    if (part.expert < 0)
+        return; // no barriers follow
+    const size_t cols = p.bt != 0 ? (p.n + SY_PANEL - 1) / SY_PANEL * SY_PANEL : p.n, depth = p.bt != 0 ? (p.k + 1) / 2 * 2 : p.k;
+    __global const T *own = b + (size_t)part.expert * cols * depth;
+    amx_begin();
+    for (uint row = part.row0; row < part.end; row += PANEL_ROWS)
+        multiply(a, own, c, row, min(part.end - row, PANEL_ROWS), part.q0, part.q1, p);
+    amx_end();
+}
