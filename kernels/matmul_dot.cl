@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// matmul_dot: the variant `dot` of matmul, of bf16 factors through AVX-512's products of pairs: matmul_amx with vectors instead of
-// tiles (amx.cl.h; WG is 1). Bindings and launch as there.
+// matmul_dot: the variant `dot` of matmul, of bf16 factors through AVX-512's products of pairs: matmul_amx with
+// vectors instead of tiles (amx.cl.h; WG is 1). Bindings and launch as there.
 // Determinism: each output is a chain of sums of a pair of products each, over ascending k.
 #define DOT_BF16
 #include "matmul_pairs.cl.h"
