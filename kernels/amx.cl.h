@@ -32,11 +32,8 @@ static inline void amx_begin(void) {}
 static inline void amx_end(void) {}
 
 #define DOT __attribute__((target("avx512f,avx512bf16")))
-#if __clang_major__ >= 17
-typedef __bf16 dot_pairs __attribute__((ext_vector_type(32)));
-#else
-typedef int16 dot_pairs;
-#endif
+// No built-in: its types changed with clang 17.
+#define DOT_PAIRS(sum, a, b) __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b))
 
 // sums[rows][32] += A · B for `pairs` pairs of k. The row loops unroll and the arrays become registers.
 #define DOT_BLOCK(name, rows)                                                                                       \
@@ -49,13 +46,12 @@ typedef int16 dot_pairs;
             hi[r] = vload16(1, sums + r * SY_PANEL);                                                                \
         }                                                                                                           \
         for (uint k = 0; k < pairs; ++k, b += SY_PANEL) {                                                           \
-            const dot_pairs b_lo = __builtin_astype(vload16(0, b), dot_pairs);                                      \
-            const dot_pairs b_hi = __builtin_astype(vload16(1, b), dot_pairs);                                      \
+            const uint16 b_lo = vload16(0, b), b_hi = vload16(1, b);                                                \
             _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                                       \
             {                                                                                                       \
                 const uint16 v = (uint16)(*(const uint *)(a + r * AMX_LD + 2 * k));                                 \
-                lo[r] = __builtin_ia32_dpbf16ps_512(lo[r], __builtin_astype(v, dot_pairs), b_lo);                   \
-                hi[r] = __builtin_ia32_dpbf16ps_512(hi[r], __builtin_astype(v, dot_pairs), b_hi);                   \
+                DOT_PAIRS(lo[r], v, b_lo);                                                                          \
+                DOT_PAIRS(hi[r], v, b_hi);                                                                          \
             }                                                                                                       \
         }                                                                                                           \
         _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                                           \

@@ -31,7 +31,8 @@ LOCK = threading.Lock()
 
 
 # Requirements of variants.def that no GPU meets.
-NOT_FOR_GPUS = ('needs a CPU that compiles whole work-groups', 'needs bf16 factors')
+NOT_FOR_GPUS = ('needs a CPU that compiles whole work-groups', 'needs bf16 factors', 'needs PoCL on an x86 CPU with AMX for bf16',
+                'needs PoCL on an x86 CPU with AVX-512 for bf16')
 # Variants for NVIDIA alone, which other devices can only emulate.
 NVIDIA_VARIANTS = ('mma',)
 
