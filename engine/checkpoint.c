@@ -122,10 +122,8 @@ static enum sy_status write_all(struct sy_session *s, const char *dir, const str
 {
     const bool first = sy_layout_first(s->graph->ranks);
     SY_TRY(agree(s, first ? sy_dir_create(s->ctx, dir) : SY_OK));
-    enum sy_status status = sy_weights_save(s->runtime, &s->config, dir, sums);
-    if (status == SY_OK)
-        status = sy_state_save(s->runtime, dir, sums);
-    SY_TRY(agree(s, status));
+    SY_TRY(agree(s, sy_weights_save(s->runtime, &s->config, dir, sums))); // ranks may wait for others in the next one
+    SY_TRY(agree(s, sy_state_save(s->runtime, dir, sums)));
     SY_TRY(collect_sums(s, sums));
     return first ? write_rest(s, dir, state, tokenizer, sums) : SY_OK;
 }

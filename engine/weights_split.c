@@ -10,6 +10,11 @@
 
 #define DONE UINT32_MAX
 
+/// Eight bytes: what ranks tell each other elsewhere, where one has failed, is no question (hostlib/group.h).
+struct question {
+    uint64_t number;
+};
+
 /// What comes before the floats of an answer.
 struct answer {
     uint64_t hash;
@@ -70,17 +75,19 @@ static struct sy_transfer message(bool send, uint32_t peer, void *data, uint64_t
 /// Tells all other parts, of part 0, which tensor is wanted.
 static enum sy_status ask(struct sy_graph *g, uint32_t number)
 {
+    struct question q = {.number = number};
     const struct sy_layout *l = g->ranks;
     for (uint32_t r = 1; r < sy_layout_parts(l); ++r) {
-        const struct sy_transfer question = message(true, sy_layout_number(l, l->rank, r), &number, sizeof number);
+        const struct sy_transfer question = message(true, sy_layout_number(l, l->rank, r), &q, sizeof q);
         SY_TRY(sy_group_exchange(g->ctx, l->group, "a tensor of a checkpoint", &question, 1));
     }
     return SY_OK;
 }
 
-/// Part `r`'s answer: its part goes into `whole`; `room` has place for it.
+/// Part `r`'s answer: its part goes into `whole`; `room` has place for it. Once something is wrong (`status`), that is
+/// the error, whatever the others send.
 static enum sy_status hear(const struct sy_excerpt *x, const char *name, uint32_t r, uint64_t hash, float *room,
-                           float *whole)
+                           float *whole, enum sy_status status)
 {
     struct sy_graph *g = x->rt->graph;
     const struct sy_layout *l = g->ranks;
@@ -90,6 +97,8 @@ static enum sy_status hear(const struct sy_excerpt *x, const char *name, uint32_
     const struct sy_transfer list[] = {message(false, peer, &a, sizeof a),
                                        message(false, peer, room, sy_slab_count(&slab) * sizeof *room)};
     SY_TRY(sy_group_exchange(g->ctx, l->group, name, list, differs(&slab) ? 2 : 1));
+    if (status != SY_OK)
+        return status;
     if (a.status != SY_OK)
         return sy_fail(g->ctx, SY_COMM, "rank %u could not read its part of tensor %s", peer, name);
     if (differs(&slab))
@@ -121,10 +130,8 @@ enum sy_status sy_excerpt_produce(void *user, const struct sy_tensor_spec *spec,
     if (status == SY_OK)
         status = ask(g, x->number);
     const bool asked = status == SY_OK;
-    for (uint32_t r = 1; r < parts && asked; ++r) { // whatever the first says: the others have sent theirs
-        const enum sy_status heard = hear(x, spec->name, r, hash, room, out);
-        status = status == SY_OK ? heard : status;
-    }
+    for (uint32_t r = 1; r < parts && asked; ++r) // all have sent theirs
+        status = hear(x, spec->name, r, hash, room, out, status);
     free(room);
     return status;
 }
@@ -156,14 +163,15 @@ enum sy_status sy_excerpts_serve(struct sy_graph *g, const struct sy_excerpt *li
     const struct sy_layout *l = g->ranks;
     enum sy_status status = SY_OK;
     for (;;) {
-        uint32_t number = DONE;
-        const struct sy_transfer question = message(false, sy_layout_number(l, l->rank, 0), &number, sizeof number);
+        struct question q = {.number = DONE};
+        const struct sy_transfer question = message(false, sy_layout_number(l, l->rank, 0), &q, sizeof q);
         SY_TRY(sy_group_exchange(g->ctx, l->group, "a tensor of a checkpoint", &question, 1));
-        if (number == DONE)
+        if (q.number == DONE)
             return status;
-        if (number >= count)
-            return sy_fail(g->ctx, SY_COMM, "tensor %u of a checkpoint was asked for, of %zu", number, count);
-        SY_TRY(answer(&list[number], &status));
+        if (q.number >= count)
+            return sy_fail(g->ctx, SY_COMM, "tensor %llu of a checkpoint was asked for, of %zu",
+                           (unsigned long long)q.number, count);
+        SY_TRY(answer(&list[q.number], &status));
     }
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""split.py APPS_DIR SOURCE_DIR: heads and d_ff split over ranks (--model-parallel) against one rank.
+"""split.py APPS_DIR SOURCE_DIR [POORFS]: heads and d_ff split over ranks (--model-parallel) against one rank.
 
 A sum over d_ff is cut, so bits differ from one rank's; they do not between layouts of as many parts. Tolerances are
 those of the golden cases (golden.c).
@@ -9,6 +9,7 @@ import array
 import math
 import os
 import shutil
+import subprocess
 import sys
 
 from apps import Suite, config, text
@@ -95,6 +96,22 @@ def check_answers(s):
              f'{one.stderr}{many.stderr}\n{many.stdout}\n{one.stdout}')
 
 
+def check_full(s):
+    """The rank that writes meets a full disk in the middle of the weights: the others, which it asks for theirs, hear of it."""
+    if s.poorfs is None:
+        s.skip('a full disk', 'nothing can be preloaded into this build')
+        return
+    shell = f'[ $OMPI_COMM_WORLD_RANK = 0 ] && export LD_PRELOAD={s.poorfs} POORFS=room; exec "$@"'
+    done = subprocess.run(['mpirun', '--allow-run-as-root', '--oversubscribe', '-n', '2', 'sh', '-c', shell, 'sh',
+                           os.path.join(s.apps, 'switchyard-train'),
+                           *map(str, arguments(s, 'full', 'large.json', '--model-parallel', 2, steps=1))],
+                          capture_output=True, text=True, timeout=60, env=s.env)
+    errors = [line for line in done.stderr.split('\n') if 'error:' in line]
+    s.ok(done.returncode != 0 and len(errors) == 1 and 'model.safetensors' in errors[0], 'a full disk: said once, and all end',
+         done.stderr)
+    s.ok(not os.path.exists(s.path('full', 'latest')), 'a full disk: no checkpoint is seen')
+
+
 def check_refusals(s):
     cases = {
         'heads that cannot be split': (8, 'large.json', ['--model-parallel', 8], ['num_heads is 4', '--model-parallel 8']),
@@ -115,6 +132,7 @@ def check_refusals(s):
 
 def main():
     s = Suite(sys.argv[1])
+    s.poorfs = os.path.abspath(sys.argv[3]) if len(sys.argv) > 3 else None
     text(s.path('a.txt'))
     text(s.path('b.txt'), size=9_000, seed=2)
     ours = {'group_tokens': 8, 'capacity_factor_train': 1.0, 'capacity_factor_eval': 1.0, 'expert_dropout_rate': 0.3}
@@ -144,6 +162,7 @@ def main():
         check(s, 'opencl', 'small.json', [(1, 2, 2, [])], device='opencl:0', weights=None)
     check_resume(s)
     check_answers(s)
+    check_full(s)
     check_refusals(s)
     s.done()
 
