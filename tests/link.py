@@ -22,7 +22,8 @@ class Link:
         self.agent = os.path.join(folder, 'agent')
         self.why = '' if shutil.which('ip') and shutil.which('unshare') else 'there is no ip, or no unshare'
         steps = [('netns', 'add', space) for space in self.spaces] + [
-            ('link', 'add', self.ends[0], 'netns', self.spaces[0], 'type', 'veth', 'peer', 'name', self.ends[1], 'netns', self.spaces[1])]
+            ('link', 'add', self.ends[0], 'netns', self.spaces[0], 'type', 'veth', 'peer', 'name', self.ends[1], 'netns',
+             self.spaces[1])]
         for space, end, address in zip(self.spaces, self.ends, ADDRESSES):
             steps += [('-n', space, 'addr', 'add', address + '/30', 'dev', end), ('-n', space, 'link', 'set', end, 'up'),
                       ('-n', space, 'link', 'set', 'lo', 'up'),
