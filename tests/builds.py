@@ -46,7 +46,7 @@ ROWS = [
           ('safetensors', ['golden/switch_dims_odd/batch.safetensors', 'golden/top2/batch.safetensors']),
           ('config', ['golden/top2/config.json', 'golden/t5_gated_untied/config.json']),
           ('tokenizer', ['data/tokenizer/seqio_test.model']),
-          ('state', ['fuzz/seed_state.json']), ('texts', ['fuzz/seed_texts.jsonl']),
+          ('state', ['fuzz/seed_state.json']), ('texts', ['fuzz/seed_texts.jsonl', 'fuzz/seed_texts.tsv']),
           ('corpus', ['fuzz/seed_corpus.bin']))], TESTS),
 ]
 SUMMARY = re.compile(r'^(\d+) passed, (\d+) failed, (\d+) skipped$', re.M)

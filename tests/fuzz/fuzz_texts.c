@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// fuzz_texts.c: what becomes of any bytes as JSON lines and as a table.
 #include <stdlib.h>
 
 #include "engine/data/content.h"
@@ -11,6 +12,19 @@ static enum sy_status take(void *user, const char *text, size_t bytes, bool begi
     for (size_t i = 0; i < bytes; ++i) // a sanitizer sees what cannot be read
         *sum ^= (uint8_t)text[i];
     return begins ? SY_OK : SY_INTERNAL;
+}
+
+/// The same bytes as tab-separated rows: a column by its title, or by its number.
+static enum sy_status read_table(struct sy_ctx *ctx, const char *text, size_t bytes, uint8_t *sum)
+{
+    struct sy_reading reading = {.format = SY_TEXT_TABLE};
+    struct sy_records r = {.ctx = ctx, .path = "fuzz", .reading = &reading, .text = take, .user = sum};
+    r.content = SY_CONTENT_TABLE;
+    enum sy_status status = sy_table_begin(&r, text, bytes, bytes % 2 == 0 ? "text" : "2");
+    if (status == SY_OK)
+        status = sy_table_add(&r, text, bytes);
+    sy_records_finish(&r);
+    return status;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
@@ -30,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
             status = sy_records_end(&r);
         sy_records_finish(&r);
         (void)content;
-        if (status == SY_INTERNAL)
+        if (status == SY_INTERNAL || read_table(ctx, text, bytes, &sum) == SY_INTERNAL)
             abort();
     }
     free(copy);
