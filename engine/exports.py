@@ -12,7 +12,7 @@ for path in sys.argv[1:]:
     text = re.sub(r'\([^(]*\(\*\w+\)[^;]*\)', '', text)  # a parameter that is a function's address
     for statement in re.split(r'[;{}]', text):
         statement = ' '.join(statement.split())
-        if 'static inline' in statement or 'typedef' in statement:
+        if 'static inline' in statement or 'typedef' in statement or statement.startswith('return'):
             continue
         found = (re.match(r'(?:SY_MUST_CHECK )?(?:[\w*]+ )+\**(sy_\w+) ?\(', statement) or
                  re.match(r'extern .*?(sy_\w+)(?:\[|$)', statement))
