@@ -22,7 +22,7 @@ static const char doc[] =
     "Examples:\n"
     "  switchyard-bench matmul --device opencl:0 --size 1024\n"
     "  switchyard-bench matmul --device vulkan:0 --size 4096 --dtype bf16 --variant all --json\n"
-    "  switchyard-bench op --op relu --args 4096,3072,0,1.0,0,0,0,1,0\n"
+    "  switchyard-bench op --op relu --args 4096,3072,0,1.0,0,0,0,1,0,0\n"
     "  switchyard-bench grouped --device opencl:0\n"
     "  switchyard-bench expert-ffn --experts 8 --rows 512 --d-model 512 --d-ff 2048 --dtype bf16\n"
     "  switchyard-bench attention --heads 8 --d-kv 64 --src-len 512 --batch 8\n"

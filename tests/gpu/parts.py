@@ -133,7 +133,7 @@ def large(tokens):
 
 
 MEMORY = ['op --repeat 5 --op ' + op for op in (
-    'relu --args 16384,8192,0,1.0,0,0,0,1,0', 'add --args 134217728', 'cast --args 134217728', 'rmsnorm --args 131072,1024,0.000001',
+    'relu --args 16384,8192,0,1.0,0,0,0,1,0,0', 'add --args 134217728', 'cast --args 134217728', 'rmsnorm --args 131072,1024,0.000001',
     'residual --args 131072,1024,0,1.0,0,0')]
 
 
