@@ -167,13 +167,11 @@ def check_kills(s):
     while goes < 40:
         goes += 1
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=s.env)
-        time.sleep(rng.uniform(0.005, 0.06))
-        process.send_signal(rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)))
+        time.sleep(rng.uniform(0.005, 0.06) if goes > 1 else 0)  # the first dies before it can be done, however fast
+        process.send_signal(rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)) if goes > 1 else signal.SIGKILL)
         kills += process.wait() != 0
         if os.path.isfile(s.path('cut', 'corpus.json')):
             break
-        if os.path.isfile(s.path('cut', 'unfinished.json')):
-            shutil.copytree(s.path('cut'), s.path('last'), dirs_exist_ok=True)
     done = prepare(s, 'cut', *arguments)
     s.ok(done.returncode == 0 and files(s.path('cut')) == whole, f'killed {kills} times: the same bytes',
          done.stderr + str({name: (len(data), data == whole.get(name)) for name, data in files(s.path('cut')).items()}))
@@ -182,12 +180,33 @@ def check_kills(s):
     s.ok(files(s.path('threads')) == whole, 'the same with other threads', done.stderr)
     done = prepare(s, 'whole', *arguments)
     s.ok(done.returncode == 0 and 'complete already' in done.stdout, 'again: nothing is left to do', done.stderr)
-    if os.path.isdir(s.path('last')):
-        refuse_training(s, 'training on half of it', ['unfinished', 'again'], s.path('last'))
-        refuse_preparing(s, 'going on with other options', ['other files or options'], 'last', *arguments, '--strict')
-        with open(s.path('last', 'documents.bin'), 'r+b') as file:
-            file.truncate(16)
-        refuse_preparing(s, 'going on when a file was shortened', ['shorter'], 'last', *arguments)
+
+
+def check_killed_midway(s):
+    """Killed while it waits for the rest of its input, so half-way for certain."""
+    lines = [(json.dumps({'text': PROSE * (i % 31) + str(i)}) + '\n').encode() for i in range(4000)]
+    arguments = ['--shard-tokens', 100_000, '--threads', 2, '--save-every', 0, '-']
+    command = [os.path.join(s.apps, 'switchyard-prepare'), '--tokenizer', 'bytes', '--out', s.path('last'), *map(str, arguments)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=s.env)
+    process.stdin.write(b''.join(lines[:3500]))
+    process.stdin.flush()
+    end = time.monotonic() + 10
+    starts, unfinished = s.path('last', 'documents.bin'), s.path('last', 'unfinished.json')
+    while time.monotonic() < end and not (os.path.isfile(unfinished) and os.path.isfile(starts) and os.path.getsize(starts) > 40):
+        time.sleep(0.01)
+    process.kill()
+    process.stdin.close()
+    s.ok(process.wait() == -signal.SIGKILL, 'killed half-way')
+    shutil.copytree(s.path('last'), s.path('again'))
+    results = [subprocess.run([*command[:4], s.path(name), *command[5:]], input=b''.join(lines), capture_output=True, env=s.env,
+                              check=False) for name in ('again', 'anew')]
+    s.ok([r.returncode for r in results] == [0, 0] and files(s.path('again')) == files(s.path('anew')),
+         'it goes on to the bytes of one go', results[0].stderr.decode(errors='replace'))
+    refuse_training(s, 'training on half of it', ['unfinished', 'again'], s.path('last'))
+    refuse_preparing(s, 'going on with other options', ['other files or options'], 'last', *arguments, '--strict')
+    with open(s.path('last', 'documents.bin'), 'r+b') as file:
+        file.truncate(16)
+    refuse_preparing(s, 'going on when a file was shortened', ['shorter'], 'last', *arguments)
 
 
 def check_bad(s):
@@ -290,7 +309,7 @@ def main():
     check_same(s)
     check_mixtures(s)
     check_pieces(s, sys.argv[2])
-    for check in (check_kills, check_bad, check_damage, check_full_disk):
+    for check in (check_kills, check_killed_midway, check_bad, check_damage, check_full_disk):
         check(s)
     s.done()
 

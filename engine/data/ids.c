@@ -22,7 +22,7 @@ enum sy_status sy_ids_reserve(struct sy_ctx *ctx, struct sy_ids *ids, uint64_t m
     return SY_OK;
 }
 
-static enum sy_status add_line(struct sy_ctx *ctx, struct sy_ids *ids, const struct sy_tokenizer *tokenizer,
+enum sy_status sy_ids_add_line(struct sy_ctx *ctx, struct sy_ids *ids, const struct sy_tokenizer *tokenizer,
                                const char *text, size_t bytes, const char *name)
 {
     int32_t *more;
@@ -41,12 +41,12 @@ enum sy_status sy_ids_add_text(struct sy_ctx *ctx, struct sy_ids *ids, const str
                                struct sy_words *words, const char *text, size_t bytes, const char *name)
 {
     if (sy_tokenizer_is_bytes(tokenizer)) // bytes need no cutting
-        return add_line(ctx, ids, tokenizer, text, bytes, name);
+        return sy_ids_add_line(ctx, ids, tokenizer, text, bytes, name);
     while (bytes > 0) {
         const char *newline = memchr(text, '\n', bytes);
         size_t n = newline != NULL ? (size_t)(newline - text) : bytes;
         SY_TRY(words != NULL ? sy_words_encode(ctx, words, text, n, ids, name)
-                             : add_line(ctx, ids, tokenizer, text, n, name));
+                             : sy_ids_add_line(ctx, ids, tokenizer, text, n, name));
         n += newline != NULL;
         text += n;
         bytes -= n;

@@ -11,6 +11,10 @@ struct sy_ids {
 
 /// Room for `more` ids. Errors: NOMEM naming what `name` is.
 SY_MUST_CHECK enum sy_status sy_ids_reserve(struct sy_ctx *ctx, struct sy_ids *ids, uint64_t more, const char *name);
+/// Appends the ids of one line. Errors: as sy_tokenizer_encode().
+SY_MUST_CHECK enum sy_status sy_ids_add_line(struct sy_ctx *ctx, struct sy_ids *ids,
+                                             const struct sy_tokenizer *tokenizer, const char *text, size_t bytes,
+                                             const char *name);
 struct sy_words;
 /// Appends the ids of whole lines, each encoded alone: SentencePiece works on one sentence. `words` (words.h) may be
 /// NULL. Errors: as sy_tokenizer_encode().

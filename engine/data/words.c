@@ -339,22 +339,6 @@ static bool is_certain(const struct word *word, double before)
     return word->distance > 2.0 * (word->additions + 1) * largest * FLT_EPSILON;
 }
 
-static enum sy_status encode_whole(struct sy_ctx *ctx, struct sy_words *w, const char *line, size_t bytes,
-                                   struct sy_ids *ids, const char *name)
-{
-    int32_t *more;
-    size_t count;
-    ++w->whole;
-    SY_TRY(sy_tokenizer_encode(ctx, w->tokenizer, line, bytes, 0, &more, &count));
-    enum sy_status status = sy_ids_reserve(ctx, ids, count, name);
-    if (status == SY_OK && count > 0) {
-        memcpy(ids->data + ids->count, more, count * sizeof *more);
-        ids->count += count;
-    }
-    free(more);
-    return status;
-}
-
 /// *out_certain: all of the line's words were; else what was appended is not to be used.
 static enum sy_status encode_words(struct sy_ctx *ctx, struct sy_words *w, const char *line, size_t bytes,
                                    struct sy_ids *ids, const char *name, bool *out_certain)
@@ -393,7 +377,8 @@ enum sy_status sy_words_encode(struct sy_ctx *ctx, struct sy_words *words, const
     if (certain)
         return SY_OK;
     ids->count = before;
-    return encode_whole(ctx, words, line, bytes, ids, name);
+    ++words->whole;
+    return sy_ids_add_line(ctx, ids, words->tokenizer, line, bytes, name);
 }
 
 void sy_words_count(const struct sy_words *words, uint64_t *out_lines, uint64_t *out_whole)
