@@ -12,7 +12,7 @@
 
 static const char doc[] =
     "Plan a training step without a device: exact parameters, bytes per arena and FLOPs; of one rank of several, too, "
-    "without MPI: what it sends, and how long a step takes.\v"
+    "without MPI: what it sends, how long a step takes, and which layout is best.\v"
     "The numbers come from the code that places tensors on a real device, so what is printed is what a run allocates. "
     "With --device the step is also made ready there: memory allocated, kernels compiled, every dispatch checked and "
     "recorded, and none submitted.\n\n"
@@ -71,8 +71,7 @@ static const struct argp_option options[] = {
      "of an imagined device: what it allocates or binds at once (default: 2^32 elements); larger tensors are cut", 0},
     {"ranks", OPT_RANKS, "R", 0,
      "plan a rank of R, a power of two (default 1): as many on the expert axis as there are experts, the rest on the "
-     "data "
-     "axis; with --network the fastest layout",
+     "data axis; with --network the fastest layout, with the model axis too",
      0},
     {"layout", OPT_LAYOUT, "DxE[xM]", 0,
      "D data x E expert ranks instead, as --data-parallel and --expert-parallel; DxExM: each of them M, as "

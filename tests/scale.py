@@ -14,7 +14,8 @@ from apps import Suite, config, refuse, write_tensors
 RATES = ['--rates', '100GFLOP/s,10GB/s,5GB/s']
 # data × expert × model, sequences of a rank's micro-batch, options of the plan and of the run
 LAYOUTS = [(1, 2, 1, 4, [], []), (2, 2, 1, 2, [], []), (1, 4, 1, 2, [], []),
-           (2, 1, 1, 2, ['--micro-batches', 2, '--slices', 8], ['--micro-batch', 2, '--slices', 8]), (1, 2, 2, 4, [], [])]
+           (2, 1, 1, 2, ['--micro-batches', 2, '--slices', 8], ['--micro-batch', 2, '--slices', 8]), (1, 2, 2, 4, [], []),
+           (1, 1, 2, 8, ['--recompute'], ['--recompute'])]
 
 
 def full_batch(path, rows=8, src=32, tgt=24):
@@ -154,12 +155,16 @@ def check_time(s):
     s.ok(abs(inside['latency'] - 0.1 * t['latency']) < 1e-9 and abs(inside['bandwidth'] - t['bandwidth']) < 1e-9,
          'eight ranks in one machine: its own latency and bandwidth', inside)
     network = ['--network', '10us,8Gb/s']
-    every = {e: step('--layout', f'{8 // e}x{e}', *network)['seconds'] for e in (1, 2, 4)}
+    every = {(e, m): step('--layout', f'{8 // e // m}x{e}x{m}', *network)['tokens_per_second']
+             for m in (1, 2, 4) for e in (1, 2, 4) if e * m <= 8}
     best = plan(s, 'switch.json', '--batch', 2, *RATES, '--ranks', 8, *network)
-    s.ok(best['step']['seconds'] == min(every.values()) == every[best['layout']['expert']], f'the best layout of 8 ranks: {every}',
-         best)
+    s.ok(best['step']['tokens_per_second'] == max(every.values()) == every[best['layout']['expert'], best['layout']['model']],
+         f'the best layout of 8 ranks: {every}', best)
+    least = plan(s, 'switch.json', '--batch', 2, '--layout', '1x4x2')['most_bytes']
+    tight = plan(s, 'switch.json', '--batch', 2, *RATES, '--ranks', 8, *network, '--device-memory', least)
+    s.ok(tight['layout']['model'] > 1 and tight['fits'], 'too large for any layout of data and experts: the model is split', tight)
     done = s.run('plan', '--model', s.path('switch.json'), '--batch', 2, '--tgt-len', 112, *RATES, '--ranks', 8, *network)
-    s.ok(done.stdout.count('tokens/s') == 4 and '8x1' in done.stdout and 'bound by' in done.stdout, 'a line for each layout',
+    s.ok(done.stdout.count('tokens/s') == 1 + len(every) and '8x1 ' in done.stdout and '1x4x2' in done.stdout and 'bound by' in done.stdout, 'a line for each layout',
          done.stdout)
     dense = plan(s, 'dense.json', '--batch', 2, *RATES, '--ranks', 8, *network)
     s.ok(dense['layout']['data'] == 8 and dense['messages']['exchange_rows']['times'] == 0, 'without experts: all on the data axis',
