@@ -164,8 +164,8 @@ def check_time(s):
     tight = plan(s, 'switch.json', '--batch', 2, *RATES, '--ranks', 8, *network, '--device-memory', least)
     s.ok(tight['layout']['model'] > 1 and tight['fits'], 'too large for any layout of data and experts: the model is split', tight)
     done = s.run('plan', '--model', s.path('switch.json'), '--batch', 2, '--tgt-len', 112, *RATES, '--ranks', 8, *network)
-    s.ok(done.stdout.count('tokens/s') == 1 + len(every) and '8x1 ' in done.stdout and '1x4x2' in done.stdout and 'bound by' in done.stdout, 'a line for each layout',
-         done.stdout)
+    s.ok(done.stdout.count('tokens/s') == 1 + len(every) and '8x1 ' in done.stdout and '1x4x2' in done.stdout and
+         'bound by' in done.stdout, 'a line for each layout', done.stdout)
     dense = plan(s, 'dense.json', '--batch', 2, *RATES, '--ranks', 8, *network)
     s.ok(dense['layout']['data'] == 8 and dense['messages']['exchange_rows']['times'] == 0, 'without experts: all on the data axis',
          dense)
