@@ -34,12 +34,13 @@ struct job {
 
 static enum sy_status prepare(struct job *j, const struct bench_options *o)
 {
-    char id[64];
     if (ranks_layout(&j->ranks) == NULL)
         return sy_fail(j->ctx, SY_INVALID, "ranks: there is one rank; start it with mpirun -n 2 or more");
-    SY_TRY(cli_model_open(j->ctx, o->common.model, CLI_WEIGHTS_IF_ANY, &j->model));
-    SY_TRY(ranks_device(j->ctx, &j->ranks, o->common.device, id));
-    SY_TRY(cli_device_open(j->ctx, id, false, &j->device));
+    return cli_model_open(j->ctx, o->common.model, CLI_WEIGHTS_IF_ANY, &j->model);
+}
+
+static enum sy_status open_session(struct job *j, const struct bench_options *o)
+{
     j->params = (struct sy_session_params){.kind = SY_SESSION_TRAIN,
                                            .config = &j->model.config,
                                            .precision = o->common.precision,
@@ -293,6 +294,9 @@ static enum sy_status run(struct job *j, const struct bench_options *o)
 {
     SY_TRY(ranks_agree(j->ctx, &j->ranks, prepare(j, o)));
     SY_TRY(ranks_compare_config(j->ctx, &j->ranks, &j->model.config));
+    SY_TRY(ranks_open_device(j->ctx, &j->ranks, o->common.device, false, &j->model.config, o->common.precision,
+                             &j->device));
+    SY_TRY(ranks_agree(j->ctx, &j->ranks, open_session(j, o)));
     SY_TRY(compare_legs(j));
     SY_TRY(measure(j, o->repeat));
     SY_TRY(gather(j));

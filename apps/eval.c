@@ -235,11 +235,10 @@ static enum sy_status open_batch(struct run *r, struct sy_session_params *p)
     return sy_dump_has_jitter(r->ctx, r->o.batch, &p->jitter_input);
 }
 
-/// Model, text or batch, device, session: until the first message between ranks.
+/// Model, text or batch: everything that needs no device.
 static enum sy_status prepare(struct run *r, struct sy_session_params *p)
 {
     struct options *o = &r->o;
-    char id[64], origin[512];
     if (!o->common.precision_given && o->dump != NULL) // to be compared, with what is rarely rounded to bf16
         o->common.precision = SY_PRECISION_F32;
     if (o->batch != NULL && r->ranks.group.size > 1)
@@ -247,9 +246,13 @@ static enum sy_status prepare(struct run *r, struct sy_session_params *p)
     p->precision = o->common.precision;
     p->ranks = ranks_layout(&r->ranks);
     SY_TRY(cli_model_open(r->ctx, o->common.model, CLI_WEIGHTS_NEEDED, &r->model));
-    SY_TRY(o->batch != NULL ? open_batch(r, p) : open_text(r, p));
-    SY_TRY(ranks_device(r->ctx, &r->ranks, o->common.device, id));
-    SY_TRY(cli_device_open(r->ctx, id, true, &r->device));
+    return o->batch != NULL ? open_batch(r, p) : open_text(r, p);
+}
+
+static enum sy_status open_session(struct run *r, const struct sy_session_params *p)
+{
+    const struct options *o = &r->o;
+    char origin[512];
     if (o->batch == NULL)
         SY_TRY(cli_check_fits(r->ctx, sy_device_caps(r->device), p, false, 0, "--sequences"));
     SY_TRY(sy_session_create(r->ctx, r->device, p, &r->session));
@@ -295,7 +298,9 @@ static enum sy_status run(struct run *r)
     struct sy_metrics m;
     SY_TRY(ranks_open(&r->ranks, &o->ranks, "switchyard-eval", &r->ctx));
     SY_TRY(ranks_agree(r->ctx, &r->ranks, prepare(r, &p)));
-    SY_TRY(ranks_name(r->ctx, &r->ranks, r->device));
+    SY_TRY(ranks_open_device(r->ctx, &r->ranks, o->common.device, true, &r->model.config, o->common.precision,
+                             &r->device));
+    SY_TRY(ranks_agree(r->ctx, &r->ranks, open_session(r, &p)));
     SY_TRY(compare(r));
     if (o->batch == NULL) {
         SY_TRY(report_evaluate(r->session, r->data, p.batch, o->most * p.batch, &m));

@@ -46,12 +46,10 @@ static enum sy_status prepare(struct run *r, struct sy_answer_params *p)
     return r->replies != NULL ? SY_OK : sy_fail(r->ctx, SY_NOMEM, "out of host memory for answers");
 }
 
-static enum sy_status open_device(struct run *r, struct sy_answer_params *p, struct sy_device **device)
+static enum sy_status open_answerer(struct run *r, struct sy_answer_params *p, struct sy_device *device)
 {
-    char id[64], origin[512];
-    SY_TRY(ranks_device(r->ctx, r->ranks, r->common->device, id));
-    SY_TRY(cli_device_open(r->ctx, id, true, device));
-    p->device = *device;
+    char origin[512];
+    p->device = device;
     p->config = &r->model->config;
     p->tokenizer = r->model->tokenizer;
     p->tensors = r->model->tensors;
@@ -127,11 +125,10 @@ static enum sy_status answer(struct run *r)
 static enum sy_status run(struct run *r, struct sy_device **device)
 {
     struct sy_answer_params p = {0};
-    enum sy_status status = prepare(r, &p);
-    if (status == SY_OK)
-        status = open_device(r, &p, device);
-    SY_TRY(ranks_agree(r->ctx, r->ranks, status));
-    SY_TRY(ranks_name(r->ctx, r->ranks, *device));
+    SY_TRY(ranks_agree(r->ctx, r->ranks, prepare(r, &p)));
+    SY_TRY(
+        ranks_open_device(r->ctx, r->ranks, r->common->device, true, &r->model->config, r->common->precision, device));
+    SY_TRY(ranks_agree(r->ctx, r->ranks, open_answerer(r, &p, *device)));
     SY_TRY(compare(r, &p));
     return answer(r);
 }

@@ -192,11 +192,10 @@ static enum sy_status session_for(struct run *r, const struct sy_session_params 
                                    : prompts_longest(&r->prompts));
 }
 
-/// Model, prompts, device, session: until the first message between ranks.
+/// Model, prompts: everything that needs no device.
 static enum sy_status prepare(struct run *r, struct sy_session_params *p)
 {
     const struct options *o = &r->o;
-    char id[64];
     if (r->ranks.group.size > 1 && o->file != NULL && strcmp(o->file, "-") == 0)
         return sy_fail(r->ctx, SY_INVALID, "--file -: mpirun hands standard input to one rank alone; give a file");
     if (r->ranks.group.size > 1 && o->interactive)
@@ -222,9 +221,7 @@ static enum sy_status prepare(struct run *r, struct sy_session_params *p)
     r->output = malloc(p->batch * (size_t)p->tgt_len * sizeof *r->output);
     if (r->batch == NULL || r->counts == NULL || r->output == NULL)
         return sy_fail(r->ctx, SY_NOMEM, "out of host memory");
-    SY_TRY(ranks_device(r->ctx, &r->ranks, o->common.device, id));
-    SY_TRY(cli_device_open(r->ctx, id, true, &r->device));
-    return session_for(r, p, 0);
+    return SY_OK;
 }
 
 /// All ranks must decode the same tokens at the same time.
@@ -286,7 +283,9 @@ static enum sy_status run(struct run *r)
         .kind = SY_SESSION_DECODE, .config = &r->model.config, .precision = o->common.precision};
     SY_TRY(ranks_open(&r->ranks, &o->ranks, "switchyard-generate", &r->ctx));
     SY_TRY(ranks_agree(r->ctx, &r->ranks, prepare(r, &p)));
-    SY_TRY(ranks_name(r->ctx, &r->ranks, r->device));
+    SY_TRY(ranks_open_device(r->ctx, &r->ranks, o->common.device, true, &r->model.config, o->common.precision,
+                             &r->device));
+    SY_TRY(ranks_agree(r->ctx, &r->ranks, session_for(r, &p, 0)));
     SY_TRY(compare(r));
     return o->interactive ? converse(r, &p) : answer_all(r, &p);
 }

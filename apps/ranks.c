@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 bool ranks_parse(struct argp_state *state, int key, const char *arg, struct ranks_options *o)
 {
@@ -60,6 +59,7 @@ static enum sy_status lay_out(struct sy_ctx *ctx, struct ranks *r, const struct 
                                    .part = (uint32_t)(r->group.rank % model)};
     SY_TRY(share_read(ctx, o->share, r->layout.expert, &r->share));
     r->layout.share = r->share;
+    r->measured = o->share == NULL;
     return SY_OK;
 }
 
@@ -71,52 +71,6 @@ void ranks_describe(const struct ranks *r, char out[64])
 }
 
 uint32_t ranks_places(const struct ranks *r) { return sy_layout_ranks(&r->layout); }
-
-/// "host node7, opencl:0"
-static enum sy_status name(struct sy_ctx *ctx, struct ranks *r, const char *device)
-{
-    char host[65] = "", text[160];
-    if (gethostname(host, sizeof host - 1) != 0)
-        host[0] = '\0';
-    snprintf(text, sizeof text, "host %s%s%s", host, device[0] != '\0' ? ", " : "", device);
-    return sy_group_name(ctx, &r->group, text);
-}
-
-/// The ranks of a place must choose the same expert for a token, so not even the last bit may differ.
-static enum sy_status check_alike(struct sy_ctx *ctx, struct ranks *r, const struct sy_caps *caps)
-{
-    struct kind {
-        char id[32], name[256], driver[256];
-    } mine = {0};
-    if (r->layout.model <= 1)
-        return SY_OK;
-    snprintf(mine.id, sizeof mine.id, "%s", caps->id);
-    snprintf(mine.name, sizeof mine.name, "%s", caps->name);
-    snprintf(mine.driver, sizeof mine.driver, "%s", caps->driver);
-    struct kind *all = calloc(r->group.size, sizeof *all);
-    if (all == NULL)
-        return sy_fail(ctx, SY_NOMEM, "out of host memory");
-    enum sy_status status = sy_group_collect(ctx, &r->group, "the ranks' devices", &mine, sizeof mine, all);
-    const bool heard = status == SY_OK;
-    for (uint32_t i = 0; i < r->group.size && status == SY_OK; ++i) {
-        const struct kind *a = &all[i - i % r->layout.model], *b = &all[i];
-        if (strcmp(a->name, b->name) != 0 || strcmp(a->driver, b->driver) != 0)
-            status = sy_fail(
-                ctx, SY_INVALID,
-                "ranks %u and %u share one place of --model-parallel %u, but their devices are %s (%s, %s) "
-                "and %s (%s, %s): they must be alike; give other ones with --device",
-                i - i % r->layout.model, i, r->layout.model, a->id, a->name, a->driver, b->id, b->name, b->driver);
-    }
-    free(all);
-    r->failed |= heard && status != SY_OK; // all have seen the same
-    return status;
-}
-
-enum sy_status ranks_name(struct sy_ctx *ctx, struct ranks *r, const struct sy_device *device)
-{
-    SY_TRY(name(ctx, r, sy_device_caps(device)->id));
-    return check_alike(ctx, r, sy_device_caps(device));
-}
 
 enum sy_status ranks_open(struct ranks *r, const struct ranks_options *o, const char *program, struct sy_ctx **ctx)
 {
@@ -131,7 +85,7 @@ enum sy_status ranks_open(struct ranks *r, const struct ranks_options *o, const 
         sy_ctx_destroy(ctx);
         *ctx = own;
     }
-    SY_TRY(name(*ctx, r, ""));
+    SY_TRY(ranks_name(*ctx, r, ""));
     SY_TRY(sy_group_watch(*ctx, &r->group));
     SY_TRY(ranks_agree(*ctx, r, lay_out(*ctx, r, o)));
     SY_TRY(ranks_compare(*ctx, r, "--share", o->share != NULL ? o->share : "equal"));
@@ -183,7 +137,7 @@ enum sy_status ranks_compare_config(struct sy_ctx *ctx, struct ranks *r, const s
     }
     free(all);
     r->failed |= heard && status != SY_OK;
-    if (status == SY_OK && r->share != NULL)
+    if (status == SY_OK && r->share != NULL && !r->measured)
         share_log(ctx, &r->layout, config->experts);
     return status;
 }
@@ -217,26 +171,6 @@ enum sy_status ranks_agree(struct sy_ctx *ctx, struct ranks *r, enum sy_status s
     free(all);
     r->failed |= heard && others != SY_OK;
     return status != SY_OK ? status : others;
-}
-
-enum sy_status ranks_device(struct sy_ctx *ctx, const struct ranks *r, const char *list, char out[64])
-{
-    const char *at = list;
-    uint32_t count = 1;
-    for (const char *c = list; *c != '\0'; ++c)
-        count += *c == ',';
-    if (count > 1 && count < r->group.node_size)
-        return sy_fail(ctx, SY_INVALID,
-                       "--device names %u devices for the %u ranks of this host: name one for each, or "
-                       "one for all",
-                       count, r->group.node_size);
-    for (uint32_t i = 0; count > 1 && i < r->group.node_rank; ++i)
-        at = strchr(at, ',') + 1;
-    const int length = (int)strcspn(at, ",");
-    if (length == 0 || length >= 64)
-        return sy_fail(ctx, SY_INVALID, "--device %s: an empty or overlong name in the list", list);
-    snprintf(out, 64, "%.*s", length, at);
-    return SY_OK;
 }
 
 /// One of the ranks says why; those that only heard of it leave it the time to.

@@ -42,8 +42,8 @@ enum { OPT_DATA_PARALLEL = 0x4600, OPT_EXPERT_PARALLEL, OPT_COMM_TIMEOUT, OPT_MO
          OPT_SHARE,                                                                                              \
          "A,B,…",                                                                                                \
          0,                                                                                                      \
-         "how much of the experts each of the E ranks has, like 3,1 for a device three times as fast "           \
-         "(default: equal)",                                                                                     \
+         "how much of the experts each of the E ranks has, like 3,1 for a device three times as fast; or equal " \
+         "(default: equal, but unlike devices are measured at the start)",                                       \
          group},                                                                                                 \
     {                                                                                                            \
         "comm-timeout", OPT_COMM_TIMEOUT, "SECONDS", 0,                                                          \
@@ -59,6 +59,7 @@ struct ranks {
     struct sy_layout layout;
     char name[64];   ///< Of the program, for messages.
     uint32_t *share; ///< What the layout's points to; malloc'ed.
+    bool measured;   ///< No --share was given: it follows from the devices' speeds.
     bool failed;     ///< All ranks know, and rank 0 has said it.
 };
 
@@ -79,10 +80,14 @@ SY_MUST_CHECK enum sy_status ranks_compare(struct sy_ctx *ctx, struct ranks *r, 
 SY_MUST_CHECK enum sy_status ranks_compare_config(struct sy_ctx *ctx, struct ranks *r, const struct sy_config *config);
 /// Whether all ranks are well. Each message that rank 0 has not logged is printed once, with its rank.
 SY_MUST_CHECK enum sy_status ranks_agree(struct sy_ctx *ctx, struct ranks *r, enum sy_status status);
-/// This rank's piece of a list "opencl:0,vulkan:1,…", by its place on the host; one for all is given to all.
-SY_MUST_CHECK enum sy_status ranks_device(struct sy_ctx *ctx, const struct ranks *r, const char *list, char out[64]);
-/// Errors name this rank by its host and `device` from here on; all ranks call it. Errors: INVALID unlike devices in
-/// the ranks of one place, which must have the same bits of what they do alike (layout.h).
-SY_MUST_CHECK enum sy_status ranks_name(struct sy_ctx *ctx, struct ranks *r, const struct sy_device *device);
+/// Errors name this rank by its host and `device` from here on; all ranks call it.
+SY_MUST_CHECK enum sy_status ranks_name(struct sy_ctx *ctx, struct ranks *r, const char *device);
+/// Opens this rank's device: its piece of `list` "opencl:0,vulkan:1,…", by its place on the host; one for all is given
+/// to all. Where --share says nothing and devices are of several kinds, they are measured, or their figures found in
+/// the cache, and the layout's shares of the experts follow. All ranks call it, and know of each other's errors:
+/// INVALID unlike devices in the ranks of one place, which must have the same bits of what they do alike (layout.h).
+SY_MUST_CHECK enum sy_status ranks_open_device(struct sy_ctx *ctx, struct ranks *r, const char *list, bool results,
+                                               const struct sy_config *config, enum sy_precision precision,
+                                               struct sy_device **out);
 /// Leaves. A `status` that the others do not know of ends them, too, after one of the ranks has said it.
 void ranks_close(struct ranks *r, struct sy_ctx *ctx, enum sy_status status);

@@ -51,6 +51,22 @@ enum sy_status share_read(struct sy_ctx *ctx, const char *text, uint32_t places,
     return SY_OK;
 }
 
+bool share_of_rates(const double *rates, uint32_t places, uint32_t *share)
+{
+    double least = rates[0], most = rates[0];
+    for (uint32_t e = 1; e < places; ++e) {
+        least = rates[e] < least ? rates[e] : least;
+        most = rates[e] > most ? rates[e] : most;
+    }
+    const bool unlike = most > 1.25 * least;
+    share[0] = 0;
+    for (uint32_t e = 0; e < places; ++e) {
+        const uint32_t own = (uint32_t)(SHARE_MOST * rates[e] / most + 0.5);
+        share[e + 1] = unlike ? share[e] + (own != 0 ? own : 1) : 0;
+    }
+    return unlike;
+}
+
 void share_log(struct sy_ctx *ctx, const struct sy_layout *layout, uint32_t experts)
 {
     char text[200] = "";

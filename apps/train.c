@@ -580,11 +580,8 @@ static enum sy_status prepare(struct run *r)
     return choose_slices(r);
 }
 
-static enum sy_status open_device(struct run *r)
+static enum sy_status open_model(struct run *r)
 {
-    char id[64];
-    SY_TRY(ranks_device(r->ctx, &r->ranks, r->o.common.device, id));
-    SY_TRY(cli_device_open(r->ctx, id, false, &r->device));
     SY_TRY(open_sessions(r));
     return start(r);
 }
@@ -598,8 +595,9 @@ static enum sy_status run(struct run *r)
         SY_TRY(begin_held_out(r));
     SY_TRY(ranks_agree(r->ctx, &r->ranks, prepare(r)));
     SY_TRY(compare(r));
-    SY_TRY(ranks_agree(r->ctx, &r->ranks, open_device(r)));
-    SY_TRY(ranks_name(r->ctx, &r->ranks, r->device));
+    SY_TRY(ranks_open_device(r->ctx, &r->ranks, o->common.device, false, &r->model.config, o->common.precision,
+                             &r->device));
+    SY_TRY(ranks_agree(r->ctx, &r->ranks, open_model(r)));
     SY_TRY(ranks_agree(r->ctx, &r->ranks, r->ranks.group.rank == 0 ? begin(r) : SY_OK));
     enum sy_status status = loop(r);
     report_close(&r->report);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// cache.h: compiled kernels on disk, so that the second start is quick.
+// cache.h: compiled kernels, and what was measured of devices, on disk, so that the second start is quick.
 //
 // Content addressed: the caller's key is a hash of everything that went into the payload, so an entry is
 // never stale, only unused. Each file carries a header (magic, version, kind, key, length, hash of the

@@ -6,6 +6,7 @@ Weights, optimizer state and metrics after 20 steps are compared, tensor by tens
 """
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -144,9 +145,36 @@ def check_share(s):
     equal = mpirun(s, 2, 'train', *arguments(s, 'share-equal', 'share.json', '--slices', 8, '--share', 'equal', steps=4))
     why = equal.stderr if equal.returncode else same(s, 'share-equal', 'share')
     s.ok(not why and 'shares of' not in equal.stderr, '--share equal', why + equal.stderr)
+    first = mpirun(s, 2, 'train', *arguments(s, 'share-on', 'share.json', '--slices', 8, '--share', '7,1', steps=2))
+    on = mpirun(s, 2, 'train', *arguments(s, 'share-on', 'share.json', '--resume', '--share', '1,3', steps=4))
+    why = first.stderr + on.stderr if first.returncode or on.returncode else same(s, 'share-on', 'share')
+    s.ok(not why and ': 2, 6\n' in on.stderr, 'stopped with --share 7,1, goes on with 1,3: as if it had never stopped', why)
     for share in ('3,0', '3,', ',1', '3;1', '-1,2', '1001,1', '', 'even'):
         done = mpirun(s, 2, 'train', *arguments(s, 'refused', 'share.json', '--share', share, steps=2))
         s.ok(done.returncode != 0 and '--share' in done.stderr, f"--share '{share}': refused", done.stderr)
+
+
+def check_speeds(s):
+    """Unlike devices are measured once, and share the experts by their speeds; alike ones are not."""
+    config(s.path('unlike.json'), num_experts=8)
+    alike = mpirun(s, 2, 'train', *arguments(s, 'alike', 'unlike.json', steps=1))
+    s.ok(alike.returncode == 0 and 'FLOP/s' not in alike.stderr, 'devices of one kind are not measured', alike.stderr)
+    if not s.opencl:
+        s.skip('shares by measured speeds', 'there is no OpenCL device')
+        return
+    cache = {'SY_CACHE_DIR': s.path('speeds')}
+    both = arguments(s, 'unlike', 'unlike.json', steps=1, device='ref:0,opencl:0')
+    runs = [mpirun(s, 2, app, *given, env=cache) for app, given in (('train', both), ('eval', [
+        '--model', s.path('unlike', 'latest'), '--data', s.path('b.txt'), '--src-len', 32, '--tgt-len', 24, '--batches', 1,
+        '--device', 'ref:0,opencl:0']))]
+    found = [re.findall(r'rank (\d) \(.*\): ([0-9.]+ ?[kMGT]FLOP/s) .*: (\d) of the 8 experts', done.stderr) for done in runs]
+    s.ok(all(done.returncode == 0 for done in runs) and [f[0] for f in found[0]] == ['0', '1'] and
+         sum(int(f[2]) for f in found[0]) == 8 and runs[0].stderr.count('unlike') == 1, 'unlike devices are measured', runs[0].stderr)
+    s.ok(found[0] == found[1] and len([f for f in os.listdir(s.path('speeds')) if f.startswith('speed-')]) == 2,
+         'and the next program reads the figures', str(found))
+    equal = mpirun(s, 2, 'train', *arguments(s, 'equal', 'unlike.json', '--share', 'equal', steps=1, device='ref:0,opencl:0'),
+                   env=cache)
+    s.ok(equal.returncode == 0 and 'FLOP/s' not in equal.stderr, 'but not with --share equal', equal.stderr)
 
 
 def check_pieces(s):
@@ -279,6 +307,7 @@ def main():
     check_bits(s)
     check_shapes(s)
     check_share(s)
+    check_speeds(s)
     check_pieces(s)
     s.run('train', *arguments(s, 'straight', 'switch.json', '--slices', 8, '--valid', s.path('b.txt'), '--valid-every', 2,
                               '--valid-sequences', 11, steps=6))
