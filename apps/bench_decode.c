@@ -48,9 +48,9 @@ static enum sy_status time_decoding(struct bench *b, struct sy_session *s, const
 enum sy_status bench_decode(struct bench *b)
 {
     const struct bench_options *o = b->o;
-    struct cli_model model = {0};
+    struct sy_bundle model = {0};
     struct sy_session *s = NULL;
-    SY_TRY(cli_model_open(b->ctx, o->common.model, CLI_WEIGHTS_IF_ANY, &model));
+    SY_TRY(sy_bundle_open(b->ctx, o->common.model, SY_WEIGHTS_IF_ANY, &model));
     struct sy_session_params p = {.kind = SY_SESSION_DECODE,
                                   .config = &model.config,
                                   .precision = o->common.precision,
@@ -73,7 +73,7 @@ enum sy_status bench_decode(struct bench *b)
     if (status == SY_OK)
         status = bench_profile(b, s, SY_PHASE_MICRO, "one position");
     sy_session_destroy(&s);
-    cli_model_close(&model);
+    sy_bundle_close(&model);
     free(prompts);
     free(ids);
     return status;

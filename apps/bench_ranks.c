@@ -21,7 +21,7 @@ struct job {
     struct sy_session *session;
     struct sy_session_params params;
     struct sy_batch batch;
-    struct cli_model model;
+    struct sy_bundle model;
     size_t legs;
     bool alike;                   ///< The ranks have the same legs.
     double *exposed;              ///< [legs][repeat]
@@ -36,7 +36,7 @@ static enum sy_status prepare(struct job *j, const struct bench_options *o)
 {
     if (ranks_layout(&j->ranks) == NULL)
         return sy_fail(j->ctx, SY_INVALID, "ranks: there is one rank; start it with mpirun -n 2 or more");
-    return cli_model_open(j->ctx, o->common.model, CLI_WEIGHTS_IF_ANY, &j->model);
+    return sy_bundle_open(j->ctx, o->common.model, SY_WEIGHTS_IF_ANY, &j->model);
 }
 
 static enum sy_status open_session(struct job *j, const struct bench_options *o)
@@ -320,7 +320,7 @@ enum sy_status bench_ranks(struct bench *b)
     sy_batch_finish(&j.batch);
     sy_session_destroy(&j.session);
     sy_device_close(&j.device);
-    cli_model_close(&j.model);
+    sy_bundle_close(&j.model);
     free(j.exposed);
     free(j.times);
     free(j.seen);

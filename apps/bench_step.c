@@ -125,11 +125,11 @@ static enum sy_status time_steps(const struct bench *b, struct sy_session *s, co
 enum sy_status bench_step(struct bench *b)
 {
     const struct bench_options *o = b->o;
-    struct cli_model model = {0};
+    struct sy_bundle model = {0};
     struct sy_session *s = NULL;
     struct sy_batch batch = {0};
     struct sy_metrics m;
-    SY_TRY(cli_model_open(b->ctx, o->common.model, CLI_WEIGHTS_IF_ANY, &model));
+    SY_TRY(sy_bundle_open(b->ctx, o->common.model, SY_WEIGHTS_IF_ANY, &model));
     struct sy_session_params p = {.kind = SY_SESSION_TRAIN,
                                   .config = &model.config,
                                   .precision = o->common.precision,
@@ -163,7 +163,7 @@ enum sy_status bench_step(struct bench *b)
         status = bench_profile(b, s, SY_PHASE_REFRESH, "refresh");
     sy_batch_finish(&batch);
     sy_session_destroy(&s);
-    cli_model_close(&model);
+    sy_bundle_close(&model);
     free(times);
     return status;
 }

@@ -90,20 +90,27 @@ double cli_real(struct argp_state *state, const char *option, const char *text, 
 
 // ---- options of several programs ------------------------------------------------------------------------------------
 
-static const char *const precisions[] = {"f32", "bf16", "selective", "f64"}; // enum sy_precision
-static const char *const optimizers[] = {"adafactor", "adamw"};              // enum sy_optimizer
-
-const char *cli_precision_name(enum sy_precision precision) { return precisions[precision]; }
-const char *cli_optimizer_name(enum sy_optimizer optimizer) { return optimizers[optimizer]; }
-
-static size_t choose(struct argp_state *state, const char *option, const char *text, const char *const *names,
-                     size_t count, const char *known)
+static void unknown(struct argp_state *state, const char *option, const char *text, const char *known)
 {
-    for (size_t i = 0; i < count; ++i)
-        if (strcmp(text, names[i]) == 0)
-            return i;
     argp_error(state, "%s: '%s' is unknown: choose %s", option, text, known);
-    return 0;
+}
+
+static enum sy_precision choose_precision(struct argp_state *state, const char *text)
+{
+    for (int i = SY_PRECISION_F32; i <= SY_PRECISION_F64; ++i)
+        if (strcmp(text, sy_precision_name((enum sy_precision)i)) == 0)
+            return (enum sy_precision)i;
+    unknown(state, "--precision", text, "selective, f32, bf16 or, on ref:0, f64");
+    return SY_PRECISION_F32;
+}
+
+static enum sy_optimizer choose_optimizer(struct argp_state *state, const char *text)
+{
+    for (int i = SY_OPTIMIZER_ADAFACTOR; i <= SY_OPTIMIZER_ADAMW; ++i)
+        if (strcmp(text, sy_optimizer_name((enum sy_optimizer)i)) == 0)
+            return (enum sy_optimizer)i;
+    unknown(state, "--optimizer", text, "adafactor or adamw");
+    return SY_OPTIMIZER_ADAFACTOR;
 }
 
 bool cli_common_parse(struct argp_state *state, int key, const char *arg, struct cli_common *c)
@@ -113,14 +120,10 @@ bool cli_common_parse(struct argp_state *state, int key, const char *arg, struct
     case CLI_TOKENIZER: cli_once(state, "--tokenizer", arg, &c->tokenizer); break;
     case CLI_DEVICE: c->device = cli_text(state, "--device", arg); break;
     case CLI_PRECISION:
-        c->precision = (enum sy_precision)choose(state, "--precision", arg, precisions, SY_COUNT(precisions),
-                                                 "selective, f32, bf16 or, on ref:0, f64");
+        c->precision = choose_precision(state, arg);
         c->precision_given = true;
         break;
-    case CLI_OPTIMIZER:
-        c->optimizer = (enum sy_optimizer)choose(state, "--optimizer", arg, optimizers, SY_COUNT(optimizers),
-                                                 "adafactor or adamw");
-        break;
+    case CLI_OPTIMIZER: c->optimizer = choose_optimizer(state, arg); break;
     default: return false;
     }
     return true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// cli.h: what the command-line programs share: option values, opening a model, printing metrics.
+// cli.h: what the command-line programs share: option values, opening a device, printing numbers.
 //
 // Options are parsed by the C library's argp; every program's --help is its manual page.
 #pragma once
@@ -8,6 +8,7 @@
 
 #include <time.h>
 
+#include "engine/bundle.h"
 #include "engine/session.h"
 
 #define SY_VERSION_TEXT "switchyard " SY_VERSION
@@ -72,31 +73,6 @@ enum { CLI_MODEL = 0x4300, CLI_TOKENIZER, CLI_DEVICE, CLI_PRECISION, CLI_OPTIMIZ
     }
 /// Whether `key` is one of these options; it is then in `c`. Nonsense ends the program with a usage message.
 bool cli_common_parse(struct argp_state *state, int key, const char *arg, struct cli_common *c);
-const char *cli_precision_name(enum sy_precision precision);
-const char *cli_optimizer_name(enum sy_optimizer optimizer);
-
-/// A model given as a directory or a config.json.
-struct cli_model {
-    struct sy_config config;
-    struct sy_tensors *tensors;     ///< NULL: drawn weights.
-    struct sy_tokenizer *tokenizer; ///< NULL until cli_model_tokenizer().
-};
-
-enum cli_weights {
-    CLI_WEIGHTS_UNREAD,        ///< A directory's weights are not opened (--draw-weights).
-    CLI_WEIGHTS_IF_ANY,        ///< A directory may do without: only sizes are asked for.
-    CLI_WEIGHTS_UNLESS_CONFIG, ///< A directory must have them; a config.json stands for drawn ones.
-    CLI_WEIGHTS_NEEDED,        ///< A config.json is an error, too.
-};
-/// Opens config and weights. A directory whose weights are missing is an error that says what was found.
-enum sy_status cli_model_open(struct sy_ctx *ctx, const char *path, enum cli_weights wanted, struct cli_model *out);
-/// One line on where the weights come from: "weights: DIR/model.safetensors (12 tensors)", "weights: drawn from seed
-/// 0".
-void cli_model_origin(const struct cli_model *m, const char *path, uint64_t seed, char *out, size_t room);
-/// Chooses and opens the vocabulary: `wanted` ("bytes", a file, a directory), else the model directory's own, else
-/// bytes when V fits. Afterwards config and vocabulary agree (see vocabulary.h).
-enum sy_status cli_model_tokenizer(struct sy_ctx *ctx, const char *path, const char *wanted, struct cli_model *m);
-void cli_model_close(struct cli_model *m);
 
 /// Before the first look at a device: gives PoCL, whose devices are otherwise missing, a private folder for its kernels
 /// where neither HOME nor XDG_CACHE_HOME can be written (POCL_CACHE_DIR).

@@ -147,7 +147,7 @@ struct run {
     struct sy_ctx *ctx;
     struct ranks ranks;
     struct sy_device *device;
-    struct cli_model model;
+    struct sy_bundle model;
     struct sy_dataset *data;
     struct sy_session *session;
     struct sy_batch batch;
@@ -193,13 +193,13 @@ static enum sy_status check_finite(struct run *r, const struct sy_metrics *m)
         return SY_OK;
     return sy_fail(r->ctx, SY_INVALID,
                    "the loss of %s is %g: its weights overflow %s; try --precision f32, or an earlier checkpoint",
-                   r->o.common.model, m->total, cli_precision_name(r->o.common.precision));
+                   r->o.common.model, m->total, sy_precision_name(r->o.common.precision));
 }
 
 static enum sy_status open_text(struct run *r, struct sy_session_params *p)
 {
     const struct options *o = &r->o;
-    SY_TRY(cli_model_tokenizer(r->ctx, o->common.model, o->common.tokenizer, &r->model));
+    SY_TRY(sy_bundle_tokenizer(r->ctx, o->common.model, o->common.tokenizer, &r->model));
     struct sy_dataset_params d = {.tokenizer = r->model.tokenizer,
                                   .src_len = (uint32_t)o->src_len,
                                   .tgt_len = (uint32_t)o->tgt_len,
@@ -245,7 +245,7 @@ static enum sy_status prepare(struct run *r, struct sy_session_params *p)
         return sy_fail(r->ctx, SY_INVALID, "--batch is for one rank: leave mpirun away, or give --data");
     p->precision = o->common.precision;
     p->ranks = ranks_layout(&r->ranks);
-    SY_TRY(cli_model_open(r->ctx, o->common.model, CLI_WEIGHTS_NEEDED, &r->model));
+    SY_TRY(sy_bundle_open(r->ctx, o->common.model, SY_WEIGHTS_NEEDED, &r->model));
     return o->batch != NULL ? open_batch(r, p) : open_text(r, p);
 }
 
@@ -256,7 +256,7 @@ static enum sy_status open_session(struct run *r, const struct sy_session_params
     if (o->batch == NULL)
         SY_TRY(cli_check_fits(r->ctx, sy_device_caps(r->device), p, false, 0, "--sequences"));
     SY_TRY(sy_session_create(r->ctx, r->device, p, &r->session));
-    cli_model_origin(&r->model, o->common.model, 0, origin, sizeof origin);
+    sy_bundle_origin(&r->model, o->common.model, 0, origin, sizeof origin);
     sy_log(r->ctx, SY_LOG_INFO, "%s", origin);
     return sy_weights_load(sy_session_runtime(r->session), r->model.tensors);
 }
@@ -266,7 +266,7 @@ static enum sy_status compare(struct run *r)
     const struct options *o = &r->o;
     char text[256];
     snprintf(text, sizeof text, "%s, mode %s, %llu × (%llu → %llu) tokens, %llu batches, seed %llu",
-             cli_precision_name(o->common.precision), o->mode, (unsigned long long)o->sequences,
+             sy_precision_name(o->common.precision), o->mode, (unsigned long long)o->sequences,
              (unsigned long long)o->src_len, (unsigned long long)o->tgt_len, (unsigned long long)o->most,
              (unsigned long long)o->seed);
     SY_TRY(ranks_compare(r->ctx, &r->ranks, "set of options", text));
@@ -282,7 +282,7 @@ static enum sy_status run_pairs(struct run *r)
     o->pairs.sequences = o->sequences;
     o->pairs.json = o->json;
     SY_TRY(ranks_open(&r->ranks, &o->ranks, "switchyard-eval", &r->ctx));
-    SY_TRY(ranks_agree(r->ctx, &r->ranks, cli_model_open(r->ctx, o->common.model, CLI_WEIGHTS_NEEDED, &r->model)));
+    SY_TRY(ranks_agree(r->ctx, &r->ranks, sy_bundle_open(r->ctx, o->common.model, SY_WEIGHTS_NEEDED, &r->model)));
     return eval_pairs_run(r->ctx, &o->pairs, &o->common, &r->model, &r->ranks, &r->device);
 }
 
@@ -330,7 +330,7 @@ int main(int argc, char **argv)
     sy_session_destroy(&r.session);
     sy_dataset_close(&r.data);
     sy_batch_finish(&r.batch);
-    cli_model_close(&r.model);
+    sy_bundle_close(&r.model);
     sy_device_close(&r.device);
     sy_ctx_destroy(&r.ctx);
     free(r.o.data.items);

@@ -15,7 +15,7 @@ struct run {
     struct sy_ctx *ctx;
     const struct eval_pairs *o;
     const struct cli_common *common;
-    struct cli_model *model;
+    struct sy_bundle *model;
     struct ranks *ranks;
     struct sy_form form;
     struct sy_pairs pairs;
@@ -31,7 +31,7 @@ static enum sy_status prepare(struct run *r, struct sy_answer_params *p)
     const struct eval_pairs *o = r->o;
     SY_TRY(pairs_form(r->ctx, &o->form, &r->form));
     SY_TRY(sy_metric_check(r->ctx, replies_metrics(&r->form)));
-    SY_TRY(cli_model_tokenizer(r->ctx, r->common->model, r->common->tokenizer, r->model));
+    SY_TRY(sy_bundle_tokenizer(r->ctx, r->common->model, r->common->tokenizer, r->model));
     SY_TRY(pairs_open(r->ctx, &r->form, o->file, r->model->tokenizer, &r->pairs));
     r->count = o->examples != 0 && o->examples < r->pairs.count ? (size_t)o->examples : r->pairs.count;
     p->rank = r->form.rank;
@@ -56,7 +56,7 @@ static enum sy_status open_answerer(struct run *r, struct sy_answer_params *p, s
     p->precision = r->common->precision;
     p->ranks = ranks_layout(r->ranks);
     p->batch = (uint32_t)r->o->sequences;
-    cli_model_origin(r->model, r->common->model, 0, origin, sizeof origin);
+    sy_bundle_origin(r->model, r->common->model, 0, origin, sizeof origin);
     sy_log(r->ctx, SY_LOG_INFO, "%s", origin);
     sy_log(r->ctx, SY_LOG_INFO, "%zu examples of at most %u tokens, answered by %s of at most %u", r->count, p->src_len,
            p->rank ? "the likelihood of options" : "generating", p->max_tokens);
@@ -77,7 +77,7 @@ static enum sy_status compare(struct run *r, const struct sy_answer_params *p)
                 hash = (hash ^ (unsigned char)*c) * 16777619u;
     }
     snprintf(text, sizeof text, "%zu rows (%08x), %s, batch %u, %u and %u tokens, %s", r->count, hash,
-             cli_precision_name(p->precision), p->batch, p->src_len, p->max_tokens, p->rank ? "options" : "generating");
+             sy_precision_name(p->precision), p->batch, p->src_len, p->max_tokens, p->rank ? "options" : "generating");
     SY_TRY(ranks_compare(r->ctx, r->ranks, "set of rows and options", text));
     return ranks_compare_config(r->ctx, r->ranks, &r->model->config);
 }
@@ -134,7 +134,7 @@ static enum sy_status run(struct run *r, struct sy_device **device)
 }
 
 enum sy_status eval_pairs_run(struct sy_ctx *ctx, const struct eval_pairs *o, const struct cli_common *common,
-                              struct cli_model *model, struct ranks *ranks, struct sy_device **device)
+                              struct sy_bundle *model, struct ranks *ranks, struct sy_device **device)
 {
     struct run r = {.ctx = ctx, .o = o, .common = common, .model = model, .ranks = ranks};
     enum sy_status status = run(&r, device);

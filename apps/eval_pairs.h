@@ -14,5 +14,5 @@ struct eval_pairs {
 
 /// Answers all rows, prints the scores. The model is open; `device` stays NULL where the run ends before it is opened.
 SY_MUST_CHECK enum sy_status eval_pairs_run(struct sy_ctx *ctx, const struct eval_pairs *o,
-                                            const struct cli_common *common, struct cli_model *model,
+                                            const struct cli_common *common, struct sy_bundle *model,
                                             struct ranks *ranks, struct sy_device **device);

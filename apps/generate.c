@@ -106,7 +106,7 @@ struct run {
     struct sy_ctx *ctx;
     struct ranks ranks;
     struct sy_device *device;
-    struct cli_model model;
+    struct sy_bundle model;
     struct sy_session *owner, *session; ///< Of the weights; of the prompts at hand, which may be the same.
     struct prompts prompts;
     size_t answered; ///< Of prompts that came before these.
@@ -150,7 +150,7 @@ static enum sy_status take_session(struct run *r, struct sy_session_params p, ui
         return SY_OK;
     r->owner = r->session;
     char origin[512];
-    cli_model_origin(&r->model, r->o.common.model, 0, origin, sizeof origin);
+    sy_bundle_origin(&r->model, r->o.common.model, 0, origin, sizeof origin);
     sy_log(r->ctx, SY_LOG_INFO, "%s", origin);
     return sy_weights_load(sy_session_runtime(r->session), r->model.tensors);
 }
@@ -200,8 +200,8 @@ static enum sy_status prepare(struct run *r, struct sy_session_params *p)
         return sy_fail(r->ctx, SY_INVALID, "--file -: mpirun hands standard input to one rank alone; give a file");
     if (r->ranks.group.size > 1 && o->interactive)
         return sy_fail(r->ctx, SY_INVALID, "--interactive: mpirun hands standard input to one rank alone; give --file");
-    SY_TRY(cli_model_open(r->ctx, o->common.model, CLI_WEIGHTS_NEEDED, &r->model));
-    SY_TRY(cli_model_tokenizer(r->ctx, o->common.model, o->common.tokenizer, &r->model));
+    SY_TRY(sy_bundle_open(r->ctx, o->common.model, SY_WEIGHTS_NEEDED, &r->model));
+    SY_TRY(sy_bundle_tokenizer(r->ctx, o->common.model, o->common.tokenizer, &r->model));
     SY_TRY(generation_settle(r->ctx, o->common.model, &r->model.config, &r->o.how));
     r->answers = (struct answers){.ctx = r->ctx,
                                   .tokenizer = r->model.tokenizer,
@@ -236,7 +236,7 @@ static enum sy_status compare(struct run *r)
     char how[256];
     generation_describe(&o->how, how, sizeof how);
     snprintf(text, sizeof text, "%zu prompts (%08x), %s, batch %llu, %s", r->prompts.count, hash,
-             cli_precision_name(o->common.precision), (unsigned long long)o->batch, how);
+             sy_precision_name(o->common.precision), (unsigned long long)o->batch, how);
     SY_TRY(ranks_compare(r->ctx, &r->ranks, "set of prompts and options", text));
     return ranks_compare_config(r->ctx, &r->ranks, &r->model.config);
 }
@@ -304,7 +304,7 @@ int main(int argc, char **argv)
     if (r.session != r.owner)
         sy_session_destroy(&r.session);
     sy_session_destroy(&r.owner);
-    cli_model_close(&r.model);
+    sy_bundle_close(&r.model);
     sy_device_close(&r.device);
     prompts_finish(&r.prompts);
     answers_finish(&r.answers);

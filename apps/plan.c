@@ -251,8 +251,8 @@ static void print_text(const struct options *o, const struct plan_job *job, cons
     print_ranks(c, p);
     printf("one step            %llu sequences of %llu -> %llu tokens%s, %zu ops, %s, %s\n",
            (unsigned long long)o->batch, (unsigned long long)o->src_len, (unsigned long long)o->tgt_len,
-           ranks > 1 ? " a rank" : "", p->nodes, cli_precision_name(o->common.precision),
-           cli_optimizer_name(o->common.optimizer));
+           ranks > 1 ? " a rank" : "", p->nodes, sy_precision_name(o->common.precision),
+           sy_optimizer_name(o->common.optimizer));
     for (int i = 0; i < SY_ARENA_COUNT; ++i)
         printf("  %-18s%14llu bytes  %9.2f GiB\n", sy_arena_name((enum sy_arena)i), (unsigned long long)p->arena[i],
                (double)p->arena[i] / 0x1p30);
@@ -411,9 +411,9 @@ static enum sy_status choose_layout(struct sy_ctx *ctx, const struct options *o,
 
 /// `device` is NULL without --device.
 static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct sy_device *device,
-                           struct cli_model *model, struct plan_step *p)
+                           struct sy_bundle *model, struct plan_step *p)
 {
-    SY_TRY(cli_model_open(ctx, o->common.model, CLI_WEIGHTS_IF_ANY, model));
+    SY_TRY(sy_bundle_open(ctx, o->common.model, SY_WEIGHTS_IF_ANY, model));
     const struct sy_caps caps = caps_of(o, device);
     const struct plan_job job = {.caps = &caps,
                                  .params = {.kind = SY_SESSION_TRAIN,
@@ -454,7 +454,7 @@ int main(int argc, char **argv)
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     struct sy_ctx *ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-plan", SY_LOG_INFO);
-    struct cli_model model = {0};
+    struct sy_bundle model = {0};
     struct plan_step p = {.model = NULL};
     struct sy_device *device = NULL;
     enum sy_status status = ctx != NULL ? SY_OK : SY_NOMEM;
@@ -465,7 +465,7 @@ int main(int argc, char **argv)
     if (status == SY_OK)
         status = plan(ctx, &o, device, &model, &p);
     plan_step_finish(&p);
-    cli_model_close(&model);
+    sy_bundle_close(&model);
     if (device != NULL)
         sy_device_close(&device);
     sy_ctx_destroy(&ctx);

@@ -24,7 +24,7 @@ struct run {
     struct sy_ctx *ctx;
     struct ranks ranks;
     struct sy_device *device;
-    struct cli_model model;
+    struct sy_bundle model;
     struct sy_form form; ///< With --pairs.
     struct held_out held_out;
     struct buckets buckets; ///< With --pairs; the first one's dataset, session and micro-batches are those below.
@@ -196,7 +196,7 @@ static enum sy_status open_data(struct run *r)
                              "%s holds jitter for all of its %u sequences at once: leave --micro-batch and mpirun away",
                              o->batch_file, r->sequences);
     }
-    SY_TRY(cli_model_tokenizer(r->ctx, o->common.model, o->common.tokenizer, &r->model));
+    SY_TRY(sy_bundle_tokenizer(r->ctx, o->common.model, o->common.tokenizer, &r->model));
     if (o->pairs != NULL)
         return open_tables(r);
     SY_TRY(choose_sequences(r));
@@ -298,7 +298,7 @@ static enum sy_status open_sessions(struct run *r)
 static enum sy_status first_weights(struct run *r)
 {
     char origin[4224];
-    cli_model_origin(&r->model, r->o.common.model, r->o.seed, origin, sizeof origin);
+    sy_bundle_origin(&r->model, r->o.common.model, r->o.seed, origin, sizeof origin);
     printf("%s\n", origin);
     return r->model.tensors != NULL ? sy_weights_load(sy_session_runtime(r->session), r->model.tensors)
                                     : sy_weights_init(sy_session_runtime(r->session), r->o.seed);
@@ -314,17 +314,10 @@ static uint64_t fingerprint(const struct run *r)
 static enum sy_status start(struct run *r)
 {
     struct train_options *o = &r->o;
-    r->state = (struct sy_train_state){.seed = o->seed,
-                                       .data_fingerprint = fingerprint(r),
-                                       .batch_sequences = r->sequences,
-                                       .micro_batch = r->micro_batch,
-                                       .slices = r->slices,
-                                       .lr = r->rate.peak,
-                                       .warmup = r->rate.warmup,
-                                       .schedule_steps = r->rate.steps};
-    snprintf(r->state.optimizer, sizeof r->state.optimizer, "%s", cli_optimizer_name(o->common.optimizer));
-    snprintf(r->state.schedule, sizeof r->state.schedule, "%s", o->schedule);
-    snprintf(r->state.precision, sizeof r->state.precision, "%s", cli_precision_name(o->common.precision));
+    r->state = (struct sy_train_state){.seed = o->seed, .data_fingerprint = fingerprint(r)};
+    sy_checkpoint_describe(r->session, &r->rate, &r->state);
+    r->state.batch_sequences = r->sequences; // of all ranks
+    r->state.slices = r->slices;
     if (!o->resume)
         return first_weights(r);
     SY_TRY(resume_check_state(r->ctx, r->from, &r->was, &r->state, &r->model.config));
@@ -517,7 +510,7 @@ static enum sy_status compare(struct run *r)
     char text[256];
     SY_TRY(ranks_compare(r->ctx, &r->ranks, "program version", SY_VERSION));
     snprintf(text, sizeof text, "%s, optimizer %s, clip %g, decay %g, %s lr %g, warm-up %llu, steps %llu%s",
-             cli_precision_name(o->common.precision), cli_optimizer_name(o->common.optimizer), o->clip, o->decay,
+             sy_precision_name(o->common.precision), sy_optimizer_name(o->common.optimizer), o->clip, o->decay,
              o->schedule, r->rate.peak, (unsigned long long)r->rate.warmup, (unsigned long long)o->steps,
              o->recompute ? ", recompute" : "");
     SY_TRY(ranks_compare(r->ctx, &r->ranks, "set of options", text));
@@ -551,9 +544,9 @@ static enum sy_status begin(struct run *r)
 }
 
 /// A run that goes on has its weights in OUT.
-static enum cli_weights weights_wanted(const struct train_options *o)
+static enum sy_weights_wanted weights_wanted(const struct train_options *o)
 {
-    return o->draw ? CLI_WEIGHTS_UNREAD : o->resume ? CLI_WEIGHTS_IF_ANY : CLI_WEIGHTS_UNLESS_CONFIG;
+    return o->draw ? SY_WEIGHTS_UNREAD : o->resume ? SY_WEIGHTS_IF_ANY : SY_WEIGHTS_UNLESS_CONFIG;
 }
 
 /// Rates that were given, or with --pairs the paper's for fine-tuning, in place of the config's.
@@ -572,7 +565,7 @@ static enum sy_status prepare(struct run *r)
 {
     const struct train_options *o = &r->o;
     SY_TRY(choose(r));
-    SY_TRY(cli_model_open(r->ctx, o->common.model, weights_wanted(o), &r->model));
+    SY_TRY(sy_bundle_open(r->ctx, o->common.model, weights_wanted(o), &r->model));
     choose_dropout(r);
     SY_TRY(open_data(r));
     if (o->resume)
@@ -631,7 +624,7 @@ int main(int argc, char **argv)
         sy_batch_finish(&r.micro[i]);
     free(r.micro);
     sy_batch_finish(&r.fixed);
-    cli_model_close(&r.model);
+    sy_bundle_close(&r.model);
     sy_device_close(&r.device);
     sy_ctx_destroy(&r.ctx);
     train_options_free(&r.o);

@@ -128,6 +128,21 @@ static enum sy_status write_all(struct sy_session *s, const char *dir, const str
     return first ? write_rest(s, dir, state, tokenizer, sums) : SY_OK;
 }
 
+void sy_checkpoint_describe(const struct sy_session *s, const struct sy_rate *rate, struct sy_train_state *out)
+{
+    const struct sy_session_params *p = &s->params;
+    const uint32_t micro = p->micro_count != 0 ? p->micro_count : 1;
+    out->batch_sequences = p->batch * micro;
+    out->micro_batch = p->batch;
+    out->slices = p->slices != 0 ? p->slices : micro;
+    out->lr = rate->peak;
+    out->warmup = rate->warmup;
+    out->schedule_steps = rate->steps;
+    snprintf(out->optimizer, sizeof out->optimizer, "%s", sy_optimizer_name(p->optimizer.kind));
+    snprintf(out->schedule, sizeof out->schedule, "%s", sy_rate_name(rate->kind));
+    snprintf(out->precision, sizeof out->precision, "%s", sy_precision_name(p->precision));
+}
+
 /// Removes OUT/step-N so that nobody sees half of it under that name: it is renamed first.
 static enum sy_status remove_step(struct sy_ctx *ctx, const char *out_dir, uint64_t step)
 {

@@ -6,6 +6,7 @@
 // written as OUT/.step-N.tmp, flushed, renamed; OUT/latest is switched last (latest.h).
 #pragma once
 
+#include "engine/rate.h"
 #include "engine/session.h"
 
 /// What state.json holds beyond the tensors.
@@ -22,6 +23,8 @@ struct sy_train_state {
     uint64_t warmup, schedule_steps;
 };
 
+/// Fills what follows from the session and the rate: this rank's batch and slices, precision, optimizer, schedule.
+void sy_checkpoint_describe(const struct sy_session *s, const struct sy_rate *rate, struct sy_train_state *out);
 /// With several ranks all of them call it, each writes its own files, and nothing is seen before all have finished.
 /// Writes OUT/step-N and switches OUT/latest to it; older checkpoints beyond the newest `keep` are removed (0 keeps
 /// all). `tokenizer`: written in as Hugging Face's files, or NULL. Errors: IO (what existed is untouched).

@@ -14,6 +14,12 @@
 #define LOGITS_CPU (UINT64_C(64) << 20)
 #define LOGITS_SIMT (UINT64_C(256) << 20)
 
+const char *sy_precision_name(enum sy_precision precision)
+{
+    static const char *const names[] = {"f32", "bf16", "selective", "f64"};
+    return names[precision];
+}
+
 enum sy_status sy_graph_create(struct sy_ctx *ctx, enum sy_precision precision, const struct sy_caps *caps,
                                struct sy_graph **out)
 {

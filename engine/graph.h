@@ -25,6 +25,7 @@ enum sy_precision {
     SY_PRECISION_SELECTIVE, ///< Storage bf16, sums f32, router f32. The default.
     SY_PRECISION_F64,       ///< `ref` only, for gradient checks.
 };
+const char *sy_precision_name(enum sy_precision precision); ///< "f32", "bf16", "selective", "f64"
 
 enum sy_tensor_kind {
     SY_KIND_ACTIVATION, ///< Lives from its first writer to its last reader; memory is reused.

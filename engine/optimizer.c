@@ -13,6 +13,8 @@
 #include "engine/slices.h"
 #include "engine/split.h"
 
+const char *sy_optimizer_name(enum sy_optimizer kind) { return kind == SY_OPTIMIZER_ADAMW ? "adamw" : "adafactor"; }
+
 bool sy_adafactor_factored(uint32_t rows, uint32_t cols) { return rows >= 128 && cols >= 128; }
 
 /// One pack of parameters, while its update is being emitted.

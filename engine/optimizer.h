@@ -9,6 +9,7 @@
 #include "engine/graph.h"
 
 enum sy_optimizer { SY_OPTIMIZER_ADAFACTOR, SY_OPTIMIZER_ADAMW };
+const char *sy_optimizer_name(enum sy_optimizer kind); ///< "adafactor", "adamw"
 
 struct sy_optimizer_params {
     enum sy_optimizer kind;

@@ -6,6 +6,8 @@
 
 static const char *const names[] = {"rsqrt", "constant", "linear", "cosine"};
 
+const char *sy_rate_name(enum sy_rate_kind kind) { return names[kind]; }
+
 double sy_rate_at(const struct sy_rate *r, uint64_t t)
 {
     double at = (double)t, warmup = (double)r->warmup;

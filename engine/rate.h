@@ -17,7 +17,8 @@ struct sy_rate {
     uint64_t warmup, steps;
 };
 
+const char *sy_rate_name(enum sy_rate_kind kind); ///< "rsqrt", "constant", "linear", "cosine"
 /// Learning rate of step t = 1, 2, …
 double sy_rate_at(const struct sy_rate *rate, uint64_t t);
-/// "rsqrt", "constant", "linear", "cosine". Errors: INVALID naming the choices.
+/// One of these names. Errors: INVALID naming the choices.
 SY_MUST_CHECK enum sy_status sy_rate_parse(struct sy_ctx *ctx, const char *name, enum sy_rate_kind *out_kind);

@@ -3,6 +3,7 @@
 """library.py BUILD SOURCE_DIR: the library as a program of somebody else meets it: installed, found through pkg-config, with nothing
 to be seen but what public headers declare; docs/example.c is compiled against that and trains, scores and generates.
 """
+import json
 import os
 import re
 import shutil
@@ -30,16 +31,22 @@ def check_example(s, source, root, env):
     flags = run('pkg-config', '--cflags', '--libs', 'switchyard', env=env)
     s.ok(flags.returncode == 0, 'pkg-config knows it', flags.stderr)
     compiler = os.environ.get('CC', 'cc').split()
-    built = run(*compiler, '-std=c11', '-Wall', '-Werror', '-D_GNU_SOURCE', os.path.join(source, 'docs', 'example.c'), '-o',
+    built = run(*compiler, '-std=c11', '-Wall', '-Wextra', '-pedantic', '-Werror', os.path.join(source, 'docs', 'example.c'), '-o',
                 s.path('example'), *flags.stdout.split())
+    with open(os.path.join(source, 'docs', 'example.c'), encoding='utf-8') as file:
+        s.ok(len(file.readlines()) <= 60, 'docs/example.c has at most 60 lines')
     if not s.ok(built.returncode == 0, 'docs/example.c compiles against it', built.stderr):
         return
     needed = run('readelf', '-dW', s.path('example')).stdout
     s.ok('libswitchyard.so.0' in needed and 'libOpenCL' not in needed, '… and needs nothing of its own but it', needed)
     done = run(s.path('example'), os.path.join(source, 'configs', 'quickstart-switch.json'), os.path.join(source, 'LICENSE'),
-               'ref:0', 2, env=dict(s.env, LD_LIBRARY_PATH=root))
+               s.path('kept'), 'ref:0', 2, env=dict(s.env, LD_LIBRARY_PATH=root))
     said = re.search(r'step  2  loss ([\d.]+)\nnegative log perplexity -[\d.]+ over \d+ tokens\nThe \S+ sat: .*\n', done.stdout)
     s.ok(done.returncode == 0 and said, '… and trains, scores and generates', done.stdout + done.stderr)
+    kept = run(os.path.join(s.apps, 'switchyard-eval'), '--model', s.path('kept', 'latest'), '--data', os.path.join(source, 'LICENSE'),
+               '--src-len', 64, '--tgt-len', 24, '--device', 'ref:0', '--json', env=s.env)
+    s.ok(kept.returncode == 0 and said and f"{json.loads(kept.stdout)['nlp']:.4f}" in said.group(0), '… and keeps what scores the same',
+         kept.stdout + kept.stderr)
 
 
 def main():

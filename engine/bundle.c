@@ -1,36 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// cli_model.c: a model as it is named on the command line: its config, its weights, its vocabulary.
+#include "engine/bundle.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "apps/cli.h"
 #include "engine/data/vocabulary.h"
 #include "engine/file.h"
 #include "engine/json.h"
 #include "engine/latest.h"
+#include "engine/weights.h"
 
-static enum sy_status open_weights(struct sy_ctx *ctx, const char *path, enum cli_weights wanted, struct cli_model *m)
+static enum sy_status open_weights(struct sy_ctx *ctx, const char *path, enum sy_weights_wanted wanted,
+                                   struct sy_bundle *m)
 {
-    if (wanted == CLI_WEIGHTS_UNREAD)
+    if (wanted == SY_WEIGHTS_UNREAD)
         return SY_OK;
     if (!sy_dir_exists(path))
-        return wanted != CLI_WEIGHTS_NEEDED
+        return wanted != SY_WEIGHTS_NEEDED
                    ? SY_OK
                    : sy_fail(ctx, SY_INVALID,
                              "%s is a config without weights: give the directory that holds model.safetensors", path);
     if (!sy_tensors_present(path)) {
-        if (wanted == CLI_WEIGHTS_IF_ANY)
+        if (wanted == SY_WEIGHTS_IF_ANY)
             return SY_OK;
         return sy_tensors_absent(ctx, path,
-                                 wanted == CLI_WEIGHTS_UNLESS_CONFIG ? "; --draw-weights starts from new ones" : "");
+                                 wanted == SY_WEIGHTS_UNLESS_CONFIG ? "; --draw-weights starts from new ones" : "");
     }
     SY_TRY(sy_tensors_open(ctx, path, &m->tensors));
     sy_weights_adapt_config(ctx, m->tensors, &m->config);
     return SY_OK;
 }
 
-enum sy_status cli_model_open(struct sy_ctx *ctx, const char *path, enum cli_weights wanted, struct cli_model *out)
+enum sy_status sy_bundle_open(struct sy_ctx *ctx, const char *path, enum sy_weights_wanted wanted,
+                              struct sy_bundle *out)
 {
     char resolved[SY_PATH_ROOM]; // OUT/latest is a file where there are no links
     memset(out, 0, sizeof *out);
@@ -54,7 +57,7 @@ static char *home_of(const char *path)
     return home;
 }
 
-void cli_model_origin(const struct cli_model *m, const char *path, uint64_t seed, char *out, size_t room)
+void sy_bundle_origin(const struct sy_bundle *m, const char *path, uint64_t seed, char *out, size_t room)
 {
     if (m->tensors != NULL) {
         snprintf(out, room, "weights: %s (%zu tensors)", sy_tensors_path(m->tensors), sy_tensors_count(m->tensors));
@@ -92,7 +95,7 @@ static enum sy_status names_tokenizer(struct sy_ctx *ctx, const char *path, bool
 
 /// How the masks of a byte vocabulary are numbered, where the config leaves it open: a model that is drawn now, and any
 /// that was trained here, counts from the top; of others only Google's ByT5 was trained with masks.
-static enum sy_sentinels choose_sentinels(struct sy_ctx *ctx, const char *path, const struct cli_model *m)
+static enum sy_sentinels choose_sentinels(struct sy_ctx *ctx, const char *path, const struct sy_bundle *m)
 {
     if (m->config.sentinels != SY_SENTINELS_UNSAID)
         return m->config.sentinels;
@@ -111,7 +114,7 @@ static enum sy_sentinels choose_sentinels(struct sy_ctx *ctx, const char *path, 
 
 /// The vocabulary that comes with the model: "DIR/spiece.model", DIR with a tokenizer of bytes or tokenizer.json, or
 /// "bytes". malloc'ed.
-static enum sy_status own_source(struct sy_ctx *ctx, const char *path, const struct cli_model *m, char **out)
+static enum sy_status own_source(struct sy_ctx *ctx, const char *path, const struct sy_bundle *m, char **out)
 {
     const char *class = json_string_value(json_object_get(m->config.extra, "tokenizer_class"));
     bool own = false;
@@ -143,7 +146,7 @@ static bool is_bytes(const char *source)
     return without || strcmp(source, "bytes") == 0;
 }
 
-enum sy_status cli_model_tokenizer(struct sy_ctx *ctx, const char *path, const char *wanted, struct cli_model *m)
+enum sy_status sy_bundle_tokenizer(struct sy_ctx *ctx, const char *path, const char *wanted, struct sy_bundle *m)
 {
     char resolved[SY_PATH_ROOM], *own = NULL;
     SY_TRY(sy_latest_resolve(ctx, path, resolved));
@@ -161,7 +164,7 @@ enum sy_status cli_model_tokenizer(struct sy_ctx *ctx, const char *path, const c
     return status;
 }
 
-void cli_model_close(struct cli_model *m)
+void sy_bundle_close(struct sy_bundle *m)
 {
     sy_tokenizer_close(&m->tokenizer);
     sy_tensors_close(&m->tensors);
