@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
+#include <unistd.h>
 
 bool ranks_parse(struct argp_state *state, int key, const char *arg, struct ranks_options *o)
 {
@@ -72,6 +74,29 @@ void ranks_describe(const struct ranks *r, char out[64])
 
 uint32_t ranks_places(const struct ranks *r) { return sy_layout_ranks(&r->layout); }
 
+/// An error of this rank, for people who look at the output of all of them: which rank, where, and in which step. One
+/// about another rank says that itself.
+static void say_error(const struct ranks *r, const char *text)
+{
+    const struct sy_group *g = &r->group;
+    fprintf(stderr, "%s: rank %u", r->name, g->rank);
+    if (!g->over && g->names != NULL)
+        fprintf(stderr, " (%s)", g->names[g->rank]);
+    if (!g->over && g->step != 0)
+        fprintf(stderr, ", step %llu", (unsigned long long)g->step);
+    fprintf(stderr, ": error: %s\n", text);
+}
+
+/// Rank 0's log. At the start its errors are mostly those of all ranks.
+static void log_first(void *user, enum sy_log_level level, const char *text)
+{
+    struct ranks *r = user;
+    if (level == SY_LOG_ERROR && r->group.step != 0)
+        say_error(r, text);
+    else
+        sy_log_stderr(r->name, level, text);
+}
+
 enum sy_status ranks_open(struct ranks *r, const struct ranks_options *o, const char *program, struct sy_ctx **ctx)
 {
     SY_TRY(sy_group_open(*ctx, &r->group));
@@ -79,7 +104,7 @@ enum sy_status ranks_open(struct ranks *r, const struct ranks_options *o, const 
     snprintf(r->name, sizeof r->name, "%s", program);
     if (r->group.size > 1) {
         const bool first = r->group.rank == 0;
-        struct sy_ctx *own = sy_ctx_create(first ? sy_log_stderr : NULL, r->name, SY_LOG_INFO);
+        struct sy_ctx *own = sy_ctx_create(first ? log_first : NULL, r, SY_LOG_INFO);
         if (own == NULL || (!first && freopen("/dev/null", "w", stdout) == NULL))
             return sy_fail(*ctx, SY_NOMEM, "rank %u could not start", r->group.rank);
         sy_ctx_destroy(ctx);
@@ -173,16 +198,32 @@ enum sy_status ranks_agree(struct sy_ctx *ctx, struct ranks *r, enum sy_status s
     return status != SY_OK ? status : others;
 }
 
+static void nap(double s)
+{
+    const struct timespec t = {.tv_sec = (time_t)s, .tv_nsec = (long)(1e9 * (s - (double)(time_t)s))};
+    nanosleep(&t, NULL);
+}
+
+/// mpirun loses what it has not read, or not passed on, when the run is aborted.
+static void let_read(void)
+{
+    int unread = 0;
+    fflush(stderr);
+    for (int i = 0; i < 60 && ioctl(STDERR_FILENO, FIONREAD, &unread) == 0 && unread > 0; ++i)
+        nap(0.05); // of a pipe, which mpirun may be too busy to read
+    nap(0.5);
+}
+
 /// One of the ranks says why; those that only heard of it leave it the time to.
 static void tell(struct ranks *r, const struct sy_ctx *ctx)
 {
     const bool speak = sy_group_speak(&r->group);
-    // mpirun loses what it has not read when the run is aborted
-    const struct timespec pause = speak ? (struct timespec){.tv_nsec = 500000000} : (struct timespec){.tv_sec = 2};
     if (speak && r->group.rank != 0 && ctx != NULL) // rank 0 logs
-        fprintf(stderr, "%s: rank %u: error: %s\n", r->name, r->group.rank, sy_error(ctx));
-    fflush(stderr);
-    nanosleep(&pause, NULL);
+        say_error(r, sy_error(ctx));
+    if (speak)
+        let_read();
+    else
+        nap(5.0);
 }
 
 void ranks_close(struct ranks *r, struct sy_ctx *ctx, enum sy_status status)

@@ -19,10 +19,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ADDRESSES 8       // of one rank; a host has one for each network, and for each virtual one
-#define MEET_S 10.0       // how long ranks try to reach each other at the start, at most
-#define SPEAK_S 0.15      // in which claims of other ranks arrive
-#define NOBODY UINT32_MAX // no address, no rank
+#define ADDRESSES 8        // of one rank; a host has one for each network, and for each virtual one
+#define MEET_S 10.0        // how long ranks try to reach each other at the start, at most
+#define JUDGE_S 2.0        // for how long a rank is asked who says why the run ends
+#define PATIENT_S 0.5      // until others are asked, too, whether they are alive
+#define MOST_WAITING 10000 // datagrams that are looked through for one
+#define NOBODY UINT32_MAX  // no address, no rank
 
 /// Where a rank listens. Only who knows `secret` is heard there: an address may be another host's in another network.
 struct card {
@@ -32,12 +34,12 @@ struct card {
     uint16_t port;                 ///< In network order.
 };
 
-enum kind { ASK, ANSWER, CLAIM };
+enum kind { ASK, ANSWER, CLAIM, VERDICT };
 
 struct datagram {
-    uint64_t secret;      ///< The receiver's.
-    uint32_t from;        ///< The sender's rank.
-    uint16_t kind, index; ///< `index`: of the address that was asked.
+    uint64_t secret;     ///< The receiver's.
+    uint32_t from, kind; ///< `from`: the sender's rank.
+    uint64_t value;      ///< ASK, ANSWER: the index of the address that was asked. VERDICT: who speaks.
 };
 
 struct peer {
@@ -51,8 +53,7 @@ struct sy_pulse {
     struct peer *peers;
     uint32_t rank, size;
     int socket, bell;    ///< `bell`: an eventfd that ends the thread.
-    atomic_uint claimed; ///< The lowest other rank that says why the run ends, or NOBODY.
-    bool spoken;         ///< This rank does.
+    atomic_uint speaker; ///< Who says why the run ends, as far as this rank knows: never changed once it is somebody.
     bool running;
     pthread_t thread;
 };
@@ -75,8 +76,7 @@ static void nap(double s)
 static void send_to(const struct sy_pulse *p, uint32_t rank, enum kind kind, uint32_t index)
 {
     const struct card *card = &p->peers[rank].card;
-    const struct datagram d = {
-        .secret = card->secret, .from = p->rank, .kind = (uint16_t)kind, .index = (uint16_t)index};
+    const struct datagram d = {.secret = card->secret, .from = p->rank, .kind = kind, .value = index};
     const struct sockaddr_in to = {
         .sin_family = AF_INET, .sin_port = card->port, .sin_addr.s_addr = card->addresses[index]};
     // A full queue, an error of an earlier datagram: the next one will tell.
@@ -85,24 +85,38 @@ static void send_to(const struct sy_pulse *p, uint32_t rank, enum kind kind, uin
 
 // ---- the thread ----------------------------------------------------------------------------------------------------
 
-static void hear(struct sy_pulse *p)
+/// Makes `rank` the speaker unless there is one; returns who is.
+static uint32_t judge(struct sy_pulse *p, uint32_t rank)
+{
+    unsigned nobody = NOBODY;
+    return atomic_compare_exchange_strong(&p->speaker, &nobody, rank) ? rank : nobody;
+}
+
+/// Takes a datagram, or an error of an earlier one; false: there is none.
+static bool hear(struct sy_pulse *p)
 {
     struct datagram d;
     struct sockaddr_in from;
     socklen_t length = sizeof from;
     const ssize_t got = recvfrom(p->socket, &d, sizeof d, MSG_DONTWAIT, (struct sockaddr *)&from, &length);
     if (got != sizeof d || d.secret != p->peers[p->rank].card.secret || d.from >= p->size || d.from == p->rank)
-        return;
+        return got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
     struct peer *peer = &p->peers[d.from];
     peer->ns = now_ns();
-    if (d.kind == ASK) { // to where it came from: of several addresses this one works
-        const struct datagram answer = {.secret = peer->card.secret, .from = p->rank, .kind = ANSWER, .index = d.index};
+    struct datagram answer = {.secret = peer->card.secret, .from = p->rank, .kind = ANSWER, .value = d.value};
+    if (d.kind == ANSWER && d.value < peer->card.count && peer->address == NOBODY) {
+        peer->address = (uint32_t)d.value;
+    } else if (d.kind == VERDICT && d.value < p->size) {
+        judge(p, (uint32_t)d.value);
+    } else if (d.kind == ASK || d.kind == CLAIM) {
+        if (d.kind == CLAIM) {
+            answer.kind = VERDICT;
+            answer.value = judge(p, d.from);
+        }
+        // To where it came from: of several addresses this one works.
         (void)!sendto(p->socket, &answer, sizeof answer, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&from, length);
-    } else if (d.kind == ANSWER && d.index < peer->card.count && peer->address == NOBODY) {
-        peer->address = d.index;
-    } else if (d.kind == CLAIM && d.from < p->claimed) {
-        p->claimed = d.from;
     }
+    return true;
 }
 
 /// What hosts say of datagrams that were sent: "nobody listens at that port".
@@ -244,7 +258,7 @@ enum sy_status sy_pulse_open(struct sy_ctx *ctx, struct sy_group *group, struct 
     struct card mine, *cards = calloc(group->size, sizeof *cards);
     uint32_t first = 0;
     if (p != NULL) {
-        *p = (struct sy_pulse){.rank = group->rank, .size = group->size, .socket = -1, .bell = -1, .claimed = NOBODY};
+        *p = (struct sy_pulse){.rank = group->rank, .size = group->size, .socket = -1, .bell = -1, .speaker = NOBODY};
         p->peers = calloc(group->size, sizeof *p->peers);
     }
     if (p == NULL || cards == NULL || p->peers == NULL) {
@@ -304,16 +318,36 @@ void sy_pulse_ask(struct sy_pulse *p, uint32_t rank)
 double sy_pulse_heard(const struct sy_pulse *p, uint32_t rank) { return 1e-9 * (double)p->peers[rank].ns; }
 bool sy_pulse_gone(const struct sy_pulse *p, uint32_t rank) { return p->peers[rank].gone; }
 
+void sy_pulse_give_up(struct sy_pulse *p, uint32_t rank) { p->peers[rank].gone = true; }
+
+/// Asks `judge_rank` who speaks until it is known, or that rank is seen not to be there.
+static void ask_judge(struct sy_pulse *p, uint32_t judge_rank, double begun)
+{
+    const double from = sy_pulse_now();
+    for (double now = from, pinged = begun; p->speaker == NOBODY && !sy_pulse_gone(p, judge_rank);
+         now = sy_pulse_now()) {
+        const bool alive = sy_pulse_heard(p, judge_rank) > begun;
+        if (now > (alive ? from : begun) + JUDGE_S)
+            return;
+        send_to(p, judge_rank, CLAIM, p->peers[judge_rank].address);
+        for (uint32_t r = judge_rank + 1; r < p->rank && now > pinged + PATIENT_S; ++r)
+            sy_pulse_ask(p, r); // so that of several that are missing not each has to be waited for
+        pinged = now > pinged + PATIENT_S ? now : pinged;
+        nap(0.01);
+    }
+}
+
 bool sy_pulse_speak(struct sy_pulse *p)
 {
-    if (p->claimed != NOBODY)
-        return false;                         // that rank has found out earlier
-    for (int again = 0; again < 3; ++again) { // a datagram may be lost
-        for (uint32_t r = 0; r < p->size; ++r)
-            if (r != p->rank && sy_pulse_reaches(p, r))
-                send_to(p, r, CLAIM, p->peers[r].address);
-        nap(SPEAK_S / 3);
-    }
-    p->spoken = p->claimed > p->rank;
-    return p->spoken;
+    const double begun = sy_pulse_now();
+    for (int i = 0; i < MOST_WAITING && p->socket >= 0 && hear(p); ++i)
+        continue; // who was stopped until now has a verdict waiting there
+    for (uint32_t r = 0; r < p->rank && p->speaker == NOBODY; ++r)
+        if (sy_pulse_reaches(p, r))
+            ask_judge(p, r, begun);
+    const bool me = judge(p, p->rank) == p->rank;
+    for (uint32_t r = 0; r < p->size && me; ++r) // the judge may be ended before others ask it
+        if (r != p->rank && sy_pulse_reaches(p, r))
+            send_to(p, r, VERDICT, p->rank);
+    return me;
 }

@@ -26,6 +26,9 @@ double sy_pulse_heard(const struct sy_pulse *pulse, uint32_t rank);
 bool sy_pulse_gone(const struct sy_pulse *pulse, uint32_t rank);
 double sy_pulse_now(void);
 
-/// Whether this rank is the one that says why the run ends: of those that find out at the same time the lowest, else
-/// the first. Takes 0.15 s.
+/// `rank` is missing, and will not be asked any more.
+void sy_pulse_give_up(struct sy_pulse *pulse, uint32_t rank);
+
+/// Whether this rank is the one that says why the run ends; the same however often it is asked. The lowest rank that is
+/// there decides: for the first that asks it. Takes a moment, or 2 s and more where lower ranks do not answer.
 bool sy_pulse_speak(struct sy_pulse *pulse);

@@ -117,10 +117,17 @@ def goes_on(s, out, steps, same=True):
     return '' if metrics(s.path(out)) == lines else 'other metrics'
 
 
+def says(kind, rank, device):
+    """A pattern of what the message must say: which rank, where, and in which step; of a message also which."""
+    victim = rf'rank {rank} \(host {re.escape(socket.gethostname())}, {device}\)'
+    return rf': error: {victim} has .*, awaited by rank \d in: .+, step \d+$' if kind in ('kill', 'stop') else \
+        rf'^switchyard-train: {victim}, step \d+: error: .'
+
+
 def accident(s, name, kind, rng):
     """One run, one accident; returns why the rule does not hold, or '', and whether a message of ours named the rank."""
     rank = rng.randrange(RANKS)
-    device, first, victim = 'ref:0', '', f'rank {rank} (host {socket.gethostname()}'
+    device, first = 'ref:0', ''
     here = f'[ "$OMPI_COMM_WORLD_RANK" = {rank} ] && export LD_PRELOAD='
     if kind == 'disk':  # no shard is small enough
         first = here + s.poorfs + ' POORFS=room'
@@ -141,19 +148,18 @@ def accident(s, name, kind, rng):
         os.kill(pid, signal.SIGKILL if kind == 'kill' else signal.SIGSTOP)
     took = job.wait(LIMIT if kind in ('kill', 'stop') else LIMIT + 60)
     said = errors(job.said)
-    named = len(said) == 1 and ({'kill': victim, 'stop': victim, 'disk': f'rank {rank}: error', 'device': f'rank {rank}: error'}[kind]
-                                in said[0] or (rank == 0 and kind in ('disk', 'device')))
-    if kind == 'kill' and named:
-        named = re.search(r'ref:0\) .*awaited by rank \d in: .+, step \d+', said[0]) is not None
+    named = len(said) == 1 and re.search(says(kind, rank, 'opencl:0' if kind == 'device' else 'ref:0'), said[0]) is not None
     step = whole(s.path(out, 'latest'))
     why = ''
     if took is None or job.remains:
         why = f'still there: {job.remains}'
     elif job.process.returncode == 0:
         why = 'status 0'
-    elif len(said) > 1 or (kind != 'kill' and not named):  # mpirun may be faster with its own, which names the rank too
+    elif len(said) > 1 or (kind != 'kill' and not said):
         why = f'said {len(said)} times'
-    elif kind == 'kill' and not named and not re.search(rf'process rank {rank} .*signal 9', job.said):
+    elif said and not named:
+        why = 'the message does not say which rank, where, and in which step'
+    elif not said and not re.search(rf'process rank {rank} .*signal 9', job.said):  # mpirun may be faster with its own
         why = 'nobody named the rank'
     elif step is None or step % 4 != 0:
         why = f'latest is {step}'

@@ -64,6 +64,8 @@ static enum sy_status missed(struct sy_ctx *ctx, struct sy_group *group, const c
     const char *name = group->names != NULL ? group->names[rank] : "";
     char step[40] = "";
     group->over = true;
+    if (group->pulse != NULL)
+        sy_pulse_give_up(group->pulse, rank);
     if (!sy_group_speak(group))
         return SY_COMM;
     if (group->step != 0)
