@@ -92,9 +92,11 @@ static enum sy_status check(struct sy_ctx *ctx, const struct sy_exchange *x, con
         snprintf(why, sizeof why, "has lost the connection (%.200s)", text);
         return missed(ctx, x->group, x->what, p->of.peer, why);
     }
-    return sy_fail(ctx, SY_COMM, "%s: rank %u sent %s%d bytes, expected %llu: the ranks do not do the same work",
-                   x->what, p->of.peer, class == MPI_ERR_TRUNCATE ? "more than " : "",
-                   class == MPI_ERR_TRUNCATE ? (int)p->of.bytes : bytes, (unsigned long long)p->of.bytes);
+    // Of a message that is too long some MPIs count what was sent, others what had room.
+    const bool at_least = class == MPI_ERR_TRUNCATE && (bytes < 0 || (uint64_t)bytes <= p->of.bytes);
+    return sy_fail(ctx, SY_COMM, "%s: rank %u sent %s%llu bytes, expected %llu: the ranks do not do the same work",
+                   x->what, p->of.peer, at_least ? "more than " : "",
+                   (unsigned long long)(at_least ? p->of.bytes : (uint64_t)bytes), (unsigned long long)p->of.bytes);
 }
 
 /// Asks after a rank that has not come; an error where it has ended, or is not heard of any more.
