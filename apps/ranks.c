@@ -74,25 +74,24 @@ void ranks_describe(const struct ranks *r, char out[64])
 
 uint32_t ranks_places(const struct ranks *r) { return sy_layout_ranks(&r->layout); }
 
-/// An error of this rank, for people who look at the output of all of them: which rank, where, and in which step. One
-/// about another rank says that itself.
-static void say_error(const struct ranks *r, const char *text)
+/// An error, for people who look at the output of all ranks: whose it is, where, and in which step.
+static void say_error(const struct ranks *r, uint32_t rank, const char *text)
 {
     const struct sy_group *g = &r->group;
-    fprintf(stderr, "%s: rank %u", r->name, g->rank);
-    if (!g->over && g->names != NULL)
-        fprintf(stderr, " (%s)", g->names[g->rank]);
+    fprintf(stderr, "%s: rank %u", r->name, rank);
+    if (!g->over && g->names != NULL) // else it is about another rank, and says that itself
+        fprintf(stderr, " (%s)", g->names[rank]);
     if (!g->over && g->step != 0)
         fprintf(stderr, ", step %llu", (unsigned long long)g->step);
     fprintf(stderr, ": error: %s\n", text);
 }
 
-/// Rank 0's log. At the start its errors are mostly those of all ranks.
+/// Rank 0's log.
 static void log_first(void *user, enum sy_log_level level, const char *text)
 {
     struct ranks *r = user;
-    if (level == SY_LOG_ERROR && r->group.step != 0)
-        say_error(r, text);
+    if (level == SY_LOG_ERROR && r->group.size > 1)
+        say_error(r, 0, text);
     else
         sy_log_stderr(r->name, level, text);
 }
@@ -190,7 +189,7 @@ enum sy_status ranks_agree(struct sy_ctx *ctx, struct ranks *r, enum sy_status s
         for (uint32_t k = 0; k < i && !said; ++k)
             said = strcmp(all[k].text, all[i].text) == 0;
         if (!said && r->group.rank == 0)
-            fprintf(stderr, "%s: rank %u: error: %s\n", r->name, i, all[i].text);
+            say_error(r, i, all[i].text);
         others = all[i].status != SY_OK ? SY_COMM : others;
     }
     free(all);
@@ -219,7 +218,7 @@ static void tell(struct ranks *r, const struct sy_ctx *ctx)
 {
     const bool speak = sy_group_speak(&r->group);
     if (speak && r->group.rank != 0 && ctx != NULL) // rank 0 logs
-        say_error(r, sy_error(ctx));
+        say_error(r, r->group.rank, sy_error(ctx));
     if (speak)
         let_read();
     else
