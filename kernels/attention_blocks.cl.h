@@ -13,6 +13,8 @@
 #define ATT_LANES 32u                          // rows of the own side
 #define ATT_HALF 16u                           // lanes of a float16
 #define ATT_PITCH (SY_ATTENTION_MAX_DIM + 16u) // an odd number of cache lines, so that rows spread over the cache sets
+// Compiled once, not once for each place: what is worth a call.
+#define ATT_ONCE __attribute__((noinline)) static
 #define ATT_LANE_IDS ((uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
 
 // e^x to about 1 ulp for x ≤ 88; 0 below −87. Written out because exp(float16) falls apart into 16 calls on some
@@ -113,13 +115,13 @@ ATT_INLINE void att_products(float *sums, uint start, const float *shrink, const
 }
 
 // s[r] = Σ_d lanes[d] · tile[r][d]
-ATT_INLINE void att_dot(float *s, const float *lanes, const float *tile, uint rows, uint dim, uint width)
+ATT_ONCE void att_dot(float *s, const float *lanes, const float *tile, uint rows, uint dim, uint width)
 {
     att_products(s, ATT_ZERO, s, lanes, tile, ATT_PITCH, 1u, att_padded(rows), dim, width);
 }
 
 // sum[d] += Σ_r w[r] · tile[r][d]
-ATT_INLINE void att_accumulate(float *sum, const float *w, const float *tile, uint rows, uint dim, uint width)
+ATT_ONCE void att_accumulate(float *sum, const float *w, const float *tile, uint rows, uint dim, uint width)
 {
     att_products(sum, ATT_SUMS, sum, w, tile, 1u, ATT_PITCH, att_padded(dim), rows, width);
 }
@@ -163,7 +165,7 @@ ATT_INLINE void att_store8(float8 v, __global T *p, uint n)
 }
 
 // to[r][d] = x[r][d] as f32; zeros up to whole steps of 8 both ways.
-ATT_INLINE void att_load_rows(float *to, __global const T *x, uint stride, uint rows, uint dim)
+ATT_ONCE void att_load_rows(float *to, __global const T *x, uint stride, uint rows, uint dim)
 {
     const uint padded = att_padded(dim);
     for (uint r = 0; r < rows; ++r, to += ATT_PITCH, x += stride)
@@ -209,22 +211,24 @@ ATT_INLINE void att_transpose(float16 *v)
 }
 
 // to[d][lane] = x[lane][d] in `width` lanes; those from `rows` on are zero.
-ATT_INLINE void att_load_lanes(float *to, __global const T *x, uint stride, uint rows, uint dim, uint width)
+ATT_ONCE void att_load_lanes(float *to, __global const T *x, uint stride, uint rows, uint dim, uint width)
 {
+    float part[ATT_HALF * 16u];
     for (uint h = 0; h < width; h += ATT_HALF)
         for (uint d = 0; d < dim; d += 16u) {
             const uint left = dim - d;
             float16 v[16];
-            ATT_UNROLL for (uint r = 0; r < 16u; ++r)
-            {
+            for (uint r = 0; r < ATT_HALF; ++r) {
                 __global const T *from = x + (h + r) * stride + d;
-                v[r] = 0.0f;
+                float16 row = 0.0f;
                 if (h + r < rows) {
-                    v[r].lo = att_load8(from, left);
+                    row.lo = att_load8(from, left);
                     if (left > 8u)
-                        v[r].hi = att_load8(from + 8u, left - 8u);
+                        row.hi = att_load8(from + 8u, left - 8u);
                 }
+                sy_put(row, part + r * 16u);
             }
+            ATT_UNROLL for (uint r = 0; r < 16u; ++r) v[r] = vload16(r, part);
             att_transpose(v);
             ATT_UNROLL for (uint i = 0; i < 16u; ++i)
                 if (i < 8u || left > 8u)
@@ -233,8 +237,9 @@ ATT_INLINE void att_load_lanes(float *to, __global const T *x, uint stride, uint
 }
 
 // x[lane][d] = from[d][lane] for the first `rows` lanes.
-ATT_INLINE void att_store_lanes(const float *from, __global T *x, uint stride, uint rows, uint dim)
+ATT_ONCE void att_store_lanes(const float *from, __global T *x, uint stride, uint rows, uint dim)
 {
+    float part[ATT_HALF * 16u];
     for (uint h = 0; h < rows; h += ATT_HALF)
         for (uint d = 0; d < dim; d += 16u) {
             const uint left = dim - d;
@@ -242,14 +247,12 @@ ATT_INLINE void att_store_lanes(const float *from, __global T *x, uint stride, u
             ATT_UNROLL for (uint i = 0; i < 16u; ++i)
                 v[i] = i < 8u || left > 8u ? vload16(0, from + (d + i) * ATT_LANES + h) : (float16)0.0f;
             att_transpose(v);
-            ATT_UNROLL for (uint r = 0; r < 16u; ++r)
-            {
+            ATT_UNROLL for (uint r = 0; r < 16u; ++r) sy_put(v[r], part + r * 16u);
+            for (uint r = 0; r < min(ATT_HALF, rows - h); ++r) {
                 __global T *to = x + (h + r) * stride + d;
-                if (h + r < rows) {
-                    att_store8(v[r].lo, to, left);
-                    if (left > 8u)
-                        att_store8(v[r].hi, to + 8u, left - 8u);
-                }
+                att_store8(vload8(0, part + r * 16u), to, left);
+                if (left > 8u)
+                    att_store8(vload8(0, part + r * 16u + 8u), to + 8u, left - 8u);
             }
         }
 }
