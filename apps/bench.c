@@ -12,7 +12,8 @@ static const char doc[] =
     "loss over a vocabulary) forward and "
     "backward; `step` shows where the time of a training step goes, op by op; `decode` greedy decoding; `op` times one "
     "op in every variant the device can run; `ranks`, started by mpirun, what messages between ranks take, and how "
-    "much of it the devices' work hides.\v"
+    "much of it the devices' work hides; `rates` and `network` what a device reaches, kernel by kernel, and what two "
+    "ranks send each other: for switchyard-plan --rates FILE --network TEXT.\v"
     "Timings on a shared machine are noisy: rivals are measured in turns in one run; medians and ratios are printed, "
     "and "
     "each figure's share of the best rate in the run. GFLOP/s and GB/s count what the ops must compute and move at "
@@ -28,7 +29,9 @@ static const char doc[] =
     "  switchyard-bench attention --heads 8 --d-kv 64 --src-len 512 --batch 8\n"
     "  switchyard-bench step --model configs/quickstart-switch.json --batch 32\n"
     "  switchyard-bench decode --model configs/bench-small.json --batch 16\n"
-    "  mpirun -n 2 switchyard-bench ranks --model configs/quickstart-switch.json --batch 8\n";
+    "  mpirun -n 2 switchyard-bench ranks --model configs/quickstart-switch.json --batch 8\n"
+    "  switchyard-bench rates --model configs/quickstart-switch.json --batch 8 >rates.json\n"
+    "  mpirun -n 2 switchyard-bench network\n";
 
 enum {
     OPT_SIZE = 256,
@@ -73,8 +76,8 @@ static const struct argp_option options[] = {
     {"d-kv", OPT_D_KV, "N", 0, "attention: width of a head (64)", 0},
     {"vocab", OPT_VOCAB, "N", 0, "xent: words (32128)", 0},
     {"repeat", OPT_REPEAT, "N", 0, "measurements per figure (default 9)", 0},
-    CLI_MODEL_OPTION("step, decode: ", ", or a config.json", 0),
-    {"batch", OPT_BATCH, "N", 0, "step (32), attention (8), decode (16): sequences", 0},
+    CLI_MODEL_OPTION("step, decode, rates, ranks: ", ", or a config.json", 0),
+    {"batch", OPT_BATCH, "N", 0, "step, rates, ranks (32), attention (8), decode (16): sequences", 0},
     {"src-len", OPT_SRC, "N", 0, "step, decode (128), attention (512): source length", 0},
     {"tgt-len", OPT_TGT, "N", 0, "step, decode (40): target length", 0},
     CLI_PRECISION_OPTION("", 0),
@@ -99,7 +102,9 @@ static const struct {
              {"op", bench_op},
              {"step", bench_step},
              {"decode", bench_decode},
-             {"ranks", bench_ranks}};
+             {"rates", bench_rates},
+             {"ranks", bench_ranks},
+             {"network", bench_network}};
 
 static bench_fn *find(const char *name)
 {
@@ -115,12 +120,12 @@ static void check(const struct bench_options *o, struct argp_state *state)
 {
     if (o->what == NULL || find(o->what) == NULL)
         argp_error(state, "what is to be measured: matmul, grouped, copy, transfer, expert-ffn, attention, xent, op, "
-                          "step, decode or ranks?");
-    if ((is(o, "step") || is(o, "decode") || is(o, "ranks")) && o->common.model == NULL)
+                          "step, decode, rates, ranks or network?");
+    if ((is(o, "step") || is(o, "decode") || is(o, "ranks") || is(o, "rates")) && o->common.model == NULL)
         argp_error(state, "%s needs --model", o->what);
     if (o->variant != NULL && !is(o, "matmul") && !is(o, "grouped") && !is(o, "op"))
         argp_error(state, "%s runs the variants that training would; SY_NO_VARIANT switches some off", o->what);
-    if (o->dtype != NULL && (is(o, "step") || is(o, "decode") || is(o, "ranks")))
+    if (o->dtype != NULL && (is(o, "step") || is(o, "decode") || is(o, "ranks") || is(o, "rates")))
         argp_error(state, "%s takes --precision, not --dtype", o->what);
     if (o->dtype != NULL && strcmp(o->dtype, "f32") != 0 && strcmp(o->dtype, "bf16") != 0 &&
         (strcmp(o->dtype, "bf16-f32") != 0 || !is(o, "matmul")))
@@ -128,7 +133,7 @@ static void check(const struct bench_options *o, struct argp_state *state)
     if (o->rival != NULL &&
         (!is(o, "matmul") || (strcmp(o->rival, "OpenBLAS") != 0 && strcmp(o->rival, "CLBlast") != 0)))
         argp_error(state, "--rival is of matmul: OpenBLAS or CLBlast");
-    if (o->cpu_time && (is(o, "ranks") || is(o, "transfer")))
+    if (o->cpu_time && (is(o, "ranks") || is(o, "network") || is(o, "transfer")))
         argp_error(state, "%s waits more than it computes: --cpu-time says nothing of it", o->what);
     if (is(o, "op") && (o->op == NULL || o->args == NULL))
         argp_error(state, "op needs --op and --args");
@@ -176,17 +181,18 @@ int main(int argc, char **argv)
     cli_start();
     struct bench_options o = {.ranks = RANKS_NOTHING_GIVEN, .common = CLI_COMMON, .size = 1024, .repeat = 9};
     argp_program_version = SY_VERSION_TEXT;
-    const struct argp argp = {.options = options,
-                              .parser = parse,
-                              .args_doc = "matmul|grouped|copy|transfer|expert-ffn|attention|xent|op|step|decode|ranks",
-                              .doc = doc};
+    const struct argp argp = {
+        .options = options,
+        .parser = parse,
+        .args_doc = "matmul|grouped|copy|transfer|expert-ffn|attention|xent|op|step|decode|rates|ranks|network",
+        .doc = doc};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     struct bench b = {.ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-bench", SY_LOG_INFO), .o = &o};
     enum sy_status status = b.ctx == NULL ? SY_NOMEM : SY_OK;
-    if (status == SY_OK && is(&o, "ranks"))
-        status = bench_ranks(&b); // each rank opens its own device
+    if (status == SY_OK && (is(&o, "ranks") || is(&o, "network")))
+        status = find(o.what)(&b); // each rank opens its own device, or none
     else if (status == SY_OK)
-        status = cli_device_open(b.ctx, o.common.device, o.json, &b.device);
+        status = cli_device_open(b.ctx, o.common.device, o.json || is(&o, "rates"), &b.device);
     if (status == SY_OK && b.device != NULL) {
         b.caps = sy_device_caps(b.device);
         b.clock = o.cpu_time ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC;

@@ -100,6 +100,7 @@ bench_fn bench_op, bench_copy;                          ///< bench_op.c
 bench_fn bench_transfer;                                ///< bench_transfer.c
 bench_fn bench_expert_ffn, bench_attention, bench_xent; ///< bench_chain.c
 bench_fn bench_step;                                    ///< bench_step.c
+bench_fn bench_rates;                                   ///< bench_rates.c
 bench_fn bench_decode;                                  ///< bench_decode.c
 
 /// Element types of products: of --dtype, else of --precision.
@@ -117,5 +118,39 @@ SY_MUST_CHECK enum sy_status bench_profile(struct bench *b, struct sy_session *s
 /// bench_step.c: a batch of made-up tokens of the session's shape. Errors: NOMEM.
 SY_MUST_CHECK enum sy_status bench_batch(struct sy_ctx *ctx, const struct sy_session_params *p, uint32_t vocab,
                                          struct sy_batch *b);
+
+/// A session that trains on made-up tokens.
+struct bench_training {
+    struct sy_bundle model;
+    struct sy_session_params params;
+    struct sy_session *session;
+    struct sy_batch batch;
+    struct sy_metrics metrics; ///< Of the last step.
+    double *times;             ///< [o->repeat] seconds of a step.
+};
+
+/// bench_step.c: zeroed before; must be closed in any case. Errors: those of models and sessions.
+SY_MUST_CHECK enum sy_status bench_training_open(const struct bench *b, struct bench_training *t);
+void bench_training_close(struct bench_training *t);
+/// Fills `times`, after a step that compiles and warms up.
+SY_MUST_CHECK enum sy_status bench_time_steps(const struct bench *b, struct bench_training *t);
+
+/// What the dispatches of one variant took.
+struct bench_op_time {
+    const struct sy_variant *variant;
+    double ms, flops, bytes;
+    unsigned count;
+};
+
+/// Adds each dispatch's time to its variant; gives their sum, ms. Nodes without work-groups were not recorded.
+double bench_add_up(const struct sy_session *s, enum sy_phase phase, const uint64_t *ns,
+                    struct bench_op_time ops[SY_VARIANT_COUNT]);
+
+/// Seconds to copy a byte to the device and to copy one back, together. Errors: DEVICE · NOMEM.
+SY_MUST_CHECK enum sy_status bench_link(const struct bench *b, double *out);
+/// Bytes of memory that this process has had at most (bench_rates.c).
+double bench_resident(void);
 /// bench_ranks.c: joins the run that mpirun started, and opens the rank's device.
 SY_MUST_CHECK enum sy_status bench_ranks(struct bench *b);
+/// bench_network.c: joins it, and has no device.
+SY_MUST_CHECK enum sy_status bench_network(struct bench *b);

@@ -30,6 +30,10 @@ struct job {
     double *alone, *overlap;      ///< [repeat] seconds of a step.
     double from;                  ///< When the last step began.
     double experts;               ///< Seconds of a step's expert ops on this rank's device.
+    double *processors;           ///< [repeat] seconds of a step on this rank's processors.
+    struct used {
+        double processors, resident, device; ///< Seconds, and bytes.
+    } used;                                  ///< Of a step: the mean of the ranks, and the most of any.
 };
 
 static enum sy_status prepare(struct job *j, const struct bench_options *o)
@@ -56,8 +60,10 @@ static enum sy_status open_session(struct job *j, const struct bench_options *o)
     j->times = calloc(j->legs, sizeof *j->times);
     j->seen = calloc((j->ranks.group.size + 1) * j->legs, sizeof *j->seen);
     j->alone = calloc(o->repeat, sizeof *j->alone);
+    j->processors = calloc(o->repeat, sizeof *j->processors);
     j->overlap = calloc(o->repeat, sizeof *j->overlap);
-    if (j->exposed == NULL || j->times == NULL || j->seen == NULL || j->alone == NULL || j->overlap == NULL)
+    if (j->exposed == NULL || j->times == NULL || j->seen == NULL || j->alone == NULL || j->overlap == NULL ||
+        j->processors == NULL)
         return sy_fail(j->ctx, SY_NOMEM, "out of host memory");
     return bench_batch(j->ctx, &j->params, j->model.config.vocab_size, &j->batch);
 }
@@ -131,7 +137,9 @@ static enum sy_status measure(struct job *j, uint64_t repeat)
             if (i == 0 || x.travel_s < j->times[k].alone)
                 j->times[k].alone = x.travel_s;
         }
+        const double from = cli_clock(CLOCK_PROCESS_CPUTIME_ID);
         SY_TRY(step(j, SY_WATCH_TOGETHER, ++t, &j->overlap[i]));
+        j->processors[i] = cli_clock(CLOCK_PROCESS_CPUTIME_ID) - from;
         SY_TRY(take_exposed(j, j->from, i, repeat));
     }
     for (size_t k = 0; k < j->legs; ++k)
@@ -237,6 +245,26 @@ static enum sy_status gather(struct job *j)
     return status;
 }
 
+/// What a step and a process needed, of all ranks.
+static enum sy_status gather_used(struct job *j, uint64_t repeat)
+{
+    const uint32_t size = j->ranks.group.size;
+    struct used mine = {.processors = bench_median(j->processors, repeat),
+                        .resident = bench_resident(),
+                        .device = (double)sy_device_allocated_bytes(j->device)};
+    struct used *all = calloc(size, sizeof *all);
+    if (all == NULL)
+        return sy_fail(j->ctx, SY_NOMEM, "out of host memory");
+    const enum sy_status status = sy_group_collect(j->ctx, &j->ranks.group, "what was used", &mine, sizeof mine, all);
+    for (uint32_t r = 0; r < size && status == SY_OK; ++r) {
+        j->used.processors += all[r].processors / size;
+        j->used.resident = all[r].resident > j->used.resident ? all[r].resident : j->used.resident;
+        j->used.device = all[r].device > j->used.device ? all[r].device : j->used.device;
+    }
+    free(all);
+    return status;
+}
+
 static double hidden(const struct measured *x) { return x->alone > x->exposed ? x->alone - x->exposed : 0.0; }
 
 static void print_sum(const char *name, const struct measured *x, double hid)
@@ -288,6 +316,8 @@ static void print(const struct job *j, uint64_t repeat)
            1e3 * lagged);
     printf("one step: %.1f ms, with every message waited for by itself %.1f ms (medians of %llu)\n",
            1e3 * bench_median(j->overlap, repeat), 1e3 * bench_median(j->alone, repeat), (unsigned long long)repeat);
+    printf("processors of a rank: %.1f ms a step; memory: %.1f MiB on its device, %.1f MiB of its process at most\n",
+           1e3 * j->used.processors, j->used.device / 0x1p20, j->used.resident / 0x1p20);
 }
 
 static enum sy_status run(struct job *j, const struct bench_options *o)
@@ -300,6 +330,7 @@ static enum sy_status run(struct job *j, const struct bench_options *o)
     SY_TRY(compare_legs(j));
     SY_TRY(measure(j, o->repeat));
     SY_TRY(gather(j));
+    SY_TRY(gather_used(j, o->repeat));
     SY_TRY(time_experts(j, 2 * o->repeat + 4));
     print(j, o->repeat);
     return SY_OK;
@@ -326,5 +357,6 @@ enum sy_status bench_ranks(struct bench *b)
     free(j.seen);
     free(j.alone);
     free(j.overlap);
+    free(j.processors);
     return status;
 }

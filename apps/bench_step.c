@@ -17,21 +17,14 @@ enum sy_status bench_batch(struct sy_ctx *ctx, const struct sy_session_params *p
     return SY_OK;
 }
 
-struct op_time {
-    const struct sy_variant *variant;
-    double ms, flops, bytes;
-    unsigned count;
-};
-
 static int slowest_first(const void *a, const void *b)
 {
-    double x = ((const struct op_time *)a)->ms, y = ((const struct op_time *)b)->ms;
+    double x = ((const struct bench_op_time *)a)->ms, y = ((const struct bench_op_time *)b)->ms;
     return (x < y) - (x > y);
 }
 
-/// Adds each dispatch's time to its variant; gives their sum, ms. Nodes without work-groups were not recorded.
-static double add_up(const struct sy_session *s, enum sy_phase phase, const uint64_t *ns,
-                     struct op_time ops[SY_VARIANT_COUNT])
+double bench_add_up(const struct sy_session *s, enum sy_phase phase, const uint64_t *ns,
+                    struct bench_op_time ops[SY_VARIANT_COUNT])
 {
     const struct sy_graph *g = sy_session_graph(s);
     double total = 0.0;
@@ -39,7 +32,7 @@ static double add_up(const struct sy_session *s, enum sy_phase phase, const uint
         const struct sy_node *n = sy_graph_node(g, i);
         if (n->phase != phase || sy_variant_groups(n->variant, n->args, sy_device_caps(sy_session_device(s))) == 0)
             continue;
-        struct op_time *op = &ops[sy_variant_index(n->variant)];
+        struct bench_op_time *op = &ops[sy_variant_index(n->variant)];
         op->variant = n->variant;
         op->ms += (double)*ns / 1e6;
         op->flops += sy_op_info(n->op)->impl->flops(n->args);
@@ -69,7 +62,7 @@ static enum sy_status submit_time(struct sy_session *s, enum sy_phase phase, uin
     return status;
 }
 
-static enum sy_status tell_op(struct bench *b, const char *phase, const struct op_time *op, double total)
+static enum sy_status tell_op(struct bench *b, const char *phase, const struct bench_op_time *op, double total)
 {
     const char *name = sy_op_info(op->variant->op)->name;
     struct bench_figure f = {.json_only = true,
@@ -90,14 +83,14 @@ enum sy_status bench_profile(struct bench *b, struct sy_session *s, enum sy_phas
 {
     struct sy_program *program = sy_runtime_program(sy_session_runtime(s), phase);
     const size_t count = sy_runtime_dispatches(sy_session_runtime(s), phase);
-    struct op_time ops[SY_VARIANT_COUNT] = {0};
+    struct bench_op_time ops[SY_VARIANT_COUNT] = {0};
     double submit = 0.0;
     SY_TRY(submit_time(s, phase, b->o->repeat, &submit));
     uint64_t *ns = calloc(count + 1, sizeof *ns);
     if (ns == NULL)
         return sy_fail(sy_device_ctx(sy_session_device(s)), SY_NOMEM, "out of host memory");
     const enum sy_status status = sy_program_profile(program, ns);
-    const double total = status == SY_OK ? add_up(s, phase, ns, ops) : 0.0;
+    const double total = status == SY_OK ? bench_add_up(s, phase, ns, ops) : 0.0;
     free(ns);
     SY_TRY(status);
     qsort(ops, SY_VARIANT_COUNT, sizeof *ops, slowest_first);
@@ -109,61 +102,70 @@ enum sy_status bench_profile(struct bench *b, struct sy_session *s, enum sy_phas
     return SY_OK;
 }
 
-/// Seconds of each of `repeat` whole steps, after one that compiles and warms up.
-static enum sy_status time_steps(const struct bench *b, struct sy_session *s, const struct sy_batch *batch,
-                                 uint64_t repeat, double *times, struct sy_metrics *m)
+enum sy_status bench_time_steps(const struct bench *b, struct bench_training *t)
 {
-    for (uint64_t i = 0; i <= repeat; ++i) {
+    for (uint64_t i = 0; i <= b->o->repeat; ++i) {
         const double from = cli_clock(b->clock);
-        SY_TRY(sy_session_step(s, batch, 1, i + 1, 0.001, 0, m));
+        SY_TRY(sy_session_step(t->session, &t->batch, 1, i + 1, 0.001, 0, &t->metrics));
         if (i != 0)
-            times[i - 1] = cli_clock(b->clock) - from;
+            t->times[i - 1] = cli_clock(b->clock) - from;
     }
     return SY_OK;
 }
 
-enum sy_status bench_step(struct bench *b)
+enum sy_status bench_training_open(const struct bench *b, struct bench_training *t)
 {
     const struct bench_options *o = b->o;
-    struct sy_bundle model = {0};
-    struct sy_session *s = NULL;
-    struct sy_batch batch = {0};
-    struct sy_metrics m;
-    SY_TRY(sy_bundle_open(b->ctx, o->common.model, SY_WEIGHTS_IF_ANY, &model));
-    struct sy_session_params p = {.kind = SY_SESSION_TRAIN,
-                                  .config = &model.config,
-                                  .precision = o->common.precision,
-                                  .batch = bench_given(o->batch, 32),
-                                  .src_len = bench_given(o->src_len, 128),
-                                  .tgt_len = bench_given(o->tgt_len, 40)};
-    double *times = calloc(o->repeat, sizeof *times);
-    enum sy_status status = times == NULL ? sy_fail(b->ctx, SY_NOMEM, "out of host memory") : SY_OK;
+    SY_TRY(sy_bundle_open(b->ctx, o->common.model, SY_WEIGHTS_IF_ANY, &t->model));
+    t->params = (struct sy_session_params){.kind = SY_SESSION_TRAIN,
+                                           .config = &t->model.config,
+                                           .precision = o->common.precision,
+                                           .batch = bench_given(o->batch, 32),
+                                           .src_len = bench_given(o->src_len, 128),
+                                           .tgt_len = bench_given(o->tgt_len, 40)};
+    t->times = calloc(o->repeat, sizeof *t->times);
+    if (t->times == NULL)
+        return sy_fail(b->ctx, SY_NOMEM, "out of host memory");
+    SY_TRY(sy_session_create(b->ctx, b->device, &t->params, &t->session));
+    SY_TRY(sy_weights_init(sy_session_runtime(t->session), 0));
+    return bench_batch(b->ctx, &t->params, t->model.config.vocab_size, &t->batch);
+}
+
+void bench_training_close(struct bench_training *t)
+{
+    sy_batch_finish(&t->batch);
+    sy_session_destroy(&t->session);
+    sy_bundle_close(&t->model);
+    free(t->times);
+}
+
+static enum sy_status tell_step(struct bench *b, const struct bench_training *t)
+{
+    struct bench_figure f = {.json_only = true,
+                             .by = "all",
+                             .seconds = bench_median(t->times, b->o->repeat),
+                             .tokens = (double)t->metrics.tokens};
+    snprintf(f.what, sizeof f.what, "one step, %u × %u → %u", t->params.batch, t->params.src_len, t->params.tgt_len);
+    if (!b->o->json)
+        printf("one step: %.1f ms (median of %llu), %.0f tokens/s\n", 1e3 * f.seconds, (unsigned long long)b->o->repeat,
+               f.tokens / f.seconds);
+    return bench_tell(b, &f);
+}
+
+enum sy_status bench_step(struct bench *b)
+{
+    struct bench_training t = {.times = NULL};
+    enum sy_status status = bench_training_open(b, &t);
     if (status == SY_OK)
-        status = sy_session_create(b->ctx, b->device, &p, &s);
+        status = bench_time_steps(b, &t);
     if (status == SY_OK)
-        status = sy_weights_init(sy_session_runtime(s), 0);
+        status = tell_step(b, &t);
     if (status == SY_OK)
-        status = bench_batch(b->ctx, &p, model.config.vocab_size, &batch);
+        status = bench_profile(b, t.session, SY_PHASE_MICRO, "forward and backward");
     if (status == SY_OK)
-        status = time_steps(b, s, &batch, o->repeat, times, &m);
-    if (status == SY_OK) {
-        struct bench_figure f = {
-            .json_only = true, .by = "all", .seconds = bench_median(times, o->repeat), .tokens = (double)m.tokens};
-        snprintf(f.what, sizeof f.what, "one step, %u × %u → %u", p.batch, p.src_len, p.tgt_len);
-        if (!o->json)
-            printf("one step: %.1f ms (median of %llu), %.0f tokens/s\n", 1e3 * f.seconds,
-                   (unsigned long long)o->repeat, f.tokens / f.seconds);
-        status = bench_tell(b, &f);
-    }
-    if (status == SY_OK)
-        status = bench_profile(b, s, SY_PHASE_MICRO, "forward and backward");
-    if (status == SY_OK)
-        status = bench_profile(b, s, SY_PHASE_UPDATE, "update");
-    if (status == SY_OK && sy_runtime_program(sy_session_runtime(s), SY_PHASE_REFRESH) != NULL)
-        status = bench_profile(b, s, SY_PHASE_REFRESH, "refresh");
-    sy_batch_finish(&batch);
-    sy_session_destroy(&s);
-    sy_bundle_close(&model);
-    free(times);
+        status = bench_profile(b, t.session, SY_PHASE_UPDATE, "update");
+    if (status == SY_OK && sy_runtime_program(sy_session_runtime(t.session), SY_PHASE_REFRESH) != NULL)
+        status = bench_profile(b, t.session, SY_PHASE_REFRESH, "refresh");
+    bench_training_close(&t);
     return status;
 }

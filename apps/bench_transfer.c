@@ -64,3 +64,29 @@ enum sy_status bench_transfer(struct bench *b)
     free(host);
     return status;
 }
+
+enum sy_status bench_link(const struct bench *b, double *out)
+{
+    struct sy_buffer *buffer = NULL;
+    void *host = calloc(1, LOAD_BYTES);
+    double *times = calloc(b->o->repeat, sizeof *times);
+    enum sy_status status = host != NULL && times != NULL ? SY_OK : sy_fail(b->ctx, SY_NOMEM, "out of host memory");
+    if (status == SY_OK)
+        status = sy_buffer_create(b->device, "transfers", LOAD_BYTES, &buffer);
+    for (uint64_t i = 0; i <= b->o->repeat && status == SY_OK; ++i) {
+        const double from = cli_clock(b->clock);
+        status = sy_buffer_write(buffer, 0, host, LOAD_BYTES);
+        if (status == SY_OK)
+            status = sy_buffer_read(buffer, 0, host, LOAD_BYTES);
+        if (status == SY_OK)
+            status = sy_device_wait(b->device);
+        if (i != 0)
+            times[i - 1] = cli_clock(b->clock) - from;
+    }
+    if (status == SY_OK)
+        *out = bench_median(times, b->o->repeat) / (double)LOAD_BYTES;
+    sy_buffer_destroy(&buffer);
+    free(times);
+    free(host);
+    return status;
+}

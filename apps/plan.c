@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "apps/cli.h"
 #include "apps/plan_record.h"
@@ -22,7 +23,9 @@ static const char doc[] =
     "--slices is of the whole step, as in training. Bytes between ranks are given for even loads of the experts, and "
     "at most. --rates and --network make a time of it: each op takes the longer of its arithmetic and its memory "
     "traffic, each message a latency for every rank that it goes to and the time of its bytes, to and from the device "
-    "too; nothing overlaps, and the host's own work is left out.\n\n"
+    "too; messages travel while the device works, and the host's own work is left out. A file of measured rates has "
+    "one "
+    "for each kernel; of a CPU it knows the processors, which ranks of one machine share.\n\n"
     "Quantities have units: 10us, 12.5GB/s, 200Gb/s (bits), 150TFLOP/s.\n\n"
     "Examples:\n"
     "  switchyard-plan --model configs/switch-base-128.json --device-memory 24G\n"
@@ -78,9 +81,9 @@ static const struct argp_option options[] = {
      "--model-parallel",
      0},
     {"rank", OPT_RANK, "N", 0, "plan this rank (default 0)", 0},
-    {"rates", OPT_RATES, "FLOPS,MEMORY[,LINK]", 0,
+    {"rates", OPT_RATES, "FLOPS,MEMORY[,LINK]|FILE", 0,
      "time of a step on devices that reach so many FLOP/s, B/s of their memory and B/s from and to the host (default: "
-     "as memory)",
+     "as memory), or what `switchyard-bench rates` measured and printed",
      0},
     {"network", OPT_NETWORK, "SECONDS,B/s[,RANKS,SECONDS,B/s]", 0,
      "between machines: latency of a message and a machine's B/s, which its RANKS share (default 1); inside a machine: "
@@ -100,6 +103,7 @@ struct options {
     uint64_t batch, src_len, tgt_len, memory, binding, ranks, rank, micro, slices;
     struct sy_layout layout; ///< --layout; data 0: not given.
     struct plan_rates rates;
+    const char *rates_file;      ///< NULL: they are given, or not.
     struct plan_network network; ///< FLOP/s or bandwidth 0: not given.
     bool json, recompute, schedule;
 };
@@ -129,9 +133,10 @@ static void check(struct options *o, struct argp_state *state)
     if (o->rank >= o->ranks)
         argp_error(state, "--rank %llu: there are ranks 0 to %llu", (unsigned long long)o->rank,
                    (unsigned long long)o->ranks - 1);
-    if (o->network.bandwidth > 0.0 && o->rates.flops == 0.0)
+    const bool rates = o->rates.flops > 0.0 || o->rates_file != NULL;
+    if (o->network.bandwidth > 0.0 && !rates)
         argp_error(state, "--network needs --rates: a step is computed, too");
-    if (o->rates.flops > 0.0 && o->ranks > 1 && o->network.bandwidth == 0.0)
+    if (rates && o->ranks > 1 && o->network.bandwidth == 0.0)
         argp_error(state, "--rates of several ranks needs --network");
 }
 
@@ -152,8 +157,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         break;
     case OPT_RANK: o->rank = cli_count(state, "--rank", arg, 0, 1u << 16, false); break;
     case OPT_RATES:
-        if (!plan_rates_parse(arg, &o->rates))
-            argp_error(state, "--rates: '%s' is not like 150TFLOP/s,1.5TB/s,20GB/s", arg);
+        o->rates_file = NULL;
+        if (plan_rates_parse(arg, &o->rates))
+            break;
+        if (access(arg, F_OK) != 0)
+            argp_error(state, "--rates: '%s' is neither like 150TFLOP/s,1.5TB/s,20GB/s nor a file", arg);
+        o->rates = (struct plan_rates){.dispatch = 0.0};
+        o->rates_file = arg;
         break;
     case OPT_NETWORK:
         if (!plan_network_parse(arg, &o->network))
@@ -211,14 +221,21 @@ static void print_messages(const struct plan_job *job, const struct plan_step *p
            t.host / 0x1p30, t.staged / 1e9);
 }
 
-static void print_time(const struct plan_step *p)
+static void print_time(const struct plan_job *job, const struct plan_step *p)
 {
     const struct plan_time *t = &p->time;
     printf("time of a step      %.4f s, bound by %s; %.0f tokens/s\n", t->total, plan_time_bound(t),
            plan_step_tokens(p) / t->total);
     printf("                    arithmetic %.4f s, memory %.4f s; messages: latency %.4f s, bandwidth %.4f s, to and "
-           "from the device %.4f s\n",
-           t->arithmetic, t->memory, t->latency, t->wire, t->staging);
+           "from the device %.4f s; %.4f s of that hidden\n",
+           t->arithmetic, t->memory, t->latency, t->wire, t->staging, t->hidden);
+    if (job->rates->measured)
+        printf("                    starting kernels %.4f s, waiting for processors that ranks share %.4f s; %u of %u "
+               "ops by their kernel's own rate\n",
+               t->start, t->shared, t->known, t->ops);
+    if (job->rates->resident > 0.0)
+        printf("memory of a process %.2f GiB at most, with what it has beside tensors and messages\n",
+               plan_step_resident(job, p) / 0x1p30);
 }
 
 static void print_ranks(const struct sy_config *c, const struct plan_step *p)
@@ -271,7 +288,7 @@ static void print_text(const struct options *o, const struct plan_job *job, cons
     if (ranks > 1)
         print_messages(job, p);
     if (job->rates != NULL)
-        print_time(p);
+        print_time(job, p);
     if (r->device != NULL)
         printf("recorded on         %s %s: %zu dispatches of %zu kernels, %llu bytes allocated; none was run\n",
                r->device->id, r->device->name, r->found.dispatches, r->found.kernels,
@@ -302,9 +319,11 @@ static json_t *json_messages(const struct plan_job *job, const struct plan_step 
 static json_t *json_time(const struct plan_step *p)
 {
     const struct plan_time *t = &p->time;
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s}", "seconds", t->total, "arithmetic", t->arithmetic,
-                     "memory", t->memory, "latency", t->latency, "bandwidth", t->wire, "host_and_device", t->staging,
-                     "tokens_per_second", plan_step_tokens(p) / t->total, "bound_by", plan_time_bound(t));
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:f, s:s}", "seconds", t->total,
+                     "arithmetic", t->arithmetic, "memory", t->memory, "latency", t->latency, "bandwidth", t->wire,
+                     "host_and_device", t->staging, "starts", t->start, "hidden", t->hidden, "shared_processors",
+                     t->shared, "processors", t->processors, "ops_by_own_rate", (int)t->known, "tokens_per_second",
+                     plan_step_tokens(p) / t->total, "bound_by", plan_time_bound(t));
 }
 
 static enum sy_status print_json(struct sy_ctx *ctx, const struct options *o, const struct plan_job *job,
@@ -333,6 +352,8 @@ static enum sy_status print_json(struct sy_ctx *ctx, const struct options *o, co
     }
     if (job->rates != NULL)
         json_object_set_new(j, "step", json_time(p));
+    if (job->rates != NULL && job->rates->resident > 0.0)
+        json_object_set_new(j, "resident_bytes", json_real(plan_step_resident(job, p)));
     if (o->memory != 0)
         json_object_set_new(j, "fits", json_boolean(p->most_bytes <= o->memory));
     if (r->device != NULL)
@@ -415,6 +436,9 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct s
 {
     SY_TRY(sy_bundle_open(ctx, o->common.model, SY_WEIGHTS_IF_ANY, model));
     const struct sy_caps caps = caps_of(o, device);
+    struct plan_rates rates = o->rates;
+    if (o->rates_file != NULL)
+        SY_TRY(plan_rates_read(ctx, o->rates_file, sy_precision_name(o->common.precision), &rates));
     const struct plan_job job = {.caps = &caps,
                                  .params = {.kind = SY_SESSION_TRAIN,
                                             .config = &model->config,
@@ -426,7 +450,7 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct s
                                             .micro_count = (uint32_t)o->micro,
                                             .slices = (uint32_t)o->slices,
                                             .recompute = o->recompute},
-                                 .rates = o->rates.flops > 0.0 ? &o->rates : NULL,
+                                 .rates = rates.flops > 0.0 ? &rates : NULL,
                                  .network = o->network.bandwidth > 0.0 ? &o->network : NULL};
     struct sy_layout layout;
     struct recorded r = {.device = NULL};

@@ -253,26 +253,46 @@ static void add(struct plan_wire *to, const struct plan_wire *from)
     to->received += from->received;
 }
 
-/// Host memory of the messages of one kind (or of all) in a slot, or of all that are waited for (UINT32_MAX): each side
-/// as large as the largest needs it, on the rank that needs most.
+/// Host memory of one rank's messages of a kind (or of all): each slot's, and that of what is waited for at once, are
+/// as large as the largest needs them.
 static double host_memory(const struct sy_graph *g, const struct sy_segments *s, const struct sy_layout *l,
-                          enum sy_op_id op, uint32_t slot)
+                          enum sy_op_id op, double *room)
 {
-    double out = 0.0, in = 0.0;
+    double sum = 0.0;
+    const uint32_t last = s->legs.slots; // what is waited for at once
+    memset(room, 0, 2 * ((size_t)last + 1) * sizeof *room);
     for (size_t i = 0; i < s->count; ++i) {
         const struct sy_leg *leg = &s->legs.list[s->list[i].leg];
-        const struct sy_node *n = sy_graph_node(g, leg->first);
         struct plan_traffic t;
-        if (s->list[i].kind != SY_SEGMENT_MESSAGE || (op != SY_OP_COUNT && n->op != op) ||
-            slot != (sy_message_travels(g, leg->first) ? leg->slot : UINT32_MAX))
+        if (s->list[i].kind != SY_SEGMENT_MESSAGE || (op != SY_OP_COUNT && sy_graph_node(g, leg->first)->op != op))
             continue;
-        struct sy_layout slowest = *l;
-        slowest.rank = plan_slowest(g, n, l);
-        plan_traffic_of(g, n, &slowest, 1, &t);
-        out = fmax(out, t.out);
-        in = fmax(in, t.in);
+        double *side = &room[2 * (size_t)(sy_message_travels(g, leg->first) ? leg->slot : last)];
+        plan_traffic_of(g, sy_graph_node(g, leg->first), l, 1, &t);
+        side[0] = fmax(side[0], t.out);
+        side[1] = fmax(side[1], t.in);
     }
-    return out + in;
+    for (size_t i = 0; i < 2 * ((size_t)last + 1); ++i)
+        sum += room[i];
+    return sum;
+}
+
+/// The same of the rank that needs most: one of those that have the largest shards.
+static double most_host_memory(const struct sy_graph *g, const struct sy_segments *s, const struct sy_layout *l,
+                               enum sy_op_id op)
+{
+    double *room = calloc((size_t)s->legs.slots + 1, 2 * sizeof *room);
+    double most = room != NULL ? host_memory(g, s, l, op, room) : 0.0;
+    uint32_t before = l->rank;
+    for (size_t i = 0; i < s->count && room != NULL; ++i) {
+        struct sy_layout other = *l;
+        if (s->list[i].kind != SY_SEGMENT_MESSAGE)
+            continue;
+        other.rank = plan_slowest(g, sy_graph_node(g, s->legs.list[s->list[i].leg].first), l);
+        most = other.rank != before ? fmax(most, host_memory(g, s, &other, op, room)) : most;
+        before = other.rank;
+    }
+    free(room);
+    return most;
 }
 
 uint32_t plan_traffic_sum(const struct sy_graph *g, const struct sy_segments *s, const struct sy_layout *l,
@@ -293,9 +313,7 @@ uint32_t plan_traffic_sum(const struct sy_graph *g, const struct sy_segments *s,
         out->staged += t.staged;
         ++count;
     }
-    for (uint32_t slot = 0; slot < s->legs.slots; ++slot)
-        out->host += host_memory(g, s, l, op, slot);
-    out->host += host_memory(g, s, l, op, UINT32_MAX);
+    out->host = most_host_memory(g, s, l, op);
     return count;
 }
 

@@ -71,7 +71,7 @@ static enum sy_status make(struct sy_ctx *ctx, const struct plan_job *job, const
     SY_TRY(sy_segments_create(out->graph, out->model, &out->loss, SY_SESSION_TRAIN, &out->segments));
     add_up(job->params.config, &out->layout, out);
     if (job->rates != NULL)
-        plan_time_of(out->graph, &out->segments, out->params.ranks, job->rates, job->network, &out->time);
+        SY_TRY(plan_time_of(ctx, out->graph, &out->segments, out->params.ranks, job->rates, job->network, &out->time));
     return SY_OK;
 }
 
@@ -120,4 +120,12 @@ double plan_step_tokens(const struct plan_step *p)
     const struct sy_session_params *x = &p->params;
     return (double)sy_layout_ranks(&p->layout) * (x->micro_count != 0 ? x->micro_count : 1) * x->batch *
            ((double)x->src_len + x->tgt_len);
+}
+
+double plan_step_resident(const struct plan_job *job, const struct plan_step *p)
+{
+    struct plan_traffic t = {.host = 0.0};
+    if (plan_step_ranks(p) != NULL)
+        plan_traffic_sum(p->graph, &p->segments, &p->layout, plan_job_machine(job), SY_OP_COUNT, &t);
+    return job->rates->resident + t.host + (job->rates->processors > 0.0 ? (double)p->bytes : 0.0);
 }

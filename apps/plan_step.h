@@ -49,6 +49,9 @@ static inline uint32_t plan_job_machine(const struct plan_job *job)
 uint32_t plan_job_experts(const struct plan_job *job);
 /// Tokens of a whole step, on all ranks.
 double plan_step_tokens(const struct plan_step *p);
+/// Bytes of the rank's process, with the messages' and, where the device is a processor, the device's. The rates are
+/// measured ones.
+double plan_step_resident(const struct plan_job *job, const struct plan_step *p);
 
 /// Plans every layout of `ranks` ranks, prints a line for each, and gives the one with the shortest step among those
 /// that `memory` (0: any) can hold. Errors: what the last one cannot be, when none can.

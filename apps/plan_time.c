@@ -3,62 +3,8 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/message.h"
-
-/// Reads "12.5GB/s": a number, a decimal prefix and `unit`; "Gb/s" is an eighth of "GB/s". False: it is something else,
-/// or not positive.
-static bool quantity(const char **at, const char *unit, double *out)
-{
-    static const char prefixes[] = "numkMGTP";
-    static const double factors[] = {1e-9, 1e-6, 1e-3, 1e3, 1e6, 1e9, 1e12, 1e15};
-    char *end;
-    *out = strtod(*at, &end);
-    if (end == *at)
-        return false;
-    const char *prefix = *end != '\0' ? strchr(prefixes, *end) : NULL;
-    if (prefix != NULL) {
-        *out *= factors[prefix - prefixes];
-        ++end;
-    }
-    const size_t length = strlen(unit);
-    if (strcmp(unit, "B/s") == 0 && strncmp(end, "b/s", 3) == 0)
-        *out /= 8.0;
-    else if (strncmp(end, unit, length) != 0)
-        return false;
-    *at = end + length;
-    return *out > 0.0 && isfinite(*out);
-}
-
-static bool comma(const char **at) { return *(*at)++ == ','; }
-
-bool plan_rates_parse(const char *text, struct plan_rates *out)
-{
-    if (!quantity(&text, "FLOP/s", &out->flops) || !comma(&text) || !quantity(&text, "B/s", &out->memory))
-        return false;
-    out->link = out->memory; // a device that shares the host's memory
-    return *text == '\0' || (comma(&text) && quantity(&text, "B/s", &out->link) && *text == '\0');
-}
-
-bool plan_network_parse(const char *text, struct plan_network *out)
-{
-    if (!quantity(&text, "s", &out->latency) || !comma(&text) || !quantity(&text, "B/s", &out->bandwidth))
-        return false;
-    out->machine = 1;
-    if (*text == '\0')
-        return true;
-    if (!comma(&text) || *text < '0' || *text > '9')
-        return false;
-    char *end;
-    const unsigned long ranks = strtoul(text, &end, 10);
-    text = end;
-    if (ranks == 0 || ranks > 1u << 16)
-        return false;
-    out->machine = (uint32_t)ranks;
-    return comma(&text) && quantity(&text, "s", &out->near_latency) && comma(&text) &&
-           quantity(&text, "B/s", &out->near_bandwidth) && *text == '\0';
-}
 
 /// Rows of one part of an expert layer (message.h) with even loads, of those that the node's sizes are for.
 static double part_load(const struct sy_node *n, const struct sy_exchange_args *x, const struct sy_layout *l)
@@ -87,8 +33,16 @@ static void add_op(const struct sy_graph *g, const struct sy_node *n, double loa
         bytes +=
             (double)elements * ways * (double)sy_dtype_bytes(sy_op_dtype(info, i, n->types)) * (rows ? load : others);
     }
-    const double arithmetic = info->impl->flops(n->args) * load / rates->flops, memory = bytes / rates->memory;
+    const struct plan_kernel_rate own =
+        n->variant != NULL ? rates->kernels[sy_variant_index(n->variant)] : (struct plan_kernel_rate){.flops = 0.0};
+    const bool known = own.flops > 0.0 || own.bytes > 0.0;
+    const double by_flops = known ? own.flops : rates->flops, by_bytes = known ? own.bytes : rates->memory;
+    const double arithmetic = by_flops > 0.0 ? info->impl->flops(n->args) * load / by_flops : 0.0;
+    const double memory = by_bytes > 0.0 ? bytes / by_bytes : 0.0;
     *(arithmetic >= memory ? &out->arithmetic : &out->memory) += fmax(arithmetic, memory);
+    out->start += rates->dispatch;
+    ++out->ops;
+    out->known += known;
 }
 
 static double slower_way(const struct plan_wire *w) { return fmax(w->sent, w->received); }
@@ -116,15 +70,59 @@ static void add_message(const struct sy_graph *g, const struct sy_node *node, co
     at.part = 0;
     plan_traffic_of(g, node, &at, n->machine, &t);
     out->latency += latencies(&t.far) * n->latency + latencies(&t.near) * n->near_latency;
-    out->wire += slower_way(&far) / n->bandwidth + (n->machine > 1 ? slower_way(&t.near) / n->near_bandwidth : 0.0);
+    const double near = n->machine > 1 ? slower_way(&t.near) / n->near_bandwidth : 0.0;
+    out->wire += slower_way(&far) / n->bandwidth + near;
+    out->copied += near;
     out->staging += t.staged / rates->link;
 }
 
-void plan_time_of(const struct sy_graph *g, const struct sy_segments *s, const struct sy_layout *l,
-                  const struct plan_rates *rates, const struct plan_network *network, struct plan_time *out)
+/// When the device, and the way between ranks, are done with what they were given.
+struct clocks {
+    double device, way;
+    double *arrived; ///< [slots]
+};
+
+static double sum_of(const struct plan_time *t)
+{
+    return t->arithmetic + t->memory + t->start + t->latency + t->wire + t->staging;
+}
+
+/// A message starts behind the program that makes what it sends, and behind the messages before it.
+static void let_pass(struct clocks *c, const struct sy_leg *leg, double seconds, bool travels)
+{
+    if (seconds == 0.0) // a rank's own rows stay where they are
+        return;
+    c->way = fmax(c->way, c->device) + seconds;
+    if (travels)
+        c->arrived[leg->slot] = c->way;
+    else
+        c->device = c->way;
+}
+
+/// Processors are busy with ops, with copies, and with what passes between ranks of their machine …
+static double processors(const struct plan_time *t, const struct plan_rates *r)
+{
+    const double work = (t->arithmetic + t->memory) * r->threads + t->start + t->staging + t->copied;
+    return r->processors > 0.0 ? work : 0.0;
+}
+
+/// … whose ranks share them.
+static double shared(const struct plan_time *t, const struct sy_layout *l, const struct plan_rates *r,
+                     const struct plan_network *n)
+{
+    const double ranks = n != NULL ? fmin(sy_layout_world(l), n->machine) : 1.0;
+    return r->processors > 0.0 ? ranks * t->processors / r->processors : 0.0;
+}
+
+enum sy_status plan_time_of(struct sy_ctx *ctx, const struct sy_graph *g, const struct sy_segments *s,
+                            const struct sy_layout *l, const struct plan_rates *rates,
+                            const struct plan_network *network, struct plan_time *out)
 {
     const struct sy_exchange_args *exchange = NULL; // of the layer
-    double load = 1.0;
+    struct clocks clocks = {.arrived = calloc(s->legs.slots + 1, sizeof *clocks.arrived)};
+    double load = 1.0, before = 0.0;
+    if (clocks.arrived == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory");
     *out = (struct plan_time){.total = 0.0};
     for (size_t i = 0; i < s->count; ++i) {
         const struct sy_leg *leg = &s->legs.list[s->list[i].leg];
@@ -133,14 +131,25 @@ void plan_time_of(const struct sy_graph *g, const struct sy_segments *s, const s
             add_message(g, n, l, rates, network, out);
             load = n->op == SY_OP_exchange_rows ? plan_even_load(n, l) : load;
             exchange = n->op == SY_OP_exchange_rows ? (const void *)n->args : exchange;
+            let_pass(&clocks, leg, sum_of(out) - before, sy_message_travels(g, leg->first));
+        } else if (s->list[i].kind == SY_SEGMENT_ARRIVAL) {
+            clocks.device = fmax(clocks.device, clocks.arrived[leg->slot]);
         }
         for (uint32_t k = leg->first; k < leg->end && s->list[i].kind == SY_SEGMENT_PROGRAM; ++k) {
             const struct sy_node *n = sy_graph_node(g, k);
             if (n->phase == leg->phase)
                 add_op(g, n, n->part != 0 ? part_load(n, exchange, l) : load, rates, out);
         }
+        clocks.device += s->list[i].kind == SY_SEGMENT_PROGRAM ? sum_of(out) - before : 0.0;
+        before = sum_of(out);
     }
-    out->total = out->arithmetic + out->memory + out->latency + out->wire + out->staging;
+    const double alone = fmax(clocks.device, clocks.way);
+    out->processors = processors(out, rates);
+    out->total = fmax(alone, shared(out, l, rates, network));
+    out->hidden = fmax(before - alone, 0.0);
+    out->shared = out->total - alone;
+    free(clocks.arrived);
+    return SY_OK;
 }
 
 const char *plan_time_bound(const struct plan_time *t)
@@ -152,7 +161,9 @@ const char *plan_time_bound(const struct plan_time *t)
                  {t->memory, "memory"},
                  {t->latency, "the network's latency"},
                  {t->wire, "the network's bandwidth"},
-                 {t->staging, "copies between host and device"}};
+                 {t->staging, "copies between host and device"},
+                 {t->start, "starting kernels"},
+                 {t->shared, "processors that ranks share"}};
     size_t most = 0;
     for (size_t i = 1; i < SY_COUNT(parts); ++i)
         most = parts[i].seconds > parts[most].seconds ? i : most;
