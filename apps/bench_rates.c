@@ -93,14 +93,14 @@ static double beside(const struct bench *b)
 static enum sy_status print(const struct bench *b, const struct bench_training *t, const struct rates *r)
 {
     const double rest = r->step - r->kernels;
-    json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o}", "device", b->caps->id,
-                          "name", b->caps->name, "precision", sy_precision_name(t->params.precision), "clock",
-                          b->clock == CLOCK_MONOTONIC ? "the clock's" : "the processors'", "step", r->step, "flops",
-                          together(r, false), "memory", together(r, true), "link", 2.0 / r->link, "dispatch",
-                          rest > 0.0 ? rest / (double)r->dispatches : 0.0, "processors",
-                          b->caps->software ? (double)sysconf(_SC_NPROCESSORS_ONLN) : 0.0, "threads",
-                          b->caps->software ? (double)b->caps->compute_units : 0.0, "resident_bytes", r->beside,
-                          "kernels", kernels_of(r));
+    json_t *j = json_pack(
+        "{s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o}", "device", b->caps->id, "name",
+        b->caps->name, "precision", sy_precision_name(t->params.precision), "clock",
+        b->clock == CLOCK_MONOTONIC ? "the clock's" : "the processors'", "step", r->step, "flops", together(r, false),
+        "memory", together(r, true), "link", 2.0 / r->link, "dispatch", rest > 0.0 ? rest / (double)r->dispatches : 0.0,
+        "processors", b->caps->software ? (double)sysconf(_SC_NPROCESSORS_ONLN) : 0.0, "threads",
+        b->caps->software ? (double)b->caps->compute_units : 0.0, "device_bytes",
+        (double)sy_device_allocated_bytes(b->device), "resident_bytes", r->beside, "kernels", kernels_of(r));
     if (j == NULL)
         return sy_fail(b->ctx, SY_NOMEM, "out of host memory");
     json_dumpf(j, stdout, JSON_INDENT(2));

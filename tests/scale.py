@@ -149,7 +149,8 @@ def check_time(s):
     s.ok(slow <= t['bandwidth'] < 4 * slow and abs(2 * fast['bandwidth'] - t['bandwidth']) < 1e-12,
          'bytes of the rank that others wait for; twice as fast, half the time', p)
     parts = sum(t[key] for key in ('arithmetic', 'memory', 'latency', 'bandwidth', 'host_and_device'))
-    s.ok(abs(parts - t['seconds']) < 1e-9 and abs(t['tokens_per_second'] * t['seconds'] - 8 * 2 * (32 + 24)) < 1e-6,
+    s.ok(abs(parts - t['hidden'] - t['seconds']) < 1e-9 and 0 < t['hidden'] < parts / 2 and
+         abs(t['tokens_per_second'] * t['seconds'] - 8 * 2 * (32 + 24)) < 1e-6,
          'the parts make the whole; tokens of all ranks', t)
     inside = step('--layout', '2x4', '--network', '10us,8Gb/s,8,1us,1GB/s')
     s.ok(abs(inside['latency'] - 0.1 * t['latency']) < 1e-9 and abs(inside['bandwidth'] - t['bandwidth']) < 1e-9,
@@ -174,6 +175,56 @@ def check_time(s):
             for layout in ('2x1', '1x2')]
     s.ok(0.99 * many[0] < many[1] < 1.01 * many[0], f'experts in parts move as much as the whole: {many}')
     s.ok(alone['step']['bandwidth'] == 0 < alone['step']['seconds'] and 'messages' not in alone, 'one rank sends nothing', alone)
+
+
+def check_rates(s):
+    """A file of measured rates: the step that it was measured in comes out again; ranks share a machine's processors."""
+    done = s.run('bench', 'rates', '--model', s.path('switch.json'), '--batch', 2, '--src-len', 32, '--tgt-len', 24, '--precision',
+                 'selective', '--device', 'ref:0', '--repeat', 2)
+    r = json.loads(done.stdout) if done.returncode == 0 else {}
+    if not s.ok(r.get('step', 0) > 0 and len(r['kernels']) > 20 and r['resident_bytes'] > 1e6, 'bench rates: a file', done.stderr):
+        return
+
+    def write(name, **changes):
+        with open(s.path(name), 'w', encoding='utf-8') as file:
+            json.dump({**r, **changes}, file)
+        return s.path(name)
+
+    def step(name, *more):
+        return plan(s, 'switch.json', '--batch', 2, '--device', 'ref:0', '--rates', s.path(name), *more)
+    write('rates.json')
+    one = step('rates.json')
+    s.ok(abs(one['step']['seconds'] / r['step'] - 1) < 1e-3 and one['step']['ops_by_own_rate'] == one['ops'] and
+         one['resident_bytes'] == r['resident_bytes'] + one['total_bytes'],
+         'rates of a step: the plan of that step takes as long, and its process as much', f'{r}\n{one}')
+    write('single.json', processors=1, threads=1, link=1e10)
+    near = ['--layout', '2x2', '--network', '1us,1GB/s,4,1us,1GB/s']
+    four, apart = step('single.json', *near)['step'], step('single.json', *near[:2], '--network', '1us,1GB/s')['step']
+    s.ok(four['seconds'] == 4 * four['processors'] > apart['seconds'] and four['bound_by'] == 'processors that ranks share' and
+         apart['shared_processors'] <= apart['hidden'] and apart['bound_by'] != four['bound_by'],
+         'four ranks of one machine with one processor take four times as long as its work', f'{four}\n{apart}')
+    write('twice.json', kernels={name: {**k, 'flops': 2 * k.get('flops', 0), 'bytes': 2 * k.get('bytes', 0)}
+                                 for name, k in r['kernels'].items()})
+    fast = step('twice.json')['step']
+    s.ok(abs(2 * (fast['arithmetic'] + fast['memory']) - one['step']['arithmetic'] - one['step']['memory']) < 1e-6 * r['step'],
+         'kernels twice as fast: half the time', fast)
+    model = ('plan', '--model', s.path('switch.json'), '--rates')
+    write('short.json', flops=0)
+    with open(s.path('no.json'), 'w', encoding='utf-8') as file:
+        file.write('{')
+    for name, more, words in (('rates.json', ['--precision', 'f32'], ['selective', 'f32']), ('short.json', [], ['flops', 'rates']),
+                              ('no.json', [], ['no.json', 'line 1'])):
+        refuse(s, f'--rates {name} {" ".join(more)}', words, *model, s.path(name), *more)
+    refuse(s, '--rates of a file that is not there', ['none.json'], *model, s.path('none.json'), usage=True)
+
+
+def check_network(s):
+    """What bench network prints is what plan --network takes."""
+    done = subprocess.run(['mpirun', '--allow-run-as-root', '--oversubscribe', '-n', '2', os.path.join(s.apps, 'switchyard-bench'),
+                           'network', '--repeat', '3'], capture_output=True, text=True, timeout=60, env=s.env)
+    p = plan(s, 'switch.json', '--batch', 2, *RATES, '--layout', '1x2', '--network', done.stdout.strip())
+    s.ok(done.returncode == 0 and p.get('step', {}).get('bandwidth', 0) > 0 and p['messages']['all']['sent_in_machine'] > 0,
+         f'bench network: {done.stdout.strip()}', done.stderr + str(p))
 
 
 def check_refusals(s):
@@ -203,11 +254,13 @@ def main():
     check_schedule(s)
     check_recomputed(s)
     check_time(s)
+    check_rates(s)
     check_refusals(s)
     probe = train(s, 'switch.json', 1, 2, 1, 1)[0] if shutil.which('mpirun') else None
     if probe is None or 'no MPI' in probe.stderr:
         s.skip('against runs of several ranks', 'there is no mpirun, or the programs are built without MPI')
         s.done()
+    check_network(s)
     check_memory_and_bytes(s)
     check_uneven(s)
     s.done()
