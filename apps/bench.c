@@ -8,7 +8,8 @@
 
 static const char doc[] =
     "Measure: `matmul` compares matrix products with OpenBLAS and CLBlast, `grouped` products of many experts with a "
-    "dense one; `copy` the memory, `transfer` the way from and to the host; `expert-ffn`, `attention` and `xent` (the "
+    "dense one; `copy` the memory, `bandwidth` what ops that compute little reach of that, `transfer` the way from and "
+    "to the host; `expert-ffn`, `attention` and `xent` (the "
     "loss over a vocabulary) forward and "
     "backward; `step` shows where the time of a training step goes, op by op; `decode` greedy decoding; `op` times one "
     "op in every variant the device can run; `ranks`, started by mpirun, what messages between ranks take, and how "
@@ -59,7 +60,8 @@ static const struct argp_option options[] = {
     CLI_DEVICE_OPTION(0),
     {"size", OPT_SIZE, "N", 0, "matmul: n of an n×n×n product (default 1024)", 0},
     {"dtype", OPT_DTYPE, "TYPE", 0,
-     "matmul, grouped, copy, op, expert-ffn, attention, xent: f32, bf16, or bf16-f32, a product of bf16 in f32 "
+     "matmul, grouped, copy, bandwidth, op, expert-ffn, attention, xent: f32, bf16, or bf16-f32, a product of bf16 in "
+     "f32 "
      "(default: "
      "bf16, and matmul f32 too)",
      0},
@@ -68,9 +70,9 @@ static const struct argp_option options[] = {
     {"rival", OPT_RIVAL, "NAME", 0, "matmul: beside OpenBLAS or CLBlast alone (default: what is there of both)", 0},
     {"op", OPT_OP, "NAME", 0, "op: which", 0},
     {"args", OPT_ARGS, "A,B,…", 0, "op: its arguments; floats have a point", 0},
-    {"experts", OPT_EXPERTS, "N", 0, "grouped (default 64), expert-ffn (8)", 0},
+    {"experts", OPT_EXPERTS, "N", 0, "grouped, bandwidth (default 64), expert-ffn (8)", 0},
     {"rows", OPT_ROWS, "N", 0, "grouped (64), expert-ffn (512): rows of an expert; xent (1024): rows", 0},
-    {"d-model", OPT_D_MODEL, "N", 0, "grouped, expert-ffn, xent: width of a row (512)", 0},
+    {"d-model", OPT_D_MODEL, "N", 0, "grouped, bandwidth, expert-ffn, xent: width of a row (512)", 0},
     {"d-ff", OPT_D_FF, "N", 0, "grouped (512), expert-ffn (2048): width inside an expert", 0},
     {"heads", OPT_HEADS, "N", 0, "attention: heads (8)", 0},
     {"d-kv", OPT_D_KV, "N", 0, "attention: width of a head (64)", 0},
@@ -92,19 +94,11 @@ static const struct argp_option options[] = {
 static const struct {
     const char *name;
     bench_fn *run;
-} kinds[] = {{"matmul", bench_matmul},
-             {"grouped", bench_grouped},
-             {"copy", bench_copy},
-             {"transfer", bench_transfer},
-             {"expert-ffn", bench_expert_ffn},
-             {"attention", bench_attention},
-             {"xent", bench_xent},
-             {"op", bench_op},
-             {"step", bench_step},
-             {"decode", bench_decode},
-             {"rates", bench_rates},
-             {"ranks", bench_ranks},
-             {"network", bench_network}};
+} kinds[] = {{"matmul", bench_matmul},       {"grouped", bench_grouped},   {"copy", bench_copy},
+             {"bandwidth", bench_bandwidth}, {"transfer", bench_transfer}, {"expert-ffn", bench_expert_ffn},
+             {"attention", bench_attention}, {"xent", bench_xent},         {"op", bench_op},
+             {"step", bench_step},           {"decode", bench_decode},     {"rates", bench_rates},
+             {"ranks", bench_ranks},         {"network", bench_network}};
 
 static bench_fn *find(const char *name)
 {
@@ -119,8 +113,10 @@ static bool is(const struct bench_options *o, const char *what) { return strcmp(
 static void check(const struct bench_options *o, struct argp_state *state)
 {
     if (o->what == NULL || find(o->what) == NULL)
-        argp_error(state, "what is to be measured: matmul, grouped, copy, transfer, expert-ffn, attention, xent, op, "
-                          "step, decode, rates, ranks or network?");
+        argp_error(
+            state,
+            "what is to be measured: matmul, grouped, copy, bandwidth, transfer, expert-ffn, attention, xent, op, "
+            "step, decode, rates, ranks or network?");
     if ((is(o, "step") || is(o, "decode") || is(o, "ranks") || is(o, "rates")) && o->common.model == NULL)
         argp_error(state, "%s needs --model", o->what);
     if (o->variant != NULL && !is(o, "matmul") && !is(o, "grouped") && !is(o, "op"))
@@ -184,7 +180,8 @@ int main(int argc, char **argv)
     const struct argp argp = {
         .options = options,
         .parser = parse,
-        .args_doc = "matmul|grouped|copy|transfer|expert-ffn|attention|xent|op|step|decode|rates|ranks|network",
+        .args_doc =
+            "matmul|grouped|copy|bandwidth|transfer|expert-ffn|attention|xent|op|step|decode|rates|ranks|network",
         .doc = doc};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     struct bench b = {.ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-bench", SY_LOG_INFO), .o = &o};

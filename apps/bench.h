@@ -54,6 +54,7 @@ struct bench_entrant {
     struct sy_graph *graph;
     struct sy_runtime *runtime;
     uint32_t copies;           ///< How often the graph does the work.
+    enum sy_phase phase;       ///< Of the work; ENCODE stands for MICRO.
     double (*rival)(void *of); ///< Instead of a graph: seconds of one go; 0: it is not there.
     void *of;
     double *times;
@@ -83,7 +84,10 @@ static inline sy_tid bench_tensor(struct bench_entrant *e, enum sy_dtype dtype, 
 }
 /// Makes the entrant's graph ready to run: lowered, compiled, its float inputs random in [−1, 1), and warm.
 SY_MUST_CHECK enum sy_status bench_entrant_open(const struct bench *b, struct bench_entrant *e);
-/// The same, and `by` is the variant that runs `op`: another than was chosen where that one does not compile.
+/// Fills `by`, `flops` and `bytes` of an open entrant's figure from the nodes of its phase: of one copy.
+void bench_entrant_describe(struct bench_entrant *e);
+/// The same as bench_entrant_open(), and `by` is the variant that runs `op`: another than was chosen where that one
+/// does not compile.
 SY_MUST_CHECK enum sy_status bench_entrant_open_op(const struct bench *b, struct bench_entrant *e, enum sy_op_id op);
 /// Times all in turns, so that noise hits all, and tells the figures: medians of o->repeat. Ratios are to `list[0]`'s
 /// seconds where `to` says what that is. A rival that is not there is told of nothing.
@@ -91,12 +95,15 @@ SY_MUST_CHECK enum sy_status bench_contest(struct bench *b, struct bench_entrant
 void bench_entrant_close(struct bench_entrant *e);
 /// A copy through the copy op that is large enough to say what the device's memory gives.
 SY_MUST_CHECK enum sy_status bench_copy_entrant(const struct bench *b, struct bench_entrant *e);
+/// Its elements.
+uint64_t bench_copy_elements(const struct bench *b, enum sy_op_types types);
 
 // ---- the subcommands -----------------------------------------------------------------------------------------------
 
 typedef enum sy_status bench_fn(struct bench *b);
 bench_fn bench_matmul, bench_grouped;                   ///< bench_matmul.c
 bench_fn bench_op, bench_copy;                          ///< bench_op.c
+bench_fn bench_bandwidth;                               ///< bench_bandwidth.c
 bench_fn bench_transfer;                                ///< bench_transfer.c
 bench_fn bench_expert_ffn, bench_attention, bench_xent; ///< bench_chain.c
 bench_fn bench_step;                                    ///< bench_step.c

@@ -11,37 +11,16 @@ typedef void emit_fn(const struct bench *b, struct bench_entrant *e, enum sy_op_
 
 static enum sy_dtype storage(enum sy_op_types types) { return types == SY_TYPES_F ? SY_F32 : SY_BF16; }
 
-/// Which variants computed: one name, or those of each op that has not `base`.
-static void name_variants(const struct sy_graph *g, char *out, size_t room)
-{
-    snprintf(out, room, "base");
-    for (size_t i = 0; i < sy_graph_node_count(g); ++i) {
-        const struct sy_node *n = sy_graph_node(g, i);
-        char name[64];
-        snprintf(name, sizeof name, "%s:%s", sy_op_info(n->op)->name, n->variant->name);
-        if (strcmp(n->variant->name, "base") == 0 || strstr(out, name) != NULL)
-            continue;
-        const size_t used = strcmp(out, "base") == 0 ? 0 : strlen(out);
-        snprintf(out + used, room - used, "%s%s", used != 0 ? " " : "", name);
-    }
-}
-
 /// `flops`: about how many one go has.
 static enum sy_status chain_open(const struct bench *b, struct bench_entrant *e, emit_fn *emit, enum sy_op_types types,
                                  double flops)
 {
-    struct bench_figure *f = &e->figure;
     e->copies = bench_copies(b, flops, 0.0);
     SY_TRY(bench_entrant_graph(b, e));
     for (uint32_t i = 0; i < e->copies; ++i)
         emit(b, e, types);
     SY_TRY(bench_entrant_open(b, e));
-    name_variants(e->graph, f->by, sizeof f->by);
-    for (size_t i = 0; i < sy_graph_node_count(e->graph); ++i) {
-        const struct sy_node *n = sy_graph_node(e->graph, i);
-        f->flops += sy_op_info(n->op)->impl->flops(n->args) / e->copies;
-        f->bytes += sy_op_bytes(sy_op_info(n->op), n->types, n->args) / e->copies;
-    }
+    bench_entrant_describe(e);
     return SY_OK;
 }
 

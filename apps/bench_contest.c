@@ -68,6 +68,11 @@ enum sy_status bench_entrant_graph(const struct bench *b, struct bench_entrant *
     return sy_graph_create(b->ctx, b->o->common.precision, b->caps, &e->graph);
 }
 
+static enum sy_phase phase_of(const struct bench_entrant *e)
+{
+    return e->phase == SY_PHASE_ENCODE ? SY_PHASE_MICRO : e->phase;
+}
+
 static bool is_read(const struct sy_graph *g, sy_tid t)
 {
     for (size_t i = 0; i < sy_graph_node_count(g); ++i) {
@@ -95,8 +100,9 @@ static enum sy_status fill(const struct bench *b, struct bench_entrant *e)
     enum sy_status status = SY_OK;
     for (sy_tid t = 1; t < sy_graph_tensor_count(e->graph) && status == SY_OK; ++t) {
         const struct sy_tensor *x = sy_graph_tensor(e->graph, t);
-        if (x->kind != SY_KIND_KEEP || x->parent != SY_NONE || (x->dtype != SY_F32 && x->dtype != SY_BF16) ||
-            !is_read(e->graph, t))
+        const bool kept = x->kind == SY_KIND_KEEP || x->kind == SY_KIND_PARAM || x->kind == SY_KIND_GRAD;
+        if (!kept || x->parent != SY_NONE || (x->dtype != SY_F32 && x->dtype != SY_BF16) ||
+            (x->kind == SY_KIND_KEEP && !is_read(e->graph, t))) // parameters and gradients are read through views
             continue;
         for (uint64_t at = 0; at < x->count && status == SY_OK; at += BLOCK)
             status = sy_runtime_write_f32(e->runtime, t, at, x->count - at < BLOCK ? x->count - at : BLOCK, values);
@@ -105,11 +111,11 @@ static enum sy_status fill(const struct bench *b, struct bench_entrant *e)
     return status;
 }
 
-/// Seconds of one run of phase MICRO, waited for.
+/// Seconds of one run of the work, waited for.
 static enum sy_status run_once(const struct bench *b, struct bench_entrant *e, double *out)
 {
     const double from = cli_clock(b->clock);
-    SY_TRY(sy_runtime_run(e->runtime, SY_PHASE_MICRO));
+    SY_TRY(sy_runtime_run(e->runtime, phase_of(e)));
     SY_TRY(sy_device_wait(sy_runtime_device(e->runtime)));
     *out = cli_clock(b->clock) - from;
     return SY_OK;
@@ -117,11 +123,11 @@ static enum sy_status run_once(const struct bench *b, struct bench_entrant *e, d
 
 static enum sy_status device_seconds(const struct bench *b, struct bench_entrant *e, double *out)
 {
-    const size_t count = sy_runtime_dispatches(e->runtime, SY_PHASE_MICRO);
+    const size_t count = sy_runtime_dispatches(e->runtime, phase_of(e));
     uint64_t *ns = calloc(count + 1, sizeof *ns);
     if (ns == NULL)
         return sy_fail(b->ctx, SY_NOMEM, "out of host memory");
-    const enum sy_status status = sy_program_profile(sy_runtime_program(e->runtime, SY_PHASE_MICRO), ns);
+    const enum sy_status status = sy_program_profile(sy_runtime_program(e->runtime, phase_of(e)), ns);
     *out = 0.0;
     for (size_t i = 0; i < count; ++i)
         *out += (double)ns[i] / 1e9;
@@ -137,8 +143,38 @@ enum sy_status bench_entrant_open(const struct bench *b, struct bench_entrant *e
     SY_TRY(sy_graph_status(e->graph));
     SY_TRY(sy_runtime_create(b->device, e->graph, NULL, &e->runtime));
     SY_TRY(fill(b, e));
+    if (sy_runtime_program(e->runtime, SY_PHASE_REFRESH) != NULL) // what is made of parameters once an update
+        SY_TRY(sy_runtime_run(e->runtime, SY_PHASE_REFRESH));
     SY_TRY(run_once(b, e, &warm));
     return run_once(b, e, &warm); // some drivers compile again for what is recorded after the first
+}
+
+/// Which variants computed: one name, or those of each op that has not `base`.
+static void name_variants(const struct bench_entrant *e, char *out, size_t room)
+{
+    snprintf(out, room, "base");
+    for (size_t i = 0; i < sy_graph_node_count(e->graph); ++i) {
+        const struct sy_node *n = sy_graph_node(e->graph, i);
+        char name[64];
+        snprintf(name, sizeof name, "%s:%s", sy_op_info(n->op)->name, n->variant->name);
+        if (n->phase != phase_of(e) || strcmp(n->variant->name, "base") == 0 || strstr(out, name) != NULL)
+            continue;
+        const size_t used = strcmp(out, "base") == 0 ? 0 : strlen(out);
+        snprintf(out + used, room - used, "%s%s", used != 0 ? " " : "", name);
+    }
+}
+
+void bench_entrant_describe(struct bench_entrant *e)
+{
+    struct bench_figure *f = &e->figure;
+    name_variants(e, f->by, sizeof f->by);
+    for (size_t i = 0; i < sy_graph_node_count(e->graph); ++i) {
+        const struct sy_node *n = sy_graph_node(e->graph, i);
+        if (n->phase != phase_of(e))
+            continue;
+        f->flops += sy_op_info(n->op)->impl->flops(n->args) / e->copies;
+        f->bytes += sy_op_bytes(sy_op_info(n->op), n->types, n->args) / e->copies;
+    }
 }
 
 enum sy_status bench_entrant_open_op(const struct bench *b, struct bench_entrant *e, enum sy_op_id op)

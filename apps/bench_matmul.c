@@ -12,6 +12,8 @@
 struct product_size {
     uint32_t m, n, k, experts;
     const uint32_t *rows;
+    bool
+        kept; ///< The weights are parameters: what a device wants made of them (panels) is made before, as in training.
 };
 
 /// The tensors of a product c [m,n] = a [m,k] · Bᵀ with `experts` of b [n,k].
@@ -47,6 +49,22 @@ static sy_tid emit_tiles(struct bench_entrant *e, const struct product_size *siz
     return tiles;
 }
 
+static sy_tid parameter(struct bench_entrant *e, const struct product_size *size)
+{
+    char(*names)[112] = calloc(size->experts, sizeof *names);
+    if (names == NULL) {
+        sy_graph_no_memory(e->graph);
+        return SY_NONE;
+    }
+    for (uint32_t i = 0; i < size->experts; ++i)
+        snprintf(names[i], sizeof names[i], "b.%u", i);
+    const sy_tid t = sy_param_new(e->graph, size->experts, size->n, size->k, (const char(*)[112])names, SY_INIT_NORMAL,
+                                  1.0f, SY_PARAM_EXPERT);
+    free(names);
+    sy_graph_refresh(e->graph);
+    return t;
+}
+
 static enum sy_status product_open(const struct bench *b, enum sy_op_types types, const struct product_size *size,
                                    const struct sy_variant *variant, struct bench_entrant *e, struct product *p)
 {
@@ -57,11 +75,15 @@ static enum sy_status product_open(const struct bench *b, enum sy_op_types types
     e->figure.flops = 2.0 * size->m * size->n * size->k;
     e->figure.bytes = sy_op_bytes(info, types, &args);
     e->copies = bench_copies(b, e->figure.flops, e->figure.bytes);
-    SY_TRY(bench_entrant_graph(b, e));
+    if (size->kept)
+        SY_TRY(sy_graph_create(b->ctx, types == SY_TYPES_F ? SY_PRECISION_F32 : SY_PRECISION_SELECTIVE, b->caps,
+                               &e->graph));
+    else
+        SY_TRY(bench_entrant_graph(b, e));
     args.tile_rows = sy_graph_tile_rows(e->graph);
     args.tiles = (u32)sy_ceil_div(size->m, args.tile_rows) + (size->experts > 1 ? size->experts : 0);
     p->a = bench_tensor(e, in, size->m, size->k, "a");
-    p->b = bench_tensor(e, in, (uint64_t)size->experts * size->n, size->k, "b");
+    p->b = size->kept ? parameter(e, size) : bench_tensor(e, in, (uint64_t)size->experts * size->n, size->k, "b");
     p->c = bench_tensor(e, out, size->m, size->n, "c");
     const sy_tid tiles = size->experts > 1 ? emit_tiles(e, size, args.tiles) : SY_NONE;
     for (uint32_t i = 0; i < e->copies; ++i)
@@ -219,7 +241,8 @@ enum sy_status bench_grouped(struct bench *b)
     enum sy_status status = SY_OK;
     for (int i = 0; i < KINDS && status == SY_OK; ++i) {
         char *what = list[i].figure.what;
-        size[i] = (struct product_size){.m = all, .n = n, .k = k, .experts = i == 0 ? 1 : experts, .rows = loads[i]};
+        size[i] = (struct product_size){
+            .m = all, .n = n, .k = k, .experts = i == 0 ? 1 : experts, .rows = loads[i], .kept = true};
         int length = snprintf(what, sizeof list[i].figure.what, "%u×%u×%u %s, ", all, n, k, bench_types_name(types));
         snprintf(what + length, sizeof list[i].figure.what - (size_t)length, names[i], experts);
         status = product_open(b, types, &size[i], variant, &list[i], &products[i]);

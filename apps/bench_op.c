@@ -57,16 +57,21 @@ static enum sy_status op_open(const struct bench *b, const struct sy_variant *va
     return bench_entrant_open_op(b, e, variant->op);
 }
 
-enum sy_status bench_copy_entrant(const struct bench *b, struct bench_entrant *e)
+uint64_t bench_copy_elements(const struct bench *b, enum sy_op_types types)
 {
-    enum { COLS = 1 << 12 };
     const bool gpu = !b->caps->software;
-    const enum sy_op_types types = bench_types(b) == SY_TYPES_F ? SY_TYPES_F : SY_TYPES_B;
     const uint64_t each = types == SY_TYPES_F ? 4 : 2, binding = b->caps->max_binding_bytes / each,
                    memory = b->caps->memory_bytes / 8 / each;
     uint64_t most = gpu ? UINT64_C(1) << 29 : b->caps->device_class == SY_CLASS_REF ? 1 << 20 : 1 << 25;
     most = most < binding ? most : binding;
-    most = most < memory ? most : memory;
+    return most < memory ? most : memory;
+}
+
+enum sy_status bench_copy_entrant(const struct bench *b, struct bench_entrant *e)
+{
+    enum { COLS = 1 << 12 };
+    const enum sy_op_types types = bench_types(b) == SY_TYPES_F ? SY_TYPES_F : SY_TYPES_B;
+    const uint64_t most = bench_copy_elements(b, types), each = types == SY_TYPES_F ? 4 : 2;
     const struct sy_variant *variant;
     SY_TRY(bench_variant(b, SY_OP_copy, types, NULL, &variant));
     const uint32_t rows = most > COLS ? (uint32_t)(most / COLS) : 1;

@@ -36,7 +36,7 @@ double sy_op_bytes(const struct sy_op_info *info, enum sy_op_types types, const 
     for (uint32_t i = 0; i < info->binding_count; ++i) {
         const uint64_t elements =
             info->impl->moved != NULL ? info->impl->moved(args, i) : info->impl->elements(args, i);
-        const uint32_t ways = (info->read_mask >> i & 1u) + (info->write_mask >> i & 1u);
+        const uint32_t ways = ((info->read_mask & ~info->impl->only_written) >> i & 1u) + (info->write_mask >> i & 1u);
         bytes += (double)elements * ways * (double)sy_dtype_bytes(sy_op_dtype(info, i, types));
     }
     return bytes;

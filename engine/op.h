@@ -65,6 +65,7 @@ struct sy_op_impl {
     /// Elements of binding `i` that are read or written, where that is fewer than it holds (a gather, a part of each
     /// row); NULL: all of them.
     uint64_t (*moved)(const void *args, uint32_t i);
+    uint32_t only_written; ///< Set of bindings marked `+` in ops.def that are written in part and never read.
     /// Floating-point operations, for submissions, benchmarks and the planner: each addition, product, comparison and
     /// function is one; copies, conversions and integers are none (sy_no_flops).
     double (*flops)(const void *args);

@@ -24,10 +24,10 @@ ATT_INLINE void softmax_tile(float *s, float *row_max, float *row_sum, float *sh
         sy_put(x, s + r * ATT_LANES);
         top = x > top ? x : top;
     }
-    const float16 by = att_exp(old - top);
+    const float16 by = sy_exp(old - top);
     float16 sum = vload16(0, row_sum) * by;
     for (uint r = 0; r < rows; ++r) {
-        const float16 e = att_exp(vload16(0, s + r * ATT_LANES) - top);
+        const float16 e = sy_exp(vload16(0, s + r * ATT_LANES) - top);
         sum += e;
         sy_put(e, s + r * ATT_LANES);
     }

@@ -8,6 +8,7 @@
 #ifndef SY_ATTENTION_BLOCKS_CL_H
 #define SY_ATTENTION_BLOCKS_CL_H
 #include "attention_score.cl.h"
+#include "exp.cl.h"
 
 #define ATT_TILE 32u                           // rows of the walked side in one tile
 #define ATT_LANES 32u                          // rows of the own side
@@ -16,22 +17,6 @@
 // Compiled once, not once for each place: what is worth a call.
 #define ATT_ONCE __attribute__((noinline)) static
 #define ATT_LANE_IDS ((uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
-
-// e^x to about 1 ulp for x ≤ 88; 0 below −87. Written out because exp(float16) falls apart into 16 calls on some
-// drivers.
-ATT_INLINE float16 att_exp(float16 x)
-{
-    const float16 y = clamp(x, -88.0f, 88.0f);
-    const float16 n = (y * 1.44269504f + 12582912.0f) - 12582912.0f; // nearest integer: contraction is off
-    const float16 r = fma(n, (float16)2.12194440e-4f, fma(n, (float16)-0.693359375f, y));
-    float16 e = fma(r, (float16)1.9875691500e-4f, (float16)1.3981999507e-3f);
-    e = fma(e, r, (float16)8.3334519073e-3f);
-    e = fma(e, r, (float16)4.1665795894e-2f);
-    e = fma(e, r, (float16)1.6666665459e-1f);
-    e = fma(e, r, (float16)5.0000001201e-1f);
-    e = fma(e, r * r, r + 1.0f);
-    return select((float16)0.0f, e * as_float16((convert_int16(n) + 127) << 23), x > -87.0f);
-}
 
 // Dimensions and rows of private arrays come in whole steps of 8; what is not there is zero.
 ATT_INLINE uint att_padded(uint n) { return (n + 7u) / 8u * 8u; }

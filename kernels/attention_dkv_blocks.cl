@@ -45,7 +45,7 @@ ATT_INLINE void tile_grads(float *s, float *dp, const float *keep, const float *
         if (p->causal)
             x = select(x, (float16)ATT_MASKED, ATT_LANE_IDS + j0 > (uint16)(first + r));
         x -= stats[2u * r];
-        const float16 prob = att_exp(x), factor = p->threshold != 0u ? vload16(0, keep + r * ATT_LANES) : 1.0f;
+        const float16 prob = sy_exp(x), factor = p->threshold != 0u ? vload16(0, keep + r * ATT_LANES) : 1.0f;
         sy_put(prob * factor, s + r * ATT_LANES);
         sy_put(ATT_DS((float16)0.0f, x, prob, vload16(0, dp + r * ATT_LANES) * factor, stats[2u * r + 1u]), dp + r * ATT_LANES);
     }

@@ -24,7 +24,7 @@ ATT_INLINE void tile_ds(float *s, const float *dp, const float *keep, const floa
         const float16 score =
             att_masked_key(vload16(0, s + r * ATT_LANES), window, mask, r, query, j0 + r, diagonal, p);
         const float16 x = score - row_lse, factor = p->threshold != 0u ? vload16(0, keep + r * ATT_LANES) : 1.0f;
-        sy_put(ATT_DS((float16)0.0f, x, att_exp(x), vload16(0, dp + r * ATT_LANES) * factor, delta), s + r * ATT_LANES);
+        sy_put(ATT_DS((float16)0.0f, x, sy_exp(x), vload16(0, dp + r * ATT_LANES) * factor, delta), s + r * ATT_LANES);
     }
 }
 

@@ -80,8 +80,8 @@ KERNEL void attention_rows(__global const T *restrict q, __global const T *restr
         const float8 most8 = fmax(most.lo, most.hi);
         const float4 most4 = fmax(most8.lo, most8.hi);
         const float next = fmax(top, fmax(fmax(most4.x, most4.y), fmax(most4.z, most4.w)));
-        const float shrink = att_exp((float16)(top - next)).s0;
-        const float16 e_lo = att_exp(lo - next), e_hi = att_exp(hi - next);
+        const float shrink = sy_exp((float16)(top - next)).s0;
+        const float16 e_lo = sy_exp(lo - next), e_hi = sy_exp(hi - next);
         sy_put(e_lo, s);
         sy_put(e_hi, s + 16);
         total = total * shrink + vsum16(e_lo + e_hi);

@@ -12,7 +12,8 @@ KERNEL void dispatch(__global const T *restrict x, __global const int *restrict 
     const uint lid = LOCAL_ID, first = GROUP_ID * SY_ROWS(WG), count = min(SY_ROWS(WG), p.slots - first);
     const uint vectors = p.dim / VEC * VEC;
     for (uint s = first; s < first + count; ++s) {
-        const int source = src[s];
+        const int source = src[s], next = src[min(s + 4u, p.slots - 1u)];
+        FETCH(x + (uint)max(next, 0) / p.k * p.dim, p.dim * sizeof(T));
         const bool used = source >= 0;
         const uint from = used ? (uint)source / p.k * p.dim : 0u, to = s * p.dim;
         if (used) {

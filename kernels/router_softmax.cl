@@ -5,6 +5,7 @@
 // Launch: one work-group does SY_ROWS(WG) rows. Equal logits give equal p; the order of the sum depends on WG and VEC.
 #include "common.cl.h"
 #include "chunk.h"
+#include "exp.cl.h"
 
 KERNEL void router_softmax(__global const float *restrict z, __global float *restrict prob,
                            __global float *restrict lse, const struct sy_router_softmax_args p)
@@ -17,27 +18,36 @@ KERNEL void router_softmax(__global const float *restrict z, __global float *res
     for (uint row = first; row < first + count; ++row) {
         __global const float *x = z + row * p.experts;
         __global float *y = prob + row * p.experts;
-        float peak = -INFINITY;
-        for (uint e = lid; e < p.experts; e += WG)
+        VF peaks = (VF)(-INFINITY);
+        for (uint e = lid * VEC; e < vectors; e += WG * VEC) {
+            const VF v = V_LOAD(0, x + e);
+            peaks = select(peaks, v, v > peaks);
+        }
+        float peak = VMAX(peaks);
+        for (uint e = vectors + lid; e < p.experts; e += WG)
             peak = fmax(peak, x[e]);
         GROUP_MAX(scratch, peak, top);
         const float most = narrow ? bf16_load(bf16_round(top)) : top; // rounding keeps order
         VF sums = (VF)(0.0f);
         for (uint e = lid * VEC; e < vectors; e += WG * VEC) {
             const VF v = V_LOAD(0, x + e);
-            sums += exp((narrow ? bf16_load_v(bf16_round_v(v)) : v) - most);
+            const VF power = E_TO_THE((narrow ? bf16_load_v(bf16_round_v(v)) : v) - most);
+            sums += power;
+            if (ALONE) // a CPU keeps it: computing takes longer than the cache
+                V_STORE(power, 0, y + e);
         }
         float sum = VSUM(sums);
         for (uint e = vectors + lid; e < p.experts; e += WG)
-            sum += exp((narrow ? bf16_load(bf16_round(x[e])) : x[e]) - most);
+            sum += E_TO_THE((narrow ? bf16_load(bf16_round(x[e])) : x[e]) - most);
         GROUP_SUM(scratch, sum, total);
+        const float part = 1.0f / total;
         for (uint e = lid * VEC; e < vectors; e += WG * VEC) {
-            const VF v = V_LOAD(0, x + e);
-            const VF q = exp((narrow ? bf16_load_v(bf16_round_v(v)) : v) - most) / total;
+            const VF v = V_LOAD(0, (ALONE ? y : x) + e);
+            const VF q = (ALONE ? v : E_TO_THE((narrow ? bf16_load_v(bf16_round_v(v)) : v) - most)) * part;
             V_STORE(narrow ? bf16_load_v(bf16_round_v(q)) : q, 0, y + e);
         }
         for (uint e = vectors + lid; e < p.experts; e += WG) {
-            const float q = exp((narrow ? bf16_load(bf16_round(x[e])) : x[e]) - most) / total;
+            const float q = E_TO_THE((narrow ? bf16_load(bf16_round(x[e])) : x[e]) - most) * part;
             y[e] = narrow ? bf16_load(bf16_round(q)) : q;
         }
         if (lid == 0u)

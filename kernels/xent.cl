@@ -5,17 +5,13 @@
 // Launch: one work-group does one row in one pass: each lane keeps its running maximum and sum of exp.
 // Determinism: the order of the sums depends on vocab, WG and VEC.
 #include "common.cl.h"
+#include "exp.cl.h"
 
 #define RUN 16 // vectors of an item between two corrections of its sum by a new maximum
 
 #define VI SY_CAT(int, VEC)
 
 __constant int lane_index[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-
-static inline float vmax4(float4 v) { return fmax(fmax(v.x, v.y), fmax(v.z, v.w)); }
-static inline float vmax8(float8 v) { return vmax4(fmax(v.lo, v.hi)); }
-static inline float vmax16(float16 v) { return vmax8(fmax(v.lo, v.hi)); }
-#define VMAX SY_CAT(vmax, VEC)
 
 // An element that keeps the label from being the arg-max: larger, or equal and earlier.
 static inline VI beats_v(VF v, int i, float at_label, int label)
@@ -44,10 +40,10 @@ KERNEL void xent(__global const float *restrict logits, __global const int *rest
             sums += v;
             beats |= beats_v(v, (int)i, at_label, target);
         }
-        exps *= exp(most - top);
+        exps *= E_TO_THE(most - top);
         most = top;
         for (uint i = start + lid * VEC; i < end; i += WG * VEC)
-            exps += exp(V_LOAD(0, x + i) - most);
+            exps += E_TO_THE(V_LOAD(0, x + i) - most);
     }
     float own_most = VMAX(most), own_sum = VSUM(sums), own_beat = any(beats) ? 1.0f : 0.0f;
     for (uint i = vectors + lid; i < p.vocab; i += WG) {
@@ -56,9 +52,9 @@ KERNEL void xent(__global const float *restrict logits, __global const int *rest
         own_beat = x[i] > at_label || (x[i] == at_label && (int)i < target) ? 1.0f : own_beat;
     }
     GROUP_MAX(scratch, own_most, row_most);
-    float own_exp = VSUM(exps * exp(most - row_most));
+    float own_exp = VSUM(exps * E_TO_THE(most - row_most));
     for (uint i = vectors + lid; i < p.vocab; i += WG)
-        own_exp += exp(x[i] - row_most);
+        own_exp += E_TO_THE(x[i] - row_most);
     GROUP_SUM(scratch, own_exp, row_exp);
     GROUP_SUM(scratch, own_sum, row_sum);
     GROUP_MAX(scratch, own_beat, row_beat);

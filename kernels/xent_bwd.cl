@@ -5,6 +5,7 @@
 //   dlogits [rows, vocab] t; which of all rows these are: SY_XENT_PLACE
 // Launch: one work-group does one row. No reduction.
 #include "common.cl.h"
+#include "exp.cl.h"
 
 #define VI SY_CAT(int, VEC)
 
@@ -26,12 +27,12 @@ KERNEL void xent_bwd(__global const float *restrict logits, __global const int *
         VF g = (VF)(0.0f);
         if (label >= 0) {
             const VF off = select((VF)(even), (VF)(even + hit), (VI)((int)i) + lanes == (VI)(label));
-            g = slope * exp(V_LOAD(0, logits + base + i) - lse) - off;
+            g = slope * E_TO_THE(V_LOAD(0, logits + base + i) - lse) - off;
         }
         T_STV(dlogits, base + i, g);
     }
     for (uint i = vectors + lid; i < p.vocab; i += WG) {
         const float off = (int)i == label ? even + hit : even;
-        T_ST(dlogits, base + i, label >= 0 ? slope * exp(logits[base + i] - lse) - off : 0.0f);
+        T_ST(dlogits, base + i, label >= 0 ? slope * E_TO_THE(logits[base + i] - lse) - off : 0.0f);
     }
 }

@@ -85,6 +85,7 @@ def check_bench(s, ops, matmuls):
 
 
 SMALL = {'matmul': ['--size', 24], 'grouped': ['--experts', 3, '--rows', 8, '--d-model', 16, '--d-ff', 12], 'copy': [], 'transfer': [],
+         'bandwidth': ['--experts', 3, '--d-model', 4096],
          'expert-ffn': ['--experts', 3, '--rows', 20, '--d-model', 16, '--d-ff', 24],
          'attention': ['--heads', 2, '--d-kv', 8, '--src-len', 20, '--batch', 2],
          'xent': ['--rows', 10, '--vocab', 100, '--d-model', 8], 'op': ['--op', 'relu', '--args', '40,30,0,1.0,0,0,0,1,0,0'],

@@ -244,6 +244,9 @@ static void check_bytes(struct io *t)
                  gather = sy_op_bytes(sy_op_info(SY_OP_embed), SY_TYPES_B, &embed);
     io_check(t, wide == 4 * (21 + 35 + 2 * 15) && mixed == 2 * (21 + 35) + 4 * 2 * 15, "bytes of a product: %g, %g",
              wide, mixed);
+    const struct sy_copy_args copy = {.rows = 3, .cols = 5, .from_stride = 9, .to_stride = 5};
+    const double copied = sy_op_bytes(sy_op_info(SY_OP_copy), SY_TYPES_B, &copy);
+    io_check(t, copied == 2 * 2 * 15, "bytes of a copy: it leaves things alone, and reads none of them, %g", copied);
     io_check(t, gather == 4 * 2 + 2 * (20 + 20), "bytes of a gather: the rows it reads, %g", gather);
 }
 

@@ -36,5 +36,6 @@ const struct sy_op_impl sy_op_impl_copy = {
     .groups = groups,
     .elements = elements,
     .moved = moved,
+    .only_written = 1u << 1,
     .flops = sy_no_flops,
 };

@@ -38,5 +38,6 @@ const struct sy_op_impl sy_op_impl_kv_append = {
     .groups = groups,
     .elements = elements,
     .moved = moved,
+    .only_written = 1u << 2,
     .flops = sy_no_flops,
 };

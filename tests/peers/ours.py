@@ -59,10 +59,16 @@ class Programs:
     def decode(self, config, batch, source, tokens, precision, repeat=3):
         """Seconds of decoding a batch, its encoder's included."""
         figure = self.figures('decode', '--model', config, '--batch', batch, '--src-len', source, '--tgt-len', tokens, '--precision',
-                              precision, '--repeat', repeat)[-1]
+                              precision, '--repeat', repeat)[0] # the others: where the time goes
         if round(figure['tokens_per_second'] * figure['ms'] * 1e-3) != batch * tokens:
             raise Missing(f'a sequence ended before its {tokens} tokens')
         return figure['ms'] * 1e-3
+
+    def rates(self, what, dtype, repeat, *arguments):
+        """[(what it is, share of the first one's rate, rate, its unit)] of the others that were measured in turns."""
+        first, *others = self.figures(what, '--dtype', dtype, '--repeat', repeat, *arguments)
+        unit = 'gbs' if what == 'bandwidth' else 'gflops'
+        return [(f['what'], f[unit] / first[unit], f[unit], first[unit]) for f in others]
 
     def train_peak(self, config, data, out, arguments):
         """Bytes that were resident at most in a training run, from the kernel's account of the process."""

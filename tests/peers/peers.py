@@ -3,8 +3,9 @@
 """peers.py BUILD [NAME…] [--avx2] [--cpu-time] [--turns N] [--device ID] [--threads N] [--json FILE]: our programs and PyTorch,
 Hugging Face and OpenBLAS at the same work, in turns in one run.
 
-Names: matmul, step8, step64, ffn, switch128, decode1, decode16, memory, or parts of them (default: all). A ratio is the time of the
-fastest rival over that of our fastest way: above 1 we are ahead; beside it the least and the most of single turns. With
+Names: matmul, step8, step64, ffn, bandwidth, attention, switch128, grouped, decode1, decode16, memory, or parts of them (default:
+all). A ratio is the time of the fastest rival over that of our fastest way: above 1 we are ahead; beside it the least and the most of
+single turns. Of bandwidth, attention and grouped it is a share of what the device gives a copy, a product, or equal loads. With
 --avx2 all sides are told to leave the wider instructions of this CPU alone, which shows about what an older CPU would do: PoCL
 compiles for Haswell, OpenBLAS takes its Haswell kernels, PyTorch those for AVX2; clocks and caches stay those of this CPU.
 """
@@ -106,6 +107,35 @@ class Harness:
         return self.run(row, [Entrant(f'{name} {way}', lambda model=model: self.ours.step(model, batch, source, target, way, 1)[0],
                                       model == switch) for name, model in (('Switch', switch), ('dense twin', dense))])
 
+    def shares(self, number, what, dtype, must, aim, pick, unit, *arguments):
+        """Ours alone, measured in turns by one call of switchyard-bench: a row for each figure that `pick` names."""
+        rows = []
+        for name, share, rate, best in self.ours.rates(what, dtype, 4 * self.options.turns + 1, *arguments):
+            if pick(name):
+                rows.append(Row(number, name, None, must, aim, value=share, note=f'{rate:.1f} {unit}, beside {best:.1f}'))
+        return rows
+
+    def bandwidth(self):
+        return [row for dtype in ('f32', 'bf16') for row in
+                self.shares('5', 'bandwidth', dtype, 0.6, 0.85,
+                            lambda name: dtype == 'f32' or name.split()[0] not in ('softmax', 'adafactor'), 'GB/s')]
+
+    def attention(self):
+        return self.shares('6', 'attention', 'f32', 0.5, 0.75, lambda name: name.endswith('back'), 'GFLOP/s')
+
+    def grouped(self):
+        """64 experts with 64 rows each, T5-small's widths."""
+        rows = []
+        for dtype in ('f32', 'bf16') if 'avx512_bf16' in flags() and not self.options.avx2 else ('f32',):
+            dense, equal, zipf = self.ours.figures('grouped', '--experts', 64, '--rows', 64, '--d-model', 512, '--d-ff', 2048,
+                                                   '--dtype', dtype, '--repeat', 2 * self.options.turns + 1)
+            for what, over, under, must, aim in (('Zipf against equal loads', equal, zipf, 0.85, 0.95),
+                                                 ('equal loads against one dense product', dense, equal, 0.95, 1.0)):
+                rows.append(Row('8', f'64 experts × 64 rows, 512 → 2048, {dtype}: {what}', None, must, aim,
+                                value=over['ms'] / under['ms'],
+                                note=f'{under["ms"]:.1f} ms, {under["gflops"]:.0f} GFLOP/s, beside {over["ms"]:.1f}'))
+        return rows
+
     def decode(self, batch):
         source, tokens = 128, 64
         config = shapes.write(self.folder, 't5-small', shapes.t5(shapes.T5_SMALL))
@@ -134,7 +164,9 @@ class Harness:
 
 def rows(h):
     return {'matmul512': lambda: h.matmul(512), 'matmul1024': lambda: h.matmul(1024), 'matmul2048': lambda: h.matmul(2048),
-            'step8': lambda: h.step(8), 'step64': lambda: h.step(64), 'ffn': h.ffn, 'switch128': h.switch128,
+            'step8': lambda: h.step(8), 'step64': lambda: h.step(64), 'ffn': h.ffn,
+            'bandwidth': h.bandwidth, 'attention': h.attention, 'switch128': h.switch128, 'grouped': h.grouped,
+
             'decode1': lambda: h.decode(1), 'decode16': lambda: h.decode(16), 'memory': h.memory}
 
 
@@ -191,13 +223,14 @@ def main():
               + '; without AVX-512 (--avx2)' * options.avx2, flush=True)
         for name in chosen:
             try:
-                row = every[name]()
+                measured = every[name]()
             except (Missing, RuntimeError) as missing:
-                row = Row('–', name, note=f'not measured: {missing}')
+                measured = Row('–', name, note=f'not measured: {missing}')
                 h.peer.ask(close=True)
-            row.print()
+            for row in measured if isinstance(measured, list) else [measured]:
+                row.print()
+                done.append(row)
             sys.stdout.flush()
-            done.append(row)
         h.peer.close()
     print('\n' + HEAD)
     for row in done:
