@@ -34,15 +34,17 @@ static inline void copy_columns(__global const T *restrict y, uint stride, uint 
 static inline void multiply(__global const T *restrict y, __global const T *restrict x, __global float *restrict w,
                      uint first, uint end, uint m0, uint rows, uint q0, uint q1, const struct sy_matmul_dw_args p)
 {
-    float copy[PANEL_ROWS * PANEL_K], sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
+    float copy[PANEL_ROWS * PANEL_K], room[PANEL_K * SY_PANEL], sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
     panel_clear(sums, rows, q1 - q0);
     for (uint k0 = first; k0 < end; k0 += PANEL_K) {
         const uint depth = min(end - k0, PANEL_K);
+        __global const T *from = x + (size_t)k0 * p.n + q0 * SY_PANEL;
         copy_columns(y + (size_t)k0 * p.m + m0, p.m, rows, depth, copy);
-        for (uint q = q0; q < q1; ++q)
-            panel_products_of_rows(copy, rows, x + (size_t)k0 * p.n + q * SY_PANEL, p.n,
-                                   (size_t)(p.rows - k0) * p.n - q * SY_PANEL, PANEL_COLS(p.n, q), depth,
-                                   sums + (q - q0) * PANEL_SUMS);
+        for (uint q = q0; q < q1; ++q, from += SY_PANEL) {
+            const struct panel_next then = {q + 1 < q1 ? from + SY_PANEL : from, p.n};
+            panel_take(from, p.n, PANEL_COLS(p.n, q), depth, room);
+            panel_products(copy, rows, room, depth, sums + (q - q0) * PANEL_SUMS, then);
+        }
     }
     for (uint q = q0; q < q1; ++q)
         panel_store(sums + (q - q0) * PANEL_SUMS, rows, PANEL_COLS(p.n, q),

@@ -10,19 +10,28 @@
 #include "common.cl.h"
 #include "tiles.h"
 
-#define PANEL_LD 272u // room for PANEL_K, and no power of two: see panel.cl.h
+#define PANEL_LD 144u // room for PANEL_K, and no power of two: see panel.cl.h
 #define PANEL_A_ROW PANEL_LD
 #define PANEL_A_K 1u
 #include "panel.cl.h"
+
+PANEL_PRODUCTS(panel_products_there, __global T, panel_load)
+#ifdef T_BF16
+#define FEW(rows) ((rows) <= 2u * REST_ROWS) // so few that converting in place is cheaper than a copy
+#else
+#define FEW(rows) 1
+#endif
 
 // Copies a[rows][depth] (rows `stride` apart) and pads it with rows of zeros.
 static inline void copy_rows(__global const T *restrict a, uint stride, uint rows, uint depth, float *restrict to)
 {
     for (uint r = 0; r < rows; ++r) {
-        __global const T *from = a + (size_t)r * stride;
+        __global const T *from = a + (size_t)r * stride, *ahead = a + (size_t)min(r + 4u, rows - 1u) * stride;
         uint k = 0;
-        for (; k + VEC <= depth; k += VEC)
+        for (; k + VEC <= depth; k += VEC) {
+            FETCH(ahead + k);
             V_STORE(T_LDV(from, k), 0, to + r * PANEL_LD + k);
+        }
         for (; k < depth; ++k)
             to[r * PANEL_LD + k] = T_LD(from, k);
     }
@@ -30,22 +39,29 @@ static inline void copy_rows(__global const T *restrict a, uint stride, uint row
         to[i] = 0.0f;
 }
 
-// Rows row0 … row0 + rows − 1 (at most PANEL_ROWS) times panels q0 … q1 − 1 of one expert's B.
+// Rows row0 … row0 + rows − 1 (at most PANEL_ROWS) times panels q0 … q1 − 1 of one expert's B. Panels are read where they
+// are, unless they would be converted again and again.
 static inline void multiply(__global const T *restrict a, __global const T *restrict b, __global O *restrict c, uint row0,
-                     uint rows, uint q0, uint q1, const struct sy_matmul_args p)
+                            uint rows, uint q0, uint q1, const struct sy_matmul_args p)
 {
-    float copy[PANEL_ROWS * PANEL_LD], sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
+    float copy[PANEL_ROWS * PANEL_LD], room[PANEL_K * SY_PANEL], sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
+    const uint there = p.bt != 0 && FEW(rows);
+    const uint stride = p.bt != 0 ? SY_PANEL : p.n;
+    const size_t next = p.bt != 0 ? (size_t)p.k * SY_PANEL : SY_PANEL; // from panel to panel
     panel_clear(sums, rows, q1 - q0);
     for (uint k0 = 0; k0 < p.k; k0 += PANEL_K) {
         const uint depth = min(p.k - k0, PANEL_K);
+        __global const T *from = b + q0 * next + (size_t)k0 * stride;
         copy_rows(a + (size_t)row0 * p.k + k0, p.k, rows, depth, copy);
-        for (uint q = q0; q < q1; ++q) {
+        for (uint q = q0; q < q1; ++q, from += next) {
             float *to = sums + (q - q0) * PANEL_SUMS;
-            if (p.bt != 0)
-                panel_products(copy, rows, b + ((size_t)q * p.k + k0) * SY_PANEL, SY_PANEL, depth, to);
-            else
-                panel_products_of_rows(copy, rows, b + (size_t)k0 * p.n + q * SY_PANEL, p.n,
-                                       (size_t)(p.k - k0) * p.n - q * SY_PANEL, PANEL_COLS(p.n, q), depth, to);
+            const struct panel_next then = {q + 1 < q1 ? from + next : from, stride};
+            if (there != 0) {
+                panel_products_there(copy, rows, from, depth, to, then);
+            } else {
+                panel_take(from, stride, p.bt != 0 ? SY_PANEL : PANEL_COLS(p.n, q), depth, room);
+                panel_products(copy, rows, room, depth, to, then);
+            }
         }
     }
     for (uint q = q0; q < q1; ++q)

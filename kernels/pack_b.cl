@@ -11,7 +11,7 @@
 
 #if WG == 1
 #define SPACE __global
-TRANSPOSE16(transpose_words, float, float16, STORE16_F) // f32, or pairs of bf16
+TRANSPOSE_WORDS(transpose_words)
 #ifdef T_BF16
 TRANSPOSE16(transpose16, ushort, ushort16, STORE16_US)
 #else
@@ -25,6 +25,8 @@ static inline void pack_transposed(__global const T *restrict from, uint stride,
     uint k = k0;
     if (cols == SY_PANEL)
         for (; k + 16 <= k1; k += 16) {
+            for (uint j = 0; j < SY_PANEL; ++j)
+                FETCH(from + (size_t)j * stride + min(k + 16u, k1 - 1u));
             transpose16(from + k, stride, to + (size_t)k * SY_PANEL, SY_PANEL);
             transpose16(from + (size_t)16 * stride + k, stride, to + (size_t)k * SY_PANEL + 16, SY_PANEL);
         }

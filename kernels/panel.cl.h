@@ -2,8 +2,10 @@
 // panel.cl.h: the register block of matmul_packed and matmul_dw_blocks for a work-group of one item.
 //
 // A tile of A is copied, PANEL_K deep, into private memory as f32: rows of a large matrix lie a power of two apart and
-// would share cache sets, and bf16 is converted once for all panels. Partial sums wait in private memory between slabs
-// of k, so that every output stays one chain of fma over ascending k.
+// would share cache sets, and bf16 is converted once for all panels. A panel of B as it is stored is copied for the same
+// reasons. Partial sums wait in private memory between slabs of k, so that every output stays one chain of fma over
+// ascending k. While one panel is multiplied, the next one is fetched, a piece with every few steps: at the rate at which
+// caches miss, waiting for it took a quarter of the time.
 //
 // The includer defines PANEL_A_ROW and PANEL_A_K: element (row, k) of the copy is a[row·PANEL_A_ROW + k·PANEL_A_K].
 #ifndef SY_PANEL_CL_H
@@ -11,7 +13,7 @@
 #include "common.cl.h"
 #include "tiles.h"
 
-#define PANEL_K 256u
+#define PANEL_K 128u // 32 columns of it leave room in the first cache for what else passes through
 #define PANEL_ROWS SY_TILE_ROWS_CPU
 #define PANEL_SUMS (PANEL_ROWS * SY_PANEL)                       // partial sums of one panel
 #define PANEL_COLS(n, q) min((n) - (q)*SY_PANEL, (uint)SY_PANEL) // real columns of panel q of n
@@ -39,11 +41,41 @@ static inline BF panel_load(__global const T *p)
 #endif
 }
 
-// sums[rows][columns of the block] += Σ_k a(row, k) · b[k][columns], rows of b `stride` apart. The row loops unroll and
-// the arrays become registers.
-#define PANEL_BLOCK(name, rows)                                                                      \
-    inline void name(const float *restrict a, __global const T *restrict b, uint stride, uint depth, \
-                     float *restrict sums)                                                           \
+// What a block fetches of the next panel: with every PANEL_STEPS of k, FETCH_ROWS rows (as many vectors of each), so that
+// the blocks of a whole tile fetch it all.
+#define PANEL_STEPS 8u
+#define FETCH_ROWS ((uint)BLOCK_VEC / 8u)
+#define FETCH_PART (PANEL_K / PANEL_STEPS * FETCH_ROWS) // rows that one block fetches
+struct panel_next {
+    __global const T *b;
+    uint stride;
+};
+
+static inline void panel_fetch(struct panel_next next, uint row)
+{
+    _Pragma("unroll") for (uint i = 0; i < FETCH_ROWS * FETCH_ROWS; ++i)
+        FETCH(next.b + (size_t)(row + i / FETCH_ROWS) * next.stride + i % FETCH_ROWS * 16u);
+}
+
+// One step of a block: sums[rows][columns of the block] += a(row, k) · b[columns].
+#define PANEL_STEP(rows, load)                                                     \
+    {                                                                              \
+        const BF b_lo = load(b), b_hi = load(b + BLOCK_VEC);                       \
+        b += SY_PANEL;                                                             \
+        _Pragma("unroll") for (uint r = 0; r < rows; ++r)                          \
+        {                                                                          \
+            const BF v = (BF)(a[(size_t)r * PANEL_A_ROW]);                         \
+            lo[r] = fma(v, b_lo, lo[r]);                                           \
+            hi[r] = fma(v, b_hi, hi[r]);                                           \
+        }                                                                          \
+        a += PANEL_A_K;                                                            \
+    }
+
+// sums[rows][columns of the block] += Σ_k a(row, k) · b[k][columns], for b in panels. The row loops unroll and the arrays
+// become registers.
+#define PANEL_BLOCK(name, rows, B, load)                                                             \
+    inline void name(const float *restrict a, const B *restrict b, uint depth, float *restrict sums, \
+                     struct panel_next next, uint fetch)                                             \
     {                                                                                                \
         BF lo[rows], hi[rows];                                                                       \
         _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                            \
@@ -51,61 +83,55 @@ static inline BF panel_load(__global const T *p)
             lo[r] = BF_LOAD(sums + r * SY_PANEL);                                                    \
             hi[r] = BF_LOAD(sums + r * SY_PANEL + BLOCK_VEC);                                        \
         }                                                                                            \
-        for (uint k = 0; k < depth; ++k, b += stride) {                                              \
-            const BF b_lo = panel_load(b), b_hi = panel_load(b + BLOCK_VEC);                         \
-            _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                        \
-            {                                                                                        \
-                const BF v = (BF)(a[r * PANEL_A_ROW + k * PANEL_A_K]);                               \
-                lo[r] = fma(v, b_lo, lo[r]);                                                         \
-                hi[r] = fma(v, b_hi, hi[r]);                                                         \
-            }                                                                                        \
+        uint k = 0;                                                                                  \
+        for (; k + PANEL_STEPS <= depth; k += PANEL_STEPS, fetch += FETCH_ROWS) {                    \
+            panel_fetch(next, fetch);                                                                \
+            _Pragma("unroll") for (uint i = 0; i < PANEL_STEPS; ++i) PANEL_STEP(rows, load)          \
         }                                                                                            \
+        for (; k < depth; ++k)                                                                       \
+            PANEL_STEP(rows, load)                                                                   \
         _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                            \
         {                                                                                            \
-            sy_put(lo[r], sums + r * SY_PANEL);                                                    \
-            sy_put(hi[r], sums + r * SY_PANEL + BLOCK_VEC);                                        \
+            sy_put(lo[r], sums + r * SY_PANEL);                                                      \
+            sy_put(hi[r], sums + r * SY_PANEL + BLOCK_VEC);                                          \
         }                                                                                            \
     }
-PANEL_BLOCK(panel_block, BLOCK_ROWS)
-PANEL_BLOCK(panel_rest, REST_ROWS)
-PANEL_BLOCK(panel_one, 1u)
 
 // The rows a tile of `rows` takes in the copy; the includer fills the surplus with zeros. One row, as decoding one prompt
 // has it everywhere, goes alone.
 #define PANEL_PADDED(rows) ((rows) == 1u ? 1u : ((rows) + REST_ROWS - 1u) / REST_ROWS * REST_ROWS)
 
-// sums[rows][32] += Σ_k a(row, k) · b[k][32]
-static inline void panel_products(const float *restrict a, uint rows, __global const T *restrict b, uint stride,
-                                  uint depth, float *restrict sums)
-{
-    for (uint j = 0; j < SY_PANEL; j += 2u * BLOCK_VEC) {
-        uint r = 0;
-        if (rows == 1u)
-            panel_one(a, b + j, stride, depth, sums + j);
-        for (; r + BLOCK_ROWS <= PANEL_PADDED(rows); r += BLOCK_ROWS)
-            panel_block(a + r * PANEL_A_ROW, b + j, stride, depth, sums + r * SY_PANEL + j);
-        for (; rows != 1u && r < PANEL_PADDED(rows); r += REST_ROWS)
-            panel_rest(a + r * PANEL_A_ROW, b + j, stride, depth, sums + r * SY_PANEL + j);
+// name: sums[rows][32] += Σ_k a(row, k) · b[k][32], with blocks for the elements and place B of b.
+#define PANEL_PRODUCTS(name, B, load)                                                                                  \
+    PANEL_BLOCK(SY_CAT(name, _block), BLOCK_ROWS, B, load)                                                             \
+    PANEL_BLOCK(SY_CAT(name, _rest), REST_ROWS, B, load)                                                               \
+    PANEL_BLOCK(SY_CAT(name, _one), 1u, B, load)                                                                       \
+    static inline void name(const float *restrict a, uint rows, const B *restrict b, uint depth, float *restrict sums, \
+                            struct panel_next next)                                                                    \
+    {                                                                                                                  \
+        for (uint j = 0; j < SY_PANEL; j += 2u * BLOCK_VEC, next.b += 16) {                                            \
+            uint r = 0, fetch = 0;                                                                                     \
+            if (rows == 1u)                                                                                            \
+                SY_CAT(name, _one)(a, b + j, depth, sums + j, next, fetch);                                            \
+            for (; r + BLOCK_ROWS <= PANEL_PADDED(rows); r += BLOCK_ROWS, fetch += FETCH_PART)                         \
+                SY_CAT(name, _block)(a + r * PANEL_A_ROW, b + j, depth, sums + r * SY_PANEL + j, next, fetch);         \
+            for (; rows != 1u && r < PANEL_PADDED(rows); r += REST_ROWS, fetch += FETCH_PART)                          \
+                SY_CAT(name, _rest)(a + r * PANEL_A_ROW, b + j, depth, sums + r * SY_PANEL + j, next, fetch);          \
+        }                                                                                                              \
     }
-}
+PANEL_PRODUCTS(panel_products, float, BF_LOAD)
 
-// The same for 32 columns of a matrix as it is, of which `cols` are real. There a vector may reach into the next row,
-// and what it makes of that is never stored; the last rows, where it could reach beyond the `left` elements of the
-// matrix, are done column by column.
-static inline void panel_products_of_rows(const float *restrict a, uint rows, __global const T *restrict b, uint stride,
-                                          size_t left, uint cols, uint depth, float *restrict sums)
+// Copies 32 columns of b[depth][stride] as f32, `cols` of them real and zeros beyond.
+static inline void panel_take(__global const T *restrict b, uint stride, uint cols, uint depth, float *restrict to)
 {
-    uint whole = depth;
-    if (cols < SY_PANEL) {
-        const size_t most = left < SY_PANEL ? 0u : (left - SY_PANEL) / stride + 1u;
-        whole = most < depth ? (uint)most : depth;
+    for (uint k = 0; k < depth; ++k, b += stride, to += SY_PANEL) {
+        if (cols == SY_PANEL)
+            for (uint j = 0; j < SY_PANEL; j += BLOCK_VEC)
+                sy_put(panel_load(b + j), to + j);
+        else
+            for (uint j = 0; j < SY_PANEL; ++j)
+                to[j] = j < cols ? T_LD(b, j) : 0.0f;
     }
-    panel_products(a, rows, b, stride, whole, sums);
-    for (uint k = whole; k < depth; ++k)
-        for (uint r = 0; r < rows; ++r)
-            for (uint j = 0; j < cols; ++j)
-                sums[r * SY_PANEL + j] =
-                    fma(a[r * PANEL_A_ROW + k * PANEL_A_K], T_LD(b, (size_t)k * stride + j), sums[r * SY_PANEL + j]);
 }
 
 // What a work-group of matmul does: rows row0 … end − 1 and panels q0 … q1 − 1 of an expert's product (−1: of none).
@@ -118,8 +144,9 @@ static inline struct panel_part panel_matmul_part(__global const int *restrict t
 {
     const uint ragged = p.experts > 1 || p.of != 0, count = (p.n + SY_PANEL - 1) / SY_PANEL;
     const uint total = ragged != 0 ? p.tiles : (p.m + p.tile_rows - 1) / p.tile_rows;
-    const uint each = SY_GROUP_PANELS(total, count), across = (count + each - 1) / each;
-    const uint tile = GROUP_ID / across, q0 = GROUP_ID % across * each, row0 = tile * p.tile_rows;
+    const uint each = SY_GROUP_PANELS(total, count);
+    const uint across = (count + each - 1) / each, tile = GROUP_ID / across, q0 = GROUP_ID % across * each;
+    const uint row0 = tile * p.tile_rows;
     struct panel_part part = {0, row0, min(row0 + p.tile_rows, p.m), q0, min(q0 + each, count)};
     if (ragged != 0) {
         part.expert = tiles[4 * tile] - (int)p.first; // of other parts: below 0, or too large

@@ -19,11 +19,12 @@
 
 // matmul_packed, matmul_dw_blocks: panels (columns of B, 32 at a time) that one group multiplies with its rows of A. A
 // group first copies those rows, so it wants many panels, but not so many that fewer than 24 groups are left.
-#define SY_MAX_GROUP_PANELS 8u
+#define SY_MAX_GROUP_PANELS 16u
 #define SY_GROUP_PANELS(tiles, panels)       \
-    ((tiles) * ((panels) / 8u) >= 24u   ? 8u \
-     : (tiles) * ((panels) / 4u) >= 24u ? 4u \
-     : (tiles) * ((panels) / 2u) >= 24u ? 2u \
+    ((tiles) * ((panels) / 16u) >= 24u  ? 16u \
+     : (tiles) * ((panels) / 8u) >= 24u ? 8u  \
+     : (tiles) * ((panels) / 4u) >= 24u ? 4u  \
+     : (tiles) * ((panels) / 2u) >= 24u ? 2u  \
                                         : 1u)
 
 // matmul_mma, matmul_dw_mma: outputs of one group, 64 × 64 for each of its warps, and what its slabs may take of local
