@@ -20,8 +20,8 @@ bool ranks_parse(struct argp_state *state, int key, const char *arg, struct rank
     case OPT_SHARE:
         o->share = arg;
         if (!share_good(arg))
-            argp_error(state, "--share: '%s' is neither equal nor whole numbers from 1 to %d like 3,1", arg,
-                       SHARE_MOST);
+            argp_error(state, "--share: '%s' is neither equal nor whole numbers from 1 to %d like 3,1 or equal/3,1",
+                       arg, SHARE_MOST);
         break;
     default: return false;
     }
@@ -59,7 +59,8 @@ static enum sy_status lay_out(struct sy_ctx *ctx, struct ranks *r, const struct 
                                    .model = (uint32_t)model,
                                    .rank = (uint32_t)(r->group.rank / model),
                                    .part = (uint32_t)(r->group.rank % model)};
-    SY_TRY(share_read(ctx, o->share, r->layout.expert, &r->share));
+    SY_TRY(share_read(ctx, o->share, SHARE_EXPERTS, r->layout.expert, &r->share));
+    SY_TRY(share_read(ctx, o->share, SHARE_SEQUENCES, r->layout.data, &r->sequences));
     r->layout.share = r->share;
     r->measured = o->share == NULL;
     return SY_OK;
@@ -166,6 +167,27 @@ enum sy_status ranks_compare_config(struct sy_ctx *ctx, struct ranks *r, const s
     return status;
 }
 
+enum sy_status ranks_cut(struct sy_ctx *ctx, struct ranks *r, const struct share_step *step, uint32_t *micro)
+{
+    const uint32_t groups = r->layout.data;
+    if (r->sequences == NULL)
+        return SY_OK;
+    r->turns = calloc((size_t)groups + 1, sizeof *r->turns);
+    if (r->turns == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    if (share_turns(r->sequences, groups, step, r->turns)) {
+        r->layout.turns = r->turns;
+        *micro = step->sequences / r->turns[groups];
+    }
+    char text[200] = "";
+    for (uint32_t d = 0; d < groups && strlen(text) + 16 < sizeof text; ++d)
+        snprintf(text + strlen(text), 16, "%s%u", d == 0 ? "" : ", ",
+                 r->layout.turns != NULL ? *micro * (r->turns[d + 1] - r->turns[d]) : step->sequences / groups);
+    sy_log(ctx, SY_LOG_INFO, "shares of a step's sequences: %s%s a rank, in micro-batches of %u", text,
+           strlen(text) + 16 < sizeof text ? "" : " …", *micro);
+    return SY_OK;
+}
+
 /// How a rank is, and what it would say.
 struct word {
     int32_t status;
@@ -236,5 +258,7 @@ void ranks_close(struct ranks *r, struct sy_ctx *ctx, enum sy_status status)
     }
     sy_group_close(&r->group);
     free(r->share);
-    r->share = NULL;
+    free(r->sequences);
+    free(r->turns);
+    r->share = r->sequences = r->turns = NULL;
 }

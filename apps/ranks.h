@@ -7,7 +7,7 @@
 
 struct ranks_options {
     uint64_t data, expert, model; ///< 0: not given.
-    const char *share;            ///< NULL: equal ones.
+    const char *share;            ///< NULL: not given.
     double patience;
 };
 
@@ -40,10 +40,11 @@ enum { OPT_DATA_PARALLEL = 0x4600, OPT_EXPERT_PARALLEL, OPT_COMM_TIMEOUT, OPT_MO
          group},                                                                                                 \
         {"share",                                                                                                \
          OPT_SHARE,                                                                                              \
-         "A,B,…",                                                                                                \
+         "E1,E2,…[/D1,…]",                                                                                       \
          0,                                                                                                      \
-         "how much of the experts each of the E ranks has, like 3,1 for a device three times as fast; or equal " \
-         "(default: equal, but unlike devices are measured at the start)",                                       \
+         "how much of the experts each of the E ranks has, and, behind a slash, of the sequences each of the D " \
+         "groups: 3,1 for a device three times as fast as the other, equal/3,1; --share equal: no device is "    \
+         "measured (default: unlike devices are, at the start)",                                                 \
          group},                                                                                                 \
     {                                                                                                            \
         "comm-timeout", OPT_COMM_TIMEOUT, "SECONDS", 0,                                                          \
@@ -57,10 +58,13 @@ bool ranks_parse(struct argp_state *state, int key, const char *arg, struct rank
 struct ranks {
     struct sy_group group;
     struct sy_layout layout;
-    char name[64];   ///< Of the program, for messages.
-    uint32_t *share; ///< What the layout's points to; malloc'ed.
-    bool measured;   ///< No --share was given: it follows from the devices' speeds.
-    bool failed;     ///< All ranks know, and rank 0 has said it.
+    char name[64];               ///< Of the program, for messages.
+    uint32_t *share;             ///< Of the experts: what the layout's points to; malloc'ed.
+    uint32_t *sequences, *turns; ///< [data + 1] shares of a step's sequences, added up from 0, and what follows of them
+                                 ///< (ranks_cut()); malloc'ed. NULL: equal ones.
+    bool trains;                 ///< The program can share out sequences unequally.
+    bool measured;               ///< No --share was given: it follows from the devices' speeds.
+    bool failed;                 ///< All ranks know, and rank 0 has said it.
 };
 
 /// Joins the run that mpirun started, if any, and lays it out. With several ranks `*ctx` becomes one that knows the
@@ -89,5 +93,10 @@ SY_MUST_CHECK enum sy_status ranks_name(struct sy_ctx *ctx, struct ranks *r, con
 SY_MUST_CHECK enum sy_status ranks_open_device(struct sy_ctx *ctx, struct ranks *r, const char *list, bool results,
                                                const struct sy_config *config, enum sy_precision precision,
                                                struct sy_device **out);
+/// Shares out the sequences of a step in micro-batches, where the groups along the data axis have unequal shares: then
+/// the layout has turns, and the micro-batches have `*micro` sequences. Errors: NOMEM.
+struct share_step;
+SY_MUST_CHECK enum sy_status ranks_cut(struct sy_ctx *ctx, struct ranks *r, const struct share_step *step,
+                                       uint32_t *micro);
 /// Leaves. A `status` that the others do not know of ends them, too, after one of the ranks has said it.
 void ranks_close(struct ranks *r, struct sy_ctx *ctx, enum sy_status status);

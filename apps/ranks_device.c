@@ -157,33 +157,50 @@ static enum sy_status find_figures(struct sy_ctx *ctx, struct ranks *r, struct s
 static void say(struct sy_ctx *ctx, const struct ranks *r, const struct figure *all, uint32_t experts)
 {
     enum { MOST = 16 };
+    const bool unlike = r->share != NULL || r->sequences != NULL;
+    sy_log(ctx, SY_LOG_INFO, "the devices are unlike, and were measured: %s (--share equal or A,B,… says otherwise)",
+           unlike ? "the faster ones get more to do" : "no speed is a quarter above another, so shares are equal");
     for (uint32_t i = 0; i < r->group.size && i < MOST; ++i) {
         const uint32_t place = i / r->layout.model % r->layout.expert;
-        char rate[16];
+        char rate[16], own[60] = "";
         cli_human(all[i].rate, rate);
-        sy_log(ctx, SY_LOG_INFO, "rank %u (%s): %sFLOP/s in an expert's products: %u of the %u experts of a layer", i,
-               r->group.names[i], rate, sy_layout_own_experts(&r->layout, place, experts), experts);
+        if (experts != 0)
+            snprintf(own, sizeof own, ": %u of the %u experts of a layer",
+                     sy_layout_own_experts(&r->layout, place, experts), experts);
+        sy_log(ctx, SY_LOG_INFO, "rank %u (%s): %sFLOP/s in an expert's products%s", i, r->group.names[i], rate, own);
     }
     if (r->group.size > MOST)
         sy_log(ctx, SY_LOG_INFO, "… and so on, to rank %u", r->group.size - 1);
 }
 
-/// The first rank decides, for hosts might round differently.
-static enum sy_status decide(struct sy_ctx *ctx, struct ranks *r, const double *rates)
+/// Shares of the places along an axis, each as fast as its slowest rank; NULL where they are equal. The first rank
+/// decides, for hosts might round differently.
+static enum sy_status decide(struct sy_ctx *ctx, struct ranks *r, const struct figure *all, bool data, uint32_t **out)
 {
-    const uint32_t places = r->layout.expert;
+    const struct sy_layout *l = &r->layout;
+    const uint32_t places = data ? l->data : l->expert;
     uint32_t *share = calloc((size_t)places + 1, sizeof *share);
-    SY_TRY(ranks_agree(ctx, r, share == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : SY_OK));
-    const bool unlike = share_of_rates(rates, places, share);
-    sy_log(ctx, SY_LOG_INFO, "the devices are unlike, and were measured: %s (--share equal or A,B,… says otherwise)",
-           unlike ? "the faster ones get more experts" : "no speed is a quarter above another, so shares are equal");
-    r->share = share;
-    SY_TRY(sy_group_spread(ctx, &r->group, 0, share, (places + 1) * sizeof *share));
-    r->layout.share = share[places] != 0 ? share : NULL;
-    return SY_OK;
+    double *rates = calloc(places, sizeof *rates);
+    const bool room = share != NULL && rates != NULL;
+    enum sy_status status = ranks_agree(ctx, r, room ? SY_OK : sy_fail(ctx, SY_NOMEM, "out of host memory"));
+    for (uint32_t i = 0; i < r->group.size && status == SY_OK; ++i) {
+        const uint32_t place = i / l->model;
+        double *rate = &rates[data ? place / l->expert : place % l->expert];
+        *rate = *rate == 0.0 || all[i].rate < *rate ? all[i].rate : *rate;
+    }
+    if (status == SY_OK) {
+        share_of_rates(rates, places, share);
+        status = sy_group_spread(ctx, &r->group, 0, share, (places + 1) * sizeof *share);
+    }
+    free(rates);
+    if (status == SY_OK && share[places] != 0)
+        *out = share;
+    else
+        free(share);
+    return status;
 }
 
-/// Unlike devices share the experts in proportion to their speeds.
+/// Unlike devices share the experts, and the sequences, in proportion to their speeds.
 static enum sy_status share_out(struct sy_ctx *ctx, struct ranks *r, struct sy_device *device,
                                 const struct sy_config *config, enum sy_precision precision)
 {
@@ -191,9 +208,7 @@ static enum sy_status share_out(struct sy_ctx *ctx, struct ranks *r, struct sy_d
     struct card mine = {.host = ""};
     struct card *cards = calloc(r->group.size, sizeof *cards);
     struct figure *all = calloc(r->group.size, sizeof *all);
-    double *rates = calloc(r->layout.expert, sizeof *rates);
-    enum sy_status status =
-        cards == NULL || all == NULL || rates == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : SY_OK;
+    enum sy_status status = cards == NULL || all == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory") : SY_OK;
     host_name(mine.host);
     snprintf(mine.id, sizeof mine.id, "%s", sy_device_caps(device)->id);
     if (status == SY_OK)
@@ -203,17 +218,15 @@ static enum sy_status share_out(struct sy_ctx *ctx, struct ranks *r, struct sy_d
         status = sy_group_collect(ctx, &r->group, "the ranks' devices", &mine, sizeof mine, cards);
     if (status == SY_OK)
         status = find_figures(ctx, r, device, config, precision, cards, all, &alike);
-    for (uint32_t i = 0; i < r->group.size && status == SY_OK && !alike; ++i) { // a place is as fast as its slowest
-        double *rate = &rates[i / r->layout.model % r->layout.expert];
-        *rate = *rate == 0.0 || all[i].rate < *rate ? all[i].rate : *rate;
-    }
-    if (status == SY_OK && !alike)
-        status = decide(ctx, r, rates);
+    if (status == SY_OK && !alike && config->experts != 0)
+        status = decide(ctx, r, all, false, &r->share);
+    r->layout.share = r->share;
+    if (status == SY_OK && !alike && r->trains)
+        status = decide(ctx, r, all, true, &r->sequences);
     if (status == SY_OK && !alike)
         say(ctx, r, all, config->experts);
     free(cards);
     free(all);
-    free(rates);
     return status;
 }
 
@@ -229,6 +242,6 @@ enum sy_status ranks_open_device(struct sy_ctx *ctx, struct ranks *r, const char
         return SY_OK;
     SY_TRY(ranks_name(ctx, r, sy_device_caps(*out)->id));
     SY_TRY(check_alike(ctx, r, sy_device_caps(*out)));
-    return r->measured && r->layout.expert > 1 && config->experts != 0 ? share_out(ctx, r, *out, config, precision)
-                                                                       : SY_OK;
+    const bool matters = (r->layout.expert > 1 && config->experts != 0) || (r->layout.data > 1 && r->trains);
+    return r->measured && matters ? share_out(ctx, r, *out, config, precision) : SY_OK;
 }

@@ -14,38 +14,44 @@ static uint32_t number(const char **at)
     return value <= SHARE_MOST ? value : 0;
 }
 
-bool share_good(const char *text)
+/// Whether there is "equal", or numbers, at `*at`; goes on behind it.
+static bool good(const char **at)
 {
-    if (strcmp(text, "equal") == 0)
+    if (strncmp(*at, "equal", 5) == 0) {
+        *at += 5;
         return true;
-    while (number(&text) != 0) {
-        if (*text == '\0')
-            return true;
-        if (*text++ != ',')
-            return false;
     }
+    for (; number(at) != 0; ++*at)
+        if (**at != ',')
+            return true;
     return false;
 }
 
-enum sy_status share_read(struct sy_ctx *ctx, const char *text, uint32_t places, uint32_t **out)
+bool share_good(const char *text)
 {
+    return good(&text) && (*text == '\0' || (*text++ == '/' && good(&text) && *text == '\0'));
+}
+
+enum sy_status share_read(struct sy_ctx *ctx, const char *text, enum share_of of, uint32_t places, uint32_t **out)
+{
+    const bool experts = of == SHARE_EXPERTS;
+    const char *slash = text != NULL ? strchr(text, '/') : NULL, *at = experts || slash == NULL ? text : slash + 1;
     uint32_t count = 1;
     *out = NULL;
-    if (text == NULL || strcmp(text, "equal") == 0)
+    if (text == NULL || (slash == NULL && !experts) || strncmp(at, "equal", 5) == 0)
         return SY_OK;
-    for (const char *c = text; *c != '\0'; ++c)
+    for (const char *c = at; *c != '\0' && *c != '/'; ++c)
         count += *c == ',';
     if (count != places)
-        return sy_fail(ctx, SY_INVALID,
-                       "--share %s is for %u ranks that share the experts, but there are %u (--expert-parallel): give "
-                       "one number for each",
-                       text, count, places);
+        return sy_fail(ctx, SY_INVALID, "--share %s is for %u %s, but there are %u (%s): give one number for each",
+                       text, count, experts ? "ranks that share the experts" : "groups that share the sequences",
+                       places, experts ? "--expert-parallel" : "--data-parallel");
     uint32_t *share = calloc((size_t)places + 1, sizeof *share);
     if (share == NULL)
         return sy_fail(ctx, SY_NOMEM, "out of host memory");
     for (uint32_t e = 0; e < places; ++e) {
-        share[e + 1] = share[e] + number(&text);
-        text += *text == ',';
+        share[e + 1] = share[e] + number(&at);
+        at += *at == ',';
     }
     *out = share;
     return SY_OK;
@@ -74,4 +80,69 @@ void share_log(struct sy_ctx *ctx, const struct sy_layout *layout, uint32_t expe
         snprintf(text + strlen(text), 16, "%s%u", e == 0 ? "" : ", ", sy_layout_own_experts(layout, e, experts));
     sy_log(ctx, SY_LOG_INFO, "shares of the %u experts of a layer: %s%s", experts, text,
            strlen(text) + 16 < sizeof text ? "" : " …");
+}
+
+/// Gives out so many micro-batches; at least one to each.
+static void give_out(const uint32_t *share, uint32_t groups, uint32_t count, uint32_t *turns)
+{
+    const uint64_t all = share[groups];
+    uint32_t given = groups;
+    for (uint32_t d = 0; d < groups; ++d)
+        turns[d + 1] = 1;
+    for (; given < count; ++given) { // the next one goes where most is missing
+        uint32_t to = 0;
+        int64_t most = INT64_MIN;
+        for (uint32_t d = 0; d < groups; ++d) {
+            const int64_t missing =
+                (int64_t)((share[d + 1] - share[d]) * (uint64_t)count) - (int64_t)(turns[d + 1] * all);
+            to = missing > most ? d : to;
+            most = missing > most ? missing : most;
+        }
+        ++turns[to + 1];
+    }
+    turns[0] = 0;
+    for (uint32_t d = 0; d < groups; ++d)
+        turns[d + 1] += turns[d];
+}
+
+/// How long a step takes, measured by that of exact shares.
+static double step_time(const uint32_t *share, uint32_t groups, const uint32_t *turns)
+{
+    double longest = 0.0;
+    for (uint32_t d = 0; d < groups; ++d) {
+        const double part = (double)(turns[d + 1] - turns[d]) / turns[groups],
+                     right = (double)(share[d + 1] - share[d]) / share[groups];
+        longest = part / right > longest ? part / right : longest;
+    }
+    return longest;
+}
+
+static bool fits(const struct share_step *s, uint32_t count)
+{
+    const uint64_t each = s->sequences / count;
+    return s->sequences % count == 0 && (s->micro == 0 || each == s->micro) && (s->slices == 0 || count <= s->slices) &&
+           (s->group == 0 || (each * s->src_len % s->group == 0 && each * s->tgt_len % s->group == 0));
+}
+
+bool share_turns(const uint32_t *share, uint32_t groups, const struct share_step *step, uint32_t *turns)
+{
+    enum { FINEST = 8 }; // micro-batches of a group, where shares are equal and --micro-batch does not say
+    double best = 0.0;
+    uint32_t count = 0;
+    for (uint32_t n = groups; n <= step->sequences && (n <= FINEST * groups || step->micro != 0); n *= 2) {
+        if (!fits(step, n))
+            continue;
+        give_out(share, groups, n, turns);
+        const double time = step_time(share, groups, turns);
+        if (count == 0 || time < 0.95 * best) { // smaller ones cost something, too
+            count = n;
+            best = time;
+        }
+    }
+    if (count != 0)
+        give_out(share, groups, count, turns);
+    bool equal = true;
+    for (uint32_t d = 0; d < groups && count != 0; ++d)
+        equal = equal && turns[d + 1] - turns[d] == turns[1];
+    return !equal;
 }

@@ -12,11 +12,13 @@
 #include "apps/ranks.h"
 #include "apps/report.h"
 #include "apps/resume.h"
+#include "apps/share.h"
 #include "apps/train_options.h"
 #include "engine/checkpoint.h"
 #include "engine/dump.h"
 #include "engine/file.h"
 #include "engine/rate.h"
+#include "engine/turns.h"
 
 /// Everything a run holds.
 struct run {
@@ -75,15 +77,39 @@ static uint32_t nearest_micro(uint32_t sequences, uint32_t wanted)
     return micro;
 }
 
-/// Cuts the sequences of a step into shares of ranks, and those into micro-batches.
-static enum sy_status divide(struct run *r)
+/// The micro-batches of all ranks that make a step, where they have been cut.
+static uint32_t step_micros(const struct run *r)
+{
+    const struct sy_layout *l = &r->ranks.layout;
+    return l->turns != NULL ? l->turns[l->data] * l->expert : r->micro_count * ranks_places(&r->ranks);
+}
+
+/// Of one place after the other, as much as there is to give to each.
+static enum sy_status divide_unequally(struct run *r)
+{
+    const struct sy_layout *l = &r->ranks.layout;
+    const struct train_options *o = &r->o;
+    const uint64_t slices = o->slices != 0 ? o->slices : o->resume ? r->was.slices : 0;
+    const struct share_step step = {.sequences = r->sequences / l->expert,
+                                    .micro = (uint32_t)o->micro,
+                                    .slices = (uint32_t)(slices / l->expert),
+                                    .group = r->model.config.experts != 0 ? r->model.config.group_tokens : 0,
+                                    .src_len = (uint32_t)o->src_len,
+                                    .tgt_len = (uint32_t)o->tgt_len};
+    r->micro_batch = r->sequences / ranks_places(&r->ranks);
+    SY_TRY(ranks_cut(r->ctx, &r->ranks, &step, &r->micro_batch));
+    if (l->turns != NULL) {
+        const uint32_t d = l->rank / l->expert;
+        r->micro_count = l->turns[d + 1] - l->turns[d];
+        r->share = r->micro_count * r->micro_batch;
+    }
+    return SY_OK;
+}
+
+static enum sy_status divide_equally(struct run *r)
 {
     const uint64_t wanted = r->o.micro;
     const uint32_t ranks = ranks_places(&r->ranks);
-    if (r->sequences % ranks != 0)
-        return sy_fail(r->ctx, SY_INVALID,
-                       "the %u sequences of a step cannot be shared out evenly among %u ranks: change --batch-tokens",
-                       r->sequences, ranks);
     r->share = r->sequences / ranks;
     const char *whose = ranks > 1 ? "a rank's share of a step" : "a step";
     r->micro_batch = wanted == 0 || wanted > r->share ? r->share : (uint32_t)wanted;
@@ -96,8 +122,28 @@ static enum sy_status divide(struct run *r)
                        "--micro-batch %u cuts the %u sequences of %s into %u: it is a power of two of "
                        "micro-batches; take --micro-batch %u",
                        r->micro_batch, r->share, whose, r->micro_count, nearest_micro(r->share, r->micro_batch));
+    return SY_OK;
+}
+
+/// Cuts the sequences of a step into shares of ranks, and those into micro-batches.
+static enum sy_status divide(struct run *r)
+{
+    SY_TRY(divide_unequally(r));
+    if (r->ranks.layout.turns == NULL)
+        SY_TRY(divide_equally(r));
     r->micro = calloc(r->micro_count, sizeof *r->micro);
-    return r->micro != NULL ? SY_OK : sy_fail(r->ctx, SY_NOMEM, "out of host memory");
+    bool room = r->micro != NULL;
+    for (uint32_t k = 1; k < r->buckets.count && room; ++k) {
+        r->buckets.list[k].micro = calloc(r->micro_count, sizeof *r->micro);
+        room = r->buckets.list[k].micro != NULL;
+    }
+    return room ? SY_OK : sy_fail(r->ctx, SY_NOMEM, "out of host memory");
+}
+
+/// How many sequences of a step come before this rank's i-th micro-batch.
+static uint64_t before(const struct run *r, uint32_t i)
+{
+    return (uint64_t)sy_turns_number(ranks_layout(&r->ranks), r->micro_count, i) * r->micro_batch;
 }
 
 /// The lengths are those of the training rows, unless they were given.
@@ -122,6 +168,16 @@ static struct sy_dataset_params params_of_rows(const struct run *r, bool held_ou
                                       .in_order = held_out};
 }
 
+static enum sy_status check_sequences(struct run *r)
+{
+    const uint32_t ranks = ranks_places(&r->ranks);
+    if (r->sequences % ranks == 0)
+        return SY_OK;
+    return sy_fail(r->ctx, SY_INVALID,
+                   "the %u sequences of a step cannot be shared out evenly among %u ranks: change --batch-tokens",
+                   r->sequences, ranks);
+}
+
 static enum sy_status choose_sequences(struct run *r)
 {
     const struct train_options *o = &r->o;
@@ -129,7 +185,7 @@ static enum sy_status choose_sequences(struct run *r)
     if (r->sequences == 0)
         return sy_fail(r->ctx, SY_INVALID, "--batch-tokens %llu is less than one sequence of --src-len %llu",
                        (unsigned long long)o->batch_tokens, (unsigned long long)o->src_len);
-    return divide(r);
+    return check_sequences(r);
 }
 
 static enum sy_status open_training_rows(struct run *r, struct sy_pairs *pairs)
@@ -140,10 +196,7 @@ static enum sy_status open_training_rows(struct run *r, struct sy_pairs *pairs)
     SY_TRY(buckets_open(r->ctx, pairs, (uint32_t)r->o.buckets, r->sequences, &p, &r->buckets));
     r->train = r->buckets.list[0].data;
     for (uint32_t k = 1; k < r->buckets.count; ++k) {
-        struct bucket *b = &r->buckets.list[k];
-        b->micro = calloc(r->micro_count, sizeof *b->micro);
-        if (b->micro == NULL)
-            return sy_fail(r->ctx, SY_NOMEM, "out of host memory");
+        const struct bucket *b = &r->buckets.list[k];
         printf("%llu of them fit %u and %u tokens: %u in a step, %.0f %% of the steps\n",
                (unsigned long long)sy_dataset_count(b->data), b->src_len, b->tgt_len, r->sequences * b->scale,
                100.0 * b->share);
@@ -180,21 +233,7 @@ static enum sy_status open_data(struct run *r)
         o->src_len = r->fixed.src_len;
         o->tgt_len = r->fixed.tgt_len;
         r->sequences = r->fixed.batch;
-        SY_TRY(divide(r));
-        for (uint32_t i = 0; i < r->micro_count; ++i) {
-            const size_t first = (size_t)r->ranks.layout.rank * r->share + (size_t)i * r->micro_batch;
-            r->micro[i] = r->fixed; // a view
-            r->micro[i].batch = r->micro_batch;
-            r->micro[i].input_ids += first * r->fixed.src_len;
-            r->micro[i].attention_mask += first * r->fixed.src_len;
-            r->micro[i].labels += first * r->fixed.tgt_len;
-        }
-        SY_TRY(sy_dump_has_jitter(r->ctx, o->batch_file, &r->jitter));
-        return !r->jitter || (r->micro_count == 1 && r->ranks.group.size == 1)
-                   ? SY_OK
-                   : sy_fail(r->ctx, SY_INVALID,
-                             "%s holds jitter for all of its %u sequences at once: leave --micro-batch and mpirun away",
-                             o->batch_file, r->sequences);
+        return check_sequences(r);
     }
     SY_TRY(sy_bundle_tokenizer(r->ctx, o->common.model, o->common.tokenizer, &r->model));
     if (o->pairs != NULL)
@@ -229,10 +268,29 @@ static enum sy_status choose(struct run *r)
     return SY_OK;
 }
 
+/// The micro-batches of --batch are views of it.
+static enum sy_status cut_fixed(struct run *r)
+{
+    for (uint32_t i = 0; i < r->micro_count; ++i) {
+        const uint64_t first = before(r, i);
+        r->micro[i] = r->fixed;
+        r->micro[i].batch = r->micro_batch;
+        r->micro[i].input_ids += first * r->fixed.src_len;
+        r->micro[i].attention_mask += first * r->fixed.src_len;
+        r->micro[i].labels += first * r->fixed.tgt_len;
+    }
+    SY_TRY(sy_dump_has_jitter(r->ctx, r->o.batch_file, &r->jitter));
+    return !r->jitter || (r->micro_count == 1 && r->ranks.group.size == 1)
+               ? SY_OK
+               : sy_fail(r->ctx, SY_INVALID,
+                         "%s holds jitter for all of its %u sequences at once: leave --micro-batch and mpirun away",
+                         r->o.batch_file, r->sequences);
+}
+
 /// A run keeps the slices that it began with: its bits depend on them.
 static enum sy_status choose_slices(struct run *r)
 {
-    const uint32_t least = r->micro_count * ranks_places(&r->ranks);
+    const uint32_t least = step_micros(r);
     r->slices = r->o.slices != 0 ? (uint32_t)r->o.slices : r->o.resume ? r->was.slices : least;
     if (r->o.resume && r->slices != r->was.slices)
         return sy_fail(r->ctx, SY_INVALID, "%s was trained with --slices %u, not %u: leave --slices away", r->from,
@@ -264,7 +322,7 @@ static enum sy_status open_sessions(struct run *r)
         .precision = o->common.precision,
         .batch = r->micro_batch,
         .micro_count = r->micro_count,
-        .slices = r->slices / ranks_places(&r->ranks),
+        .slices = r->slices / step_micros(r) * r->micro_count,
         .task = o->pairs != NULL ? &sy_task_pairs : &sy_task_spans,
         .ranks = ranks_layout(&r->ranks),
         .src_len = (uint32_t)o->src_len,
@@ -364,9 +422,9 @@ static enum sy_status validate(struct run *r)
 static enum sy_status draw_from(struct run *r, struct bucket *b, struct sy_batch *micro)
 {
     const uint32_t size = r->micro_batch * b->scale;
-    const uint64_t first = (b->taken++ * r->sequences + (uint64_t)r->ranks.layout.rank * r->share) * b->scale;
+    const uint64_t first = b->taken++ * r->sequences;
     for (uint32_t i = 0; i < r->micro_count; ++i)
-        SY_TRY(sy_dataset_batch(r->ctx, b->data, first + (uint64_t)i * size, size, &micro[i]));
+        SY_TRY(sy_dataset_batch(r->ctx, b->data, (first + before(r, i)) * b->scale, size, &micro[i]));
     r->drawn = true;
     return SY_OK;
 }
@@ -379,9 +437,8 @@ static enum sy_status draw_step(struct run *r, uint64_t t, uint64_t first)
         struct bucket *b = &r->buckets.list[r->bucket];
         return draw_from(r, b, r->bucket != 0 ? b->micro : r->micro);
     }
-    first += (uint64_t)r->ranks.layout.rank * r->share;
     for (uint32_t i = 0; r->train != NULL && i < r->micro_count; ++i)
-        SY_TRY(sy_dataset_batch(r->ctx, r->train, first + (uint64_t)i * r->micro_batch, r->micro_batch, &r->micro[i]));
+        SY_TRY(sy_dataset_batch(r->ctx, r->train, first + before(r, i), r->micro_batch, &r->micro[i]));
     r->drawn = true;
     return SY_OK;
 }
@@ -516,9 +573,6 @@ static enum sy_status compare(struct run *r)
     SY_TRY(ranks_compare(r->ctx, &r->ranks, "set of options", text));
     ranks_describe(&r->ranks, text);
     SY_TRY(ranks_compare(r->ctx, &r->ranks, "layout", text));
-    snprintf(text, sizeof text, "%u sequences of %llu and %llu tokens, %u slices, micro-batches of %u", r->sequences,
-             (unsigned long long)o->src_len, (unsigned long long)o->tgt_len, r->slices, r->micro_batch);
-    SY_TRY(ranks_compare(r->ctx, &r->ranks, "size of a step", text));
     snprintf(text, sizeof text, "save every %llu, validate every %llu, %llu batches or %llu sequences of %016llx",
              (unsigned long long)o->save_every, (unsigned long long)o->valid_every,
              (unsigned long long)o->valid_batches, (unsigned long long)o->valid_sequences,
@@ -531,6 +585,15 @@ static enum sy_status compare(struct run *r)
     snprintf(text, sizeof text, "%016llx", (unsigned long long)fingerprint(r));
     SY_TRY(ranks_compare(r->ctx, &r->ranks, "training text (fingerprint)", text));
     return ranks_compare_config(r->ctx, &r->ranks, &r->model.config);
+}
+
+static enum sy_status compare_cut(struct run *r)
+{
+    const struct train_options *o = &r->o;
+    char text[256];
+    snprintf(text, sizeof text, "%u sequences of %llu and %llu tokens, %u slices, micro-batches of %u", r->sequences,
+             (unsigned long long)o->src_len, (unsigned long long)o->tgt_len, r->slices, r->micro_batch);
+    return ranks_compare(r->ctx, &r->ranks, "size of a step", text);
 }
 
 /// What rank 0 does alone before the first step.
@@ -568,8 +631,15 @@ static enum sy_status prepare(struct run *r)
     SY_TRY(sy_bundle_open(r->ctx, o->common.model, weights_wanted(o), &r->model));
     choose_dropout(r);
     SY_TRY(open_data(r));
-    if (o->resume)
-        SY_TRY(sy_checkpoint_read_state(r->ctx, r->from, &r->was));
+    return o->resume ? sy_checkpoint_read_state(r->ctx, r->from, &r->was) : SY_OK;
+}
+
+/// How a step is cut, which may depend on the devices' speeds.
+static enum sy_status cut(struct run *r)
+{
+    SY_TRY(divide(r));
+    if (r->o.batch_file != NULL)
+        SY_TRY(cut_fixed(r));
     return choose_slices(r);
 }
 
@@ -582,6 +652,7 @@ static enum sy_status open_model(struct run *r)
 static enum sy_status run(struct run *r)
 {
     const struct train_options *o = &r->o;
+    r->ranks.trains = true;
     SY_TRY(ranks_open(&r->ranks, &o->ranks, "switchyard-train", &r->ctx));
     SY_TRY(take_out(r)); // before minutes of reading text
     if (o->valid_pairs != NULL)
@@ -590,6 +661,8 @@ static enum sy_status run(struct run *r)
     SY_TRY(compare(r));
     SY_TRY(ranks_open_device(r->ctx, &r->ranks, o->common.device, false, &r->model.config, o->common.precision,
                              &r->device));
+    SY_TRY(ranks_agree(r->ctx, &r->ranks, cut(r)));
+    SY_TRY(compare_cut(r));
     SY_TRY(ranks_agree(r->ctx, &r->ranks, open_model(r)));
     SY_TRY(ranks_agree(r->ctx, &r->ranks, r->ranks.group.rank == 0 ? begin(r) : SY_OK));
     enum sy_status status = loop(r);

@@ -25,6 +25,9 @@ static uint32_t whole_groups(const struct sy_session_params *p)
 static enum sy_status cut(struct sy_graph *g, const struct sy_session_params *p)
 {
     g->micro_count = p->micro_count != 0 ? p->micro_count : 1;
+    assert(p->kind != SY_SESSION_TRAIN || g->ranks == NULL || g->ranks->turns == NULL ||
+           g->micro_count == g->ranks->turns[g->ranks->rank / g->ranks->expert + 1] -
+                                 g->ranks->turns[g->ranks->rank / g->ranks->expert]);
     if (p->kind == SY_SESSION_EVAL)
         g->slices = p->batch / whole_groups(p);
     else if (p->slices % g->micro_count == 0)

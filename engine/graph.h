@@ -11,7 +11,7 @@
 // Ownership: the graph owns tensors, nodes and names. Threads: one.   Layer: engine.
 #pragma once
 
-#include "engine/layout.h"
+#include "engine/turns.h"
 #include "engine/variant.h"
 
 struct sy_graph;
@@ -112,20 +112,23 @@ enum sy_init { SY_INIT_NORMAL, SY_INIT_TRUNCATED, SY_INIT_ONES };
 /// than the device binds at once; a single parameter that is has a pack of its own, whose tensors are in pieces: they
 /// are the parameter's, without views.
 struct sy_pack {
-    uint32_t flags;    ///< Of its parameters: 0 or SY_PARAM_EXPERT; SY_PACK_SUMS.
-    uint64_t count;    ///< Elements.
-    uint64_t each;     ///< In pieces: elements of one. 0: it is not.
-    uint32_t sources;  ///< Ranks whose rows its gradients are sums of.
-    uint32_t kept;     ///< Of these, how many have sums of their own to the end of the step: 1, or …
-    sy_tid apart;      ///< … all of them, and the step's sums of them here.
-    uint64_t *shards;  ///< [ranks + 1]: where the run of each rank begins (shard.h); owned.
-    sy_tid master;     ///< Views: the parameters' masters …
-    sy_tid weight;     ///< … and bf16 weights (SY_NONE where kernels read the masters).
-    sy_tid part;       ///< Small sums of each slice of a micro-batch, where there are several …
-    sy_tid micro;      ///< … and sums of one micro-batch, where a step has several.
-    sy_tid levels[32]; ///< Partial sums of the tree over micro-batches; the last one in use is the step's sum.
+    uint32_t flags;              ///< Of its parameters: 0 or SY_PARAM_EXPERT; SY_PACK_SUMS.
+    uint64_t count;              ///< Elements.
+    uint64_t each;               ///< In pieces: elements of one. 0: it is not.
+    uint32_t sources;            ///< Ranks whose rows its gradients are sums of.
+    uint32_t kept;               ///< Of these, how many have sums of their own to the end of the step: 1, or …
+    sy_tid apart[SY_MAX_BLOCKS]; ///< … all of them, and the step's sums of them here, by block (turns.h).
+    uint64_t *shards;            ///< [ranks + 1]: where the run of each rank begins (shard.h); owned.
+    sy_tid master;               ///< Views: the parameters' masters …
+    sy_tid weight;               ///< … and bf16 weights (SY_NONE where kernels read the masters).
+    sy_tid part;                 ///< Small sums of each slice of a micro-batch, where there are several …
+    sy_tid micro;                ///< … and sums of one micro-batch, where a step has several.
+    /// Partial sums of the tree over micro-batches; the last one in use is the step's sum. From SY_LEVEL_BLOCKS on:
+    /// those of a rank's blocks, where they are several; the sum of all ranks' is in the first.
+    sy_tid levels[32 + SY_MAX_BLOCKS];
 };
 
+enum { SY_LEVEL_BLOCKS = 32 };
 #define SY_PACK_ALIGN 256u
 enum { SY_PACK_SUMS = 1 << 8 }; ///< Holds sums that are no gradients: losses, counts.
 

@@ -2,10 +2,10 @@
 // layout.h: how the ranks of a run share its work (spec §13): which sequences and which experts are whose.
 //
 // World = data × expert × model. Place d·E + e has d along the data axis and e along the expert axis. Every place has
-// its own sequences: the step's batch is cut into as many equal runs, in the order of the places. Experts are cut into
-// E runs: those of place e are the same on all d. The M ranks of one place (part 0 … M − 1, neighbours in the run) work
-// on the same sequences, each with its part of the heads and of d_ff (split.h): what is not split they do alike, and
-// have the same bits of. Ownership: borrowed from the program.   Layer: engine.
+// its own sequences: the step's batch is cut into as many runs, equal ones but for `turns`, in the order of the places.
+// Experts are cut into E runs: those of place e are the same on all d. The M ranks of one place (part 0 … M − 1,
+// neighbours in the run) work on the same sequences, each with its part of the heads and of d_ff (split.h): what is not
+// split they do alike, and have the same bits of. Ownership: borrowed from the program.   Layer: engine.
 #pragma once
 
 #include "hostlib/group.h"
@@ -16,6 +16,8 @@ struct sy_layout {
     uint32_t rank;          ///< The place: 0 … data · expert − 1
     uint32_t model, part;   ///< Size of the model axis, a power of two (0: 1), and this rank's place along it.
     const uint32_t *share;  ///< [expert + 1] the places' shares of the experts, added up from 0; NULL: equal ones.
+    const uint32_t *turns;  ///< [data + 1] micro-batches of a step that ranks along the data axis take (turns.h), added
+                            ///< up from 0, to a power of two; NULL: all take as many. For training alone.
 };
 
 /// Places: ranks with sequences of their own, each of which sy_layout_parts() share the work of.

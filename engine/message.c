@@ -143,7 +143,7 @@ bool sy_message_travels(const struct sy_graph *g, uint32_t node)
     const struct sy_exchange_args *x = (const void *)n->args;
     return (n->op == SY_OP_exchange_rows && x->part != SY_ROWS_OWN) || n->op == SY_OP_share_ranks ||
            (n->op == SY_OP_sum_parts && sy_layout_parts(g->ranks) == 2) ||
-           (n->op == SY_OP_sum_ranks && (g->packs[a->pack].flags & SY_PACK_SUMS) == 0);
+           (n->op == SY_OP_sum_ranks && ((g->packs[a->pack].flags & SY_PACK_SUMS) == 0 || g->ranks->turns != NULL));
 }
 
 /// Whether `n` is about other rows than the part that `m` brings: another part, or experts with another table of rows.

@@ -5,6 +5,8 @@
 
 #include "engine/message_private.h"
 #include "engine/shard.h"
+#include "engine/slices.h"
+#include "engine/turns.h"
 
 /// The ranks at places first + i · stride: a sum's tree goes over them, neighbours first.
 struct axis {
@@ -78,18 +80,41 @@ enum sy_status sy_sums_exchange(struct sy_session *s, const struct sy_node *n, s
     return sy_runtime_write_part(s->runtime, x, 0, p->n, values);
 }
 
-/// x [ranks][n] → x [n], by the pairwise tree.
-static void add_tree(float *x, uint32_t ranks, uint64_t n)
+/// A node of the tree over the step's micro-batches: the sum of `count` of them from `at` on.
+struct summand {
+    uint32_t at, count;
+    float *x;
+};
+
+static int by_place(const void *a, const void *b)
 {
-    for (uint32_t stride = 1; stride < ranks; stride *= 2)
-        for (uint32_t r = 0; r + stride < ranks; r += 2 * stride)
-            for (uint64_t i = 0; i < n; ++i)
-                x[r * n + i] += x[(r + stride) * n + i];
+    const struct summand *x = a, *y = b;
+    return (x->at > y->at) - (x->at < y->at);
 }
 
-/// The part of a message's stretch of a pack that the r-th holder owns, from the stretch's beginning on.
+/// Adds up the nodes [n] of a whole tree, in place; gives where the sum is.
+static float *add_tree(struct summand *list, uint32_t count, uint64_t n)
+{
+    uint32_t top = 0; // below it: sums that wait for their right neighbours
+    qsort(list, count, sizeof *list, by_place);
+    for (uint32_t k = 0; k < count; ++k) {
+        for (list[top++] = list[k]; top > 1 && list[top - 1].count == list[top - 2].count; --top) {
+            float *x = list[top - 2].x;
+            for (uint64_t i = 0; i < n; ++i)
+                x[i] += list[top - 1].x[i];
+            list[top - 2].count *= 2;
+        }
+    }
+    assert(top == 1);
+    return list[0].x;
+}
+
+/// The part of a message's stretch of a pack that the r-th holder owns, from the stretch's beginning on. All have all
+/// of what are no parameters.
 static struct sy_shard part_of(const struct sy_session *s, const struct sy_ranks_args *a, uint32_t r)
 {
+    if ((s->graph->packs[a->pack].flags & SY_PACK_SUMS) != 0)
+        return (struct sy_shard){.end = a->n};
     const struct sy_shard shard = sy_shard_of(s->graph, a->pack, r);
     const uint64_t end = a->at + (uint64_t)a->n;
     const uint64_t first = shard.first < a->at ? a->at : shard.first < end ? shard.first : end;
@@ -97,19 +122,50 @@ static struct sy_shard part_of(const struct sy_session *s, const struct sy_ranks
     return (struct sy_shard){.first = first - a->at, .end = stop - a->at};
 }
 
+/// The nodes of the tree that the r-th holder of a pack has the sums of: how many. `x` is not filled.
+static uint32_t summands_of(const struct sy_session *s, uint32_t pack, uint32_t r, struct summand out[SY_MAX_BLOCKS])
+{
+    const struct sy_layout *l = s->graph->ranks;
+    const bool experts = s->graph->packs[pack].sources > 1; // of which all sources' are added up
+    const uint32_t sources = experts ? 1 : l->expert, e = r % sources;
+    struct sy_turns blocks[SY_MAX_BLOCKS];
+    const uint32_t count = sy_turns_blocks(l, r / sources, 1, blocks); // with equal shares, a step's counts as one
+    for (uint32_t b = 0; b < count; ++b)
+        out[b] = (struct summand){.at = sources * blocks[b].at + e * blocks[b].count, .count = blocks[b].count};
+    return count;
+}
+
 static uint64_t length(struct sy_shard shard) { return shard.end - shard.first; }
 
 static bool sums(const struct sy_parcel *p) { return p->node->op == SY_OP_sum_ranks; }
 
+/// How many summands all holders of a pack have.
+static uint32_t count_summands(const struct sy_session *s, uint32_t pack)
+{
+    struct summand list[SY_MAX_BLOCKS];
+    uint32_t count = 0;
+    for (uint32_t r = 0; r < holders(s->graph, pack).size; ++r)
+        count += summands_of(s, pack, r, list);
+    return count;
+}
+
 enum sy_status sy_shards_pack(struct sy_session *s, struct sy_parcel *p)
 {
     const struct sy_ranks_args *a = (const void *)p->node->args;
-    const struct sy_shard mine = part_of(s, a, sy_shard_own(s->graph, a->pack));
-    const uint64_t size = sizeof(float), ranks = holders(s->graph, a->pack).size;
-    SY_TRY(sy_parcel_reserve(s->ctx, p, a->n * size, sums(p) ? ranks * length(mine) * size : 0));
-    if (sums(p))
-        return sy_parcel_read(s, p, p->node->bind[0], 0, a->n, p->out);
-    return sy_parcel_read(s, p, p->node->bind[0], mine.first, length(mine), p->out + mine.first * size);
+    const uint32_t me = sy_shard_own(s->graph, a->pack);
+    const struct sy_shard mine = part_of(s, a, me);
+    const uint64_t size = sizeof(float), all = a->n * size;
+    struct summand list[SY_MAX_BLOCKS];
+    if (!sums(p)) {
+        SY_TRY(sy_parcel_reserve(s->ctx, p, all, 0));
+        return sy_parcel_read(s, p, p->node->bind[0], mine.first, length(mine), p->out + mine.first * size);
+    }
+    const uint32_t blocks = summands_of(s, a->pack, me, list);
+    SY_TRY(sy_parcel_reserve(s->ctx, p, blocks * all, count_summands(s, a->pack) * length(mine) * size));
+    SY_TRY(sy_parcel_read(s, p, p->node->bind[0], 0, a->n, p->out));
+    for (uint32_t b = 1; b < blocks; ++b)
+        SY_TRY(sy_parcel_read(s, p, sy_sum_block(s->graph, a->pack, b), a->at, a->n, p->out + b * all));
+    return SY_OK;
 }
 
 enum sy_status sy_shards_address(struct sy_session *s, struct sy_parcel *p)
@@ -118,7 +174,10 @@ enum sy_status sy_shards_address(struct sy_session *s, struct sy_parcel *p)
     const struct axis axis = holders(s->graph, a->pack);
     const uint32_t me = sy_shard_own(s->graph, a->pack);
     const struct sy_shard mine = part_of(s, a, me);
-    const uint64_t size = sizeof(float), own = length(mine) * size;
+    const uint64_t size = sizeof(float), own = length(mine) * size, all = a->n * size;
+    struct summand list[SY_MAX_BLOCKS];
+    const uint32_t blocks = sums(p) ? summands_of(s, a->pack, me, list) : 1;
+    char *in = p->in;
     p->count = 0;
     for (uint32_t r = 0; r < axis.size; ++r) {
         const struct sy_shard theirs = part_of(s, a, r);
@@ -126,12 +185,42 @@ enum sy_status sy_shards_address(struct sy_session *s, struct sy_parcel *p)
         char *there = p->out + theirs.first * size;
         if (r == me)
             continue;
-        SY_TRY(sy_parcel_add(s->ctx, p, peer, false, sums(p) ? p->in + r * own : there,
-                             sums(p) ? own : length(theirs) * size));
-        SY_TRY(sy_parcel_add(s->ctx, p, peer, true, sums(p) ? there : p->out + mine.first * size,
-                             sums(p) ? length(theirs) * size : own));
+        if (!sums(p)) {
+            SY_TRY(sy_parcel_add(s->ctx, p, peer, false, there, length(theirs) * size));
+            SY_TRY(sy_parcel_add(s->ctx, p, peer, true, p->out + mine.first * size, own));
+            continue;
+        }
+        for (uint32_t b = 0; b < summands_of(s, a->pack, r, list); ++b, in += own)
+            SY_TRY(sy_parcel_add(s->ctx, p, peer, false, in, own));
+        for (uint32_t b = 0; b < blocks; ++b)
+            SY_TRY(sy_parcel_add(s->ctx, p, peer, true, there + b * all, length(theirs) * size));
     }
     return SY_OK;
+}
+
+/// Adds up what came and what this rank has, and writes it.
+static enum sy_status unpack_sums(struct sy_session *s, struct sy_parcel *p)
+{
+    const struct sy_ranks_args *a = (const void *)p->node->args;
+    const uint32_t me = sy_shard_own(s->graph, a->pack);
+    const struct sy_shard mine = part_of(s, a, me);
+    const uint64_t count = length(mine), size = sizeof(float);
+    struct summand *list = malloc((count_summands(s, a->pack) + (size_t)SY_MAX_BLOCKS) * sizeof *list);
+    char *in = p->in;
+    uint32_t nodes = 0;
+    if (list == NULL)
+        return sy_fail(s->ctx, SY_NOMEM, "out of host memory");
+    for (uint32_t r = 0; r < holders(s->graph, a->pack).size; ++r) {
+        const uint32_t blocks = summands_of(s, a->pack, r, &list[nodes]);
+        for (uint32_t b = 0; b < blocks; ++b, ++nodes) {
+            char *x = r == me ? p->out + (b * (uint64_t)a->n + mine.first) * size : in;
+            list[nodes].x = (float *)(void *)x;
+            in += r == me ? 0 : count * size;
+        }
+    }
+    const float *sum = add_tree(list, nodes, count);
+    free(list);
+    return count == 0 ? SY_OK : sy_runtime_write_part(s->runtime, p->node->bind[0], mine.first, count, sum);
 }
 
 enum sy_status sy_shards_unpack(struct sy_session *s, struct sy_parcel *p)
@@ -139,13 +228,10 @@ enum sy_status sy_shards_unpack(struct sy_session *s, struct sy_parcel *p)
     const struct sy_ranks_args *a = (const void *)p->node->args;
     const uint32_t me = sy_shard_own(s->graph, a->pack);
     const struct sy_shard mine = part_of(s, a, me);
-    const uint64_t count = length(mine), size = sizeof(float);
+    const uint64_t size = sizeof(float);
     const sy_tid x = p->node->bind[0];
-    if (sums(p)) {
-        memcpy(p->in + me * count * size, p->out + mine.first * size, count * size);
-        add_tree((float *)(void *)p->in, holders(s->graph, a->pack).size, count);
-        return count == 0 ? SY_OK : sy_runtime_write_part(s->runtime, x, mine.first, count, p->in);
-    }
+    if (sums(p))
+        return unpack_sums(s, p);
     if (mine.first != 0)
         SY_TRY(sy_runtime_write_part(s->runtime, x, 0, mine.first, p->out));
     return mine.end == a->n ? SY_OK

@@ -96,7 +96,10 @@ static sy_tid input(struct sy_graph *g, uint64_t rows, const char *name)
 /// A slice is a whole number of sequences and of routing groups (spec §11).
 static enum sy_status check_slices(struct sy_graph *g, const struct sy_model_params *p)
 {
-    const uint32_t group = p->config->group_tokens, n = g->slices, steps = g->slices * g->micro_count;
+    const uint32_t group = p->config->group_tokens, n = g->slices,
+                   micros =
+                       g->ranks != NULL && g->ranks->turns != NULL ? g->ranks->turns[g->ranks->data] : g->micro_count,
+                   steps = n * micros;
     const bool tree = p->mode == SY_MODEL_TRAIN; // elsewhere the host adds the slices up
     if ((tree && (steps & (steps - 1)) != 0) || p->batch % n != 0)
         return sy_fail(
@@ -104,7 +107,7 @@ static enum sy_status check_slices(struct sy_graph *g, const struct sy_model_par
             "a step of %u slices in %u micro-batches of %u sequences: slices and micro-batches must be powers "
             "of two, and a slice a whole number of sequences: change --slices, --micro-batch or "
             "--batch-tokens",
-            steps, g->micro_count, p->batch);
+            steps, micros, p->batch);
     const uint64_t each = p->batch / n, enc = each * p->src_len, dec = each * p->tgt_len;
     bool sparse = false;
     for (uint32_t i = 0; i < p->config->layers || i < p->config->decoder_layers; ++i)

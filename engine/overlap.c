@@ -134,7 +134,8 @@ bool sy_overlap_sums(const struct sy_graph *g, uint32_t pack)
 {
     const struct sy_pack *p = &g->packs[pack];
     const uint32_t holders = p->sources > 1 ? g->ranks->data : sy_layout_ranks(g->ranks);
-    return g->micro_count == 1 && holders > 1 && (p->flags & SY_PACK_SUMS) == 0 && sy_sum_total(g, pack) != SY_NONE;
+    return g->micro_count == 1 && g->ranks->turns == NULL && holders > 1 && (p->flags & SY_PACK_SUMS) == 0 &&
+           sy_sum_total(g, pack) != SY_NONE;
 }
 
 /// The last node that writes a sum of the stretch.

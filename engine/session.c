@@ -8,6 +8,7 @@
 #include "engine/inputs.h"
 #include "engine/message.h"
 #include "engine/metrics.h"
+#include "engine/turns.h"
 
 enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, const struct sy_session_params *params,
                                  struct sy_session **out)
@@ -95,13 +96,14 @@ static enum sy_status run_program(struct sy_session *s, size_t leg)
     return sy_runtime_run_leg(s->runtime, leg);
 }
 
-/// Runs the segments; `first` is the step's index of the first micro-batch, `flight` where the results go.
+/// Runs the segments; `first` is the number of the batch among all of an evaluation, `flight` where the results go.
 static enum sy_status run_segments(struct sy_session *s, const struct sy_batch *batches, uint32_t first,
                                    uint32_t flight)
 {
+    const bool train = s->params.kind == SY_SESSION_TRAIN;
     for (size_t i = 0; i < s->segments.count; ++i) {
         const struct sy_segment *x = &s->segments.list[i];
-        const uint32_t micro = first + x->micro;
+        const uint32_t micro = train ? sy_turns_number(s->graph->ranks, s->graph->micro_count, x->micro) : first;
         switch (x->kind) {
         case SY_SEGMENT_HOST: SY_TRY(sy_inputs_prepare(s, &batches[x->micro])); break;
         case SY_SEGMENT_UPLOAD:
@@ -133,7 +135,7 @@ enum sy_status sy_session_begin(struct sy_session *s, const struct sy_batch *bat
     f->step = s->step;
     if (f->metrics.labels == 0)
         return sy_fail(s->ctx, SY_INVALID, "step %llu: the batch has no target token", (unsigned long long)t);
-    SY_TRY(run_segments(s, batches, sy_layout_rank(s->graph->ranks) * count, s->begun % SY_FLIGHTS));
+    SY_TRY(run_segments(s, batches, 0, s->begun % SY_FLIGHTS));
     ++s->begun;
     return SY_OK;
 }

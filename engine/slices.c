@@ -8,6 +8,7 @@
 #include "engine/message.h"
 #include "engine/overlap.h"
 #include "engine/pieces.h"
+#include "engine/turns.h"
 
 enum { TREE = 8 }; ///< Slices that one tree_sum adds up.
 
@@ -15,13 +16,24 @@ bool sy_slices_merge(const struct sy_graph *g) { return g->slices > 1 || g->micr
 
 static uint32_t trailing_zeros(uint32_t n) { return (uint32_t)__builtin_ctz(n); }
 
-/// The level that the step's sum ends up in.
-static uint32_t top(const struct sy_graph *g) { return trailing_zeros(g->micro_count); }
-
-/// Where the block that starts at micro-batch `first` is kept: large enough for every block that starts there.
-static uint32_t level_of(const struct sy_graph *g, uint32_t first)
+/// This rank's blocks of micro-batches (turns.h); how many.
+static uint32_t blocks_of(const struct sy_graph *g, struct sy_turns out[SY_MAX_BLOCKS])
 {
-    return first == 0 ? top(g) : trailing_zeros(first);
+    return sy_turns_own(g->ranks, g->micro_count, out);
+}
+
+/// The level that the sum of a block ends up in. Where there is one, it is the step's.
+static uint32_t top(const struct sy_graph *g, uint32_t block)
+{
+    struct sy_turns list[SY_MAX_BLOCKS];
+    return blocks_of(g, list) == 1 ? trailing_zeros(g->micro_count) : SY_LEVEL_BLOCKS + block;
+}
+
+/// Where the part of a block that starts at its micro-batch `first` is kept: large enough for every one that starts
+/// there.
+static uint32_t level_of(const struct sy_graph *g, uint32_t block, uint32_t first)
+{
+    return first == 0 ? top(g, block) : trailing_zeros(first);
 }
 
 /// A tensor of all of a pack's sums, [kept, count].
@@ -54,12 +66,12 @@ static sy_tid micro_tensor(struct sy_graph *g, uint32_t pack, enum sy_tensor_kin
 }
 
 /// The tensor of a pack's sums of all sources, made when first asked for.
-static sy_tid apart_tensor(struct sy_graph *g, uint32_t pack, enum sy_tensor_kind kind)
+static sy_tid apart_tensor(struct sy_graph *g, uint32_t pack, uint32_t block, enum sy_tensor_kind kind)
 {
     struct sy_pack *p = &g->packs[pack];
-    if (p->apart == SY_NONE)
-        p->apart = sy_tensor_new(g, kind, g->f, p->count, 1, 1, "gradients");
-    return p->apart;
+    if (p->apart[block] == SY_NONE)
+        p->apart[block] = sy_tensor_new(g, kind, g->f, p->count, 1, 1, "gradients");
+    return p->apart[block];
 }
 
 /// A sum's place in a tensor of its pack, [kept, n].
@@ -104,9 +116,9 @@ struct sy_sum sy_sum_place(struct sy_graph *g, uint32_t pack, uint64_t at, enum 
                             "into one binding of the device %u times: spread them over more ranks, or take one "
                             "micro-batch",
                             name, kept);
-    s.total = s.last = s.micro = place_in(g, &s, level_tensor(g, pack, top(g), kind), shape, name);
+    s.total = s.last = s.micro = place_in(g, &s, level_tensor(g, pack, top(g, 0), kind), shape, name);
     if (kept > 1)
-        s.total = sy_tensor_view(g, apart_tensor(g, pack, kind), at, d0, d1, d2, name);
+        s.total = sy_tensor_view(g, apart_tensor(g, pack, 0, kind), at, d0, d1, d2, name);
     if (g->micro_count > 1)
         s.micro = place_in(g, &s, micro_tensor(g, pack, kind), shape, name);
     s.part = g->packs[pack].sources * g->slices == kept ? s.micro : part_of(g, &s, kind, shape, unit, name);
@@ -139,21 +151,27 @@ uint32_t sy_sum_pack(const struct sy_graph *g)
     return pack;
 }
 
-sy_tid sy_sum_total(const struct sy_graph *g, uint32_t pack)
+sy_tid sy_sum_block(const struct sy_graph *g, uint32_t pack, uint32_t block)
 {
-    return g->packs[pack].kept > 1 ? g->packs[pack].apart : g->packs[pack].levels[top(g)];
+    return g->packs[pack].kept > 1 ? g->packs[pack].apart[block] : g->packs[pack].levels[top(g, block)];
 }
+
+sy_tid sy_sum_total(const struct sy_graph *g, uint32_t pack) { return sy_sum_block(g, pack, 0); }
 
 /// The merges after micro-batch `micro`; `phase` is not filled.
 static uint32_t merges_after(const struct sy_graph *g, uint32_t micro, struct sy_merge out[SY_MAX_MERGES])
 {
+    struct sy_turns list[SY_MAX_BLOCKS];
     if (g->micro_count == 1)
         return 0;
-    uint32_t count = 0, first = micro & ~1u; // where the block that just grew starts
-    out[count++] = (struct sy_merge){.from = 0, .to = level_of(g, first), .add = (micro & 1u) != 0};
-    for (uint32_t size = 2; (micro & (2 * size - 1)) == 2 * size - 1 && 2 * size <= g->micro_count; size *= 2) {
-        const uint32_t left = micro + 1 - 2 * size, right = micro + 1 - size;
-        out[count++] = (struct sy_merge){.from = level_of(g, right), .to = level_of(g, left), .add = true};
+    uint32_t b = blocks_of(g, list) - 1, count = 0;
+    while (list[b].first > micro)
+        --b;
+    const uint32_t at = micro - list[b].first, first = at & ~1u; // where the block's part that just grew starts
+    out[count++] = (struct sy_merge){.from = 0, .to = level_of(g, b, first), .add = (at & 1u) != 0};
+    for (uint32_t size = 2; (at & (2 * size - 1)) == 2 * size - 1 && 2 * size <= list[b].count; size *= 2) {
+        const uint32_t left = at + 1 - 2 * size, right = at + 1 - size;
+        out[count++] = (struct sy_merge){.from = level_of(g, b, right), .to = level_of(g, b, left), .add = true};
     }
     return count;
 }
@@ -236,9 +254,9 @@ static void emit(struct sy_graph *g, const struct sy_merge *m)
 {
     for (uint32_t i = 0; i < g->pack_count; ++i) {
         const struct sy_pack *p = &g->packs[i];
-        if (p->levels[top(g)] == SY_NONE)
+        if (p->levels[top(g, 0)] == SY_NONE)
             continue; // nothing is summed in this pack
-        const enum sy_tensor_kind kind = sy_graph_tensor(g, p->levels[top(g)])->kind;
+        const enum sy_tensor_kind kind = sy_graph_tensor(g, p->levels[top(g, 0)])->kind;
         const struct sy_tree_sum_args a = {
             .n = (u32)(p->kept * p->count), .slices = 1, .outer = 1, .accumulate = m->add};
         const sy_tid from = m->from == 0 ? p->micro : level_tensor(g, i, m->from, kind);
@@ -268,14 +286,25 @@ void sy_slices_emit(struct sy_graph *g)
     g->phase = before;
 }
 
-/// What the sources' sums of a pack become: one, by the tree over sources.
+/// What the sources' sums of a pack become: one, by the tree over sources, in every block.
 static void add_sources(struct sy_graph *g, uint32_t pack)
 {
-    for (size_t i = 0; i < g->sum_count && g->packs[pack].kept > 1; ++i) {
-        const struct sy_sum s = g->sums[i];
-        if (s.pack == pack)
-            sy_tree_add(g, s.last, s.total, s.count, 1, g->packs[pack].kept, false);
-    }
+    const struct sy_pack p = g->packs[pack];
+    struct sy_turns list[SY_MAX_BLOCKS];
+    const uint32_t blocks = p.kept > 1 ? blocks_of(g, list) : 0;
+    for (uint32_t b = 0; b < blocks; ++b)
+        for (size_t i = 0; i < g->sum_count; ++i) {
+            const struct sy_sum s = g->sums[i];
+            sy_tid last = s.last, total = s.total;
+            if (s.pack != pack)
+                continue;
+            if (b != 0) {
+                const enum sy_tensor_kind kind = sy_graph_tensor(g, total)->kind;
+                last = sy_tensor_view(g, p.levels[top(g, b)], p.kept * s.at, p.kept * s.count, 1, 1, "block");
+                total = sy_tensor_view(g, apart_tensor(g, pack, b, kind), s.at, s.count, 1, 1, "block");
+            }
+            sy_tree_add(g, last, total, s.count, 1, p.kept, false);
+        }
 }
 
 void sy_ranks_emit(struct sy_graph *g)

@@ -39,8 +39,10 @@ struct sy_sum sy_sum_place(struct sy_graph *g, uint32_t pack, uint64_t at, enum 
 struct sy_sum sy_sum_new(struct sy_graph *g, uint64_t n, const char *name);
 /// The pack that holds them; pack_count when there are none.
 uint32_t sy_sum_pack(const struct sy_graph *g);
-/// The tensor of a pack's sums of a whole step.
+/// The tensor of a pack's sums of a whole step, which begin as those of this rank's first block (turns.h); and that of
+/// any block's.
 sy_tid sy_sum_total(const struct sy_graph *g, uint32_t pack);
+sy_tid sy_sum_block(const struct sy_graph *g, uint32_t pack, uint32_t block);
 
 /// [outer, n] = or += the tree over the middle of [outer, count, n], `count` a power of two: passes of at most eight.
 void sy_tree_add(struct sy_graph *g, sy_tid from, sy_tid to, uint64_t n, uint32_t outer, uint32_t count, bool add);
