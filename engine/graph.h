@@ -11,7 +11,7 @@
 // Ownership: the graph owns tensors, nodes and names. Threads: one.   Layer: engine.
 #pragma once
 
-#include "engine/turns.h"
+#include "engine/layout.h"
 #include "engine/variant.h"
 
 struct sy_graph;

@@ -10,6 +10,8 @@
 
 #include "hostlib/group.h"
 
+enum { SY_MAX_BLOCKS = 32 }; ///< Of a rank's micro-batches (turns.h).
+
 struct sy_layout {
     struct sy_group *group; ///< NULL: nobody to talk to (switchyard-plan).
     uint32_t data, expert;  ///< Sizes of the axes, powers of two.

@@ -16,8 +16,6 @@ struct sy_turns {
     uint32_t at;    ///< Where they are among the step's, E of which count as one.
 };
 
-enum { SY_MAX_BLOCKS = 32 };
-
 /// The blocks of place `d` of the data axis, whose ranks take `micro_count` micro-batches each; how many.
 uint32_t sy_turns_blocks(const struct sy_layout *l, uint32_t d, uint32_t micro_count,
                          struct sy_turns out[SY_MAX_BLOCKS]);

@@ -154,6 +154,32 @@ def check_share(s):
         s.ok(done.returncode != 0 and '--share' in done.stderr, f"--share '{share}': refused", done.stderr)
 
 
+def check_sequences(s):
+    """Sequences shared out unevenly, so that ranks have other numbers of micro-batches: the bits of one rank."""
+    for router, data, expert, share, counts, more in (
+            ('switch', 2, 1, 'equal/3,1', '6, 2', ['--recompute']), ('ntlb', 2, 2, '1,2/5,3', '3, 1', []),
+            ('expert_choice', 4, 1, 'equal/1,5,1,1', '1, 5, 1, 1', []), ('top2', 2, 2, 'equal/1,7', '1, 3', ['--micro-batch', 1])):
+        name, out = f'seq-{router}', f'seq-{router}-{data}{expert}'
+        model(s, name + '.json', router=router, **({'ntlb_top_k': 2} if router == 'ntlb' else {}))
+        one = s.run('train', *arguments(s, name, name + '.json', '--slices', 8, steps=3))
+        many = mpirun(s, data * expert, 'train', *arguments(s, out, name + '.json', '--slices', 8, '--data-parallel', data,
+                                                            '--expert-parallel', expert, '--share', share, *more, steps=3))
+        failed = one.returncode or many.returncode
+        why = one.stderr + many.stderr if failed else same(s, out, name)
+        s.ok(not why and f"sequences: {counts} a rank" in many.stderr,
+             f'{router}, data {data} × expert {expert} --share {share}: {counts} sequences, the bits of one rank', why + many.stderr)
+    on = mpirun(s, 2, 'train', *arguments(s, 'seq-top2-22', 'seq-top2.json', '--resume', '--data-parallel', 2, '--share', 'equal/3,1',
+                                          '--valid', s.path('b.txt'), '--valid-sequences', 11, steps=5))
+    whole = s.run('train', *arguments(s, 'seq-top2', 'seq-top2.json', '--resume', '--valid', s.path('b.txt'), '--valid-sequences', 11,
+                                      steps=5))
+    why = on.stderr + whole.stderr if on.returncode or whole.returncode else same(s, 'seq-top2-22', 'seq-top2')
+    s.ok(not why, 'stopped with shares of 1 and 3, goes on with 3 and 1: as one rank', why)
+    for share, words in (('equal/3', ['--data-parallel', 'there are 2']), ('/1,3', ['--share']), ('equal/', ['--share']),
+                         ('1,1/3,1', ['--expert-parallel', 'there are 1'])):
+        done = mpirun(s, 2, 'train', *arguments(s, 'refused', 'switch.json', '--data-parallel', 2, '--share', share, steps=2))
+        s.ok(done.returncode != 0 and all(word in done.stderr for word in words), f"--share '{share}': refused", done.stderr)
+
+
 def check_speeds(s):
     """Unlike devices are measured once, and share the experts by their speeds; alike ones are not."""
     config(s.path('unlike.json'), num_experts=8)
@@ -307,6 +333,7 @@ def main():
     check_bits(s)
     check_shapes(s)
     check_share(s)
+    check_sequences(s)
     check_speeds(s)
     check_pieces(s)
     s.run('train', *arguments(s, 'straight', 'switch.json', '--slices', 8, '--valid', s.path('b.txt'), '--valid-every', 2,
