@@ -62,13 +62,6 @@
 #define BARRIER() barrier(CLK_LOCAL_MEM_FENCE)
 #endif
 
-// Fetches what lies at p for reading soon. The builtin prefetch() does nothing on CPUs.
-#if WG == 1 && (defined(__x86_64__) || defined(__aarch64__))
-#define FETCH(p) __builtin_prefetch((const void *)(size_t)(p))
-#else
-#define FETCH(p)
-#endif
-
 static inline float bf16_load(ushort h) { return as_float((uint)h << 16); }
 static inline ushort bf16_round(float f)
 {

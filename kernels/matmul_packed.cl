@@ -29,7 +29,7 @@ static inline void copy_rows(__global const T *restrict a, uint stride, uint row
         __global const T *from = a + (size_t)r * stride, *ahead = a + (size_t)min(r + 4u, rows - 1u) * stride;
         uint k = 0;
         for (; k + VEC <= depth; k += VEC) {
-            FETCH(ahead + k);
+            FETCH(ahead + k, 1u);
             V_STORE(T_LDV(from, k), 0, to + r * PANEL_LD + k);
         }
         for (; k < depth; ++k)

@@ -26,7 +26,7 @@ static inline void pack_transposed(__global const T *restrict from, uint stride,
     if (cols == SY_PANEL)
         for (; k + 16 <= k1; k += 16) {
             for (uint j = 0; j < SY_PANEL; ++j)
-                FETCH(from + (size_t)j * stride + min(k + 16u, k1 - 1u));
+                FETCH(from + (size_t)j * stride + min(k + 16u, k1 - 1u), 1u);
             transpose16(from + k, stride, to + (size_t)k * SY_PANEL, SY_PANEL);
             transpose16(from + (size_t)16 * stride + k, stride, to + (size_t)k * SY_PANEL + 16, SY_PANEL);
         }

@@ -54,7 +54,7 @@ struct panel_next {
 static inline void panel_fetch(struct panel_next next, uint row)
 {
     _Pragma("unroll") for (uint i = 0; i < FETCH_ROWS * FETCH_ROWS; ++i)
-        FETCH(next.b + (size_t)(row + i / FETCH_ROWS) * next.stride + i % FETCH_ROWS * 16u);
+        FETCH(next.b + (size_t)(row + i / FETCH_ROWS) * next.stride + i % FETCH_ROWS * 16u, 1u);
 }
 
 // One step of a block: sums[rows][columns of the block] += a(row, k) · b[columns].
