@@ -249,6 +249,25 @@ def check_answers(s):
                  f'{many.stderr}\n{many.stdout}\n{one.stdout}')
 
 
+def check_corpora(s):
+    """Prepared corpora, mixed by weight: every rank maps its own, and all draw what one rank draws."""
+    for name in 'ab':
+        done = s.run('prepare', '--tokenizer', 'bytes', '--out', s.path('corpus-' + name), s.path(name + '.txt'))
+        s.ok(done.returncode == 0, f'corpus {name} is prepared', done.stderr)
+
+    def mixed(out):
+        given = arguments(s, out, 'switch.json', '--slices', 8, '--mix', 'corpus-a=1,corpus-b=3', steps=3)
+        at = given.index('--data') + 1
+        return given[:at] + [s.path('corpus-a'), s.path('corpus-b')] + given[at + 1:]
+    one = s.run('train', *mixed('corpora'))
+    s.ok(one.returncode == 0 and 'corpus-b 75' in one.stdout, 'one rank mixes corpora', one.stdout + one.stderr)
+    for data, expert in ((2, 1), (2, 2)):
+        out = f'corpora-{data}{expert}'
+        many = mpirun(s, data * expert, 'train', *mixed(out), '--data-parallel', data)
+        why = one.stderr + many.stderr if one.returncode or many.returncode else same(s, out, 'corpora')
+        s.ok(not why, f'prepared corpora, mixed, data {data} × expert {expert}: the bits of one rank', why)
+
+
 def check_mixed(s):
     """One job on unlike devices: the same training, to rounding."""
     vulkan = s.run('devices').stdout.find('vulkan:0') >= 0
@@ -340,6 +359,7 @@ def main():
                               '--valid-sequences', 11, steps=6))
     check_resume(s)
     check_answers(s)
+    check_corpora(s)
     check_mixed(s)
     check_bench(s)
     check_refusals(s)
