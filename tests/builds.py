@@ -43,7 +43,7 @@ ROWS = [
       '-Db_sanitize=address,undefined', '-Db_lundef=false', '-Doptimization=1'],
      [('fuzz_' + name, ['-max_total_time=5', '-verbosity=0', '-seed_inputs=' + ','.join('{source}/tests/' + s for s in seeds)])
       for name, seeds in (
-          ('safetensors', ['golden/switch_dims_odd/batch.safetensors', 'golden/top2/batch.safetensors']),
+          ('safetensors', ['golden/switch_dims_odd/batch.safetensors', 'golden/top2/batch.safetensors', 'data/torch/small.bin']),
           ('config', ['golden/top2/config.json', 'golden/t5_gated_untied/config.json']),
           ('tokenizer', ['data/tokenizer/seqio_test.model']),
           ('state', ['fuzz/seed_state.json']), ('texts', ['fuzz/seed_texts.jsonl', 'fuzz/seed_texts.tsv']),
