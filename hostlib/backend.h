@@ -42,6 +42,11 @@ struct sy_backend {
     enum sy_status (*kernel_create)(struct sy_device *device, const struct sy_kernel_params *params,
                                     struct sy_kernel **out);
     void (*kernel_destroy)(struct sy_kernel *kernel);
+    // Where other processes can compile ahead (ahead.h); else NULL.
+    /// The file (room for PATH_MAX bytes) that says that one has; false when it cannot for this kernel.
+    bool (*kernel_mark)(struct sy_device *device, const struct sy_kernel_params *params, char *out_path);
+    /// Makes the driver compile all that launching the kernel takes. Only in switchyard-compile, where none runs.
+    enum sy_status (*kernel_finish)(struct sy_kernel *kernel);
     // NULL where drivers say nothing. Only called on kernels made with `inspect`.
     enum sy_status (*kernel_statistics)(const struct sy_kernel *kernel, struct sy_kernel_stat **out, size_t *count);
     enum sy_status (*kernel_assembly)(const struct sy_kernel *kernel, char **out_text);

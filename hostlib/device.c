@@ -331,6 +331,7 @@ enum sy_status sy_device_open(struct sy_ctx *ctx, const char *id, struct sy_devi
         return sy_fail(ctx, SY_INVALID,
                        "sy_device_open: the device id is NULL; pass \"auto\" or an id such as \"opencl:0\"");
     SY_TRY(sy_env_check(ctx, "SY_NO_CACHE"));
+    SY_TRY(sy_env_check(ctx, "SY_COMPILE_ALONE"));
     SY_TRY(sy_env_check(ctx, "SY_MMA"));
     SY_TRY(sy_env_check(ctx, "SY_EMULATE_MMA"));
     SY_TRY(sy_env_check(ctx, "SY_EMULATE_AMX"));

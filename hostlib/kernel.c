@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // kernel.c: kernels, checked for all backends before a driver sees them, and compiled one by one or many at once.
+#include "hostlib/ahead.h"
 #include "hostlib/check.h"
 #include "hostlib/hazards.h"
 
@@ -202,6 +203,7 @@ enum sy_status sy_kernels_create(struct sy_device *device, const struct sy_kerne
     struct sy_kernel **kernels = calloc(count + 1, sizeof *kernels);
     if (kernels == NULL)
         return sy_fail(device->ctx, SY_NOMEM, "out of host memory for %zu kernels", count);
+    sy_kernels_ahead(device, params, count);
     struct crowd c = {.device = device, .params = params, .kernels = kernels, .count = count};
     run_crowd(&c);
     for (size_t i = 0; i < count; ++i)

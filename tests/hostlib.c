@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hostlib/cache.h"
+#include "hostlib/quirk.h"
 #include "tests/axpb.h"
 
 struct test {
@@ -369,6 +371,51 @@ static void test_many_kernels(struct test *t, struct sy_device *device)
     check(t, good, "%s: a failure among many leaves the output alone", caps->id);
 }
 
+static void log_ahead(void *user, enum sy_log_level level, const char *text)
+{
+    if (level == SY_LOG_DEBUG && strstr(text, "were compiled by") != NULL)
+        snprintf(user, 64, "%s", text);
+}
+
+// Compiled by other processes where that is of use: all of them, once, and they compute what they did.
+static void test_ahead(struct test *t, const char *id, const char *switched_off, unsigned seed, const char *said)
+{
+    enum { FEW = 3 };
+    char told[64] = "", defines[FEW][32];
+    struct sy_kernel_params params[FEW];
+    struct sy_kernel *kernels[FEW] = {NULL};
+    struct sy_device *device = NULL;
+    struct sy_ctx *ctx = sy_ctx_create(log_ahead, told, SY_LOG_DEBUG);
+    setenv("SY_COMPILE_ALONE", switched_off, 1);
+    bool good = ctx != NULL && sy_device_open(ctx, id, &device) == SY_OK;
+    for (unsigned i = 0; i < FEW && good; ++i) {
+        params[i] = axpb_params(sy_device_caps(device));
+        snprintf(defines[i], sizeof defines[i], "-DNR=%u", seed + i);
+        params[i].cl_defines = defines[i];
+    }
+    good = good && sy_kernels_create(device, params, FEW, kernels) == SY_OK;
+    check(t, good && strncmp(told, said, strlen(said)) == 0 && (*said != '\0' || *told == '\0'),
+          "%s: SY_COMPILE_ALONE=%s, kernels compiled by others: \"%s\"", id, switched_off, told);
+    for (unsigned i = 0; i < FEW; ++i)
+        sy_kernel_destroy(&kernels[i]);
+    sy_device_close(&device);
+    sy_ctx_destroy(&ctx);
+    unsetenv("SY_COMPILE_ALONE");
+}
+
+static void test_compiled_ahead(struct test *t, const struct sy_caps *caps)
+{
+    const bool pocl = sy_has_quirk(caps, SY_QUIRK_OWN_CACHE);
+    const unsigned seed = (unsigned)time(NULL) * 8u; // kernels that no cache has
+    if (!SY_HAVE_COMPILE && pocl) {
+        skip(t, "kernels compiled by other processes", "switchyard-compile is not built here");
+        return;
+    }
+    test_ahead(t, caps->id, "1", seed, "");
+    test_ahead(t, caps->id, "0", seed + 4u, pocl ? "3 of 3 kernels" : "");
+    test_ahead(t, caps->id, "0", seed + 4u, ""); // they are there
+}
+
 /// What the tests of programs share.
 struct bench {
     struct sy_device *device;
@@ -606,6 +653,7 @@ static void test_device(struct test *t, const char *id)
     test_kernel_errors(t, device);
     test_chatter(t, device);
     test_many_kernels(t, device);
+    test_compiled_ahead(t, sy_device_caps(device));
     struct bench b;
     const bool ready = open_bench(&b, device);
     check(t, ready, "%s: the test kernel compiles", id);

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hostlib/cache.h"
 #include "hostlib/quirk.h"
 
 #define CACHE_KIND "opencl"
@@ -42,6 +41,15 @@ static enum sy_status start_build(struct sy_cl_device *device, const struct sy_k
         {device->base.caps.key, strlen(device->base.caps.key)},
     };
     sy_cache_key(b->key, parts, SY_COUNT(parts));
+    return SY_OK;
+}
+
+enum sy_status sy_cl_kernel_key(struct sy_device *device, const struct sy_kernel_params *params,
+                                uint8_t out_key[SY_CACHE_KEY_BYTES])
+{
+    struct build b;
+    SY_TRY(start_build((struct sy_cl_device *)device, params, &b));
+    memcpy(out_key, b.key, sizeof b.key);
     return SY_OK;
 }
 

@@ -8,6 +8,7 @@
 #include <CL/cl.h>
 
 #include "hostlib/backend.h"
+#include "hostlib/cache.h"
 #include "hostlib/ring.h"
 
 #define SY_CL_SUBMISSION_DISPATCHES 64u
@@ -97,7 +98,12 @@ void sy_cl_event_destroy(struct sy_event *event);
 
 enum sy_status sy_cl_kernel_create(struct sy_device *device, const struct sy_kernel_params *params,
                                    struct sy_kernel **out);
+/// The name of what comes out of compiling it. Errors: INVALID options too long.
+enum sy_status sy_cl_kernel_key(struct sy_device *device, const struct sy_kernel_params *params,
+                                uint8_t out_key[SY_CACHE_KEY_BYTES]);
 void sy_cl_kernel_destroy(struct sy_kernel *kernel);
+bool sy_cl_kernel_mark(struct sy_device *device, const struct sy_kernel_params *params, char *out_path);
+enum sy_status sy_cl_kernel_finish(struct sy_kernel *kernel);
 enum sy_status sy_cl_kernel_statistics(const struct sy_kernel *kernel, struct sy_kernel_stat **out, size_t *count);
 
 enum sy_status sy_cl_program_create(struct sy_device *device, const struct sy_dispatch *dispatches, size_t count,
