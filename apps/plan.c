@@ -90,7 +90,9 @@ static const struct argp_option options[] = {
      "latency, and a rank's B/s",
      0},
     {"schedule", OPT_SCHEDULE, NULL, 0,
-     "print a training step, evaluation and decoding from top to bottom: segments and what each waits for", 0},
+     "print a training step, evaluation and decoding from top to bottom: segments, what each waits for, with --rates "
+     "what each takes",
+     0},
     {"trace", OPT_TRACE, "TENSOR", 0,
      "print which ops, kernel files, programs and bytes a tensor passes, and its gradient; a name, or a part of names",
      0},
@@ -384,7 +386,8 @@ static enum sy_status show(struct sy_ctx *ctx, const struct options *o, const st
     if (o->trace != NULL)
         return plan_show_trace(ctx, p->graph, o->trace);
     if (o->schedule)
-        return plan_show_schedule(p->graph, p->model, &p->loss, SY_SESSION_TRAIN, plan_step_ranks(p));
+        return plan_show_schedule(ctx, p->graph, p->model, &p->loss, SY_SESSION_TRAIN, plan_step_ranks(p), job->rates,
+                                  job->network);
     if (o->json)
         return print_json(ctx, o, job, p, r);
     print_text(o, job, p, r);
@@ -407,7 +410,7 @@ static enum sy_status show_other(struct sy_ctx *ctx, const struct sy_caps *caps,
         status = sy_plan_create(g, &limits, &made);
     if (status == SY_OK) {
         sy_plan_finish(&made);
-        status = plan_show_schedule(g, m, kind == SY_SESSION_DECODE ? NULL : &loss, kind, p.ranks);
+        status = plan_show_schedule(ctx, g, m, kind == SY_SESSION_DECODE ? NULL : &loss, kind, p.ranks, NULL, NULL);
     }
     sy_graph_destroy(&g);
     return status;

@@ -237,6 +237,23 @@ uint32_t plan_slowest(const struct sy_graph *g, const struct sy_node *n, const s
     return sy_graph_pack(g, p->pack)->sources > 1 ? slowest * l->expert + sy_layout_place(l) : slowest;
 }
 
+uint32_t plan_busiest(const struct sy_graph *g, const struct sy_segments *s, const struct sy_layout *l)
+{
+    double *bytes = calloc(sy_layout_ranks(l), sizeof *bytes); // that each has to take and to send as an owner
+    uint32_t busiest = l->rank;
+    for (size_t i = 0; i < s->count && bytes != NULL; ++i) {
+        const struct sy_node *n = sy_graph_node(g, s->legs.list[s->list[i].leg].first);
+        const uint32_t owner = s->list[i].kind == SY_SEGMENT_MESSAGE ? plan_slowest(g, n, l) : l->rank;
+        if (owner == l->rank)
+            continue;
+        const struct sy_ranks_args *p = (const void *)n->args;
+        bytes[owner] += shard_bytes(g, p, holder(g, l, p->pack, owner)) * sy_shard_count(g, p->pack);
+        busiest = bytes[owner] > bytes[busiest] ? owner : busiest;
+    }
+    free(bytes);
+    return busiest;
+}
+
 double plan_updates(const struct sy_graph *g, const struct sy_layout *l, uint32_t rank)
 {
     double elements = 0.0;

@@ -24,6 +24,8 @@ void plan_traffic_of(const struct sy_graph *g, const struct sy_node *n, const st
                      struct plan_traffic *out);
 /// The place whose ranks a message takes longest: who has the largest shard (shard.h). Loads of experts are even.
 uint32_t plan_slowest(const struct sy_graph *g, const struct sy_node *n, const struct sy_layout *l);
+/// The place that has most to take and to send as the owner of the largest shards; this rank's where there is none.
+uint32_t plan_busiest(const struct sy_graph *g, const struct sy_segments *s, const struct sy_layout *l);
 /// Elements that each rank of a place updates.
 double plan_updates(const struct sy_graph *g, const struct sy_layout *l, uint32_t rank);
 /// Of all messages of a step of one kind, or of every kind (SY_OP_COUNT); gives how many. Memory is that of the rank

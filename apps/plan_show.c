@@ -2,10 +2,11 @@
 #include "apps/plan_show.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "apps/cli.h"
-#include "apps/plan_ranks.h"
+#include "apps/plan_time.h"
 #include "engine/backward.h"
 #include "engine/plan.h"
 #include "engine/segments.h"
@@ -77,24 +78,33 @@ static void print_heading(const struct sy_graph *g, const struct sy_model *m, en
         printf("\ndecoding: %u prompt%s; from %zu on once for each token\n", rows, rows == 1 ? "" : "s", s->again);
 }
 
-enum sy_status plan_show_schedule(const struct sy_graph *g, const struct sy_model *m, const struct sy_loss *loss,
-                                  enum sy_session_kind kind, const struct sy_layout *ranks)
+enum sy_status plan_show_schedule(struct sy_ctx *ctx, const struct sy_graph *g, const struct sy_model *m,
+                                  const struct sy_loss *loss, enum sy_session_kind kind, const struct sy_layout *ranks,
+                                  const struct plan_rates *rates, const struct plan_network *network)
 {
     struct sy_segments s;
     SY_TRY(sy_segments_create(g, m, loss, kind, &s));
+    double *each = calloc(s.count + 1, sizeof *each);
+    enum sy_status status = each != NULL ? SY_OK : sy_fail(ctx, SY_NOMEM, "out of host memory");
+    if (status == SY_OK && rates != NULL)
+        status = plan_time_each(ctx, g, &s, ranks, rates, network, each);
     print_heading(g, m, kind, &s);
-    printf("%4s  %-8s  %-24s  %5s  %-8s  %s\n", "#", "kind", "segment", "micro", "after", "work");
-    for (size_t i = 0; i < s.count; ++i) {
+    printf("%4s  %-8s  %-24s  %5s  %-8s  %s%s\n", "#", "kind", "segment", "micro", "after",
+           rates != NULL ? "seconds alone  " : "", "work");
+    for (size_t i = 0; i < s.count && status == SY_OK; ++i) {
         const struct sy_segment *x = &s.list[i];
         char after[32] = "-";
         for (uint32_t k = 0, at = 0; k < x->after_count && at < sizeof after; ++k)
             at += (uint32_t)snprintf(after + at, sizeof after - at, "%s%u", k == 0 ? "" : " ", x->after[k]);
         printf("%4zu  %-8s  %-24s  %5u  %-8s  ", i, sy_segment_kind_name(x->kind), x->name, x->micro, after);
+        if (rates != NULL)
+            printf("%13.6f  ", each[i]);
         print_segment(g, kind, &s.legs, x, ranks);
         putchar('\n');
     }
+    free(each);
     sy_segments_finish(&s);
-    return SY_OK;
+    return status;
 }
 
 // ---- a tensor ------------------------------------------------------------------------------------------------------

@@ -50,13 +50,13 @@ static double slower_way(const struct plan_wire *w) { return fmax(w->sent, w->re
 /// Who only receives waits for one.
 static double latencies(const struct plan_wire *w) { return fmax(w->messages, w->received > 0.0 ? 1.0 : 0.0); }
 
-/// What a message takes: the rank that it takes longest, whose machine's bandwidth all its ranks share.
+/// What a message takes of this rank's way to the others, and of its machine's, which all its ranks share. Messages
+/// that are under way together have different owners of what they sum (shard.h), so none waits for another's.
 static void add_message(const struct sy_graph *g, const struct sy_node *node, const struct sy_layout *l,
                         const struct plan_rates *rates, const struct plan_network *n, struct plan_time *out)
 {
     struct sy_layout at = *l;
-    const uint32_t slowest = plan_slowest(g, node, l), parts = sy_layout_parts(l);
-    const uint32_t first = sy_layout_number(l, slowest, 0) / n->machine * n->machine;
+    const uint32_t parts = sy_layout_parts(l), first = sy_layout_number(l, l->rank, 0) / n->machine * n->machine;
     struct plan_wire far = {.messages = 0.0};
     struct plan_traffic t;
     for (uint32_t r = first; r < first + n->machine && r < sy_layout_world(l); ++r) {
@@ -66,11 +66,9 @@ static void add_message(const struct sy_graph *g, const struct sy_node *node, co
         far.sent += t.far.sent;
         far.received += t.far.received;
     }
-    at.rank = slowest;
-    at.part = 0;
-    plan_traffic_of(g, node, &at, n->machine, &t);
-    out->latency += latencies(&t.far) * n->latency + latencies(&t.near) * n->near_latency;
+    plan_traffic_of(g, node, l, n->machine, &t);
     const double near = n->machine > 1 ? slower_way(&t.near) / n->near_bandwidth : 0.0;
+    out->latency += latencies(&t.far) * n->latency + latencies(&t.near) * n->near_latency;
     out->wire += slower_way(&far) / n->bandwidth + near;
     out->copied += near;
     out->staging += t.staged / rates->link;
@@ -114,9 +112,11 @@ static double shared(const struct plan_time *t, const struct sy_layout *l, const
     return r->processors > 0.0 ? ranks * t->processors / r->processors : 0.0;
 }
 
-enum sy_status plan_time_of(struct sy_ctx *ctx, const struct sy_graph *g, const struct sy_segments *s,
-                            const struct sy_layout *l, const struct plan_rates *rates,
-                            const struct plan_network *network, struct plan_time *out)
+/// Of the rank that `l` says, with the device's work of the rank whose graph it is.
+/// `each`: NULL, or [segments].
+static enum sy_status time_of(struct sy_ctx *ctx, const struct sy_graph *g, const struct sy_segments *s,
+                              const struct sy_layout *l, const struct plan_rates *rates,
+                              const struct plan_network *network, double *each, struct plan_time *out)
 {
     const struct sy_exchange_args *exchange = NULL; // of the layer
     struct clocks clocks = {.arrived = calloc(s->legs.slots + 1, sizeof *clocks.arrived)};
@@ -141,6 +141,8 @@ enum sy_status plan_time_of(struct sy_ctx *ctx, const struct sy_graph *g, const 
                 add_op(g, n, n->part != 0 ? part_load(n, exchange, l) : load, rates, out);
         }
         clocks.device += s->list[i].kind == SY_SEGMENT_PROGRAM ? sum_of(out) - before : 0.0;
+        if (each != NULL)
+            each[i] = sum_of(out) - before;
         before = sum_of(out);
     }
     const double alone = fmax(clocks.device, clocks.way);
@@ -150,6 +152,29 @@ enum sy_status plan_time_of(struct sy_ctx *ctx, const struct sy_graph *g, const 
     out->shared = out->total - alone;
     free(clocks.arrived);
     return SY_OK;
+}
+
+enum sy_status plan_time_of(struct sy_ctx *ctx, const struct sy_graph *g, const struct sy_segments *s,
+                            const struct sy_layout *l, const struct plan_rates *rates,
+                            const struct plan_network *network, struct plan_time *out)
+{
+    SY_TRY(time_of(ctx, g, s, l, rates, network, NULL, out));
+    if (l == NULL)
+        return SY_OK;
+    struct sy_layout owner = *l;
+    struct plan_time other;
+    owner.rank = plan_busiest(g, s, l);
+    SY_TRY(time_of(ctx, g, s, &owner, rates, network, NULL, &other));
+    *out = other.total > out->total ? other : *out;
+    return SY_OK;
+}
+
+enum sy_status plan_time_each(struct sy_ctx *ctx, const struct sy_graph *g, const struct sy_segments *s,
+                              const struct sy_layout *l, const struct plan_rates *rates,
+                              const struct plan_network *network, double *each)
+{
+    struct plan_time ignored;
+    return time_of(ctx, g, s, l, rates, network, each, &ignored);
 }
 
 const char *plan_time_bound(const struct plan_time *t)

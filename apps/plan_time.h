@@ -20,9 +20,14 @@ struct plan_time {
     uint32_t ops, known; ///< How many, and those whose kernel's own rate was measured.
 };
 
-/// `l`, `network`: NULL with one rank. Errors: NOMEM.
+/// Of this rank, or of the owner of the largest shards: who takes longer. `l`, `network`: NULL with one rank. Errors:
+/// NOMEM.
 SY_MUST_CHECK enum sy_status plan_time_of(struct sy_ctx *ctx, const struct sy_graph *g, const struct sy_segments *s,
                                           const struct sy_layout *l, const struct plan_rates *rates,
                                           const struct plan_network *network, struct plan_time *out);
+/// Seconds of each segment on this rank, by itself. Errors: NOMEM.
+SY_MUST_CHECK enum sy_status plan_time_each(struct sy_ctx *ctx, const struct sy_graph *g, const struct sy_segments *s,
+                                            const struct sy_layout *l, const struct plan_rates *rates,
+                                            const struct plan_network *network, double *each);
 /// What most of it is spent on.
 const char *plan_time_bound(const struct plan_time *t);

@@ -131,6 +131,13 @@ def check_schedule(s):
          "experts' gradients are made while the last sums of others travel", sums)
     s.ok(kinds.index(('program', 'refresh')) < kinds.index(('arrival', 'share_ranks')),
          "what is made of a rank's own experts is made while new values travel", kinds[-8:])
+    timed = s.run('plan', '--model', s.path('switch.json'), '--layout', '1x2x2', '--batch', 2, '--src-len', 32, '--tgt-len', 24,
+                  '--schedule', *RATES, '--network', '10us,8Gb/s').stdout.split('\n\n')[0]
+    each = [(found[0], float(found[1])) for found in re.findall(r' (program|message) .* (\d+\.\d{6})  ', timed)]
+    p = plan(s, 'switch.json', '--layout', '1x2x2', '--batch', 2, *RATES, '--network', '10us,8Gb/s')['step']
+    s.ok('sum_parts' in timed and len(each) > 50 and sum(seconds > 0 for _, seconds in each) > 50 and
+         abs(sum(seconds for _, seconds in each) - p['seconds'] - p['hidden']) < 0.05 * p['seconds'],
+         '--schedule with rates: what each segment takes makes the step', timed)
     s.ok(len(re.findall(r'message .*B sent to others in 3 messages', step)) > 5, '--schedule: bytes of each message', step)
 
 
@@ -141,7 +148,7 @@ def check_time(s):
     p = plan(s, 'switch.json', '--batch', 2, '--layout', '2x4', *RATES, '--network', '10us,8Gb/s')
     t, m = p['step'], p['messages']['all']
     slow = max(m['sent'], m['received']) / 1e9
-    # Each message as the rank has it that waits longest: of a stretch of gradients its owner, who only receives.
+    # As the rank has them that is busiest: of a stretch of gradients its owner only receives.
     sums = p['messages']['sum_ranks']
     others = sum(p['messages'][k]['messages'] for k in ('exchange_routes', 'exchange_rows', 'gather_norms', 'share_ranks'))
     s.ok(others + sums['times'] <= 1e5 * t['latency'] + 1e-6 <= others + 7 * sums['times'] + 1e-3, 'a latency for each message', p)
@@ -175,6 +182,23 @@ def check_time(s):
             for layout in ('2x1', '1x2')]
     s.ok(0.99 * many[0] < many[1] < 1.01 * many[0], f'experts in parts move as much as the whole: {many}')
     s.ok(alone['step']['bandwidth'] == 0 < alone['step']['seconds'] and 'messages' not in alone, 'one rank sends nothing', alone)
+
+
+def check_page(s):
+    """Rows of docs/scale.md planned again, one of each table of a model: layout, memory and speed are the program's."""
+    sys.path.insert(0, os.path.join(sys.argv[2], 'docs'))
+    import scale as page # pylint: disable=import-outside-toplevel
+    with open(os.path.join(sys.argv[2], 'docs', 'scale.md'), encoding='utf-8') as file:
+        text = file.read()
+    for name, ranks, machine in (('switch-base-128', 64, 'A'), ('switch-large-128', 2048, 'C'), ('switch-xxl-128', 64, 'A'),
+                                 ('switch-c-2048', 512, 'C'), ('t5-xxl', 8, 'B')):
+        table = text.split(f'<!-- scale.py {name} -->')[1].split('<!-- end -->')[0]
+        row = next(line for line in table.split('\n') if line.startswith(f'| {ranks:,} |')).split(' | ')
+        at = 1 + 2 * 'ABC'.index(machine)
+        p = page.plan(os.path.dirname(s.apps), s.folder, name, machine, '--batch', page.batch_of(name), '--layout',
+                      row[at].split(',')[0])
+        s.ok(page.cell(p) == f'{row[at]} | {row[at + 1]}', f'docs/scale.md, {name}: {ranks} ranks on {machine}: {row[at]} | {row[at + 1]}',
+             page.cell(p))
 
 
 def check_rates(s):
@@ -255,6 +279,7 @@ def main():
     check_recomputed(s)
     check_time(s)
     check_rates(s)
+    check_page(s)
     check_refusals(s)
     probe = train(s, 'switch.json', 1, 2, 1, 1)[0] if shutil.which('mpirun') else None
     if probe is None or 'no MPI' in probe.stderr:
