@@ -69,7 +69,8 @@ def model_table(build, folder, name):
     lines = ['| ranks | ' + ' | '.join(f'{m}: layout, GiB | tokens/s' for m in MACHINES) + ' | A is bound by |', '|' + '---|' * 8]
     for ranks in RANKS[name]:
         p = {m: plan(build, folder, name, m, '--batch', batch_of(name), '--ranks', ranks) for m in MACHINES}
-        lines.append(f'| {ranks:,} | ' + ' | '.join(cell(p[m]) for m in MACHINES) + f' | {p["A"]["step"]["bound_by"] if p["A"] else ""} |')
+        bound = p['A']['step']['bound_by'] if p['A'] else ''
+        lines.append(f'| {ranks:,} | ' + ' | '.join(cell(p[m]) for m in MACHINES) + f' | {bound} |')
         print(lines[-1], file=sys.stderr)
     return lines
 
@@ -92,7 +93,8 @@ def best_equal(build, folder, name, machine, ranks):
 
 
 def equal_table(build, folder):
-    lines = ['| ranks | machine | T5-XXL-like: layout, GiB | tokens/s | Switch-C: layout, GiB | tokens/s | Switch-C is |', '|' + '---|' * 7]
+    lines = ['| ranks | machine | T5-XXL-like: layout, GiB | tokens/s | Switch-C: layout, GiB | tokens/s | Switch-C is |',
+             '|' + '---|' * 7]
     for ranks in (64, 512, 2048):
         for machine in ('A', 'C'):
             dense, sparse = (best_equal(build, folder, name, machine, ranks) for name in ('t5-xxl', 'switch-c-2048'))

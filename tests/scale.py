@@ -197,8 +197,8 @@ def check_page(s):
         at = 1 + 2 * 'ABC'.index(machine)
         p = page.plan(os.path.dirname(s.apps), s.folder, name, machine, '--batch', page.batch_of(name), '--layout',
                       row[at].split(',')[0])
-        s.ok(page.cell(p) == f'{row[at]} | {row[at + 1]}', f'docs/scale.md, {name}: {ranks} ranks on {machine}: {row[at]} | {row[at + 1]}',
-             page.cell(p))
+        said = f'{row[at]} | {row[at + 1]}'
+        s.ok(page.cell(p) == said, f'docs/scale.md, {name}: {ranks} ranks on {machine}: {said}', page.cell(p))
 
 
 def check_rates(s):
