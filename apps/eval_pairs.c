@@ -8,6 +8,7 @@
 
 #include "apps/replies.h"
 #include "apps/report.h"
+#include "engine/file.h"
 #include "engine/task/answer.h"
 #include "engine/task/task.h"
 
@@ -25,12 +26,24 @@ struct run {
     double seconds;
 };
 
+/// Whether predictions can be written is known before hours of answering.
+static enum sy_status try_predictions(struct run *r)
+{
+    struct sy_file *file;
+    if (r->ranks->group.rank != 0 || r->o->predictions == NULL)
+        return SY_OK;
+    SY_TRY(sy_file_create(r->ctx, r->o->predictions, &file));
+    sy_file_abort(&file);
+    return SY_OK;
+}
+
 /// Form, rows, tokens: what needs no device.
 static enum sy_status prepare(struct run *r, struct sy_answer_params *p)
 {
     const struct eval_pairs *o = r->o;
     SY_TRY(pairs_form(r->ctx, &o->form, &r->form));
     SY_TRY(sy_metric_check(r->ctx, replies_metrics(&r->form)));
+    SY_TRY(try_predictions(r));
     SY_TRY(sy_bundle_tokenizer(r->ctx, r->common->model, r->common->tokenizer, r->model));
     SY_TRY(pairs_open(r->ctx, &r->form, o->file, r->model->tokenizer, &r->pairs));
     r->count = o->examples != 0 && o->examples < r->pairs.count ? (size_t)o->examples : r->pairs.count;

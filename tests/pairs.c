@@ -79,6 +79,8 @@ static void test_templates(struct env *e)
                {"{l[2]}", "no element 2"},
                {"{l[s]}", "no number of an element"},
                {"{s[0]}", "no list"},
+               {"{l[n]}", "no element 3"},
+               {"{o.v}", "names {o.v}: the column is there, but has no such key"},
                {"{l[zz]}", "no such column"}};
     for (size_t i = 0; i < SY_COUNT(odd); ++i) {
         struct sy_form f = form(e, odd[i].text, "{s}");
@@ -129,6 +131,12 @@ static void test_tables(struct env *e)
         ROW("a\tb\ta\n1\t2\t3\n", "t.tsv:1: two columns are called \"a\""),
         ROW("a\tb\n1\t\n", "t.tsv:2: target names {b}: its value is empty"),
         ROW("a\tc\n1\t2\n", "t.tsv:2: target names {b}: there is no such column, only a, c"),
+        ROW("a,b\n1,2\n", "only a,b; is this CSV? Columns are parted by tabs"),
+        ROW("PK\3\4....", "t.tsv is a zip archive, which is not read here: unzip -p FILE | … --pairs -"),
+        ROW("PAR1....", "t.tsv is a Parquet table"),
+        ROW("\xff\xfe"
+            "a\0",
+            "t.tsv is UTF-16: convert it"),
         ROW("a\tb\n", "holds no row, only the names of columns"),
         ROW("", "holds no row"),
         ROW("{\"a\":1,\"b\":2}\n{\"a\":1,\"a\":2,\"b\":3}\n", "t.tsv:2: not valid JSON: duplicate object key"),
@@ -212,6 +220,60 @@ static void test_labels(struct env *e)
     io_fails(&e->io, PARSE(e, &f, "p\ty\na\tx\n", &p), SY_FORMAT, "expected a number to round", "a score that is none");
     sy_form_finish(&f);
     io_fails(&e->io, sy_form_check(e->io.ctx, &f), SY_INVALID, "--template", "no template");
+    f = form(e, "{p}", "{y}");
+    good = set(e, &f, "columns", "p,y,p") == SY_OK;
+    io_fails(&e->io, PARSE(e, &f, "a\tb\tc\n", &p), SY_FORMAT, "--columns: two columns are called \"p\"",
+             "a column twice in --columns");
+    good = good && set(e, &f, "labels", "0=no,1={p}") == SY_OK && set(e, &f, "positive", "maybe") == SY_OK;
+    io_check(&e->io, good && sy_form_check(e->io.ctx, &f) == SY_OK, "a label that names a column may be positive");
+    good = set(e, &f, "labels", "0=no,1=yes") == SY_OK;
+    io_fails(&e->io, sy_form_check(e->io.ctx, &f), SY_INVALID,
+             "positive: 'maybe' is neither the text of a label nor an option", "a positive class that none is");
+    good = good && set(e, &f, "options", "yes,no,maybe") == SY_OK;
+    io_check(&e->io, good && sy_form_check(e->io.ctx, &f) == SY_OK, "… an option is");
+    sy_form_finish(&f);
+}
+
+static void test_ids(struct env *e)
+{
+    static const char task[] = "{\"template\": \"{p}\", \"target\": \"{y}\", \"id\": \"n{i}\"}";
+    struct sy_form f = {0};
+    struct sy_pairs with = {0}, without = {0}, p = {0};
+    const bool good = sy_form_parse(e->io.ctx, task, sizeof task - 1, "t.json", &f) == SY_OK &&
+                      PARSE(e, &f, "p\ty\ti\na\tb\t7\n", &with) == SY_OK &&
+                      PARSE(e, &f, "p\ty\na\tb\n", &without) == SY_OK;
+    io_check(&e->io, good && strcmp(with.items[0].id, "n7") == 0 && without.items[0].id == NULL,
+             "rows without the column of a task file's id have none");
+    io_fails(&e->io, set(e, &f, "id", "{i}") == SY_OK ? PARSE(e, &f, "p\ty\na\tb\n", &p) : SY_OK, SY_FORMAT,
+             "id names {i}: there is no such column", "… one that was asked for must be there");
+    sy_pairs_finish(&with);
+    sy_pairs_finish(&without);
+    sy_form_finish(&f);
+}
+
+static void test_task_files(struct env *e)
+{
+    static const struct {
+        const char *text, *word;
+    } wrong[] = {{"", "t.json: not valid JSON"},
+                 {"[]", "expected an object"},
+                 {"{\"templat\": \"{a}\"}", "t.json: \"templat\": a task has no key"},
+                 {"{\"template\": \"{a}\", \"template\": \"{b}\"}", "duplicate object key"},
+                 {"{\"template\": \"a\"}", "t.json: \"template\": 'a' names no column"},
+                 {"{\"template\": 3}", "expected a text"},
+                 {"{\"labels\": {}}", "t.json: \"labels\": expected at least one label"},
+                 {"{\"labels\": {\"0\": 1}}", "expected an object of texts"},
+                 {"{\"options\": []}", "t.json: \"options\": expected at least one option"},
+                 {"{\"options\": [\"a\", 1]}", "expected a list of texts"},
+                 {"{\"max_tokens\": 1}", "a whole number from 2"},
+                 {"{\"round\": -1}", "a number above 0"}};
+    for (size_t i = 0; i < SY_COUNT(wrong); ++i) {
+        struct sy_form f = {0};
+        const enum sy_status status = sy_form_parse(e->io.ctx, wrong[i].text, strlen(wrong[i].text), "t.json", &f);
+        io_check(&e->io, status != SY_OK && strstr(sy_error(e->io.ctx), wrong[i].word) != NULL, "%s",
+                 sy_error(e->io.ctx));
+        sy_form_finish(&f);
+    }
 }
 
 // ---- examples -------------------------------------------------------------------------------------------------------
@@ -260,6 +322,8 @@ int main(void)
     test_templates(&e);
     test_tables(&e);
     test_labels(&e);
+    test_ids(&e);
+    test_task_files(&e);
     test_examples(&e);
     return io_end(&e.io);
 }

@@ -182,6 +182,8 @@ def check_bad_evaluations(s):
     bad('answers outside the options', ['valid.tsv:', 'none of the 2 options'], options='red,yellow')
     bad('an unknown metric', ["'wer' is no metric", 'accuracy'], '--metric', 'wer')
     bad('predictions that cannot be written', ['nowhere'], '--predictions', s.path('nowhere', 'p.jsonl'))
+    done = evaluate(s, '--predictions', s.path('nowhere', 'p.jsonl'))
+    s.ok('examples' not in done.stderr, '… which is known before anything is answered', done.stderr)
     bad('text and rows', ['--pairs', '--data'], '--data', s.path('valid.tsv'), usage=True)
     bad('--batches of rows', ['--examples'], '--batches', 2, usage=True)
     bad('--tgt-len of answers', ['--max-tokens'], '--tgt-len', 8, usage=True)

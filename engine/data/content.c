@@ -93,3 +93,28 @@ enum sy_content sy_content_of(const char *path, const char *text, size_t bytes, 
         return SY_CONTENT_DOCUMENT;
     return named || mostly_objects(text, bytes, end) ? SY_CONTENT_LINES : SY_CONTENT_TEXT;
 }
+
+enum sy_status sy_content_refuse(struct sy_ctx *ctx, const char *name, const char *text, size_t bytes,
+                                 const char *option)
+{
+    static const struct {
+        const char *bytes;
+        size_t count;
+        const char *name, *program;
+    } kinds[] = {
+        {"\xfd"
+         "7zXZ\0",
+         6, "compressed with xz", "xzcat"},
+        {"BZh91AY&SY", 10, "compressed with bzip2", "bzcat"},
+        {"PK\3\4", 4, "a zip archive", "unzip -p"},
+        {"PAR1", 4, "a Parquet table", NULL},
+    };
+    for (size_t i = 0; i < SY_COUNT(kinds); ++i)
+        if (bytes >= kinds[i].count && memcmp(text, kinds[i].bytes, kinds[i].count) == 0)
+            return kinds[i].program != NULL
+                       ? sy_fail(ctx, SY_FORMAT, "%s is %s, which is not read here: %s FILE | … %s -", name,
+                                 kinds[i].name, kinds[i].program, option)
+                       : sy_fail(ctx, SY_FORMAT, "%s is %s, which is not read here: write its texts as JSON lines",
+                                 name, kinds[i].name);
+    return SY_OK;
+}

@@ -14,3 +14,8 @@ enum sy_content {
 /// `text` is how the file begins, unpacked, whole when `end`. Names of JSON lines (.jsonl, .ndjson, .json, also with
 /// .gz, in any case) decide where the content leaves it open.
 enum sy_content sy_content_of(const char *path, const char *text, size_t bytes, bool end);
+
+/// Files that are known by their first bytes and are no text before somebody unpacks them. `option` is what takes the
+/// text of a pipe in their place. Errors: FORMAT saying what it is.
+SY_MUST_CHECK enum sy_status sy_content_refuse(struct sy_ctx *ctx, const char *name, const char *text, size_t bytes,
+                                               const char *option);

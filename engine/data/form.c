@@ -121,6 +121,8 @@ enum sy_status sy_form_set(struct sy_ctx *ctx, struct sy_form *f, const char *ke
     } slots[] = {{"template", NULL, &f->inputs}, {"target", NULL, &f->target},  {"id", NULL, &f->id},
                  {"columns", &f->columns, NULL}, {"metric", &f->metrics, NULL}, {"positive", &f->positive, NULL},
                  {"name", &f->name, NULL}};
+    if (strcmp(key, "id") == 0)
+        f->id_if_there = false;
     for (size_t i = 0; i < SY_COUNT(slots); ++i)
         if (strcmp(key, slots[i].key) == 0)
             return slots[i].text != NULL ? replace(ctx, slots[i].text, text, what)
@@ -148,6 +150,8 @@ static enum sy_status take_labels(struct sy_ctx *ctx, struct sy_form *f, const j
     const char *raw;
     json_t *text;
     drop_labels(f);
+    if (json_object_size(labels) == 0)
+        return wrong_value(ctx, what, "at least one label");
     json_object_foreach((json_t *)(uintptr_t)labels, raw, text)
     {
         if (!json_is_string(text))
@@ -162,6 +166,8 @@ static enum sy_status take_options(struct sy_ctx *ctx, struct sy_form *f, const 
     const json_t *text;
     size_t i;
     drop_options(f);
+    if (json_array_size(options) == 0)
+        return wrong_value(ctx, what, "at least one option");
     json_array_foreach(options, i, text)
     {
         if (!json_is_string(text))
@@ -198,9 +204,10 @@ static enum sy_status take_keys(struct sy_ctx *ctx, const char *path, const json
         snprintf(what, sizeof what, "%.300s: \"%.60s\"", path, key);
         if (strcmp(key, "about") == 0)
             continue;
-        if (json_is_string(value))
+        if (json_is_string(value)) {
             SY_TRY(sy_form_set(ctx, f, key, json_string_value(value), what));
-        else if (json_is_object(value) && strcmp(key, "labels") == 0)
+            f->id_if_there = f->id_if_there || strcmp(key, "id") == 0;
+        } else if (json_is_object(value) && strcmp(key, "labels") == 0)
             SY_TRY(take_labels(ctx, f, value, what));
         else if (json_is_array(value) && strcmp(key, "options") == 0)
             SY_TRY(take_options(ctx, f, value, what));
@@ -221,6 +228,35 @@ enum sy_status sy_form_load(struct sy_ctx *ctx, const char *path, struct sy_form
     return status;
 }
 
+enum sy_status sy_form_parse(struct sy_ctx *ctx, const char *text, size_t bytes, const char *name, struct sy_form *form)
+{
+    json_t *root;
+    SY_TRY(sy_json_parse(ctx, text, bytes, name, &root));
+    enum sy_status status = take_keys(ctx, name, root, form);
+    json_decref(root);
+    return status;
+}
+
+/// Whether a text may be among these; one that names a column may be anything.
+static bool may_be(const struct sy_template *t, const char *text)
+{
+    const char *constant = sy_template_constant(t);
+    return constant == NULL || strcmp(constant, text) == 0;
+}
+
+/// F1 of a class that nothing is would be 0, whatever the answers.
+static enum sy_status check_positive(struct sy_ctx *ctx, const struct sy_form *f)
+{
+    bool found = f->positive == NULL || f->label_count + f->option_count == 0;
+    for (size_t i = 0; i < f->label_count && !found; ++i)
+        found = may_be(f->labels[i].text, f->positive);
+    for (size_t i = 0; i < f->option_count && !found; ++i)
+        found = may_be(f->options[i], f->positive);
+    return found ? SY_OK
+                 : sy_fail(ctx, SY_INVALID, "positive: '%.60s' is neither the text of a label nor an option",
+                           f->positive);
+}
+
 enum sy_status sy_form_check(struct sy_ctx *ctx, const struct sy_form *f)
 {
     if (f->inputs == NULL || f->target == NULL)
@@ -230,7 +266,7 @@ enum sy_status sy_form_check(struct sy_ctx *ctx, const struct sy_form *f)
                        f->inputs == NULL ? "a template for the inputs" : "a template for the target");
     if (f->rank && f->option_count == 0 && f->label_count == 0)
         return sy_fail(ctx, SY_INVALID, "the options are those of the labels, but there are none: give --labels");
-    return SY_OK;
+    return check_positive(ctx, f);
 }
 
 void sy_form_finish(struct sy_form *f)

@@ -118,7 +118,7 @@ static enum sy_status make(const struct loader *l, const struct sy_row *row, str
     SY_TRY(sy_template_fill_each(l->ctx, f->target, row, &p->golds, &p->gold_count));
     for (size_t i = 0; i < p->gold_count; ++i)
         SY_TRY(verbalise(l, row, &p->golds[i]));
-    if (f->id != NULL)
+    if (f->id != NULL && (!f->id_if_there || sy_template_fits(f->id, row)))
         SY_TRY(sy_template_fill(l->ctx, f->id, row, &p->id));
     if (f->round > 0)
         SY_TRY(round_target(l, row, p));

@@ -22,7 +22,8 @@ struct sy_form {
     size_t label_count;
     struct sy_template **options;
     size_t option_count;
-    bool rank; ///< There are options: "options" was set.
+    bool id_if_there; ///< The id is a task file's: rows without its column have none.
+    bool rank;        ///< There are options: "options" was set.
     char *columns, *metrics, *positive;
     double round;                 ///< Targets are numbers, rounded to a multiple of this; 0: as they are.
     uint32_t max_tokens, src_len; ///< 0: not said.
@@ -30,11 +31,14 @@ struct sy_form {
 
 /// Reads a task file. Errors: IO · FORMAT an unknown key, a wrong type · INVALID a template.
 SY_MUST_CHECK enum sy_status sy_form_load(struct sy_ctx *ctx, const char *path, struct sy_form *form);
+/// The same from memory.
+SY_MUST_CHECK enum sy_status sy_form_parse(struct sy_ctx *ctx, const char *text, size_t bytes, const char *name,
+                                           struct sy_form *form);
 /// Sets one key from text, in place of what it was: template, target, labels ("0=entailment,1=neutral"), options
 /// ("labels", "{list}", or texts with commas between), columns, metric, positive, id. `what` is what messages call it.
 SY_MUST_CHECK enum sy_status sy_form_set(struct sy_ctx *ctx, struct sy_form *form, const char *key, const char *text,
                                          const char *what);
-/// Whether it is whole: templates for inputs and target. Errors: INVALID.
+/// Whether it is whole: templates for inputs and target, and a `positive` that an answer can be. Errors: INVALID.
 SY_MUST_CHECK enum sy_status sy_form_check(struct sy_ctx *ctx, const struct sy_form *form);
 void sy_form_finish(struct sy_form *form);
 

@@ -64,28 +64,6 @@ static enum sy_status check_text(const struct sy_records *l, const char *text, s
     return SY_OK;
 }
 
-/// Files that are known by their first bytes and are no text before somebody unpacks them.
-static enum sy_status refuse_packed(const struct sy_lines *l)
-{
-    static const struct {
-        const char *bytes;
-        size_t count;
-        const char *name, *remedy;
-    } kinds[] = {
-        {"\xfd"
-         "7zXZ\0",
-         6, "compressed with xz", "xzcat FILE | … --data -"},
-        {"BZh91AY&SY", 10, "compressed with bzip2", "bzcat FILE | … --data -"},
-        {"PK\3\4", 4, "a zip archive", "unzip -p FILE | … --data -"},
-        {"PAR1", 4, "a Parquet table", "write its texts as JSON lines"},
-    };
-    for (size_t i = 0; i < SY_COUNT(kinds); ++i)
-        if (l->bytes >= kinds[i].count && memcmp(l->data, kinds[i].bytes, kinds[i].count) == 0)
-            return sy_fail(l->ctx, SY_FORMAT, "%s is %s, which is not read here: %s", l->path, kinds[i].name,
-                           kinds[i].remedy);
-    return SY_OK;
-}
-
 static enum sy_status refuse_document(const struct sy_lines *l)
 {
     return sy_fail(l->ctx, SY_FORMAT,
@@ -100,7 +78,7 @@ enum sy_status sy_text_file_open(struct sy_records *rows, const char *path, stru
     rows->path = sy_input_name(path);
     SY_TRY(sy_lines_open(rows->ctx, path, lines));
     SY_TRY(sy_lines_look(lines));
-    SY_TRY(refuse_packed(lines));
+    SY_TRY(sy_content_refuse(rows->ctx, rows->path, lines->data, lines->bytes, "--data"));
     rows->content = SY_CONTENT_LINES;
     if (reading->format == SY_TEXT_PLAIN)
         rows->content = SY_CONTENT_TEXT;

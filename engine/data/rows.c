@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/data/content.h"
 #include "engine/data/input.h"
 #include "engine/data/reader.h"
 
@@ -81,6 +82,9 @@ static enum sy_status no_memory(const struct rows *r)
 /// Takes the names between separators; no two may be the same, but for nameless ones, which nobody can ask for.
 static enum sy_status take_names(struct rows *r, const char *line, size_t bytes, char separator)
 {
+    char where[300] = "--columns";
+    if (r->row.number != 0)
+        sy_row_where(&r->row, where);
     json_t *seen = json_object();
     enum sy_status status = seen != NULL ? SY_OK : no_memory(r);
     for (const char *end = line + bytes; status == SY_OK && line <= end;) {
@@ -92,11 +96,9 @@ static enum sy_status take_names(struct rows *r, const char *line, size_t bytes,
         if (name == NULL || bigger == NULL)
             status = no_memory(r);
         else if (n > 0 && json_object_get(seen, json_string_value(name)) != NULL)
-            status = sy_fail(r->ctx, SY_FORMAT, "%s:%llu: two columns are called \"%.60s\"", r->row.path,
-                             (unsigned long long)r->row.number, json_string_value(name));
+            status = sy_fail(r->ctx, SY_FORMAT, "%s: two columns are called \"%.60s\"", where, json_string_value(name));
         else if (r->columns == MAX_COLUMNS)
-            status = sy_fail(r->ctx, SY_FORMAT, "%s:%llu: more than %d columns", r->row.path,
-                             (unsigned long long)r->row.number, MAX_COLUMNS);
+            status = sy_fail(r->ctx, SY_FORMAT, "%s: more than %d columns", where, MAX_COLUMNS);
         if (status == SY_OK && json_object_set_new(seen, json_string_value(name), json_true()) == 0)
             r->names[r->columns++] = name;
         else
@@ -240,6 +242,10 @@ static enum sy_status document(struct rows *r, const char *text, size_t bytes)
 static enum sy_status parse(struct rows *r, const char *text, size_t bytes, const char *columns)
 {
     size_t space = 0;
+    SY_TRY(sy_content_refuse(r->ctx, r->row.path, text, bytes, "--pairs"));
+    if (bytes >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
+        return sy_fail(r->ctx, SY_FORMAT, "%s is UTF-16: convert it, for example with iconv -f UTF-16 -t UTF-8",
+                       r->row.path);
     if (bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
         text += 3;
         bytes -= 3;

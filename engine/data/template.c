@@ -164,27 +164,37 @@ struct filling {
 
 static enum sy_status odd(const struct filling *f, const char *name, const char *format, const char *more)
 {
-    char where[300], said[200];
+    char where[300], said[300];
     sy_row_where(f->row, where);
     snprintf(said, sizeof said, format, more);
     return sy_fail(f->ctx, SY_FORMAT, "%s: %s names {%.60s}: %s", where, f->t->what, name, said);
 }
 
+/// Whether the only column has the commas of several.
+static const char *like_csv(const json_t *values)
+{
+    const char *only = json_object_iter_key(json_object_iter((json_t *)(uintptr_t)values));
+    return json_object_size(values) == 1 && strpbrk(only, ",;") != NULL
+               ? "; is this CSV? Columns are parted by tabs, or write JSON lines"
+               : "";
+}
+
 static enum sy_status no_column(const struct filling *f, const char *name)
 {
-    char names[140] = "";
+    char names[200] = "";
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)f->row->values, key, value)
     {
         const size_t used = strlen(names);
-        if (used + strlen(key) + 8 > sizeof names) {
+        if (used + strlen(key) + 8 > 140) {
             snprintf(names + used, sizeof names - used, ", …");
             break;
         }
         snprintf(names + used, sizeof names - used, "%s%s", used > 0 ? ", " : "", key);
     }
-    return odd(f, name, "there is no such column, only %s", names[0] != '\0' ? names : "nothing at all");
+    strcat(names, names[0] != '\0' ? like_csv(f->row->values) : "nothing at all");
+    return odd(f, name, "there is no such column, only %s", names);
 }
 
 /// The value under "a.b", or under b in the object under a; NULL: none.
@@ -198,6 +208,15 @@ static const json_t *look_up(const json_t *values, const char *name)
     const json_t *below = head != NULL ? json_object_get(values, head) : NULL;
     free(head);
     return below != NULL ? look_up(below, dot + 1) : NULL;
+}
+
+/// Whether there is a column of the name before the first dot.
+static bool has_head(const json_t *values, const char *name)
+{
+    char *head = copy(name, strcspn(name, "."));
+    const bool found = head != NULL && json_object_get(values, head) != NULL;
+    free(head);
+    return found;
 }
 
 /// A whole number that is written in full, in a string or as a number; −1: none.
@@ -216,6 +235,8 @@ static long long as_index(const json_t *value)
 static enum sy_status find(const struct filling *f, const struct part *p, const json_t **out)
 {
     const json_t *value = look_up(f->row->values, p->name);
+    if (value == NULL && strchr(p->name, '.') != NULL && has_head(f->row->values, p->name))
+        return odd(f, p->name, "the column is there, but has no such key%s", "");
     if (value == NULL)
         return no_column(f, p->name);
     *out = value;
@@ -234,8 +255,11 @@ static enum sy_status find(const struct filling *f, const struct part *p, const 
     }
     if (!json_is_array(value))
         return odd(f, p->name, "its value is no list, so it has no element%s", "");
-    if ((*out = json_array_get(value, (size_t)i)) == NULL)
-        return odd(f, p->name, "the list has no element %s", p->index);
+    if ((*out = json_array_get(value, (size_t)i)) == NULL) {
+        char number[24];
+        snprintf(number, sizeof number, "%lld", i);
+        return odd(f, p->name, "the list has no element %s", number);
+    }
     return SY_OK;
 }
 
@@ -310,6 +334,14 @@ static enum sy_status fill(struct filling *f, const json_t *instead, char **out)
         *out = NULL;
     }
     return status;
+}
+
+bool sy_template_fits(const struct sy_template *t, const struct sy_row *row)
+{
+    bool fits = true;
+    for (size_t i = 0; i < t->count && fits; ++i)
+        fits = t->parts[i].name == NULL || look_up(row->values, t->parts[i].name) != NULL;
+    return fits;
 }
 
 enum sy_status sy_template_fill(struct sy_ctx *ctx, const struct sy_template *t, const struct sy_row *row, char **out)

@@ -19,6 +19,8 @@ SY_MUST_CHECK enum sy_status sy_template_parse(struct sy_ctx *ctx, const char *w
 /// The text of one that names no column; NULL: it does.
 const char *sy_template_constant(const struct sy_template *t);
 void sy_template_free(struct sy_template **t);
+/// Whether the row has the columns that it names.
+bool sy_template_fits(const struct sy_template *t, const struct sy_row *row);
 /// A malloc'ed string. Errors: FORMAT naming file, line and column: missing, null, empty, an object, no such element.
 SY_MUST_CHECK enum sy_status sy_template_fill(struct sy_ctx *ctx, const struct sy_template *t, const struct sy_row *row,
                                               char **out);
