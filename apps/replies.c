@@ -43,6 +43,33 @@ static struct sy_answer answer_of(const struct sy_pair *p, const struct sy_reply
 
 static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
+/// Which of its options is right.
+static size_t place_of(const struct sy_pair *p)
+{
+    size_t i = 0;
+    while (i < p->option_count && strcmp(p->options[i], p->target) != 0)
+        ++i;
+    return i;
+}
+
+/// The share of the commonest place among options that each example has for itself: the first, the second …
+static enum sy_status find_common_place(struct sy_ctx *ctx, const struct sy_pairs *pairs, size_t count, double *out)
+{
+    size_t places = 1, most = 0;
+    for (size_t i = 0; i < count; ++i)
+        places = pairs->items[i].option_count >= places ? pairs->items[i].option_count + 1 : places;
+    size_t *times = calloc(places, sizeof *times);
+    if (times == NULL)
+        return no_memory(ctx);
+    for (size_t i = 0; i < count; ++i)
+        ++times[place_of(&pairs->items[i])];
+    for (size_t i = 0; i < places; ++i)
+        most = times[i] > most ? times[i] : most;
+    *out = (double)most / (double)count;
+    free(times);
+    return SY_OK;
+}
+
 /// The share of the commonest first target.
 static enum sy_status find_majority(struct sy_ctx *ctx, const struct sy_pairs *pairs, size_t count, double *out)
 {
@@ -92,7 +119,8 @@ enum sy_status replies_score(struct sy_ctx *ctx, const struct sy_form *form, con
     s.answers = answers;
     enum sy_status status = score_each(ctx, replies_metrics(form), &s, out);
     if (status == SY_OK && strstr(replies_metrics(form), "accuracy") != NULL)
-        status = find_majority(ctx, pairs, count, &out->majority);
+        status = s.classes == NULL && form->rank ? find_common_place(ctx, pairs, count, &out->majority)
+                                                 : find_majority(ctx, pairs, count, &out->majority);
     free(answers);
     return status;
 }

@@ -13,7 +13,8 @@ enum { REPLIES_SCORES = 16 };
 struct replies_scores {
     struct sy_score items[REPLIES_SCORES];
     size_t count;
-    double majority; ///< Accuracy of always saying the commonest target; NaN where accuracy is not asked for.
+    double majority; ///< Accuracy of always saying the commonest target, or, where each example has options of its
+                     ///< own, of always taking the commonest place among them; NaN where accuracy is not asked for.
 };
 
 /// The metrics that a form asks for; "accuracy" where it says nothing.

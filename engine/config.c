@@ -371,6 +371,19 @@ enum sy_status sy_config_parse(struct sy_ctx *ctx, const char *text, size_t byte
     return SY_OK;
 }
 
+/// How a model decodes is kept through training, beams and all.
+static enum sy_status load_generation(struct sy_ctx *ctx, const char *path, struct sy_config *config)
+{
+    json_t *root = NULL;
+    char *file = sy_path_join(path, "generation_config.json");
+    enum sy_status status = file == NULL           ? sy_fail(ctx, SY_NOMEM, "%s: out of memory for the path", path)
+                            : sy_file_exists(file) ? sy_json_load(ctx, file, &root)
+                                                   : SY_OK;
+    config->generation = root;
+    free(file);
+    return status;
+}
+
 enum sy_status sy_config_load(struct sy_ctx *ctx, const char *path, struct sy_config *out_config)
 {
     char *file = sy_dir_exists(path) ? sy_path_join(path, "config.json") : strdup(path);
@@ -384,6 +397,8 @@ enum sy_status sy_config_load(struct sy_ctx *ctx, const char *path, struct sy_co
         free(text);
     }
     free(file);
+    if (status == SY_OK && sy_dir_exists(path) && (status = load_generation(ctx, path, out_config)) != SY_OK)
+        sy_config_finish(out_config);
     return status;
 }
 
@@ -394,6 +409,7 @@ enum sy_status sy_config_copy(struct sy_ctx *ctx, const struct sy_config *config
     struct sy_config copy = *config;
     if (config->extra != NULL && (copy.extra = json_deep_copy(config->extra)) == NULL)
         return sy_fail(ctx, SY_NOMEM, "out of memory for a copy of a model's config");
+    copy.generation = json_incref(config->generation); // nobody changes it
     *out_config = copy;
     return SY_OK;
 }
@@ -401,6 +417,7 @@ enum sy_status sy_config_copy(struct sy_ctx *ctx, const struct sy_config *config
 void sy_config_finish(struct sy_config *config)
 {
     json_decref(config->extra);
+    json_decref(config->generation);
     *config = (struct sy_config){0};
 }
 

@@ -80,12 +80,13 @@ struct sy_config {
     bool switch_attention;
     enum sy_sentinels sentinels;
 
-    void *extra; ///< The parsed JSON (json_t object), for writing back what we do not know; NULL for a new config.
+    void *extra;      ///< The parsed JSON (json_t object), for writing back what we do not know; NULL for a new config.
+    void *generation; ///< That of generation_config.json beside it, which is for who decodes; NULL: there is none.
 };
 
 /// Hugging Face's defaults for the model type, without `extra`.
 void sy_config_defaults(bool is_switch, struct sy_config *out_config);
-/// Reads `path`, or config.json in it when it is a directory.
+/// Reads `path`, or config.json in it when it is a directory, with the generation_config.json beside it.
 /// Errors: IO · FORMAT naming file, key, value found and expected · UNSUPPORTED a feature we do not have.
 SY_MUST_CHECK enum sy_status sy_config_load(struct sy_ctx *ctx, const char *path, struct sy_config *out_config);
 /// The same from memory; `name` stands for the file in messages.
@@ -96,7 +97,8 @@ SY_MUST_CHECK enum sy_status sy_config_check(struct sy_ctx *ctx, const struct sy
 /// Writes every key in force over the keys the config was read with, to the file `path`, atomically. A key for the type
 /// of the weights (dtype, torch_dtype) becomes float32, which is what we write.
 SY_MUST_CHECK enum sy_status sy_config_save(struct sy_ctx *ctx, const struct sy_config *config, const char *path);
-/// Writes the ids that generation needs (generation_config.json), which Hugging Face believes before config.json.
+/// Writes generation_config.json as it was read, with the ids of the config, which Hugging Face believes before
+/// config.json.
 SY_MUST_CHECK enum sy_status sy_config_save_generation(struct sy_ctx *ctx, const struct sy_config *config,
                                                        const char *path);
 /// Deep copy. Errors: NOMEM.

@@ -145,10 +145,15 @@ enum sy_status sy_config_save(struct sy_ctx *ctx, const struct sy_config *config
 
 enum sy_status sy_config_save_generation(struct sy_ctx *ctx, const struct sy_config *config, const char *path)
 {
-    json_t *root = json_pack("{s:I, s:I, s:I}", "decoder_start_token_id", (json_int_t)config->start_id, "eos_token_id",
-                             (json_int_t)config->eos_id, "pad_token_id", (json_int_t)config->pad_id);
+    json_t *root = config->generation != NULL ? json_deep_copy(config->generation) : json_object();
+    // Several ends of an output may be named there; the config's is the first.
+    const json_t *ends = json_object_get(root, "eos_token_id");
+    int bad = root == NULL || sy_config_put(root, "decoder_start_token_id", json_integer(config->start_id)) ||
+              sy_config_put(root, "pad_token_id", json_integer(config->pad_id));
+    if (!json_is_array(ends) || json_integer_value(json_array_get(ends, 0)) != config->eos_id)
+        bad = bad || sy_config_put(root, "eos_token_id", json_integer(config->eos_id));
     enum sy_status status =
-        root != NULL ? sy_json_save(ctx, root, path) : sy_fail(ctx, SY_NOMEM, "%s: out of memory for its JSON", path);
+        !bad ? sy_json_save(ctx, root, path) : sy_fail(ctx, SY_NOMEM, "%s: out of memory for its JSON", path);
     json_decref(root);
     return status;
 }

@@ -459,6 +459,47 @@ static void test_ids(struct io *t, const char *directory)
     free(path);
 }
 
+static bool write_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    return file != NULL && (fputs(text, file) >= 0) + (fclose(file) == 0) == 2;
+}
+
+/// How a model decodes is no matter of its config, and survives training all the same.
+static void test_generation(struct io *t, const char *directory)
+{
+    static const struct {
+        const char *read, *kept, *ends;
+    } cases[] = {{"{\"num_beams\": 4, \"length_penalty\": 0.6, \"pad_token_id\": 9, \"eos_token_id\": 8}",
+                  "\"num_beams\": 4", "\"eos_token_id\": 1"},
+                 {"{\"early_stopping\": \"never\", \"eos_token_id\": [1, 7]}", "\"early_stopping\": \"never\"", "7"}};
+    struct sy_config c = {0}, copy = {0};
+    char *folder = sy_path_join(directory, "generation"), *config = sy_path_join(folder, "config.json"), text[1024];
+    char *own = sy_path_join(folder, "generation_config.json"), *out = sy_path_join(folder, "out.json");
+    bool good =
+        sy_dir_create(t->ctx, folder) == SY_OK && parses(t, T5 "}", &c) && sy_config_save(t->ctx, &c, config) == SY_OK;
+    for (size_t i = 0; i < SY_COUNT(cases); ++i) {
+        sy_config_finish(&c);
+        good = good && write_text(own, cases[i].read) && sy_config_load(t->ctx, folder, &c) == SY_OK &&
+               sy_config_copy(t->ctx, &c, &copy) == SY_OK;
+        sy_config_finish(&c);
+        good = good && sy_config_save_generation(t->ctx, &copy, out) == SY_OK;
+        sy_config_finish(&copy);
+        file_text(t, out, text, sizeof text);
+        io_check(t,
+                 good && strstr(text, cases[i].kept) && strstr(text, cases[i].ends) &&
+                     strstr(text, "\"pad_token_id\": 0"),
+                 "generation_config.json is kept, with the config's ids: %s", cases[i].kept);
+    }
+    good = good && write_text(own, "{");
+    io_fails(t, good ? sy_config_load(t->ctx, folder, &c) : SY_OK, SY_FORMAT, "generation_config.json",
+             "half a generation_config.json");
+    free(folder);
+    free(config);
+    free(own);
+    free(out);
+}
+
 static void test_numbers(struct io *t)
 {
     static const double values[] = {0.1,  1e-6,        1.0 / 3, 1e22, 5e-324, 1.7976931348623157e308,
@@ -495,6 +536,7 @@ int main(void)
     test_family(&t, directory);
     test_dtype(&t, directory);
     test_ids(&t, directory);
+    test_generation(&t, directory);
     test_numbers(&t);
     if (sy_dir_remove(t.ctx, directory) != SY_OK)
         return 2;

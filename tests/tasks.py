@@ -140,6 +140,15 @@ def check_options(s):
     s.ok(done.returncode == 0 and len(lines(s.path('q.jsonl'))) == 3, '--examples 3', done.stderr)
 
 
+    with open(s.path('own.jsonl'), 'w', encoding='utf-8') as file:
+        for i, right in enumerate((1, 0, 1, 1, 0)):
+            file.write(json.dumps({'text': 'q', 'list': [f'a{i}', f'b{i}'], 'label': right}) + '\n')
+    done = s.run('eval', '--model', s.path('whole', 'latest'), '--pairs', s.path('own.jsonl'), '--template', '{text}', '--target',
+                 '{list[label]}', '--options', '{list}', '--device', 'ref:0', '--json')
+    s.ok(done.returncode == 0 and json.loads(done.stdout)['majority'] == 0.6, 'options of each row: always the same place among them',
+         done.stdout + done.stderr)
+
+
 def check_likelihood(s):
     """What an option is worth is the loss of a batch that holds it alone."""
     config(s.path('dense.json'), switch=False)
