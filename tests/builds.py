@@ -47,7 +47,8 @@ ROWS = [
           ('config', ['golden/top2/config.json', 'golden/t5_gated_untied/config.json']),
           ('tokenizer', ['data/tokenizer/seqio_test.model']),
           ('state', ['fuzz/seed_state.json']), ('texts', ['fuzz/seed_texts.jsonl', 'fuzz/seed_texts.tsv']),
-          ('corpus', ['fuzz/seed_corpus.bin']), ('rows', ['fuzz/seed_rows.tsv', 'fuzz/seed_rows_lines.tsv', 'fuzz/seed_rows_squad.tsv']),
+          ('corpus', ['fuzz/seed_corpus.bin']),
+          ('rows', ['fuzz/seed_rows.tsv', 'fuzz/seed_rows_lines.tsv', 'fuzz/seed_rows_squad.tsv']),
           ('form', ['fuzz/seed_form.json', 'fuzz/seed_form_options.json']))], TESTS),
 ]
 SUMMARY = re.compile(r'^(\d+) passed, (\d+) failed, (\d+) skipped$', re.M)
