@@ -7,8 +7,10 @@
 
 #include "apps/cli.h"
 #include "apps/plan_record.h"
+#include "apps/plan_shares.h"
 #include "apps/plan_show.h"
 #include "apps/plan_step.h"
+#include "apps/share.h"
 #include "engine/runtime.h"
 
 static const char doc[] =
@@ -46,6 +48,7 @@ enum {
     OPT_RANKS,
     OPT_LAYOUT,
     OPT_RANK,
+    OPT_SHARE,
     OPT_RATES,
     OPT_NETWORK,
     OPT_CLASS,
@@ -81,6 +84,10 @@ static const struct argp_option options[] = {
      "--model-parallel",
      0},
     {"rank", OPT_RANK, "N", 0, "plan this rank (default 0)", 0},
+    {"share", OPT_SHARE, "E1,E2,…[/D1,…]", 0,
+     "with --layout: shares of the experts, and of the sequences, as in training; a line for each rank. Of the D times "
+     "--micro-batches of a step each of the D groups gets its share",
+     0},
     {"rates", OPT_RATES, "FLOPS,MEMORY[,LINK]|FILE", 0,
      "time of a step on devices that reach so many FLOP/s, B/s of their memory and B/s from and to the host (default: "
      "as memory), or what `switchyard-bench rates` measured and printed",
@@ -101,7 +108,7 @@ static const struct argp_option options[] = {
 
 struct options {
     struct cli_common common; ///< device NULL: none
-    const char *device_class, *trace;
+    const char *device_class, *trace, *share;
     uint64_t batch, src_len, tgt_len, memory, binding, ranks, rank, micro, slices;
     struct sy_layout layout; ///< --layout; data 0: not given.
     struct plan_rates rates;
@@ -127,6 +134,8 @@ static void check(struct options *o, struct argp_state *state)
                    (unsigned long long)all, (unsigned long long)o->ranks);
     if (l->data != 0)
         o->ranks = all;
+    if (o->share != NULL && l->data == 0)
+        argp_error(state, "--share needs --layout: who shares what?");
     if (o->ranks == 0)
         o->ranks = 1;
     if (!plan_power_of_two(o->ranks))
@@ -158,6 +167,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                        arg);
         break;
     case OPT_RANK: o->rank = cli_count(state, "--rank", arg, 0, 1u << 16, false); break;
+    case OPT_SHARE:
+        if (!share_good(arg))
+            argp_error(state, "--share: '%s' is neither equal nor whole numbers from 1 to %d like 3,1 or equal/3,1",
+                       arg, SHARE_MOST);
+        o->share = arg;
+        break;
     case OPT_RATES:
         o->rates_file = NULL;
         if (plan_rates_parse(arg, &o->rates))
@@ -329,7 +344,7 @@ static json_t *json_time(const struct plan_step *p)
 }
 
 static enum sy_status print_json(struct sy_ctx *ctx, const struct options *o, const struct plan_job *job,
-                                 const struct plan_step *p, const struct recorded *r)
+                                 const struct plan_step *p, const struct recorded *r, const struct plan_shares *shares)
 {
     json_t *arenas = json_object();
     for (int i = 0; i < SY_ARENA_COUNT; ++i)
@@ -356,6 +371,8 @@ static enum sy_status print_json(struct sy_ctx *ctx, const struct options *o, co
         json_object_set_new(j, "step", json_time(p));
     if (job->rates != NULL && job->rates->resident > 0.0)
         json_object_set_new(j, "resident_bytes", json_real(plan_step_resident(job, p)));
+    if (shares->list != NULL)
+        json_object_set_new(j, "shares", plan_shares_json(shares));
     if (o->memory != 0)
         json_object_set_new(j, "fits", json_boolean(p->most_bytes <= o->memory));
     if (r->device != NULL)
@@ -381,7 +398,7 @@ static struct sy_caps caps_of(const struct options *o, const struct sy_device *d
 
 /// What was asked for: the step, one tensor, or the totals.
 static enum sy_status show(struct sy_ctx *ctx, const struct options *o, const struct plan_job *job,
-                           const struct plan_step *p, const struct recorded *r)
+                           const struct plan_step *p, const struct recorded *r, const struct plan_shares *shares)
 {
     if (o->trace != NULL)
         return plan_show_trace(ctx, p->graph, o->trace);
@@ -389,8 +406,10 @@ static enum sy_status show(struct sy_ctx *ctx, const struct options *o, const st
         return plan_show_schedule(ctx, p->graph, p->model, &p->loss, SY_SESSION_TRAIN, plan_step_ranks(p), job->rates,
                                   job->network);
     if (o->json)
-        return print_json(ctx, o, job, p, r);
+        return print_json(ctx, o, job, p, r, shares);
     print_text(o, job, p, r);
+    if (shares->list != NULL)
+        plan_shares_print(shares);
     return SY_OK;
 }
 
@@ -435,7 +454,7 @@ static enum sy_status choose_layout(struct sy_ctx *ctx, const struct options *o,
 
 /// `device` is NULL without --device.
 static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct sy_device *device,
-                           struct sy_bundle *model, struct plan_step *p)
+                           struct sy_bundle *model, struct plan_step *p, struct plan_shares *shares)
 {
     SY_TRY(sy_bundle_open(ctx, o->common.model, SY_WEIGHTS_IF_ANY, model));
     const struct sy_caps caps = caps_of(o, device);
@@ -458,12 +477,16 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct s
     struct sy_layout layout;
     struct recorded r = {.device = NULL};
     SY_TRY(choose_layout(ctx, o, &job, &layout));
+    if (o->share != NULL)
+        SY_TRY(plan_shares_read(ctx, o->share, (uint32_t)o->micro, shares, &layout));
     SY_TRY(plan_step_make(ctx, &job, &layout, p));
     if (device != NULL) {
         r.device = sy_device_caps(device);
         SY_TRY(plan_record(ctx, device, &p->params, &r.found));
     }
-    SY_TRY(show(ctx, o, &job, p, &r));
+    if (o->share != NULL && !o->schedule && o->trace == NULL)
+        SY_TRY(plan_shares_make(ctx, &job, &layout, shares));
+    SY_TRY(show(ctx, o, &job, p, &r, shares));
     if (!o->schedule)
         return SY_OK;
     SY_TRY(show_other(ctx, &caps, p->params, SY_SESSION_EVAL, p->model));
@@ -483,6 +506,7 @@ int main(int argc, char **argv)
     struct sy_ctx *ctx = sy_ctx_create(sy_log_stderr, (void *)"switchyard-plan", SY_LOG_INFO);
     struct sy_bundle model = {0};
     struct plan_step p = {.model = NULL};
+    struct plan_shares shares = {.places = 0};
     struct sy_device *device = NULL;
     enum sy_status status = ctx != NULL ? SY_OK : SY_NOMEM;
     if (status == SY_OK && o.common.device != NULL) {
@@ -490,7 +514,8 @@ int main(int argc, char **argv)
         status = sy_device_open(ctx, o.common.device, &device);
     }
     if (status == SY_OK)
-        status = plan(ctx, &o, device, &model, &p);
+        status = plan(ctx, &o, device, &model, &p, &shares);
+    plan_shares_finish(&shares);
     plan_step_finish(&p);
     sy_bundle_close(&model);
     if (device != NULL)

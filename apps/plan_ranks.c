@@ -8,6 +8,7 @@
 #include "engine/message.h"
 #include "engine/shard.h"
 #include "engine/split.h"
+#include "engine/turns.h"
 
 /// A power of two up to 2^16 at *at, which goes behind it; 0: there is none.
 static uint32_t axis(const char **at)
@@ -36,13 +37,19 @@ bool plan_layout_parse(const char *text, struct sy_layout *out)
 static uint32_t number(const struct sy_layout *l) { return sy_layout_number(l, l->rank, sy_layout_part(l)); }
 
 /// Adds what passes between this rank and `peer`. Nothing is sent where there are no bytes.
+static void pass_some(struct plan_traffic *t, const struct sy_layout *l, uint32_t machine, uint32_t peer, double sent,
+                      double received, uint32_t messages)
+{
+    struct plan_wire *w = peer / machine == number(l) / machine ? &t->near : &t->far;
+    w->messages += sent > 0.0 ? messages : 0;
+    w->sent += sent;
+    w->received += received;
+}
+
 static void pass(struct plan_traffic *t, const struct sy_layout *l, uint32_t machine, uint32_t peer, double sent,
                  double received)
 {
-    struct plan_wire *w = peer / machine == number(l) / machine ? &t->near : &t->far;
-    w->messages += sent > 0.0;
-    w->sent += sent;
-    w->received += received;
+    pass_some(t, l, machine, peer, sent, received, 1);
 }
 
 /// The experts of a place that a message is about.
@@ -138,23 +145,33 @@ static double shard_bytes(const struct sy_graph *g, const struct sy_ranks_args *
     return fmax(end - first, 0.0) * sizeof(float);
 }
 
-/// A stretch of a pack's shards: all ranks' sums to their owner, or its new values to all.
+/// How many partial sums of every gradient the ranks of a place have (turns.h).
+static uint32_t blocks(const struct sy_layout *l, uint32_t place)
+{
+    struct sy_turns list[SY_MAX_BLOCKS];
+    return sy_turns_blocks(l, place / l->expert, 1, list);
+}
+
+/// A stretch of a pack's shards: all ranks' sums to their owner, or its new values to all. Sums that are of no
+/// parameters everyone needs.
 static void shards(struct plan_traffic *t, const struct sy_graph *g, const struct sy_layout *l, uint32_t machine,
                    const struct sy_ranks_args *p, bool share)
 {
     const bool apart = sy_graph_pack(g, p->pack)->sources > 1;
     const uint32_t me = holder(g, l, p->pack, l->rank), ranks = sy_shard_count(g, p->pack);
-    const double mine = shard_bytes(g, p, me), all = (double)p->n * sizeof(float);
+    const bool whole = (sy_graph_pack(g, p->pack)->flags & SY_PACK_SUMS) != 0;
+    const double all = (double)p->n * sizeof(float), mine = whole ? all : shard_bytes(g, p, me);
+    const uint32_t own = share ? 1 : blocks(l, l->rank);
+    t->out = own * all;
     for (uint32_t r = 0; r < ranks; ++r) {
-        const double theirs = shard_bytes(g, p, r);
-        const uint32_t place = apart ? r * l->expert + sy_layout_place(l) : r;
+        const double theirs = whole ? all : shard_bytes(g, p, r);
+        const uint32_t place = apart ? r * l->expert + sy_layout_place(l) : r, count = share ? 1 : blocks(l, place);
         if (r != me)
-            pass(t, l, machine, sy_layout_number(l, place, sy_layout_part(l)), share ? mine : theirs,
-                 share ? theirs : mine);
+            pass_some(t, l, machine, sy_layout_number(l, place, sy_layout_part(l)), share ? mine : own * theirs,
+                      share ? theirs : count * mine, own);
+        t->in += share ? 0.0 : count * mine;
     }
-    t->staged = share ? all : all + mine;
-    t->out = all;
-    t->in = share ? 0.0 : mine * ranks;
+    t->staged = share ? all : own * all + mine;
 }
 
 /// The sum of `n` elements of `size` bytes over the ranks of a place: the walk of message_split.c.
@@ -216,7 +233,8 @@ void plan_traffic_of(const struct sy_graph *g, const struct sy_node *n, const st
                                                          (double)sy_dtype_bytes(sy_graph_tensor(g, n->bind[0])->dtype));
     else if (n->op == SY_OP_mean_parts)
         mean_parts(out, g, n, l, machine);
-    else if (n->op == SY_OP_gather_norms || (sy_graph_pack(g, s->pack)->flags & SY_PACK_SUMS) != 0)
+    else if (n->op == SY_OP_gather_norms ||
+             ((sy_graph_pack(g, s->pack)->flags & SY_PACK_SUMS) != 0 && l->turns == NULL))
         sum(out, l, machine, s->n, n->op == SY_OP_gather_norms);
     else
         shards(out, g, l, machine, s, n->op == SY_OP_share_ranks);

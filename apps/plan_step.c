@@ -36,22 +36,32 @@ static void add_up(const struct sy_config *c, const struct sy_layout *l, struct 
     }
 }
 
+/// The micro-batches of all ranks that make a step.
+static uint32_t micros_of(const struct sy_layout *l, const struct sy_session_params *p)
+{
+    if (l->turns != NULL)
+        return l->turns[l->data] * l->expert;
+    return sy_layout_ranks(l) * (p->micro_count != 0 ? p->micro_count : 1);
+}
+
 /// The step's slices are shared out among the ranks.
 static enum sy_status share_slices(struct sy_ctx *ctx, struct plan_step *p)
 {
-    const uint32_t ranks = sy_layout_ranks(&p->layout), micros = p->params.micro_count != 0 ? p->params.micro_count : 1;
-    if (p->params.slices % ((uint64_t)ranks * micros) != 0)
+    const struct sy_layout *l = &p->layout;
+    const uint32_t ranks = sy_layout_ranks(l), all = micros_of(l, &p->params);
+    if (p->params.slices % all != 0)
         return sy_fail(ctx, SY_INVALID,
-                       "%u slices cannot be shared out among %u ranks of %u micro-batch%s: take --slices %llu or a "
+                       "%u slices cannot be shared out among %u ranks of %u micro-batch%s: take --slices %u or a "
                        "power of two times as many",
-                       p->params.slices, ranks, micros, micros == 1 ? "" : "es", (unsigned long long)ranks * micros);
-    p->params.slices /= ranks;
+                       p->params.slices, ranks, all / ranks, all == ranks ? "" : "es", all);
+    if (l->turns != NULL)
+        p->params.micro_count = l->turns[l->rank / l->expert + 1] - l->turns[l->rank / l->expert];
+    p->params.slices = p->params.slices / all * (p->params.micro_count != 0 ? p->params.micro_count : 1);
     return SY_OK;
 }
 
-/// The rank of the layout itself.
-static enum sy_status make(struct sy_ctx *ctx, const struct plan_job *job, const struct sy_layout *layout,
-                           struct plan_step *out)
+enum sy_status plan_step_own(struct sy_ctx *ctx, const struct plan_job *job, const struct sy_layout *layout,
+                             struct plan_step *out)
 {
     *out = (struct plan_step){.layout = *layout, .params = job->params};
     const struct sy_limits limits = sy_runtime_limits(job->caps, false);
@@ -78,7 +88,7 @@ static enum sy_status make(struct sy_ctx *ctx, const struct plan_job *job, const
 enum sy_status plan_step_make(struct sy_ctx *ctx, const struct plan_job *job, const struct sy_layout *layout,
                               struct plan_step *out)
 {
-    SY_TRY(make(ctx, job, layout, out));
+    SY_TRY(plan_step_own(ctx, job, layout, out));
     out->heaviest = layout->rank;
     for (uint32_t r = 0; r < sy_layout_ranks(layout) && out->params.ranks != NULL; ++r)
         if (experts_of(layout, r, job->params.config->experts) == out->own_experts &&
@@ -89,7 +99,7 @@ enum sy_status plan_step_make(struct sy_ctx *ctx, const struct plan_job *job, co
     struct sy_layout other = *layout;
     struct plan_step p;
     other.rank = out->heaviest;
-    const enum sy_status status = make(ctx, job, &other, &p);
+    const enum sy_status status = plan_step_own(ctx, job, &other, &p);
     if (status == SY_OK && p.bytes > out->most_bytes)
         out->most_bytes = p.bytes;
     if (status == SY_OK && p.time.total > out->time.total)
@@ -118,8 +128,7 @@ uint32_t plan_job_experts(const struct plan_job *job)
 double plan_step_tokens(const struct plan_step *p)
 {
     const struct sy_session_params *x = &p->params;
-    return (double)sy_layout_ranks(&p->layout) * (x->micro_count != 0 ? x->micro_count : 1) * x->batch *
-           ((double)x->src_len + x->tgt_len);
+    return (double)micros_of(&p->layout, x) * x->batch * ((double)x->src_len + x->tgt_len);
 }
 
 double plan_step_resident(const struct plan_job *job, const struct plan_step *p)

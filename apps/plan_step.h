@@ -35,6 +35,9 @@ struct plan_step {
 /// `*out` must be finished in any case. Errors: INVALID slices that cannot be shared out · those of graph and plan.
 SY_MUST_CHECK enum sy_status plan_step_make(struct sy_ctx *ctx, const struct plan_job *job,
                                             const struct sy_layout *layout, struct plan_step *out);
+/// The same of the layout's own rank alone, whoever updates most.
+SY_MUST_CHECK enum sy_status plan_step_own(struct sy_ctx *ctx, const struct plan_job *job,
+                                           const struct sy_layout *layout, struct plan_step *out);
 void plan_step_finish(struct plan_step *p);
 /// NULL for one rank.
 static inline const struct sy_layout *plan_step_ranks(const struct plan_step *p)

@@ -82,8 +82,7 @@ void share_log(struct sy_ctx *ctx, const struct sy_layout *layout, uint32_t expe
            strlen(text) + 16 < sizeof text ? "" : " …");
 }
 
-/// Gives out so many micro-batches; at least one to each.
-static void give_out(const uint32_t *share, uint32_t groups, uint32_t count, uint32_t *turns)
+void share_give_out(const uint32_t *share, uint32_t groups, uint32_t count, uint32_t *turns)
 {
     const uint64_t all = share[groups];
     uint32_t given = groups;
@@ -132,7 +131,7 @@ bool share_turns(const uint32_t *share, uint32_t groups, const struct share_step
     for (uint32_t n = groups; n <= step->sequences && (n <= FINEST * groups || step->micro != 0); n *= 2) {
         if (!fits(step, n))
             continue;
-        give_out(share, groups, n, turns);
+        share_give_out(share, groups, n, turns);
         const double time = step_time(share, groups, turns);
         if (count == 0 || time < 0.95 * best) { // smaller ones cost something, too
             count = n;
@@ -140,7 +139,7 @@ bool share_turns(const uint32_t *share, uint32_t groups, const struct share_step
         }
     }
     if (count != 0)
-        give_out(share, groups, count, turns);
+        share_give_out(share, groups, count, turns);
     bool equal = true;
     for (uint32_t d = 0; d < groups && count != 0; ++d)
         equal = equal && turns[d + 1] - turns[d] == turns[1];

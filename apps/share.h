@@ -28,6 +28,8 @@ struct share_step {
     uint32_t group, src_len, tgt_len; ///< A micro-batch is whole groups of so many tokens; 0: any.
 };
 
+/// Gives out `count` micro-batches, at least one to each of `groups`: `turns` [groups + 1], added up from 0.
+void share_give_out(const uint32_t *share, uint32_t groups, uint32_t count, uint32_t *turns);
 /// Cuts a step into as many micro-batches, a power of two, as it takes to give each of `groups` about its share, and at
-/// least one: `turns` [groups + 1], added up from 0. False: no cut is better than equal shares.
+/// least one. False: no cut is better than equal shares.
 bool share_turns(const uint32_t *share, uint32_t groups, const struct share_step *step, uint32_t *turns);

@@ -15,7 +15,8 @@ RATES = ['--rates', '100GFLOP/s,10GB/s,5GB/s']
 # data × expert × model, sequences of a rank's micro-batch, options of the plan and of the run
 LAYOUTS = [(1, 2, 1, 4, [], []), (2, 2, 1, 2, [], []), (1, 4, 1, 2, [], []),
            (2, 1, 1, 2, ['--micro-batches', 2, '--slices', 8], ['--micro-batch', 2, '--slices', 8]), (1, 2, 2, 4, [], []),
-           (1, 1, 2, 8, ['--recompute'], ['--recompute'])]
+           (1, 1, 2, 8, ['--recompute'], ['--recompute']),
+           (2, 2, 1, 1, ['--micro-batches', 2, '--share', '3,1/1,3'], ['--micro-batch', 1, '--share', '3,1/1,3'])]
 
 
 def full_batch(path, rows=8, src=32, tgt=24):
@@ -104,6 +105,12 @@ def check_ranks(s):
          halves[0]['total_bytes'] < 0.65 * plans[0]['total_bytes'] and halves[2]['layout']['rank'] == 15 and
          2 * split > 0.8 * plans[0]['rank_parameters'],
          'two ranks split what one has: less than 0.65 of the memory', halves)
+    shares = plan(s, 'switch.json', '--layout', '2x2', '--batch', 2, '--micro-batches', 2, '--share', '2,1/1,3')['shares']
+    s.ok([(x['rank'], x['experts'], x['sequences']) for x in shares] == [(0, 4, 2), (1, 2, 2), (2, 4, 6), (3, 2, 6)] and
+         shares[0]['total_bytes'] > shares[1]['total_bytes'] and shares[3]['total_bytes'] > shares[1]['total_bytes'] and
+         all(x['sent'] > 0 for x in shares), '--share: what each rank has', shares)
+    for more in (['--share', '2,1'], ['--layout', '2x2', '--share', 'equal/3,1'], ['--layout', '2x2', '--share', '1,2,3']):
+        s.ok('--' in plan(s, 'switch.json', '--batch', 2, *more).get('error', ''), f'plan {" ".join(more)}: refused')
     text_ = s.run('plan', '--model', s.path('switch.json'), '--layout', '2x4', '--batch', 2, '--src-len', 32, '--tgt-len', 24).stdout
     s.ok('2 of 6 experts' in text_ and 'exchange_rows' in text_ and 'host staging' in text_, 'plan --layout: text', text_)
 
