@@ -68,13 +68,13 @@ void plan_shares_print(const struct plan_shares *s)
 {
     const struct plan_share *list = s->list;
     double longest = 0.0;
-    printf("shares               rank  experts a layer  sequences      memory  sent a step%s\n",
+    printf("shares               rank  experts a layer  sequences         memory  sent a step%s\n",
            list[0].seconds > 0.0 ? "      time" : "");
     for (uint32_t i = 0; i < s->places; ++i) {
         char sent[16];
         cli_human(list[i].sent, sent);
-        printf("  %23u  %15u  %9llu  %6.2f GiB  %11s", list[i].rank, list[i].experts,
-               (unsigned long long)list[i].sequences, (double)list[i].bytes / 0x1p30, sent);
+        printf("  %23u  %15u  %9llu  %9.1f MiB  %11s", list[i].rank, list[i].experts,
+               (unsigned long long)list[i].sequences, (double)list[i].bytes / 0x1p20, sent);
         if (list[i].seconds > 0.0)
             printf("  %6.4f s", list[i].seconds);
         putchar('\n');
