@@ -164,7 +164,7 @@ static void say(struct sy_ctx *ctx, const struct ranks *r, const struct figure *
         const uint32_t place = i / r->layout.model % r->layout.expert;
         char rate[16], own[60] = "";
         cli_human(all[i].rate, rate);
-        if (experts != 0)
+        if (experts != 0 && r->layout.expert > 1)
             snprintf(own, sizeof own, ": %u of the %u experts of a layer",
                      sy_layout_own_experts(&r->layout, place, experts), experts);
         sy_log(ctx, SY_LOG_INFO, "rank %u (%s): %sFLOP/s in an expert's products%s", i, r->group.names[i], rate, own);

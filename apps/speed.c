@@ -37,26 +37,29 @@ static enum sy_dtype storage(const struct sy_caps *caps, enum sy_precision preci
 enum sy_status speed_kind(struct sy_ctx *ctx, const struct sy_caps *caps, const struct sy_config *config,
                           enum sy_precision precision, uint8_t out[SY_CACHE_KEY_BYTES])
 {
+    enum { FIRST = 6 };
     static const enum sy_op_id ops[] = {SY_OP_matmul, SY_OP_matmul_dw};
     const enum sy_op_types types = storage(caps, precision) == SY_F32 ? SY_TYPES_F : SY_TYPES_B;
     const struct shape shape = shape_of(caps, config);
+    const bool can[] = {caps->avx512, caps->avx512_bf16, caps->amx, caps->mma, caps->fp16, caps->coopmat};
     struct sy_kernel_params kernels[SY_COUNT(ops)];
-    struct sy_cache_part parts[5 + 2 * SY_COUNT(ops)] = {{SY_VERSION, sizeof SY_VERSION},
-                                                         {caps->name, strlen(caps->name)},
-                                                         {caps->key, strlen(caps->key)},
-                                                         {&caps->compute_units, sizeof caps->compute_units},
-                                                         {&shape, sizeof shape}};
+    struct sy_cache_part parts[FIRST + 2 * SY_COUNT(ops)] = {{SY_VERSION, sizeof SY_VERSION},
+                                                             {caps->name, strlen(caps->name)},
+                                                             {caps->key, strlen(caps->key)},
+                                                             {&caps->compute_units, sizeof caps->compute_units},
+                                                             {can, sizeof can},
+                                                             {&shape, sizeof shape}};
     for (size_t i = 0; i < SY_COUNT(ops); ++i) {
         const struct sy_variant *v;
         SY_TRY(sy_variant_choose(ctx, ops[i], types, caps, &v));
         sy_variant_kernel_params(v, types, caps, &kernels[i]);
         const struct sy_kernel_source *s = &kernels[i].source;
         const bool shader = caps->backend == SY_BACKEND_VULKAN;
-        parts[5 + 2 * i] = (struct sy_cache_part){v->name, strlen(v->name)};
+        parts[FIRST + 2 * i] = (struct sy_cache_part){v->name, strlen(v->name)};
         if (shader && s->spirv != NULL)
-            parts[6 + 2 * i] = (struct sy_cache_part){s->spirv, s->spirv_bytes};
+            parts[FIRST + 1 + 2 * i] = (struct sy_cache_part){s->spirv, s->spirv_bytes};
         else if (!shader && s->cl_text != NULL)
-            parts[6 + 2 * i] = (struct sy_cache_part){s->cl_text, strlen(s->cl_text)};
+            parts[FIRST + 1 + 2 * i] = (struct sy_cache_part){s->cl_text, strlen(s->cl_text)};
     }
     sy_cache_key(out, parts, SY_COUNT(parts));
     return SY_OK;
