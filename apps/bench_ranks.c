@@ -34,6 +34,7 @@ struct job {
     struct used {
         double processors, resident, device; ///< Seconds, and bytes.
     } used;                                  ///< Of a step: the mean of the ranks, and the most of any.
+    uint64_t far[2];                         ///< Messages and bytes to other hosts in a step, of all ranks.
 };
 
 static enum sy_status prepare(struct job *j, const struct bench_options *o)
@@ -146,6 +147,19 @@ static enum sy_status measure(struct job *j, uint64_t repeat)
         if (legs->list[k].kind == SY_LEG_MESSAGE)
             j->times[k].exposed = bench_median(&j->exposed[k * repeat], repeat);
     return SY_OK;
+}
+
+/// What a step sends to other hosts.
+static enum sy_status count_far(struct job *j, uint64_t t)
+{
+    const struct sy_group *g = &j->ranks.group;
+    const uint64_t messages = g->far_messages, bytes = g->far_sent;
+    struct sy_metrics ignored;
+    sy_messages_watch(j->session, SY_WATCH_NOTHING);
+    SY_TRY(sy_session_step(j->session, &j->batch, 1, t, 0.001, 0, &ignored));
+    j->far[0] = g->far_messages - messages;
+    j->far[1] = g->far_sent - bytes;
+    return sy_layout_add(j->ctx, ranks_layout(&j->ranks), j->far, SY_COUNT(j->far));
 }
 
 static bool is_expert(const struct sy_node *n)
@@ -314,6 +328,12 @@ static void print(const struct job *j, uint64_t repeat)
     }
     printf("experts' work: %.2f ms a step on rank 0; waiting for ranks that were behind: %.2f ms\n", 1e3 * j->experts,
            1e3 * lagged);
+    if (j->ranks.group.several_hosts) {
+        char text[16];
+        cli_human((double)j->far[1], text);
+        printf("between hosts: %llu messages of %sB in all, a step of all ranks\n", (unsigned long long)j->far[0],
+               text);
+    }
     printf("one step: %.1f ms, with every message waited for by itself %.1f ms (medians of %llu)\n",
            1e3 * bench_median(j->overlap, repeat), 1e3 * bench_median(j->alone, repeat), (unsigned long long)repeat);
     printf("processors of a rank: %.1f ms a step; memory: %.1f MiB on its device, %.1f MiB of its process at most\n",
@@ -332,6 +352,7 @@ static enum sy_status run(struct job *j, const struct bench_options *o)
     SY_TRY(gather(j));
     SY_TRY(gather_used(j, o->repeat));
     SY_TRY(time_experts(j, 2 * o->repeat + 4));
+    SY_TRY(count_far(j, 2 * o->repeat + 5));
     print(j, o->repeat);
     return SY_OK;
 }

@@ -16,6 +16,7 @@ bool ranks_parse(struct argp_state *state, int key, const char *arg, struct rank
     case OPT_EXPERT_PARALLEL: o->expert = cli_count(state, "--expert-parallel", arg, 1, 1u << 16, false); break;
     case OPT_DATA_PARALLEL: o->data = cli_count(state, "--data-parallel", arg, 1, 1u << 16, false); break;
     case OPT_MODEL_PARALLEL: o->model = cli_count(state, "--model-parallel", arg, 1, 1u << 16, false); break;
+    case OPT_TWO_LEVEL: o->two_level = true; break;
     case OPT_COMM_TIMEOUT: o->patience = cli_real(state, "--comm-timeout", arg, 0.0, 1e6); break;
     case OPT_SHARE:
         o->share = arg;
@@ -114,6 +115,8 @@ enum sy_status ranks_open(struct ranks *r, const struct ranks_options *o, const 
     SY_TRY(sy_group_watch(*ctx, &r->group));
     SY_TRY(ranks_agree(*ctx, r, lay_out(*ctx, r, o)));
     SY_TRY(ranks_compare(*ctx, r, "--share", o->share != NULL ? o->share : "equal"));
+    SY_TRY(ranks_compare(*ctx, r, "--two-level", o->two_level ? "given" : "not given"));
+    r->group.two_level = o->two_level;
     char text[64];
     ranks_describe(r, text);
     if (r->group.size > 1)

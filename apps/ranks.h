@@ -8,6 +8,7 @@
 struct ranks_options {
     uint64_t data, expert, model; ///< 0: not given.
     const char *share;            ///< NULL: not given.
+    bool two_level;
     double patience;
 };
 
@@ -16,7 +17,14 @@ struct ranks_options {
         .patience = 10.0    \
     }
 
-enum { OPT_DATA_PARALLEL = 0x4600, OPT_EXPERT_PARALLEL, OPT_COMM_TIMEOUT, OPT_MODEL_PARALLEL, OPT_SHARE };
+enum {
+    OPT_DATA_PARALLEL = 0x4600,
+    OPT_EXPERT_PARALLEL,
+    OPT_COMM_TIMEOUT,
+    OPT_MODEL_PARALLEL,
+    OPT_SHARE,
+    OPT_TWO_LEVEL
+};
 
 /// Rows of an argp table, in its group `group`.
 #define RANKS_OPTIONS(group)                                                                                     \
@@ -45,6 +53,13 @@ enum { OPT_DATA_PARALLEL = 0x4600, OPT_EXPERT_PARALLEL, OPT_COMM_TIMEOUT, OPT_MO
          "how much of the experts each of the E ranks has, and, behind a slash, of the sequences each of the D " \
          "groups: 3,1 for a device three times as fast as the other, equal/3,1; --share equal: no device is "    \
          "measured (default: unlike devices are, at the start)",                                                 \
+         group},                                                                                                 \
+        {"two-level",                                                                                            \
+         OPT_TWO_LEVEL,                                                                                          \
+         0,                                                                                                      \
+         0,                                                                                                      \
+         "rows for experts on other hosts are first collected inside each host: fewer messages between hosts, "  \
+         "for many ranks and few rows (docs/ranks.md); the same bits",                                           \
          group},                                                                                                 \
     {                                                                                                            \
         "comm-timeout", OPT_COMM_TIMEOUT, "SECONDS", 0,                                                          \

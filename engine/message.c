@@ -173,6 +173,22 @@ bool sy_message_needed(const struct sy_graph *g, uint32_t message, uint32_t node
 
 // ---- state ---------------------------------------------------------------------------------------------------------
 
+/// Those that exchange rows with this rank, where they are to do so in two steps.
+static enum sy_status find_team(struct sy_ctx *ctx, const struct sy_layout *l, struct sy_team **out)
+{
+    const uint32_t count = sy_layout_sources(l);
+    if (l->group == NULL || !l->group->two_level)
+        return SY_OK;
+    uint32_t *ranks = calloc(count, sizeof *ranks);
+    if (ranks == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    for (uint32_t e = 0; e < count; ++e)
+        ranks[e] = sy_layout_peer(l, e);
+    const enum sy_status status = sy_team_create(ctx, l->group, ranks, count, out);
+    free(ranks);
+    return status;
+}
+
 enum sy_status sy_messages_create(const struct sy_session *s, struct sy_messages **out)
 {
     struct sy_messages *m = calloc(1, sizeof *m);
@@ -197,8 +213,11 @@ enum sy_status sy_messages_create(const struct sy_session *s, struct sy_messages
         return sy_fail(s->ctx, SY_NOMEM, "out of host memory: messages between ranks");
     }
     m->sources = sy_layout_sources(l);
+    const enum sy_status status = find_team(s->ctx, l, &m->team);
+    if (status != SY_OK)
+        sy_messages_destroy(&m);
     *out = m;
-    return SY_OK;
+    return status;
 }
 
 static void end_reads(struct sy_parcel *p)
@@ -211,7 +230,7 @@ static void finish(struct sy_parcel *p)
 {
     end_reads(p);
     free(p->reads);
-    sy_group_drop(&p->travel);
+    sy_relay_drop(&p->travel);
     free(p->list);
     free(p->out);
     free(p->in);
@@ -232,6 +251,7 @@ void sy_messages_destroy(struct sy_messages **messages)
     finish(&m->scratch);
     for (uint32_t i = 0; i < SY_DRAINS; ++i)
         sy_event_destroy(&m->drains[i].event);
+    sy_team_destroy(&m->team);
     free(m->times);
     free(m->parcels);
     free(m->queue);
@@ -327,7 +347,8 @@ static enum sy_status send(struct sy_session *s, struct sy_parcel *p)
 {
     SY_TRY(address(s, p));
     SY_TRY(sy_watch_sent(s, p));
-    return sy_group_start(s->ctx, s->graph->ranks->group, p->node->label, p->list, p->count, &p->travel);
+    const struct sy_team *team = p->node->op == SY_OP_exchange_rows ? s->messages->team : NULL;
+    return sy_relay_start(s->ctx, s->graph->ranks->group, p->node->label, p->list, p->count, team, &p->travel);
 }
 
 /// Sends what has been read, in the order in which the messages were started: that of the ranks' exchanges.
@@ -353,10 +374,10 @@ static enum sy_status look(struct sy_session *s, struct sy_parcel *p, bool wait)
     bool done = false;
     if (p->travel == NULL)
         return SY_OK;
-    SY_TRY(sy_group_look(s->ctx, p->travel, wait, &done));
+    SY_TRY(sy_relay_look(s->ctx, p->travel, wait, &done));
     if (!done)
         return SY_OK;
-    sy_group_drop(&p->travel);
+    sy_relay_drop(&p->travel);
     p->arrived = true;
     sy_watch_arrived(s, p);
     return unpack(s, p);

@@ -4,6 +4,7 @@
 
 #include "engine/message.h"
 #include "engine/session_private.h"
+#include "hostlib/relay.h"
 
 /// A message under way. Two blocks of host memory: what goes out and what comes in.
 struct sy_parcel {
@@ -14,7 +15,7 @@ struct sy_parcel {
     size_t read_count, read_room;
     struct sy_transfer *list; ///< What goes to and comes from each rank.
     size_t count, room;
-    struct sy_exchange *travel; ///< Under way between ranks.
+    struct sy_relay *travel; ///< Under way between ranks.
     bool arrived;
     uint32_t leg;
 };
@@ -39,7 +40,8 @@ struct sy_messages {
     struct sy_parcel *parcels,
         scratch; ///< [count] one for each slot (legs.h); scratch: of messages that are waited for.
     uint32_t count, sources;
-    uint32_t *queue; ///< [queued] parcels that were started and have not been sent yet, in order.
+    struct sy_team *team; ///< Those that exchange rows, where they do so in two steps; else NULL.
+    uint32_t *queue;      ///< [queued] parcels that were started and have not been sent yet, in order.
     uint32_t queued;
     enum sy_message_watch watch;
     struct sy_message_time *times; ///< [legs]

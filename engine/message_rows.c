@@ -33,7 +33,7 @@ static enum sy_status trade(struct sy_session *s, const char *what, char *from, 
 {
     struct sy_parcel *p = &s->messages->scratch;
     SY_TRY(address(s, p, from, sends, to, receives, unit));
-    return sy_group_exchange(s->ctx, s->graph->ranks->group, what, p->list, p->count);
+    return sy_relay_exchange(s->ctx, s->graph->ranks->group, what, p->list, p->count, s->messages->team);
 }
 
 /// Counts of rows by expert and slice, from each place for this rank's experts: [sources][own][slices].

@@ -75,14 +75,35 @@ enum sy_status sy_group_slow_down(struct sy_ctx *ctx, struct sy_group *group)
     char *end = NULL;
     if (text == NULL || text[0] == '\0')
         return SY_OK;
-    const unsigned long long us = strtoull(text, &end, 10);
-    const bool two = end != text && *end == ',' && end[1] >= '0' && end[1] <= '9' && text[0] >= '0' && text[0] <= '9';
-    const unsigned long long mb = two ? strtoull(end + 1, &end, 10) : 0;
-    if (mb == 0 || *end != '\0' || us > 1000000 || mb > 1000000)
+    unsigned long long parts[3] = {0}; // latency, megabytes a second, and what a message takes
+    unsigned count = 0;
+    for (end = (char *)text; count < SY_COUNT(parts) && *end >= '0' && *end <= '9'; end += *end == ',')
+        parts[count++] = strtoull(end, &end, 10);
+    if (count < 2 || *end != '\0' || end[-1] == ',' || parts[0] > 1000000 || parts[1] == 0 || parts[1] > 1000000 ||
+        parts[2] > 1000000)
         return sy_fail(ctx, SY_INVALID,
-                       "SY_SLOW_WIRE is \"%s\": expected MICROSECONDS,MEGABYTES_PER_SECOND, whole numbers, as 50,1000",
+                       "SY_SLOW_WIRE is \"%s\": expected MICROSECONDS,MEGABYTES_PER_SECOND[,MICROSECONDS_PER_MESSAGE], "
+                       "whole numbers, as 50,1000",
                        text);
-    group->wire = (struct sy_wire){.latency_s = 1e-6 * (double)us, .bytes_per_s = 1e6 * (double)mb};
+    group->wire = (struct sy_wire){.latency_s = 1e-6 * (double)parts[0],
+                                   .bytes_per_s = 1e6 * (double)parts[1],
+                                   .message_s = 1e-6 * (double)parts[2]};
+    return SY_OK;
+}
+
+enum sy_status sy_group_find_hosts(struct sy_ctx *ctx, struct sy_group *group, uint32_t lowest)
+{
+    const char *text = getenv("SY_HOST_RANKS");
+    const uint32_t each = text != NULL && text[0] != '\0' ? number("SY_HOST_RANKS") : 1;
+    if (each == 0)
+        return sy_fail(ctx, SY_INVALID, "SY_HOST_RANKS is \"%s\": expected a number of ranks, as 2", text);
+    if (text != NULL && text[0] != '\0')
+        lowest = group->rank / each * each;
+    if ((group->hosts = calloc(group->size, sizeof *group->hosts)) == NULL)
+        return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    SY_TRY(sy_group_collect(ctx, group, "which ranks share a host", &lowest, sizeof lowest, group->hosts));
+    for (uint32_t r = 0; r < group->size; ++r)
+        group->several_hosts |= group->hosts[r] != group->hosts[0];
     return SY_OK;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "hostlib/pulse.h"
+#include "hostlib/relay.h"
 #include "tests/tap.h"
 
 /// The same numbers on all ranks.
@@ -102,6 +103,75 @@ static void check_all_to_all(struct tap *t, struct sy_ctx *ctx, struct sy_group 
     all_well(t, ctx, g, same, "all to all: the bytes of MPI_Alltoallv");
 }
 
+/// The same in two steps, as if so many ranks were on one host: three at a time, which are ended in another order on
+/// each rank.
+static void check_two_level(struct tap *t, struct sy_ctx *ctx, struct sy_group *g, uint32_t each)
+{
+    struct sy_team *team = NULL;
+    uint32_t *ranks = calloc(g->size, sizeof *ranks);
+    for (uint32_t r = 0; r < g->size && ranks != NULL; ++r) {
+        ranks[r] = r;
+        g->hosts[r] = r / each;
+    }
+    bool same = ranks != NULL && sy_team_create(ctx, g, ranks, g->size, &team) == SY_OK && team != NULL;
+    const uint64_t before = g->far_messages;
+    uint64_t rounds = 0;
+    for (; rounds < 10 && same; ++rounds) {
+        enum { AT_ONCE = 3 };
+        struct all_to_all a[AT_ONCE];
+        struct sy_relay *way[AT_ONCE] = {NULL};
+        for (uint64_t i = 0; i < AT_ONCE; ++i) {
+            prepare(&a[i], g, 100 * each + 3 * rounds + i, rounds % 2 == 0 ? 100 : 100000);
+            same &= sy_relay_start(ctx, g, "all to all", a[i].list, a[i].count, team, &way[i]) == SY_OK;
+        }
+        for (uint32_t left = AT_ONCE, at = g->rank; left != 0 && same; ++at) {
+            bool done = false;
+            struct sy_relay **w = &way[at % AT_ONCE];
+            if (*w == NULL)
+                continue;
+            same &= sy_relay_look(ctx, *w, true, &done) == SY_OK;
+            if (done) {
+                sy_relay_drop(w);
+                --left;
+            }
+        }
+        for (uint64_t i = 0; i < AT_ONCE; ++i) {
+            sy_relay_drop(&way[i]);
+            same &= finish(&a[i], g);
+        }
+    }
+    const uint64_t most = 3 * rounds * (g->size / each - 1); // one to each other host
+    char what[120];
+    snprintf(what, sizeof what,
+             "in two steps, %u ranks on a host: the bytes of MPI_Alltoallv, one message to each other host", each);
+    all_well(t, ctx, g, same && g->far_messages - before <= most, what);
+    sy_team_destroy(&team);
+    free(ranks);
+}
+
+/// Two steps are for several ranks on each of several hosts.
+static void check_teams(struct tap *t, struct sy_ctx *ctx, struct sy_group *g)
+{
+    static const struct {
+        uint32_t hosts[4];
+        bool two;
+    } cases[] = {{{0, 0, 0, 0}, false},
+                 {{0, 1, 2, 3}, false},
+                 {{0, 1, 1, 1}, false},
+                 {{0, 0, 2, 2}, true},
+                 {{0, 1, 0, 1}, true}};
+    const uint32_t ranks[] = {0, 1, 2, 3};
+    bool good = true;
+    for (size_t i = 0; i < SY_COUNT(cases); ++i) {
+        struct sy_team *team = NULL;
+        memcpy(g->hosts, cases[i].hosts, sizeof cases[i].hosts);
+        good &= sy_team_create(ctx, g, ranks, g->rank < 4 ? 4 : 0, &team) == SY_OK &&
+                (g->rank >= 4 || (team != NULL) == cases[i].two);
+        sy_team_destroy(&team);
+    }
+    all_well(t, ctx, g, good, "two steps where there are several ranks on each of several hosts");
+}
+
 /// Rank 0 expects 16 bytes of rank 1, which sends another number.
 static void check_sizes(struct tap *t, struct sy_ctx *ctx, struct sy_group *g)
 {
@@ -151,6 +221,9 @@ int main(void)
         return 1;
     }
     check_all_to_all(&t, ctx, &g);
+    for (uint32_t each = 2; each < g.size; each *= 2)
+        check_two_level(&t, ctx, &g, each);
+    check_teams(&t, ctx, &g);
     check_sizes(&t, ctx, &g);
     check_speaker(&t, ctx, &g);
     const int status = g.rank == 0 ? tap_done(&t) : 0;

@@ -208,6 +208,24 @@ def check_speeds(s):
     s.ok(equal.returncode == 0 and 'FLOP/s' not in equal.stderr, 'but not with --share equal', equal.stderr)
 
 
+def check_two_level(s):
+    """As if some of the ranks were on another host: rows collected inside each host, in fewer messages, change no bit."""
+    for ranks, each, more in ((4, 2, ['--recompute']), (8, 4, ['--share', '2,1,1,1,1,1,1,3'])):
+        out = f'two-level-{ranks}'
+        many = mpirun(s, ranks, 'train', *arguments(s, out, 'share.json', '--slices', 8, '--two-level', *more, steps=4),
+                      env={'SY_HOST_RANKS': str(each)})
+        why = many.stderr if many.returncode else same(s, out, 'share')
+        s.ok(not why, f'--two-level, {ranks // each} hosts of {each} ranks: the bits of one rank', why)
+    found = []
+    for more in ([], ['--two-level']):
+        done = mpirun(s, 4, 'bench', 'ranks', '--model', s.path('share.json'), '--batch', 4, '--src-len', 32, '--tgt-len', 24,
+                      '--repeat', 1, '--device', 'ref:0', *more, env={'SY_HOST_RANKS': '2'})
+        found += [int(line.split()[2]) for line in done.stdout.split('\n') if line.startswith('between hosts: ')]
+    s.ok(len(found) == 2 and found[1] < found[0], f'messages of a step between two hosts of two ranks: {found}', done.stderr)
+    bad = mpirun(s, 2, 'bench', 'ranks', '--model', s.path('share.json'), env={'SY_HOST_RANKS': 'x'})
+    s.ok(bad.returncode != 0 and 'SY_HOST_RANKS is "x"' in bad.stderr, 'SY_HOST_RANKS=x: refused', bad.stderr)
+
+
 def check_pieces(s):
     """On devices that bind less than the embedding table, or the stacks, take: bound in pieces."""
     model(s, 'pieces.json')
@@ -299,7 +317,7 @@ def check_bench(s):
         return float(found[0][-4]) if len(found) == 1 else 0.0
     fast, slow = rows(''), rows('20000,1000')
     s.ok(slow > 12 * 20 > fast, f'twelve messages of 20 ms latency take {slow} ms, without it {fast} ms')
-    for wire in ('1', 'a,b', '1,0', '5,5x', '-1,5'):
+    for wire in ('1', 'a,b', '1,0', '5,5x', '-1,5', '1,2,', '1,2,3,4'):
         done = mpirun(s, 2, 'bench', 'ranks', '--model', s.path('switch.json'), env={'SY_SLOW_WIRE': wire})
         s.ok(done.returncode != 0 and 'SY_SLOW_WIRE' in done.stderr, f'SY_SLOW_WIRE={wire}: refused', done.stderr)
     alone = s.run('bench', 'ranks', '--model', s.path('switch.json'), '--device', 'ref:0')
@@ -357,6 +375,7 @@ def main():
     check_bits(s)
     check_shapes(s)
     check_share(s)
+    check_two_level(s)
     check_sequences(s)
     check_speeds(s)
     check_pieces(s)

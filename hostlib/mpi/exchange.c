@@ -144,25 +144,46 @@ static enum sy_status look_around(struct sy_ctx *ctx, struct sy_exchange *x)
     return SY_OK;
 }
 
+uint32_t sy_group_reserve(struct sy_group *group, uint32_t peer, uint32_t count)
+{
+    struct sy_turn *turn = &group->turns[peer];
+    const uint32_t first = turn->count + 1;
+    turn->count += count;
+    return first;
+}
+
+/// When the imagined wire will have carried a message of this rank.
+static double send_through(struct sy_group *group, uint32_t peer, uint64_t bytes)
+{
+    struct sy_wire *wire = &group->wire;
+    const bool far = group->hosts[peer] != group->hosts[group->rank];
+    group->sent += bytes;
+    group->far_sent += far ? bytes : 0;
+    group->far_messages += far;
+    if (wire->bytes_per_s == 0.0 || (!far && group->several_hosts))
+        return 0.0;
+    const double now = sy_pulse_now();
+    wire->free_at = (wire->free_at > now ? wire->free_at : now) + wire->message_s + (double)bytes / wire->bytes_per_s;
+    return wire->free_at + wire->latency_s;
+}
+
 /// Cuts a transfer into pieces that MPI can count.
 static void add(struct sy_exchange *x, const struct sy_transfer *t)
 {
-    struct sy_wire *wire = &x->group->wire;
     struct sy_turn *turn = &x->group->turns[t->peer];
-    turn->count += turn->exchange != x->group->exchanges;
-    turn->exchange = x->group->exchanges;
-    x->group->sent += t->send ? t->bytes : 0;
+    if (t->turn == 0 && turn->exchange != x->group->exchanges) {
+        ++turn->count;
+        turn->exchange = x->group->exchanges;
+    }
+    const uint32_t number = t->turn != 0 ? t->turn : turn->count;
     for (uint64_t done = 0; done < t->bytes; done += LARGEST) {
         const uint64_t left = t->bytes - done;
         struct piece *p = &x->pieces[x->count++];
-        *p = (struct piece){.request = MPI_REQUEST_NULL, .of = *t, .tag = (int)(turn->count % TAGS)};
+        *p = (struct piece){.request = MPI_REQUEST_NULL, .of = *t, .tag = (int)(number % TAGS)};
         p->of.data = (char *)t->data + done;
         p->of.bytes = left < LARGEST ? left : LARGEST;
-        if (t->send && wire->bytes_per_s > 0.0) {
-            const double now = sy_pulse_now();
-            wire->free_at = (wire->free_at > now ? wire->free_at : now) + (double)p->of.bytes / wire->bytes_per_s;
-            p->due = wire->free_at + wire->latency_s;
-        }
+        if (t->send)
+            p->due = send_through(x->group, t->peer, p->of.bytes);
     }
 }
 

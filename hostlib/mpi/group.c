@@ -40,6 +40,9 @@ enum sy_status sy_group_open(struct sy_ctx *ctx, struct sy_group *out)
     if (MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node) != MPI_SUCCESS ||
         MPI_Comm_rank(node, &node_rank) != MPI_SUCCESS || MPI_Comm_size(node, &node_size) != MPI_SUCCESS)
         return sy_fail(ctx, SY_COMM, "MPI could not say which ranks share a host");
+    int lowest = rank;
+    if (MPI_Bcast(&lowest, 1, MPI_INT, 0, node) != MPI_SUCCESS)
+        return sy_fail(ctx, SY_COMM, "MPI could not say which ranks share a host");
     MPI_Comm_free(&node);
     *out = (struct sy_group){.rank = (uint32_t)rank,
                              .size = (uint32_t)size,
@@ -49,6 +52,7 @@ enum sy_status sy_group_open(struct sy_ctx *ctx, struct sy_group *out)
                              .started = true};
     if (out->turns == NULL)
         return sy_fail(ctx, SY_NOMEM, "out of host memory");
+    SY_TRY(sy_group_find_hosts(ctx, out, (uint32_t)lowest));
     return sy_group_slow_down(ctx, out);
 }
 
@@ -59,6 +63,7 @@ void sy_group_close(struct sy_group *group)
     sy_pulse_close(&group->pulse); // MPI_Finalize waits for all: nobody asks any more
     free(group->names);
     free(group->turns);
+    free(group->hosts);
     *group = (struct sy_group){.size = 1, .node_size = 1};
 }
 
