@@ -182,12 +182,14 @@ enum sy_status ranks_cut(struct sy_ctx *ctx, struct ranks *r, const struct share
         r->layout.turns = r->turns;
         *micro = step->sequences / r->turns[groups];
     }
-    char text[200] = "";
+    char text[200] = "", cut[40] = "";
     for (uint32_t d = 0; d < groups && strlen(text) + 16 < sizeof text; ++d)
         snprintf(text + strlen(text), 16, "%s%u", d == 0 ? "" : ", ",
                  r->layout.turns != NULL ? *micro * (r->turns[d + 1] - r->turns[d]) : step->sequences / groups);
-    sy_log(ctx, SY_LOG_INFO, "shares of a step's sequences: %s%s a rank, in micro-batches of %u", text,
-           strlen(text) + 16 < sizeof text ? "" : " …", *micro);
+    if (r->layout.turns != NULL)
+        snprintf(cut, sizeof cut, ", in micro-batches of %u", *micro);
+    sy_log(ctx, SY_LOG_INFO, "shares of a step's sequences: %s%s a rank%s", text,
+           strlen(text) + 16 < sizeof text ? "" : " …", r->layout.turns != NULL ? cut : ": no cut of a step is nearer");
     return SY_OK;
 }
 

@@ -174,6 +174,14 @@ def check_sequences(s):
                                       steps=5))
     why = on.stderr + whole.stderr if on.returncode or whole.returncode else same(s, 'seq-top2-22', 'seq-top2')
     s.ok(not why, 'stopped with shares of 1 and 3, goes on with 3 and 1: as one rank', why)
+    with open(s.path('rows.tsv'), 'w', encoding='utf-8') as file: # short and long ones: steps of two shapes
+        file.write('x\ty\n' + ''.join(f'{"ab " * (12 if i % 4 == 0 else 1 + i % 3)}{i}\t{i % 3}\n' for i in range(60)))
+    rows = ['--model', s.path('seq-top2.json'), '--pairs', s.path('rows.tsv'), '--template', '{x}', '--target', '{y}', '--tokenizer',
+            'bytes', '--src-len', 64, '--tgt-len', 8, '--batch-tokens', 512, '--slices', 8, '--steps', 4, '--device', 'ref:0']
+    whole = s.run('train', *rows, '--out', s.path('rows'))
+    many = mpirun(s, 2, 'train', *rows, '--out', s.path('rows-21'), '--data-parallel', 2, '--share', 'equal/1,3')
+    why = whole.stderr + many.stderr if whole.returncode or many.returncode else same(s, 'rows-21', 'rows')
+    s.ok(not why and 'of them fit' in whole.stdout, 'rows of a table, in buckets: as one rank', why + whole.stdout)
     for share, words in (('equal/3', ['--data-parallel', 'there are 2']), ('1,1/3,1', ['--expert-parallel', 'there are 1'])):
         done = mpirun(s, 2, 'train', *arguments(s, 'refused', 'switch.json', '--data-parallel', 2, '--share', share, steps=2))
         s.ok(done.returncode != 0 and all(word in done.stderr for word in words), f"--share '{share}': refused", done.stderr)
