@@ -82,11 +82,12 @@ static enum sy_status check_name(struct sy_ctx *ctx, const char *path, const cha
     return sy_fail(ctx, SY_IO, "%s is no regular file: a model's weights are expected there", file);
 }
 
+// In Hugging Face's order.
+static const char *const names[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+                                    "pytorch_model.bin.index.json"};
+
 bool sy_tensors_locate(const char *directory, char out[SY_PATH_ROOM], bool *out_index)
 {
-    // In Hugging Face's order.
-    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
-                                        "pytorch_model.bin.index.json"};
     for (size_t i = 0; i < SY_COUNT(names); ++i)
         if (snprintf(out, SY_PATH_ROOM, "%s/%s", directory, names[i]) < SY_PATH_ROOM && sy_file_exists(out)) {
             *out_index = i % 2 == 1;
@@ -105,8 +106,8 @@ bool sy_tensors_present(const char *directory)
 enum sy_status sy_tensors_absent(struct sy_ctx *ctx, const char *path, const char *more)
 {
     char found[KINDS][NAME_ROOM] = {{0}};
-    SY_TRY(check_name(ctx, path, "model.safetensors"));
-    SY_TRY(check_name(ctx, path, "model.safetensors.index.json"));
+    for (size_t i = 0; i < SY_COUNT(names); ++i)
+        SY_TRY(check_name(ctx, path, names[i]));
     look(path, found);
     if (found[SHARD][0] != '\0')
         return sy_fail(ctx, SY_IO,

@@ -268,16 +268,21 @@ static void test_absent(struct env *e)
         io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), cases[i].status, cases[i].word, cases[i].files[0]);
         free(directory);
     }
-    char *directory = in(e->scratch, "absent-0"), *file = in(directory, "model.safetensors");
-    if (symlink("nowhere/blob", file) != 0)
-        abort();
-    io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_IO, "is a link to nowhere/blob",
-             "a link that leads nowhere");
-    if (unlink(file) != 0 || sy_dir_create(e->io.ctx, file) != SY_OK)
-        abort();
-    io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_IO, "no regular file", "a directory of that name");
-    free(file);
-    free(directory);
+    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+                                        "pytorch_model.bin.index.json"};
+    for (size_t i = 0; i < SY_COUNT(names); ++i) {
+        char *directory = in(e->scratch, "absent-0"), *file = in(directory, names[i]);
+        if (symlink("nowhere/blob", file) != 0)
+            abort();
+        io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_IO, "is a link to nowhere/blob", names[i]);
+        if (unlink(file) != 0 || sy_dir_create(e->io.ctx, file) != SY_OK)
+            abort();
+        io_fails(&e->io, sy_tensors_open(e->io.ctx, directory, &t), SY_IO, "no regular file", names[i]);
+        if (rmdir(file) != 0)
+            abort();
+        free(file);
+        free(directory);
+    }
     static const char pointer[] = "version https://git-lfs\noid sha256:00\nsize 242043056\n";
     io_fails(&e->io, sy_tensors_parse(e->io.ctx, pointer, sizeof pointer - 1, "m", &t), SY_FORMAT, "Git LFS",
              "the pointer to a file");

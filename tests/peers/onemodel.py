@@ -180,8 +180,10 @@ class Case:
         before, after = dict(self.model.named_parameters()), dict(again.named_parameters())
         if before.keys() != after.keys() or any(not torch.equal(before[name], after[name]) for name in before):
             raise Wrong('other weights after a step of length 0')
-        if not torch.equal(again(**self.inputs).logits, self.answer.logits):
-            raise Wrong('transformers computes other logits with what we wrote')
+        # The config's part. Not to the bit: PyTorch adds up in another order where a weight lies elsewhere in memory.
+        off = error(again(**self.inputs).logits.detach(), self.answer.logits.detach())
+        if not off < LIMIT / 10:
+            raise Wrong(f'transformers computes other logits with what we wrote, by {off:.1e}')
         return 'equal'
 
     def run(self):
