@@ -2,13 +2,12 @@
 // pace.h: where a program is cut into submissions. Private to hostlib.
 //
 // A submission shall be long enough that its own cost is nothing, and short enough for a GPU's watchdog and for whoever
-// else uses the device: SY_SUBMIT_MS, 35 unless the environment says otherwise. The first cuts come from predicted
-// FLOPs; the first few replays are then measured, one submission at a time, and the program is cut again until all of
-// them fit. A device may slow down later, so a replay is measured again now and then. What is too long although it is
-// one dispatch is cut between its work-groups: they run in any order and no two write the same bytes, so parts of them
-// behind each other are the whole. Cuts change when work is handed over, never what it computes: results are the same
-// bits.
-// Layer: hostlib.
+// else uses the device: SY_SUBMIT_MS, 35 unless the environment says otherwise, and a day on a CPU behind OpenCL. The
+// first cuts come from predicted FLOPs; the first few replays are then measured, one submission at a time, and the
+// program is cut again until all of them fit. A device may slow down later, so a replay is measured again now and then.
+// What is too long although it is one dispatch is cut between its work-groups: they run in any order and no two write
+// the same bytes, so parts of them behind each other are the whole. Cuts change when work is handed over, never what it
+// computes: results are the same bits. Layer: hostlib.
 #pragma once
 
 #include <stdbool.h>

@@ -147,7 +147,7 @@ struct bench {
     struct sy_program *program;
 };
 
-static bool open_bench(struct bench *b, struct sy_ctx *ctx, const char *id)
+static bool open_bench(struct bench *b, struct sy_ctx *ctx, const char *id, double flops)
 {
     *b = (struct bench){0};
     if (sy_device_open(ctx, id, &b->device) != SY_OK)
@@ -165,7 +165,7 @@ static bool open_bench(struct bench *b, struct sy_ctx *ctx, const char *id)
                                     .bindings = {{b->x, 0, N * 4}, {b->factor, 0, 16}, {b->y, 0, N * 4}},
                                     .write_mask = 4,
                                     .groups = (N + params.wg - 1) / params.wg,
-                                    .flops = 2 * N};
+                                    .flops = flops};
         memcpy(d[i].args, &args, sizeof args);
     }
     return sy_program_create(b->device, "steps", d, STEPS, &b->program) == SY_OK;
@@ -188,7 +188,7 @@ static bool run(struct sy_ctx *ctx, const char *id, const char *ms, float y[N], 
     struct bench b;
     const float factor[4] = {0.37f};
     setenv("SY_SUBMIT_MS", ms, 1);
-    bool good = open_bench(&b, ctx, id);
+    bool good = open_bench(&b, ctx, id, 2 * N);
     unsetenv("SY_SUBMIT_MS");
     for (int i = 0; i < N; ++i)
         y[i] = 1.0f / (float)(i + 1);
@@ -204,6 +204,18 @@ static bool run(struct sy_ctx *ctx, const char *id, const char *ms, float y[N], 
     *out_submissions = good ? sy_program_submissions(b.program) : 0;
     close_bench(&b);
     return good;
+}
+
+/// Seconds a dispatch, by prediction: only a CPU takes them whole.
+static void test_default(struct tap *t, struct sy_ctx *ctx, const struct sy_caps *caps)
+{
+    struct bench b;
+    const bool whole = caps->backend == SY_BACKEND_REF || caps->device_class == SY_CLASS_CPU;
+    const bool good = open_bench(&b, ctx, caps->id, 1e12);
+    const size_t submissions = good ? sy_program_submissions(b.program) : 0;
+    tap_ok(t, good && (whole ? submissions == 1 : submissions >= STEPS), "%s: %d long dispatches in %zu submissions",
+           caps->id, STEPS, submissions);
+    close_bench(&b);
 }
 
 static void test_device(struct tap *t, struct sy_ctx *ctx, const struct sy_caps *caps)
@@ -237,7 +249,7 @@ int main(void)
     const bool listed = ctx != NULL && sy_device_list(ctx, &list, &count) == SY_OK;
     if (tap_ok(&t, listed && count > 0, "%zu devices", count))
         for (size_t i = 0; i < count; ++i)
-            test_device(&t, ctx, &list[i]);
+            test_device(&t, ctx, &list[i]), test_default(&t, ctx, &list[i]);
     setenv("SY_SUBMIT_MS", "soon", 1);
     const bool refused = ctx != NULL && sy_device_open(ctx, "ref:0", &device) == SY_INVALID;
     tap_ok(&t, refused && strstr(sy_error(ctx), "SY_SUBMIT_MS") != NULL, "%s", refused ? sy_error(ctx) : "accepted");
