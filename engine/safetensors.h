@@ -90,7 +90,11 @@ struct sy_tensor_spec;
 /// Fills `out` with the tensor's bytes. Called once per tensor, in file order; only one tensor is in memory at a time.
 typedef enum sy_status (*sy_tensor_produce_fn)(void *user, const struct sy_tensor_spec *spec, void *out);
 
-/// A tensor to be written: from `data`, or by `produce` when `data` is NULL.
+/// The same for `count` elements from `first` on: for what need not be in memory whole.
+typedef enum sy_status (*sy_tensor_piece_fn)(void *user, const struct sy_tensor_spec *spec, uint64_t first,
+                                             uint64_t count, void *out);
+
+/// A tensor to be written: from `data`, or by `piece`, or by `produce` when the others are NULL.
 struct sy_tensor_spec {
     const char *name;
     enum sy_st_dtype dtype;
@@ -98,6 +102,7 @@ struct sy_tensor_spec {
     uint64_t shape[SY_ST_MAX_DIMS];
     const void *data;
     sy_tensor_produce_fn produce;
+    sy_tensor_piece_fn piece;
     void *user;
 };
 

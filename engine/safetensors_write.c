@@ -8,6 +8,8 @@
 #include "engine/json.h"
 #include "engine/safetensors.h"
 
+#define PIECE_BYTES (UINT64_C(4) << 20)
+
 static uint64_t spec_bytes(const struct sy_tensor_spec *spec)
 {
     uint64_t bytes = sy_st_dtype_bytes(spec->dtype);
@@ -29,7 +31,7 @@ static enum sy_status check_specs(struct sy_ctx *ctx, const char *path, const st
         for (uint32_t d = 0; d < s->ndim; ++d)
             if (__builtin_mul_overflow(bytes, s->shape[d], &bytes) || bytes > INT64_MAX / 2)
                 return sy_fail(ctx, SY_INVALID, "%s: tensor %s is larger than any file", path, s->name);
-        if (s->data == NULL && s->produce == NULL && bytes > 0)
+        if (s->data == NULL && s->piece == NULL && s->produce == NULL && bytes > 0)
             return sy_fail(ctx, SY_INVALID, "%s: tensor %s has neither data nor a function that makes it", path,
                            s->name);
     }
@@ -92,6 +94,24 @@ static char *make_header(const struct sy_tensor_spec *const *order, size_t count
     return text;
 }
 
+/// A tensor by pieces, in file order.
+static enum sy_status write_pieces(struct sy_ctx *ctx, struct sy_file *file, const char *path,
+                                   const struct sy_tensor_spec *spec)
+{
+    const uint64_t size = sy_st_dtype_bytes(spec->dtype), total = spec_bytes(spec) / size, most = PIECE_BYTES / size;
+    void *data = malloc((size_t)((total < most ? total : most) * size));
+    enum sy_status status =
+        data != NULL ? SY_OK : sy_fail(ctx, SY_NOMEM, "%s: out of host memory for tensor %s", path, spec->name);
+    for (uint64_t first = 0; status == SY_OK && first < total; first += most) {
+        const uint64_t count = total - first < most ? total - first : most;
+        status = spec->piece(spec->user, spec, first, count, data);
+        if (status == SY_OK)
+            status = sy_file_append(file, data, count * size);
+    }
+    free(data);
+    return status;
+}
+
 static enum sy_status write_tensor(struct sy_ctx *ctx, struct sy_file *file, const char *path,
                                    const struct sy_tensor_spec *spec)
 {
@@ -100,6 +120,8 @@ static enum sy_status write_tensor(struct sy_ctx *ctx, struct sy_file *file, con
         return SY_OK;
     if (spec->data != NULL)
         return sy_file_append(file, spec->data, bytes);
+    if (spec->piece != NULL)
+        return write_pieces(ctx, file, path, spec);
     void *data = malloc((size_t)bytes);
     if (data == NULL)
         return sy_fail(ctx, SY_NOMEM, "%s: out of host memory for tensor %s (%llu bytes)", path, spec->name,

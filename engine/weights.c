@@ -282,6 +282,7 @@ enum sy_status sy_weights_save(struct sy_runtime *rt, const struct sy_config *co
             specs[n] = (struct sy_tensor_spec){.name = copy ? copies[e - p->parts] : p->names[e],
                                                .dtype = SY_ST_F32,
                                                .produce = sy_excerpt_produce,
+                                               .piece = sy_excerpt_piece(g),
                                                .user = &pieces[n]};
             part_shape(g, p, &specs[n].ndim, specs[n].shape);
         }
@@ -339,6 +340,7 @@ enum sy_status sy_state_save(struct sy_runtime *rt, const char *directory, struc
                                                    .ndim = 1,
                                                    .shape = {sy_slab_whole(&slab)},
                                                    .produce = sy_excerpt_produce,
+                                                   .piece = sy_excerpt_piece(g),
                                                    .user = &pieces[n]};
             }
         }

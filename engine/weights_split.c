@@ -136,6 +136,19 @@ enum sy_status sy_excerpt_produce(void *user, const struct sy_tensor_spec *spec,
     return status;
 }
 
+static enum sy_status read_piece(void *user, const struct sy_tensor_spec *spec, uint64_t first, uint64_t count,
+                                 void *out)
+{
+    const struct sy_excerpt *x = user;
+    (void)spec;
+    return sy_runtime_read_f32(x->rt, x->tensor, x->first + first, count, out);
+}
+
+sy_tensor_piece_fn sy_excerpt_piece(const struct sy_graph *g)
+{
+    return sy_layout_parts(g->ranks) == 1 ? read_piece : NULL;
+}
+
 /// Sends this rank's part, or its hash; where it cannot be read, says so. *out_status: of the reading.
 static enum sy_status answer(const struct sy_excerpt *x, enum sy_status *out_status)
 {

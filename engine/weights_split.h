@@ -38,6 +38,8 @@ struct sy_slab sy_excerpt_slab(const struct sy_excerpt *x, uint32_t part);
 /// A sy_tensor_produce_fn, of part 0; `user` is the excerpt. One tensor at a time comes from device and ranks while the
 /// file is being written. Errors: COMM another rank's part is missing, or has other bits of what all have.
 enum sy_status sy_excerpt_produce(void *user, const struct sy_tensor_spec *spec, void *out);
+/// The sy_tensor_piece_fn of a model that is not split, or NULL.
+sy_tensor_piece_fn sy_excerpt_piece(const struct sy_graph *g);
 /// What the other parts do meanwhile: they answer until part 0 has done with the list, well or not.
 SY_MUST_CHECK enum sy_status sy_excerpts_serve(struct sy_graph *g, const struct sy_excerpt *list, size_t count);
 SY_MUST_CHECK enum sy_status sy_excerpts_end(struct sy_graph *g);

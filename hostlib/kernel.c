@@ -10,6 +10,9 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #define MAX_THREADS 16
 #define PROGRESS_SECONDS 2.0
@@ -206,6 +209,9 @@ enum sy_status sy_kernels_create(struct sy_device *device, const struct sy_kerne
     sy_kernels_ahead(device, params, count);
     struct crowd c = {.device = device, .params = params, .kernels = kernels, .count = count};
     run_crowd(&c);
+#ifdef __GLIBC__
+    malloc_trim(0); // what a driver's compiler freed and nobody asks for again
+#endif
     for (size_t i = 0; i < count; ++i)
         device->kernel_count += kernels[i] != NULL;
     const enum sy_status status = (enum sy_status)atomic_load(&c.status);

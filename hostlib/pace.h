@@ -7,7 +7,8 @@
 // program is cut again until all of them fit. A device may slow down later, so a replay is measured again now and then.
 // What is too long although it is one dispatch is cut between its work-groups: they run in any order and no two write
 // the same bytes, so parts of them behind each other are the whole. Cuts change when work is handed over, never what it
-// computes: results are the same bits. Layer: hostlib.
+// computes: results are the same bits.
+// Layer: hostlib.
 #pragma once
 
 #include <stdbool.h>

@@ -366,6 +366,42 @@ static void test_release(struct env *e)
 
 // ---- failures while writing -----------------------------------------------------------------------------------------
 
+/// Element i is i; `user` counts the calls, and keeps the largest.
+static enum sy_status count_up(void *user, const struct sy_tensor_spec *spec, uint64_t first, uint64_t count, void *out)
+{
+    uint64_t *seen = user;
+    (void)spec;
+    for (uint64_t i = 0; i < count; ++i)
+        ((int32_t *)out)[i] = (int32_t)(first + i);
+    ++seen[0];
+    seen[1] = count > seen[1] ? count : seen[1];
+    return SY_OK;
+}
+
+static void test_pieces(struct env *e)
+{
+    enum { MANY = 2500001 };
+    char *path = in(e->scratch, "pieces.safetensors");
+    uint64_t seen[2] = {0, 0};
+    const uint64_t shape[1] = {MANY};
+    const struct sy_tensor_spec spec = {
+        .name = "up", .dtype = SY_ST_I32, .ndim = 1, .shape = {MANY}, .piece = count_up, .user = seen};
+    struct sy_tensors *t = NULL;
+    int32_t *back = malloc(MANY * sizeof *back);
+    bool good = back != NULL && sy_tensors_save(e->io.ctx, path, &spec, 1, NULL) == SY_OK &&
+                sy_tensors_open(e->io.ctx, path, &t) == SY_OK &&
+                sy_tensors_read_i32(e->io.ctx, t, "up", 1, shape, back) == SY_OK;
+    for (int32_t i = 0; i < MANY && good; ++i)
+        good = back[i] == i;
+    io_check(&e->io, good && seen[0] == 3 && seen[1] * sizeof *back == 4 << 20,
+             "a tensor by pieces of 4 MiB: %d of them", (int)seen[0]);
+    if (t != NULL)
+        sy_tensors_close(&t);
+    remove(path);
+    free(back);
+    free(path);
+}
+
 static void test_write_failures(struct env *e)
 {
     struct sy_tensor_spec specs[16];
@@ -495,6 +531,7 @@ int main(int argc, char **argv)
     test_absent(&e);
     test_in_place(&e);
     test_release(&e);
+    test_pieces(&e);
     test_write_failures(&e);
     test_hostile(&e);
     if (sy_dir_remove(e.io.ctx, e.scratch) != SY_OK)
