@@ -41,7 +41,7 @@ static inline void multiply(__global const T *restrict y, __global const T *rest
         __global const T *from = x + (size_t)k0 * p.n + q0 * SY_PANEL;
         copy_columns(y + (size_t)k0 * p.m + m0, p.m, rows, depth, copy);
         for (uint q = q0; q < q1; ++q, from += SY_PANEL) {
-            const struct panel_next then = {q + 1 < q1 ? from + SY_PANEL : from, p.n};
+            const struct panel_next then = panel_next(from, SY_PANEL, p.n, q0, q, q1, k0 + depth < end ? depth : 0);
             panel_take(from, p.n, PANEL_COLS(p.n, q), depth, room);
             panel_products(copy, rows, room, depth, sums + (q - q0) * PANEL_SUMS, then);
         }

@@ -55,7 +55,7 @@ static inline void multiply(__global const T *restrict a, __global const T *rest
         copy_rows(a + (size_t)row0 * p.k + k0, p.k, rows, depth, copy);
         for (uint q = q0; q < q1; ++q, from += next) {
             float *to = sums + (q - q0) * PANEL_SUMS;
-            const struct panel_next then = {q + 1 < q1 ? from + next : from, stride};
+            const struct panel_next then = panel_next(from, next, stride, q0, q, q1, k0 + depth < p.k ? depth : 0);
             if (there != 0) {
                 panel_products_there(copy, rows, from, depth, to, then);
             } else {

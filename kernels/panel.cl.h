@@ -51,6 +51,14 @@ struct panel_next {
     uint stride;
 };
 
+// The panel at `from` + `apart` elements unless it was the last one, else the first one `below` rows further down.
+static inline struct panel_next panel_next(__global const T *from, size_t apart, uint stride, uint q0, uint q, uint q1,
+                                           uint below)
+{
+    const struct panel_next next = {q + 1 < q1 ? from + apart : from - (q - q0) * apart + (size_t)below * stride, stride};
+    return next;
+}
+
 static inline void panel_fetch(struct panel_next next, uint row)
 {
     _Pragma("unroll") for (uint i = 0; i < FETCH_ROWS * FETCH_ROWS; ++i)
@@ -109,6 +117,8 @@ static inline void panel_fetch(struct panel_next next, uint row)
     static inline void name(const float *restrict a, uint rows, const B *restrict b, uint depth, float *restrict sums, \
                             struct panel_next next)                                                                    \
     {                                                                                                                  \
+        for (uint k = (rows + REST_ROWS) / BLOCK_ROWS * FETCH_PART; k < depth; ++k) /* what few blocks leave */        \
+            FETCH(next.b + (size_t)k * next.stride, 4u * SY_PANEL);                                                    \
         for (uint j = 0; j < SY_PANEL; j += 2u * BLOCK_VEC, next.b += 16) {                                            \
             uint r = 0, fetch = 0;                                                                                     \
             if (rows == 1u)                                                                                            \
