@@ -115,6 +115,8 @@ def quickstart_first(s, source):
     s.ok(code == 0 and '--avx2' in out and 'decode16' in out and 'installing' not in out, 'bench peers --help', out)
     code, out = clone.dev('peers')
     s.ok(code != 0 and 'peers models' in out and 'installing' not in out, 'peers: says what there is', out)
+    code, out = clone.dev('peers', 'models', '--help')
+    s.ok(code == 0 and '--random' in out and 'installing' not in out, 'peers models --help', out)
     return clone, book
 
 
