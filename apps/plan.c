@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "apps/cli.h"
+#include "apps/plan_pairs.h"
 #include "apps/plan_record.h"
 #include "apps/plan_shares.h"
 #include "apps/plan_show.h"
@@ -37,6 +38,7 @@ static const char doc[] =
     "\\\n"
     "    --rates 150TFLOP/s,1.5TB/s,20GB/s --network 5us,200Gb/s,8,2us,20GB/s\n"
     "  switchyard-plan --model configs/t5-base.json --micro-batches 4 --schedule\n"
+    "  switchyard-plan --model configs/quickstart-switch.json --pairs train.tsv --task configs/tasks/sst2.json\n"
     "  switchyard-plan --model configs/quickstart-switch.json --trace shared.weight\n";
 
 enum {
@@ -104,6 +106,10 @@ static const struct argp_option options[] = {
      "print which ops, kernel files, programs and bytes a tensor passes, and its gradient; a name, or a part of names",
      0},
     {"json", OPT_JSON, NULL, 0, "print JSON", 0},
+    {NULL, 0, NULL, 0, "Rows of a table:", 1},
+    PLAN_PAIRS_OPTIONS(1),
+    CLI_TOKENIZER_OPTION(1),
+    PAIRS_OPTIONS(1),
     {0}};
 
 struct options {
@@ -114,8 +120,23 @@ struct options {
     struct plan_rates rates;
     const char *rates_file;      ///< NULL: they are given, or not.
     struct plan_network network; ///< FLOP/s or bandwidth 0: not given.
+    struct plan_pairs pairs;
     bool json, recompute, schedule;
 };
+
+/// Lengths and batch that rows do not give are usual ones.
+static void check_pairs(struct options *o, struct argp_state *state)
+{
+    if (o->pairs.file != NULL && o->ranks > 1)
+        argp_error(state, "--pairs plans for one rank: give --batch, --src-len and --tgt-len of a rank of several");
+    if (o->pairs.file == NULL && (o->pairs.form.given != NULL || o->common.tokenizer != NULL))
+        argp_error(state, "%s needs --pairs", o->pairs.form.given != NULL ? o->pairs.form.given : "--tokenizer");
+    if (o->pairs.file != NULL)
+        return;
+    o->batch = o->batch != 0 ? o->batch : 8;
+    o->src_len = o->src_len != 0 ? o->src_len : sy_task_spans.src_len;
+    o->tgt_len = o->tgt_len != 0 ? o->tgt_len : sy_task_spans.tgt_len;
+}
 
 static void check(struct options *o, struct argp_state *state)
 {
@@ -138,6 +159,7 @@ static void check(struct options *o, struct argp_state *state)
         argp_error(state, "--share needs --layout: who shares what?");
     if (o->ranks == 0)
         o->ranks = 1;
+    check_pairs(o, state);
     if (!plan_power_of_two(o->ranks))
         argp_error(state, "--ranks %llu: a power of two, because sums go by a pairwise tree over ranks",
                    (unsigned long long)o->ranks);
@@ -199,7 +221,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_JSON: o->json = true; break;
     case ARGP_KEY_ARG: argp_error(state, "unexpected argument '%s'", arg); break;
     case ARGP_KEY_END: check(o, state); break;
-    default: return cli_common_parse(state, key, arg, &o->common) ? 0 : ARGP_ERR_UNKNOWN;
+    default:
+        return cli_common_parse(state, key, arg, &o->common) || plan_pairs_parse(state, key, arg, &o->pairs)
+                   ? 0
+                   : ARGP_ERR_UNKNOWN;
     }
     return 0;
 }
@@ -302,6 +327,8 @@ static void print_text(const struct options *o, const struct plan_job *job, cons
         printf("rank %-5u          updates most; %llu bytes  %9.2f GiB (the larger of the two)\n",
                sy_layout_number(&p->layout, p->heaviest, sy_layout_part(&p->layout)), (unsigned long long)p->most_bytes,
                (double)p->most_bytes / 0x1p30);
+    if (o->pairs.file != NULL)
+        plan_pairs_print(&o->pairs, p->bytes);
     if (ranks > 1)
         print_messages(job, p);
     if (job->rates != NULL)
@@ -312,8 +339,9 @@ static void print_text(const struct options *o, const struct plan_job *job, cons
                (unsigned long long)r->found.bytes);
     if (o->memory != 0)
         printf("%.2f GiB of device memory: %s\n", (double)o->memory / 0x1p30,
-               p->most_bytes <= o->memory ? "it fits"
-                                          : "it does NOT fit; try a smaller --batch, --recompute or another --layout");
+               p->most_bytes + o->pairs.extra <= o->memory
+                   ? "it fits"
+                   : "it does NOT fit; try a smaller --batch, --recompute or another --layout");
 }
 
 static json_t *json_messages(const struct plan_job *job, const struct plan_step *p)
@@ -341,6 +369,19 @@ static json_t *json_time(const struct plan_step *p)
                      "host_and_device", t->staging, "starts", t->start, "hidden", t->hidden, "shared_processors",
                      t->shared, "processors", t->processors, "ops_by_own_rate", (int)t->known, "tokens_per_second",
                      plan_step_tokens(p) / t->total, "bound_by", plan_time_bound(t));
+}
+
+static json_t *json_rows(const struct plan_pairs *rows)
+{
+    json_t *list = json_array();
+    for (uint32_t k = 0; k < rows->count; ++k) {
+        const struct plan_bucket *b = &rows->list[k];
+        json_array_append_new(list,
+                              json_pack("{s:I, s:I, s:I, s:I, s:f, s:I}", "rows", (json_int_t)b->rows, "src_len",
+                                        (json_int_t)b->src_len, "tgt_len", (json_int_t)b->tgt_len, "batch",
+                                        (json_int_t)b->batch, "share", b->share, "adds_bytes", (json_int_t)b->bytes));
+    }
+    return list;
 }
 
 static enum sy_status print_json(struct sy_ctx *ctx, const struct options *o, const struct plan_job *job,
@@ -373,8 +414,10 @@ static enum sy_status print_json(struct sy_ctx *ctx, const struct options *o, co
         json_object_set_new(j, "resident_bytes", json_real(plan_step_resident(job, p)));
     if (shares->list != NULL)
         json_object_set_new(j, "shares", plan_shares_json(shares));
+    if (o->pairs.file != NULL)
+        json_object_set_new(j, "rows", json_rows(&o->pairs));
     if (o->memory != 0)
-        json_object_set_new(j, "fits", json_boolean(p->most_bytes <= o->memory));
+        json_object_set_new(j, "fits", json_boolean(p->most_bytes + o->pairs.extra <= o->memory));
     if (r->device != NULL)
         json_object_set_new(j, "recorded",
                             json_pack("{s:s, s:s, s:I, s:I, s:I}", "device", r->device->id, "name", r->device->name,
@@ -452,30 +495,45 @@ static enum sy_status choose_layout(struct sy_ctx *ctx, const struct options *o,
     return SY_OK;
 }
 
+/// The paper's for fine-tuning, as in training.
+static void choose_dropout(struct sy_config *c)
+{
+    c->dropout = 0.1;
+    if (c->is_switch)
+        c->expert_dropout = 0.4;
+}
+
 /// `device` is NULL without --device.
-static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct sy_device *device,
-                           struct sy_bundle *model, struct plan_step *p, struct plan_shares *shares)
+static enum sy_status plan(struct sy_ctx *ctx, struct options *o, struct sy_device *device, struct sy_bundle *model,
+                           struct plan_step *p, struct plan_shares *shares)
 {
     SY_TRY(sy_bundle_open(ctx, o->common.model, SY_WEIGHTS_IF_ANY, model));
     const struct sy_caps caps = caps_of(o, device);
     struct plan_rates rates = o->rates;
     if (o->rates_file != NULL)
         SY_TRY(plan_rates_read(ctx, o->rates_file, sy_precision_name(o->common.precision), &rates));
-    const struct plan_job job = {.caps = &caps,
-                                 .params = {.kind = SY_SESSION_TRAIN,
-                                            .config = &model->config,
-                                            .precision = o->common.precision,
-                                            .optimizer = {.kind = o->common.optimizer},
-                                            .batch = (uint32_t)o->batch,
-                                            .src_len = (uint32_t)o->src_len,
-                                            .tgt_len = (uint32_t)o->tgt_len,
-                                            .micro_count = (uint32_t)o->micro,
-                                            .slices = (uint32_t)o->slices,
-                                            .recompute = o->recompute},
-                                 .rates = rates.flops > 0.0 ? &rates : NULL,
-                                 .network = o->network.bandwidth > 0.0 ? &o->network : NULL};
+    struct plan_job job = {.caps = &caps,
+                           .params = {.kind = SY_SESSION_TRAIN,
+                                      .config = &model->config,
+                                      .precision = o->common.precision,
+                                      .optimizer = {.kind = o->common.optimizer},
+                                      .batch = (uint32_t)o->batch,
+                                      .src_len = (uint32_t)o->src_len,
+                                      .tgt_len = (uint32_t)o->tgt_len,
+                                      .micro_count = (uint32_t)o->micro,
+                                      .slices = (uint32_t)o->slices,
+                                      .recompute = o->recompute},
+                           .rates = rates.flops > 0.0 ? &rates : NULL,
+                           .network = o->network.bandwidth > 0.0 ? &o->network : NULL};
     struct sy_layout layout;
     struct recorded r = {.device = NULL};
+    if (o->pairs.file != NULL) {
+        choose_dropout(&model->config);
+        SY_TRY(plan_pairs_read(ctx, &o->common, model, &caps, &job.params, &o->pairs));
+        o->batch = job.params.batch;
+        o->src_len = job.params.src_len;
+        o->tgt_len = job.params.tgt_len;
+    }
     SY_TRY(choose_layout(ctx, o, &job, &layout));
     if (o->share != NULL)
         SY_TRY(plan_shares_read(ctx, o->share, (uint32_t)o->micro, shares, &layout));
@@ -496,10 +554,7 @@ static enum sy_status plan(struct sy_ctx *ctx, const struct options *o, struct s
 int main(int argc, char **argv)
 {
     cli_start();
-    struct options o = {.common = {.precision = SY_PRECISION_SELECTIVE},
-                        .batch = 8,
-                        .src_len = sy_task_spans.src_len,
-                        .tgt_len = sy_task_spans.tgt_len};
+    struct options o = {.common = {.precision = SY_PRECISION_SELECTIVE}, .pairs = PLAN_PAIRS_NONE};
     argp_program_version = SY_VERSION_TEXT;
     const struct argp argp = {.options = options, .parser = parse, .doc = doc};
     argp_parse(&argp, argc, argv, 0, NULL, &o);

@@ -7,6 +7,7 @@ tests/pairs.c has every odd row, tests/scores.c the metrics.
 import json
 import os
 import random
+import re
 import struct
 import sys
 
@@ -68,6 +69,13 @@ def check_buckets(s):
     done = s.run('train', *arguments(s, 'buckets', *more, rows='long.tsv', steps=6))
     s.ok('120 examples of at most ' in done.stdout and 'of them fit' in done.stdout and ': 8 in a step' in done.stdout,
          'rows of a quarter of the length: four times as many in a step', done.stdout + done.stderr)
+    told = re.findall(r'(\d+) of them fit (\d+) and (\d+) tokens: (\d+) in a step, (\d+) %', done.stdout)
+    words = arguments(s, 'x', rows='long.tsv')
+    plan = s.run('plan', *words[:words.index('--steps')], '--batch-tokens', 128, '--class', 'cpu', '--json', '--precision', 'f32')
+    got = json.loads(plan.stdout)['rows'] if plan.returncode == 0 else []
+    s.ok(sum(r['rows'] for r in got) == 120 and [(r['rows'], r['src_len'], r['tgt_len'], r['batch'], round(100 * r['share'])) for r in
+         got[1:]] == [tuple(map(int, x)) for x in told] != [] and all(0 < r['adds_bytes'] for r in got[1:]),
+         f'switchyard-plan --pairs: the same steps: {got}', told + [plan.stderr])
     for step in range(1, 7):
         done = s.run('train', *arguments(s, 'pieces', *more, *(['--resume'] if step > 1 else []), rows='long.tsv', steps=step))
     s.ok(done.returncode == 0 and weights(s, 'buckets') == weights(s, 'pieces'), 'stopped after every step: the same weights',
@@ -244,6 +252,8 @@ def check_refusals(s):
     bad('no such file', ['none.tsv', 'No such file'], rows='none.tsv')
     bad('text and rows', ['--pairs', '--data'], '--data', s.path('train.tsv'), usage=True)
     bad('held-out text', ['--valid-pairs'], '--valid', s.path('train.tsv'), usage=True)
+    refuse(s, 'a plan of rows for several ranks', ['one rank'], 'plan', '--model', s.path('switch.json'), '--pairs', s.path('train.tsv'),
+           '--ranks', 2, usage=True)
     refuse(s, 'rows without --pairs', ['needs --pairs'], 'train', *base, '--data', s.path('train.tsv'), '--target', '{a}', usage=True)
     s.ok(not os.path.exists(s.path('x')), 'nothing was written by refused runs')
 
