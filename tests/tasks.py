@@ -252,8 +252,8 @@ def check_refusals(s):
     bad('no such file', ['none.tsv', 'No such file'], rows='none.tsv')
     bad('text and rows', ['--pairs', '--data'], '--data', s.path('train.tsv'), usage=True)
     bad('held-out text', ['--valid-pairs'], '--valid', s.path('train.tsv'), usage=True)
-    refuse(s, 'a plan of rows for several ranks', ['one rank'], 'plan', '--model', s.path('switch.json'), '--pairs', s.path('train.tsv'),
-           '--ranks', 2, usage=True)
+    refuse(s, 'a plan of rows for several ranks', ['one rank'], 'plan', '--model', s.path('switch.json'), '--pairs',
+           s.path('train.tsv'), '--ranks', 2, usage=True)
     refuse(s, 'rows without --pairs', ['needs --pairs'], 'train', *base, '--data', s.path('train.tsv'), '--target', '{a}', usage=True)
     s.ok(not os.path.exists(s.path('x')), 'nothing was written by refused runs')
 
