@@ -48,6 +48,17 @@ const char *sy_requires_mma(const struct sy_caps *caps, enum sy_op_types types)
     return NULL;
 }
 
+const char *sy_requires_cores(const struct sy_caps *caps, enum sy_op_types types)
+{
+    if (!caps->cores && caps->cores_emulated == 0)
+        return "needs SY_MMA=1 (not seen on a GPU yet) and matrix cores of Intel or AMD through OpenCL";
+    if (types != SY_TYPES_B && types != SY_TYPES_M)
+        return "needs bf16 factors";
+    return caps->shared_bytes < 32 << 10 || caps->max_wg < SY_CORES_WG
+               ? "needs 32 KiB of local memory and work-groups of 128"
+               : NULL;
+}
+
 // ---- the table -----------------------------------------------------------------------------------------------------
 
 const struct sy_variant *sy_variant_get(enum sy_variant_id id)

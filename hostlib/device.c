@@ -115,6 +115,8 @@ static bool disable(void *user, const char *name, size_t length)
         caps->amx = false;
     else if (sy_name_is(name, length, "mma"))
         caps->mma = false;
+    else if (sy_name_is(name, length, "cores"))
+        caps->cores = false;
     else if (sy_name_is(name, length, "subgroups"))
         caps->subgroup_min = caps->subgroup_max = 0;
     else
@@ -122,7 +124,21 @@ static bool disable(void *user, const char *name, size_t length)
     return true;
 }
 
-// The one place where the environment makes a device smaller than it is; nothing here can make it larger.
+// In the order of their numbers in kernels/cores.cl.h.
+static bool emulate(void *user, const char *name, size_t length)
+{
+    static const char *const kinds[] = {"xe-hpg", "xe-hpc", "wmma", "mfma"};
+    struct sy_caps *caps = user;
+    for (size_t i = 0; i < SY_COUNT(kinds); ++i)
+        if (sy_name_is(name, length, kinds[i])) {
+            caps->cores_emulated = caps->backend == SY_BACKEND_OPENCL ? (uint32_t)i + 1 : 0;
+            return true;
+        }
+    return false;
+}
+
+// The one place where the environment makes a device smaller than it is; but for what tests emulate, nothing here can
+// make it larger.
 static enum sy_status limit_caps(struct sy_ctx *ctx, struct sy_caps *caps)
 {
     const uint64_t memory = caps->memory_bytes;
@@ -141,8 +157,9 @@ static enum sy_status limit_caps(struct sy_ctx *ctx, struct sy_caps *caps)
     SY_TRY(env_number(ctx, "SY_LOGITS_BYTES", &present, &caps->logits_bytes));
     SY_TRY(raise_align(ctx, "SY_FORCE_OFFSET_ALIGN", &caps->offset_align));
     SY_TRY(sy_names_each(ctx, "SY_DISABLE", "feature",
-                         "fp16, bf16, coopmat, command_buffers, avx512, avx512_bf16, amx, mma, subgroups", disable,
-                         caps));
+                         "fp16, bf16, coopmat, command_buffers, avx512, avx512_bf16, amx, mma, cores, subgroups",
+                         disable, caps));
+    SY_TRY(sy_names_each(ctx, "SY_EMULATE_CORES", "kind of matrix cores", "xe-hpg, xe-hpc, wmma, mfma", emulate, caps));
     SY_TRY(sy_quirks_switch_off(ctx, caps));
     if (caps->max_alloc_bytes > caps->memory_bytes)
         caps->max_alloc_bytes = caps->memory_bytes;

@@ -57,9 +57,12 @@ struct sy_caps {
     bool fp16, coopmat, command_buffers; ///< Optional features, for the requirements of variants.
     bool avx512;                         ///< Of a CPU behind OpenCL: kernels may choose their blocks for its registers.
     bool avx512_bf16;                    ///< Of a CPU behind PoCL: products of pairs of bf16.
-    bool amx;          ///< Of a CPU behind PoCL: tiles of bf16 (AMX), and the kernel gave this process their state.
-    bool mma;          ///< NVIDIA behind OpenCL, sm_80 on: kernels may contain PTX for its matrix cores (-DPTX).
-    bool mma_emulated; ///< Not so, but kernels shall compute what that PTX would (SY_EMULATE_MMA), for tests.
+    bool amx;   ///< Of a CPU behind PoCL: tiles of bf16 (AMX), and the kernel gave this process their state.
+    bool mma;   ///< NVIDIA behind OpenCL, sm_80 on: kernels may contain PTX for its matrix cores (-DPTX).
+    bool cores; ///< Intel or AMD behind OpenCL, with matrix cores that their compiler has built-ins for.
+    uint32_t cores_emulated; ///< Not so, but kernels shall compute what that kind of kernels/cores.cl.h would
+                             ///< (SY_EMULATE_CORES); 0: none.
+    bool mma_emulated;       ///< Not so, but kernels shall compute what that PTX would (SY_EMULATE_MMA), for tests.
     /// Products of a sub-group's cooperative matrices in f32 (Vulkan): of bf16 factors; of f16 factors, for tests only.
     struct sy_coop_shape coop_bf16, coop_f16;
     uint32_t coop_block[SY_COOP_NUMBERS]; ///< SY_COOP_BLOCK, to try out blocks for them; 0: as chosen for the device.

@@ -38,6 +38,13 @@
 #define SY_MMA_BAND 8u
 #endif
 
+// matmul_cores, matmul_dw_cores: outputs of one group, the same for every kind of matrix core (cores.cl.h), and the bands
+// in which groups are numbered, as above.
+#define SY_CORES_WG 128u
+#define SY_CORES_ROWS 128u
+#define SY_CORES_COLS 64u
+#define SY_CORES_BAND 8u
+
 // pack_b: values of k of one panel that one group writes, a multiple of 32. A group of one item reads B along its rows
 // as far as it can.
 #define SY_PACK_ROWS(wg) ((wg) == 1u ? 512u : 64u)

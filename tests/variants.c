@@ -5,6 +5,7 @@
 #include "engine/assemble.h"
 #include "engine/lower.h"
 #include "engine/runtime.h"
+#include "kernels/tiles.h"
 #include "tests/io.h"
 
 static void check_table(struct io *t)
@@ -82,6 +83,27 @@ static void check_mma(struct io *t)
     caps.shared_bytes = 48 << 10;
     caps.max_wg = 32;
     io_check(t, sy_variant_missing(v, SY_TYPES_B, &caps) != NULL, "matrix cores: not with small work-groups");
+}
+
+/// Those of Intel and AMD likewise, in work-groups of 128.
+static void check_cores(struct io *t)
+{
+    struct sy_caps caps = sy_caps_imagined(SY_CLASS_SIMT);
+    const struct sy_variant *v = sy_variant_find(SY_OP_matmul, "cores"),
+                            *dw = sy_variant_find(SY_OP_matmul_dw, "cores");
+    caps.backend = SY_BACKEND_OPENCL;
+    caps.shared_bytes = 32 << 10;
+    io_check(t, sy_variant_missing(v, SY_TYPES_B, &caps) != NULL, "built-ins for matrix cores: not on any GPU");
+    caps.cores = true;
+    io_check(t,
+             sy_variant_missing(v, SY_TYPES_B, &caps) == NULL && sy_variant_missing(v, SY_TYPES_M, &caps) == NULL &&
+                 sy_variant_missing(dw, SY_TYPES_B, &caps) == NULL && sy_variant_missing(v, SY_TYPES_F, &caps) != NULL,
+             "built-ins for matrix cores: bf16 factors, not f32");
+    const struct sy_matmul_args args = {.m = 129, .n = 65, .k = 8, .experts = 1, .tile_rows = 64};
+    io_check(t, sy_variant_groups(v, &args, &caps) == 4, "built-ins for matrix cores: blocks of 128 × 64");
+    caps.max_wg = SY_CORES_WG - 1;
+    io_check(t, sy_variant_missing(v, SY_TYPES_B, &caps) != NULL,
+             "built-ins for matrix cores: not with small work-groups");
 }
 
 /// An imagined GPU with cooperative matrices: what it lacks for products of bf16 and for those of f32.
@@ -295,6 +317,7 @@ int main(void)
     check_choice(&t);
     check_matrix_cores(&t);
     check_mma(&t);
+    check_cores(&t);
     check_lowering(&t);
     check_parameters(&t);
     check_borrowing(&t);

@@ -26,10 +26,13 @@ static enum sy_status start_build(struct sy_cl_device *device, const struct sy_k
     // No -cl-fast-relaxed-math nor -cl-mad-enable: results must not depend on a compiler's taste. -w: some drivers
     // write warnings to the terminal, and those of our kernels are about how drivers pass vectors to functions they
     // inline.
+    char emulated[32] = "";
+    if (device->base.caps.cores_emulated != 0)
+        snprintf(emulated, sizeof emulated, " -DCORES_EMULATED=%u", device->base.caps.cores_emulated);
     const char *more = getenv("SY_CL_OPTIONS"); // for trials
-    int n = snprintf(b->options, sizeof b->options, "-cl-std=CL1.2 -w -DWG=%u -DVEC=%u%s%s%s %s%s%s", params->wg,
+    int n = snprintf(b->options, sizeof b->options, "-cl-std=CL1.2 -w -DWG=%u -DVEC=%u%s%s%s%s %s%s%s", params->wg,
                      params->vec, device->no_fma ? " -DNO_FMA" : "", narrow ? " -DNO_AVX512" : "",
-                     device->base.caps.mma ? " -DPTX" : "", params->cl_defines,
+                     device->base.caps.mma ? " -DPTX" : "", emulated, params->cl_defines,
                      more != NULL && *more != '\0' ? " " : "", more != NULL ? more : "");
     if (n < 0 || n >= (int)sizeof b->options)
         return sy_fail(device->base.ctx, SY_INVALID,

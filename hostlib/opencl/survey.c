@@ -257,6 +257,19 @@ static bool host_has_avx512(void)
 #endif
 }
 
+// The kinds of kernels/cores.cl.h, whose built-ins Intel's compiler has with the extension and AMD's with the
+// architecture.
+static bool has_cores(const struct texts *t, const struct sy_caps *caps)
+{
+    static const char *const architectures[] = {"gfx90a", "gfx940", "gfx941", "gfx942", "gfx110"};
+    if (has_extension(t->extensions, "cl_intel_subgroup_matrix_multiply_accumulate"))
+        return true;
+    for (size_t i = 0; strstr(t->platform, "AMD") != NULL && i < SY_COUNT(architectures); ++i)
+        if (strncmp(caps->name, architectures[i], strlen(architectures[i])) == 0)
+            return true;
+    return false;
+}
+
 void sy_cl_fill_caps(const struct sy_cl_found *found, struct sy_caps *caps)
 {
     struct texts t;
@@ -280,6 +293,7 @@ void sy_cl_fill_caps(const struct sy_cl_found *found, struct sy_caps *caps)
     // Only on request while no GPU has been seen to run it.
     caps->mma = sy_env_switch("SY_MMA", false) && has_extension(t.extensions, "cl_nv_device_attribute_query") &&
                 get_uint(found->device, CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV) >= 8;
+    caps->cores = sy_env_switch("SY_MMA", false) && has_cores(&t, caps);
     caps->mma_emulated = !caps->mma && sy_env_switch("SY_EMULATE_MMA", false);
     caps->quirks = quirks_of(&t, caps);
     make_key(&t, caps, get_uint(found->device, CL_DEVICE_ADDRESS_BITS));

@@ -16,7 +16,7 @@ TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'exceptions.tsv
 CPU_ONLY = ('pack_b',)
 HOT = ('matmul', 'matmul_dw')  # the ops whose kernels must be mostly multiply-adds
 FMA_SHARE = 0.5
-MATRIX_CORES = ('mma', 'coop')  # variants whose multiply-adds are a matrix core's, each worth many instructions' time
+MATRIX_CORES = ('mma', 'cores', 'coop')  # variants whose multiply-adds are a matrix core's, each worth many instructions' time
 MATRIX_SHARE = 0.25
 
 

@@ -23,7 +23,7 @@ class Isa:
 
 AMD = Isa(start=r'--- .*: Assembly ---', line=r'\t(?P<op>[a-z]\w+.*?)(?: *;.*)?$', label=r'(BB\d+):',
           branch=r's_c?branch\S* +(BB\d+)', always=r's_branch|s_endpgm', two=r'v_dual_',
-          fma=r'\bv_(?:dual_)?(?:pk_)?(?:fma|fmac|mac|mad)[a-z]*_(?:legacy_)?f32')
+          fma=r'\bv_(?:dual_)?(?:pk_)?(?:fma|fmac|mac|mad)[a-z]*_(?:legacy_)?f32|v_(?:wmma|mfma)_f32')
 NVIDIA = Isa(start=r'--- .*: NAK assembly ---', line=r'(?P<when>@\S+)? +(?P<op>\S.*?)(?: *//.*)?$',
              label=r'block\S* \d+ (L\d+)', branch=r'bra\b.*\b(L\d+)', always=r'bra pT|exit', fma=r'.*= ffma\b')
 IR3 = Isa(start=r'--- .*: IR3 Assembly ---', line=r'(?P<op>(?:\(\w+\))*[a-z][\w.]*(?: .*)?)$', label=r'(?::?l)(\d+):',

@@ -18,7 +18,7 @@ NVIDIA = hotloop.Isa(
 # `goto` names where the lanes meet again and where the branching ones continue; `join` is where, not a branch.
 INTEL = hotloop.Isa(
     start='', line=r'(?:\(W\))?(?P<when>\((?:W&)?~?f\d\S*\))?\s*(?P<op>[a-z]\w*(?:\.\w+)*\s.*)$', label=r'(L\d+):',
-    branch=r'(?:jmpi|goto|while|brd)\b.*\b(L\d+)\b', always=r'jmpi\b', fma=r'mad\S* \(\d+\|M\d+\)\s+(?:\(\w+\)\S*\s+)?\S+:f\b')
+    branch=r'(?:jmpi|goto|while|brd)\b.*\b(L\d+)\b', always=r'jmpi\b', fma=r'dpas|mad\S* \(\d+\|M\d+\)\s+(?:\(\w+\)\S*\s+)?\S+:f\b')
 
 
 def assembly(text, isa):

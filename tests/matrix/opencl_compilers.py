@@ -33,15 +33,15 @@ LOCK = threading.Lock()
 # Requirements of variants.def that no GPU meets.
 NOT_FOR_GPUS = ('needs a CPU that compiles whole work-groups', 'needs bf16 factors', 'needs PoCL on an x86 CPU with AMX for bf16',
                 'needs PoCL on an x86 CPU with AVX-512 for bf16')
-# Variants for NVIDIA alone, which other devices can only emulate.
-NVIDIA_VARIANTS = ('mma',)
+# Variants for some GPUs alone, which other devices can only emulate, and the targets that run them.
+MATRIX_CORES = {'mma': ('sm_80', 'sm_90'), 'cores': ('dg2', 'pvc', 'bmg', 'gfx1100', 'gfx942')}
 
 
 def describe(place):
     """([kernel of a GPU]: op, variant, source, types, wg, vec, defines, and [what must be learnt here]: variants that the device
     asked cannot run and other GPUs might). Any SIMT device knows the first; llvmpipe is always there."""
     output, code, _ = place.run(place.program('apps/switchyard-devices'), '--kernels', '--json', '--device', 'opencl:0',
-                                env={'SY_EMULATE_MMA': '1'})
+                                env={'SY_EMULATE_MMA': '1', 'SY_EMULATE_CORES': 'wmma'})
     try:
         devices = json.loads(output[output.index('\n[') if output[0] != '[' else 0:])
         device = next((device for device in devices if device['class'] == 'simt'), {'kernels': [], 'ops': {}})
@@ -52,9 +52,9 @@ def describe(place):
 
 
 class Job:
-    """One row's work: the kernels, a folder with their sources, and what was learnt. `ptx`: NVIDIA's variants, too."""
+    """One row's work: the kernels, a folder with their sources, and what was learnt. `target`: as MATRIX_CORES names it."""
 
-    def __init__(self, context, row, ptx=False):
+    def __init__(self, context, row, target):
         self.context, self.row = context, row
         self.place = Place(context, row, True, MESA)
         with LOCK:
@@ -63,9 +63,9 @@ class Job:
                 context.cl_variants, context.cl_escaped = describe(self.place)
         if not context.cl_variants:
             raise Unavailable('no device of the GPU class told its kernels')
-        wanted = [k for k in context.cl_variants if ptx or k['variant'] not in NVIDIA_VARIANTS]
+        wanted = [k for k in context.cl_variants if target in MATRIX_CORES.get(k['variant'], (target,))]
         self.kernels = [{key: k[key] for key in ('op', 'variant', 'source', 'types', 'wg', 'vec')} for k in wanted]
-        self.options = [OPTIONS.format(**k).rstrip() + (' -DPTX' if ptx else '') for k in wanted]
+        self.options = [OPTIONS.format(**k).rstrip() + (' -DPTX' if target in MATRIX_CORES['mma'] else '') for k in wanted]
         self.seen, self.here = self.place.scratch(row)
         shutil.rmtree(self.here)  # what a failed run left must not pass for this one's
         os.makedirs(self.here)
@@ -128,7 +128,7 @@ def clang(job, target, ending):
 # ---- Intel: ocloc ----------------------------------------------------------------------------------------------------
 
 def ocloc(context, row, device, register_bytes, limits):
-    job = Job(context, row)
+    job = Job(context, row, device)
     with open(job.path('list.txt'), 'w', encoding='utf-8') as file:
         for kernel, name, options in job.each():
             file.write(f'-file {kernel["source"]}.cl -device {device} -out_dir . -output {name} -output_no_suffix '
@@ -162,7 +162,7 @@ def cuda_tool(name, package):
 
 def ptxas(context, row, arch, _, limits):
     assembler, disassembler = cuda_tool('ptxas', 'nvidia-cuda-nvcc-cu12'), cuda_tool('nvdisasm', 'nvidia-cuda-nvdisasm')
-    job = Job(context, row, int(arch[3:]) >= 80)
+    job = Job(context, row, arch)
     library = '/usr/lib/clc/nvptx64--nvidiacl.bc'
     # Where a launch begins, the library does not know: here, as in all launches of whole dispatches, at group 0.
     version = clang(job, f"--target=nvptx64-nvidia-nvcl -march={arch} '-Dget_global_offset(dimension)=0' -fasm "
@@ -186,7 +186,7 @@ def ptxas(context, row, arch, _, limits):
 # ---- AMD: clang, and Mesa's radeonsi ---------------------------------------------------------------------------------
 
 def amdgcn(context, row, gpu, _, limits):
-    job = Job(context, row)
+    job = Job(context, row, gpu)
     version = clang(job, f'--target=amdgcn-amd-amdhsa -mcpu={gpu}', 's')
     for kernel, name, _ in job.each():
         job.learn(kernel, name, lambda k=kernel, n=name: isa.amdgcn(job.read(n + '.s'), k['source']))
@@ -195,7 +195,7 @@ def amdgcn(context, row, gpu, _, limits):
 
 def radeonsi(context, row, gpu, *_):
     """Here the engine itself compiles, on a device that Mesa's driver opens on a faked kernel; it also records a step."""
-    job = Job(context, row)
+    job = Job(context, row, gpu)
     place = Place(context, row, True, {**AMDGPU, 'AMDGPU_GPU_ID': gpu})
     place.prepare()
     program = place.program('apps/switchyard-devices')
@@ -253,6 +253,7 @@ TARGETS = (
     ('amdgcn-gfx906', 'AMD Radeon VII (Vega 20)', amdgcn, 'gfx906', 0, AMD_LIMITS),
     ('amdgcn-gfx1030', 'AMD Radeon RX 6800 (RDNA 2)', amdgcn, 'gfx1030', 0, AMD_LIMITS),
     ('amdgcn-gfx1100', 'AMD Radeon RX 7900 (RDNA 3)', amdgcn, 'gfx1100', 0, AMD_LIMITS),
+    ('amdgcn-gfx942', 'AMD Instinct MI300 (CDNA 3)', amdgcn, 'gfx942', 0, AMD_LIMITS),
     ('radeonsi-polaris10', 'AMD Radeon RX 580 (GCN 4) by rusticl', radeonsi, 'polaris10', 0, None),
     ('radeonsi-vega10', 'AMD Radeon RX Vega (GCN 5) by rusticl', radeonsi, 'vega10', 0, None),
     ('radeonsi-navi21', 'AMD Radeon RX 6800 (RDNA 2) by rusticl', radeonsi, 'navi21', 0, None),

@@ -46,7 +46,7 @@ static const struct sy_matmul_args cases[] = {
     DENSE(150, 264, 200, 1, 0, 1.0f),    // several blocks of 128 × 128 with aligned rows, the last ones in part
     DENSE(150, 264, 200, 0, 1, 0.5f),
     EXPERTS(100, 33, 20, 2, 1, 0, 1.0f, SY_TILE_ROWS_SIMT),
-    EXPERTS(400, 136, 72, 3, 1, 0, 1.0f, SY_MMA_ROWS(SY_MMA_WG)),
+    EXPERTS(400, 136, 72, 3, 1, 0, 1.0f, SY_MMA_ROWS(SY_MMA_WG)), // also SY_CORES_ROWS
     EXPERTS(400, 136, 72, 3, 0, 1, 1.0f, 200),
     EXPERTS(130, 65, 32, 3, 0, 0, 1.0f, SY_TILE_ROWS_SIMT),
     EXPERTS(150, 40, 48, 4, 1, 1, 0.5f, SY_TILE_ROWS_SIMT),
