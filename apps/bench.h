@@ -45,6 +45,7 @@ SY_MUST_CHECK enum sy_status bench_tell(struct bench *b, const struct bench_figu
 SY_MUST_CHECK enum sy_status bench_print(const struct bench *b);
 /// Sorts `values`.
 double bench_median(double *values, size_t n);
+double bench_least(const double *values, size_t n);
 
 // ---- bench_contest.c -----------------------------------------------------------------------------------------------
 

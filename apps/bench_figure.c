@@ -18,6 +18,14 @@ double bench_median(double *values, size_t n)
     return n % 2 != 0 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
 }
 
+double bench_least(const double *values, size_t n)
+{
+    double least = values[0];
+    for (size_t i = 1; i < n; ++i)
+        least = values[i] < least ? values[i] : least;
+    return least;
+}
+
 enum sy_status bench_tell(struct bench *b, const struct bench_figure *figure)
 {
     struct bench_figure *more = realloc(b->figures, (b->figure_count + 1) * sizeof *more);

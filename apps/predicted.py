@@ -3,7 +3,8 @@
 """predicted.py BUILD: what switchyard-plan predicts of a step on 1, 2 and 4 ranks, beside what is measured here.
 
 Rates are measured on one rank with half the sequences, so that no row predicts itself. All is measured in turns, and
-the medians are compared. On a machine that others use take --cpu-time: a rank's processor time instead of the clock's.
+the medians are compared. On a machine that others use take --cpu-time: a rank's processor time instead of the clock's
+(of its shortest step: who waits longer looks for messages longer).
 """
 import argparse
 import json
@@ -76,7 +77,8 @@ class Bench:
         text = self.run('bench', 'ranks', *self.shape(self.o.batch), '--repeat', self.o.repeat, '--data-parallel', data,
                         '--expert-parallel', expert, '--model-parallel', model, ranks=data * expert * model)
         step = re.search(r'one step: ([\d.]+) ms', text).group(1)
-        used = re.search(r'processors of a rank: ([\d.]+) ms a step; memory: ([\d.]+) MiB on its device, ([\d.]+) MiB', text)
+        used = re.search(r'processors of a rank: ([\d.]+) ms a step at least; memory: ([\d.]+) MiB on its device, ([\d.]+) MiB',
+                         text)
         return float(used.group(1) if self.o.cpu_time else step), float(used.group(2)), float(used.group(3))
 
     def predict(self, rates, layout, network):
