@@ -60,7 +60,8 @@ static sy_tid stack(struct sy_build *b, sy_tid ids, sy_tid index, sy_tid table)
     return x;
 }
 
-/// Logits [rows, V]: where the model ends; what they are worth is for a task to say (engine/task/).
+/// Logits [rows, V], and in decoding the largest of each row: where the model ends; what they are worth is for a task
+/// to say (engine/task/).
 static void head(struct sy_build *b, sy_tid h, sy_tid table)
 {
     struct sy_graph *g = b->g;
@@ -84,8 +85,15 @@ static void head(struct sy_build *b, sy_tid h, sy_tid table)
                                .tile_rows = g->tile_rows};
     a.tiles = (u32)sy_ceil_div(b->rows, a.tile_rows);
     SY_EMIT(g, matmul, &a, h, w, SY_NONE, m->logits);
-    if (b->decode)
-        sy_keep(g, m->logits);
+    if (!b->decode)
+        return;
+    sy_keep(g, m->logits);
+    if (m->parents != SY_NONE)
+        return;
+    const struct sy_best_args best = {.rows = b->rows, .cols = c->vocab_size};
+    m->best = sy_act_i(g, b->rows, 1, ".best");
+    sy_keep(g, m->best);
+    SY_EMIT(g, best, &best, m->logits, m->best);
 }
 
 static sy_tid input(struct sy_graph *g, uint64_t rows, const char *name)

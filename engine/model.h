@@ -48,6 +48,7 @@ struct sy_model {
     sy_tid parents; ///< Decode with beams: whose past each output sequence takes over; SY_NONE without.
     // Results.
     sy_tid encoder_output, logits;
+    sy_tid best; ///< Decode without beams: the most probable token of each row of logits.
     uint32_t sparse_count;
     struct sy_model_sparse sparse[SY_MAX_SPARSE];
 };

@@ -133,7 +133,9 @@ static void add_decoding(const struct sy_graph *g, const struct sy_model *m, str
     const uint32_t token = add(out, SY_SEGMENT_UPLOAD, "last tokens", 0, SY_PHASE_MICRO, inputs * rows * id + step);
     after(out, token, encoded);
     const uint32_t decoded = program(out, g, "one position", 0, SY_PHASE_MICRO, token);
-    const uint32_t read = add(out, SY_SEGMENT_DOWNLOAD, "logits", 0, SY_PHASE_MICRO, logits);
+    const bool best = m->best != SY_NONE; // to sample, and where something limits tokens, it is all logits
+    const uint32_t read =
+        add(out, SY_SEGMENT_DOWNLOAD, best ? "best tokens" : "logits", 0, SY_PHASE_MICRO, best ? rows * id : logits);
     after(out, read, decoded);
     after(out, add(out, SY_SEGMENT_HOST, "choose tokens", 0, SY_PHASE_MICRO, 0), read);
 }

@@ -203,6 +203,9 @@ SY_STRUCT(sy_clip_args) { u32 n; f32 max_norm; };
 
 SY_STRUCT(sy_adamw_args) { u32 n; f32 beta1, beta2, eps, decay; };
 
+// best[first + row] = the place of the row's largest element, the lowest on ties.
+SY_STRUCT(sy_best_args) { u32 rows, cols, first; };
+
 // cache[b][position][:width] = kv[b·src_stride + src_offset …]; cache [B, t_max, width].
 SY_STRUCT(sy_kv_append_args) { u32 batch, width, t_max, src_stride, src_offset; };
 

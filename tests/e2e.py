@@ -336,7 +336,8 @@ def check_plan_shows(s):
          'plan --schedule: evaluation', done.stdout)
     s.ok([r[1] for r in decoding] == ['host', 'upload', 'program', 'upload', 'program', 'download', 'host'] and
          'decoding: 2 prompts; from 3 on once for each token' in parts[2] and f' {2 * 2 * 48 * ids + step} bytes' in parts[2] and
-         f' {2 * 2 * ids + step} bytes' in parts[2], 'plan --schedule: decoding, its prompts and its tokens', done.stdout)
+         f' {2 * 2 * ids + step} bytes' in parts[2] and f' {2 * ids} bytes; the host waits' in parts[2],
+         'plan --schedule: decoding, its prompts and its tokens; two tokens come back, no logits', done.stdout)
     router = 'encoder.block.1.layer.1.mlp.router.classifier.weight'
     done = s.run('plan', *shape, '--trace', router)
     s.ok(done.returncode == 0 and all(word in done.stdout for word in (router, 'forward   reads', 'backward  ', 'update  ',

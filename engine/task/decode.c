@@ -24,7 +24,8 @@ struct decoding {
     int32_t *parents;        ///< With beams: the row whose past each takes over; mostly itself.
     int32_t *said;           ///< Without: [count, max_tokens + 1], from the start token on.
     struct sy_beams **beams; ///< With: of each prompt.
-    float *logits;           ///< [rows, V]
+    float *logits;           ///< [rows, V], or, where the most probable tokens will do (plain()), …
+    int32_t *best;           ///< … these: [rows].
     float *work;             ///< The more of V and max_tokens + 1, to choose with.
 };
 
@@ -80,11 +81,19 @@ static void pad_prompts(struct decoding *d)
     d->left = d->p->count;
 }
 
+/// Whether a position's tokens are the most probable ones, whatever was said: the device finds those.
+static bool plain(const struct decoding *d)
+{
+    return d->beams == NULL && d->p->temperature <= 0.0 && sy_choose_free(d->p, d->position + 1);
+}
+
 /// The next token of one sequence, from its logits.
 static uint32_t choose(struct decoding *d, uint32_t i, float *x)
 {
     const struct sy_decode_params *p = d->p;
     const uint32_t v = d->s->config.vocab_size;
+    if (plain(d))
+        return (uint32_t)d->best[i];
     if (!sy_choose_free(p, d->position + 1))
         sy_choose_limit(p, &d->s->config, d->said + (size_t)i * (p->max_tokens + 1), d->position + 1, x, d->work);
     return p->temperature > 0.0 ? sy_choose_sample(x, v, p, p->first + i, d->position, d->work) : sy_choose_best(x, v);
@@ -143,6 +152,14 @@ static enum sy_status upload(const struct decoding *d, bool prompts)
     return sy_runtime_write(s->runtime, s->graph->step_constants, &step, sizeof step);
 }
 
+static enum sy_status download(struct decoding *d)
+{
+    struct sy_session *s = d->s;
+    if (plain(d))
+        return sy_runtime_read_part(s->runtime, s->model.best, 0, d->rows, d->best);
+    return sy_runtime_read_f32(s->runtime, s->model.logits, 0, (uint64_t)d->rows * s->config.vocab_size, d->logits);
+}
+
 static enum sy_status run_segments(struct decoding *d, size_t first, size_t end)
 {
     struct sy_session *s = d->s;
@@ -155,10 +172,7 @@ static enum sy_status run_segments(struct decoding *d, size_t first, size_t end)
         case SY_SEGMENT_PROGRAM: SY_TRY(sy_runtime_run_leg(s->runtime, x->leg)); break;
         case SY_SEGMENT_MESSAGE: SY_TRY(sy_message_start(s, x)); break;
         case SY_SEGMENT_ARRIVAL: SY_TRY(sy_message_await(s, x)); break;
-        case SY_SEGMENT_DOWNLOAD:
-            SY_TRY(sy_runtime_read_f32(s->runtime, s->model.logits, 0, (uint64_t)d->rows * s->config.vocab_size,
-                                       d->logits));
-            break;
+        case SY_SEGMENT_DOWNLOAD: SY_TRY(download(d)); break;
         }
     }
     return SY_OK;
@@ -178,7 +192,7 @@ static enum sy_status allocate(struct decoding *d)
     const struct sy_session *s = d->s;
     const size_t sources = (size_t)s->params.batch * s->params.src_len, v = s->config.vocab_size,
                  n = d->p->max_tokens + 1;
-    d->ids = calloc(2 * sources + 3 * d->rows + (s->params.beams > 1 ? 0 : d->p->count * n), sizeof *d->ids);
+    d->ids = calloc(2 * sources + 4 * d->rows + (s->params.beams > 1 ? 0 : d->p->count * n), sizeof *d->ids);
     d->logits = malloc((d->rows * v + (n > v ? n : v)) * sizeof *d->logits);
     if (d->ids == NULL || d->logits == NULL)
         return sy_fail(s->ctx, SY_NOMEM, "out of host memory: prompts and logits");
@@ -186,7 +200,8 @@ static enum sy_status allocate(struct decoding *d)
     d->tokens = d->mask + sources;
     d->going = d->tokens + d->rows;
     d->parents = d->going + d->rows;
-    d->said = d->parents + d->rows;
+    d->best = d->parents + d->rows;
+    d->said = d->best + d->rows;
     d->work = d->logits + d->rows * v;
     if (s->params.beams <= 1)
         return SY_OK;
