@@ -167,7 +167,7 @@ def accident(s, name, kind, rng):
     elif kind == 'disk' and step != 4:
         why = f'a save that failed on one rank is step {step}'
     else:
-        why = goes_on(s, out, step + 2, kind != 'device') if kind != 'kill' or rng.random() < s.share else ''
+        why = goes_on(s, out, step + 2, kind != 'device')
     shutil.rmtree(s.path(out), ignore_errors=True)
     return (f'{kind} of rank {rank} after {took} s: {why}\n{job.said}' if why else ''), named
 
@@ -283,7 +283,6 @@ def main():
     s = Suite(o.paths[0])
     s.poorfs, s.badluck = map(os.path.abspath, o.paths[2:])
     s.straight = {}
-    s.share = 0.1 if o.count else 1.0
     text(s.path('a.txt'))
     config(s.path('switch.json'), d_ff=96, switchyard={'group_tokens': 8, 'capacity_factor_train': 1.25, 'capacity_factor_eval': 2.0})
     done = subprocess.run(command(s, 'four', 4), capture_output=True, text=True, timeout=120, env=s.env,
