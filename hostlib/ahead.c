@@ -34,8 +34,7 @@ struct job {
     enum sy_dtype types[SY_MAX_BINDINGS];
 };
 
-// ---- the file of jobs
-// ------------------------------------------------------------------------------------------------
+// ---- the file of jobs -----------------------------------------------------------------------------------------------
 
 static uint64_t put_text(FILE *file, const char *text)
 {
@@ -88,8 +87,7 @@ static void read_job(const char *file, size_t i, struct sy_kernel_params *out)
     memcpy(out->types, job.types, sizeof out->types);
 }
 
-// ---- switchyard-compile
-// ----------------------------------------------------------------------------------------------
+// ---- switchyard-compile ---------------------------------------------------------------------------------------------
 
 static void leave_mark(const char *path)
 {
@@ -135,8 +133,7 @@ int sy_ahead_serve(const char *id, int jobs, int work, int done)
     return 0;
 }
 
-// ---- asking
-// ----------------------------------------------------------------------------------------------------------
+// ---- asking ---------------------------------------------------------------------------------------------------------
 
 struct help {
     struct sy_device *device;

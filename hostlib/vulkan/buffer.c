@@ -98,8 +98,7 @@ enum sy_status sy_vk_buffer_copy(struct sy_buffer *base, uint64_t source_offset,
     return SY_OK;
 }
 
-// ---- reads under way
-// -------------------------------------------------------------------------------------------------
+// ---- reads under way ------------------------------------------------------------------------------------------------
 
 struct read {
     struct sy_event base;
