@@ -41,7 +41,7 @@ enum sy_status speed_kind(struct sy_ctx *ctx, const struct sy_caps *caps, const 
     static const enum sy_op_id ops[] = {SY_OP_matmul, SY_OP_matmul_dw};
     const enum sy_op_types types = storage(caps, precision) == SY_F32 ? SY_TYPES_F : SY_TYPES_B;
     const struct shape shape = shape_of(caps, config);
-    const bool can[] = {caps->avx512, caps->avx512_bf16, caps->amx, caps->mma, caps->fp16, caps->coopmat};
+    const bool can[] = {caps->avx512, caps->avx512_bf16, caps->amx, caps->mma, caps->cores, caps->fp16, caps->coopmat};
     struct sy_kernel_params kernels[SY_COUNT(ops)];
     struct sy_cache_part parts[FIRST + 2 * SY_COUNT(ops)] = {{SY_VERSION, sizeof SY_VERSION},
                                                              {caps->name, strlen(caps->name)},
