@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine/plan.h"
 #include "engine/task/task.h"
 
 bool plan_pairs_parse(struct argp_state *state, int key, const char *arg, struct plan_pairs *o)
@@ -36,29 +35,6 @@ static enum sy_status fill(struct sy_ctx *ctx, const struct sy_pairs *pairs, con
                                    (unsigned long long)o->batch_tokens, p->src_len, micro);
 }
 
-/// What a session adds that shares weights, gradients and the optimizer's state with the longest's.
-static enum sy_status twin_bytes(struct sy_ctx *ctx, const struct sy_caps *caps, const struct sy_session_params *p,
-                                 uint64_t *out)
-{
-    struct sy_model *model = calloc(1, sizeof *model);
-    struct sy_optimizer_outputs outputs;
-    struct sy_loss loss;
-    struct sy_graph *graph = NULL;
-    struct sy_plan plan = {0};
-    struct sy_limits limits = sy_runtime_limits(caps, true);
-    limits.borrow_state = true;
-    enum sy_status status = model == NULL ? sy_fail(ctx, SY_NOMEM, "out of host memory")
-                                          : sy_assemble(ctx, caps, p, &graph, model, &loss, &outputs);
-    if (status == SY_OK)
-        status = sy_plan_create(graph, &limits, &plan);
-    if (status == SY_OK)
-        *out = plan.total_bytes;
-    sy_plan_finish(&plan);
-    sy_graph_destroy(&graph);
-    free(model);
-    return status;
-}
-
 static enum sy_status take_buckets(struct sy_ctx *ctx, const struct buckets *b, const struct sy_caps *caps,
                                    const struct sy_session_params *params, struct plan_pairs *o)
 {
@@ -70,9 +46,10 @@ static enum sy_status take_buckets(struct sy_ctx *ctx, const struct buckets *b, 
         p.src_len = x->src_len;
         p.tgt_len = x->tgt_len;
         p.batch = params->batch * x->scale;
+        p.borrows = k > 0; // weights, gradients and optimizer state are those of the first
         o->list[k] = (struct plan_bucket){p.src_len, p.tgt_len, p.batch, sy_dataset_count(x->data), x->share, 0};
         if (k > 0)
-            SY_TRY(twin_bytes(ctx, caps, &p, &o->list[k].bytes));
+            SY_TRY(sy_session_bytes(ctx, caps, &p, &o->list[k].bytes));
         o->extra += o->list[k].bytes;
     }
     return SY_OK;

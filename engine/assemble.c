@@ -79,7 +79,9 @@ enum sy_status sy_assemble(struct sy_ctx *ctx, const struct sy_caps *caps, const
 enum sy_status sy_session_bytes(struct sy_ctx *ctx, const struct sy_caps *caps, const struct sy_session_params *params,
                                 uint64_t *out_bytes)
 {
-    const struct sy_limits limits = sy_runtime_limits(caps, params->lender != NULL || params->borrows);
+    const bool borrows = params->lender != NULL || params->borrows;
+    struct sy_limits limits = sy_runtime_limits(caps, borrows);
+    limits.borrow_state = borrows && params->kind == SY_SESSION_TRAIN;
     struct sy_model *model = calloc(1, sizeof *model);
     struct sy_optimizer_outputs outputs;
     struct sy_loss loss;
