@@ -299,12 +299,12 @@ def check_eval_and_generate(s, devices):
 
 def check_devices(s, devices):
     """On every device: repeats and resumes to the same bits; the f32 loss curves of all devices agree."""
-    curves = {}
+    curves, before = {}, dict(s.env)
+    s.env['POCL_CACHE_DIR'] = s.path('kernels')  # nothing compiled yet: what the compilers say would be seen
+    os.mkdir(s.env['POCL_CACHE_DIR'])
     for device in devices:
         name = device.replace(':', '')
         f32 = ('--precision', 'f32')
-        s.env['POCL_CACHE_DIR'] = s.path(name + '-kernels')  # nothing compiled yet: what the compilers say would be seen
-        os.mkdir(s.env['POCL_CACHE_DIR'])
         first = train(s, name + '-a', 4, *f32, device=device)
         s.ok(all(line.startswith('switchyard-train: ') for line in first.stderr.splitlines()),
              f'{device}: only our own lines on standard error', first.stderr)
@@ -316,6 +316,7 @@ def check_devices(s, devices):
         s.ok(weights(s, name + '-a') == weights(s, name + '-b'), f'{device}: two runs, identical weights')
         s.ok(weights(s, name + '-a') == weights(s, name + '-c'), f'{device}: resumed, identical weights')
         curves[device] = [m['total'] for m in metrics(s, name + '-a')]
+    s.env = before
     worst = max(abs(a - b) / abs(a) for curve in curves.values() for a, b in zip(curves['ref:0'], curve))
     s.ok(worst < 1e-4, f'the same loss curve on {", ".join(curves)}: worst relative difference {worst:.1e}')
 
