@@ -11,8 +11,8 @@ struct block {
     size_t own;
 };
 
-// Groups are numbered down bands of `band` blocks of rows, so that those that run at once share factors. Ragged, a block
-// lies in one expert's row tile; of other parts of the experts there is nothing to do.
+// Groups are numbered down bands of `band` blocks of rows, so that those that run at once share factors. Ragged, a
+// block lies in one expert's row tile; of other parts of the experts there is nothing to do.
 __attribute__((always_inline)) static inline struct block
 block_of(uint group, const struct sy_matmul_args *p, __global const int *tiles, uint rows, uint cols, uint band)
 {
@@ -39,13 +39,14 @@ struct dw_block {
     uint row0, col0, plane, first, end;
 };
 
-__attribute__((always_inline)) static inline struct dw_block
-dw_block_of(uint group, const struct sy_matmul_dw_args *p, __global const int *off, uint rows, uint cols)
+__attribute__((always_inline)) static inline struct dw_block dw_block_of(uint group, const struct sy_matmul_dw_args *p,
+                                                                         __global const int *off, uint rows, uint cols)
 {
     const uint across = (p->n + cols - 1) / cols, down = (p->m + rows - 1) / rows, plane = group / across / down;
     const uint slice = plane / p->experts, each = p->rows / p->slices;
     const uint place = (p->first + plane % p->experts) * p->slices + slice;
-    struct dw_block block = {group / across % down * rows, group % across * cols, plane, slice * each, slice * each + each};
+    struct dw_block block = {group / across % down * rows, group % across * cols, plane, slice * each,
+                             slice * each + each};
     if (p->ragged != 0) {
         block.first = (uint)off[place];
         block.end = (uint)off[place + 1];

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// cores.cl.h: products on the matrix cores of Intel's and AMD's GPUs, for matmul_cores and matmul_dw_cores (NVIDIA's: mma.cl.h).
+// cores.cl.h: products on the matrix cores of Intel's and AMD's GPUs, for matmul_cores and matmul_dw_cores (NVIDIA's:
+// mma.cl.h).
 //
-// A work-group computes SY_CORES_ROWS × SY_CORES_COLS outputs, SLAB values of k at a time. The slabs of both factors lie
-// in local memory line by line (a line is a row of A or a column of B), two of them in turns: one is filled while the
-// other is multiplied. Each sub-group owns SUB_ROWS × SUB_COLS core products of CORE_M × CORE_N outputs, 16 values of k each.
+// A work-group computes SY_CORES_ROWS × SY_CORES_COLS outputs, SLAB values of k at a time. The slabs of both factors
+// lie in local memory line by line (a line is a row of A or a column of B), two of them in turns: one is filled while
+// the other is multiplied. Each sub-group owns SUB_ROWS × SUB_COLS core products of CORE_M × CORE_N outputs, 16 values
+// of k each.
 //
 // What bounds it: a group reads (128 + 64) · 2 bytes of global memory for 16,384 operations of one k, 43 operations a
-// byte: on a Data Center GPU Max 1550 (839 TFLOP/s) that is 20 TB/s from L1 and L2, on a Radeon RX 7900 (123 TFLOP/s) 2.9.
+// byte: on a Data Center GPU Max 1550 (839 TFLOP/s) that is 20 TB/s from L1 and L2, on a Radeon RX 7900 (123
+// TFLOP/s) 2.9.
 //
 // The kinds differ in which lane holds what, which is all that stands below under each; and in the one instruction,
 // which without such a device is carried out lane by lane through local memory, slow (CORES_EMULATED, a kind's number).
@@ -213,7 +216,8 @@ CORES_INLINE C_PART product(A_PART a, B_PART b, C_PART c, uint lid, __local usho
 
 // ---- slabs ----------------------------------------------------------------------------------------------------------
 
-// A factor: where its line 0, k 0 is, its rows `stride` elements apart, stored by line or k by k, `left` lines from here.
+// A factor: where its line 0, k 0 is, its rows `stride` elements apart, stored by line or k by k, `left` lines from
+// here.
 struct side {
     __global const T *at;
     uint stride, by_line, left;
@@ -288,10 +292,7 @@ CORES_INLINE void load_slabs(__local uint4 *stage, struct side a, struct side b,
 CORES_INLINE size_t slab_step(struct side x) { return x.by_line != 0 ? SLAB : (size_t)SLAB * x.stride; }
 
 // Rows of 8 elements are aligned, and the lines of one k, which are read 8 at a time, are whole eights.
-CORES_INLINE uint is_aligned(struct side x)
-{
-    return x.stride % 8 == 0 && (x.by_line != 0 || x.left % 8 == 0);
-}
+CORES_INLINE uint is_aligned(struct side x) { return x.stride % 8 == 0 && (x.by_line != 0 || x.left % 8 == 0); }
 
 // sum = Σ over k values of k of the products of both sides, for the outputs of this item's sub-group.
 CORES_INLINE void multiply_sides(C_PART *sum, struct side a, struct side b, uint k, __local uint4 *slabs, uint lid,

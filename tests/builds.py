@@ -41,7 +41,7 @@ ROWS = [
     ('clang, libFuzzer with ASan', 'clang',
      ['-Dopencl=disabled', '-Dvulkan=disabled', '-Dsentencepiece=disabled', '-Dfuzz=true',
       '-Db_sanitize=address,undefined', '-Db_lundef=false', '-Doptimization=1'],
-     [('fuzz_' + name, ['-max_total_time=3', '-verbosity=0', '-seed_inputs=' + ','.join('{source}/tests/' + s for s in seeds)])
+     [('fuzz_' + name, ['-max_total_time=5', '-verbosity=0', '-seed_inputs=' + ','.join('{source}/tests/' + s for s in seeds)])
       for name, seeds in (
           ('safetensors', ['golden/switch_dims_odd/batch.safetensors', 'golden/top2/batch.safetensors', 'data/torch/small.bin']),
           ('config', ['golden/top2/config.json', 'golden/t5_gated_untied/config.json']),
