@@ -5,23 +5,9 @@
 // CM × CN sums in f32. Slabs of BK values of k pass through registers into shared memory, in 16-byte pieces of 8 values,
 // while the slab before is multiplied. A slab lies there as its matrix is stored, lines of k (LINES) or of the other
 // axis (DEPTH), each 16 bytes longer than it needs to be, so that neighbours begin in other banks. What lies outside a
-// matrix is zero. HALF: factors go through f16 instead of bf16, for drivers to test on that have no bf16 product; values
-// beyond f16's range are lost.
-// The includer declares its bindings first, factors twice: as T and, WIDE, in pieces.
-#extension GL_KHR_cooperative_matrix : require
-#extension GL_KHR_memory_scope_semantics : require
-#extension GL_KHR_shader_subgroup_basic : require
-#ifdef HALF
-#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
-#define FACTOR float16_t
-#else
-#extension GL_EXT_bfloat16 : require
-#define FACTOR bfloat16_t
-#endif
+// matrix is zero.
+#include "coop_pieces.glsl"
 
-layout(constant_id = 1) const uint CM = 16;
-layout(constant_id = 2) const uint CN = 16;
-layout(constant_id = 3) const uint CK = 16;
 layout(constant_id = 4) const uint FM = 4;
 layout(constant_id = 5) const uint FN = 4;
 layout(constant_id = 6) const uint GM = 2;
@@ -33,7 +19,6 @@ const uint BM = CM * FM * GM;
 const uint BN = CN * FN * GN;
 const uint BAND = 8u; // blocks down before the next column of blocks: groups that run at once share factors in caches
 
-const uint PIECE = 8u;
 const uint A_PIECES = BM * BK / PIECE / WG; // of one item
 const uint B_PIECES = BN * BK / PIECE / WG;
 const uint K_LD = BK / PIECE + 1u; // of lines of k
@@ -42,15 +27,11 @@ const uint N_LD = BN / PIECE + 1u;
 const uint A_SIZE = BM * K_LD > BK * M_LD ? BM * K_LD : BK * M_LD;
 const uint B_SIZE = BN * K_LD > BK * N_LD ? BN * K_LD : BK * N_LD;
 
-#define WIDE(b, name) layout(std430, set = 0, binding = b) readonly buffer Wide_##name { uvec4 name[]; }
-
 shared uvec4 a_slab[STAGES * A_SIZE];
 shared uvec4 b_slab[STAGES * B_SIZE];
 shared float sums[GM * GN * CM * CN];
 uvec4 a_next[A_PIECES];
 uvec4 b_next[B_PIECES];
-
-uint left_of(uint limit, uint at) { return limit > at ? limit - at : 0u; }
 
 // Where the block with this number stands: (rows, columns), counted in blocks.
 uvec2 block_of(uint id, uint down, uint across)
@@ -60,56 +41,9 @@ uvec2 block_of(uint id, uint down, uint across)
     return uvec2(band * BAND + in_band % rows, in_band / rows);
 }
 
-#ifdef HALF
-uint half_pair(uint pair) { return packHalf2x16(vec2(bf16_to_float(pair & 0xffffu), bf16_to_float(pair >> 16))); }
-uvec4 factors(uvec4 v) { return uvec4(half_pair(v.x), half_pair(v.y), half_pair(v.z), half_pair(v.w)); }
-#else
-uvec4 factors(uvec4 v) { return v; }
-#endif
-
-// Piece i of this item: the line it is of, and its first place there.
-#define OUTER(i, inner) ((lid + (i) * WG) / ((inner) / PIECE))
-#define INNER(i, inner) ((lid + (i) * WG) % ((inner) / PIECE) * PIECE)
-
-// next[] = this item's pieces of `inner` values each of lines of src, `stride` apart, of which outer_left lines and
-// inner_left values exist. `whole`: every piece is 16 aligned bytes, all of it inside or all outside. No index is one
-// that only a loop knows: next[] would leave the registers.
-#define FETCH(next, pieces, inner, src, wide, base, stride, outer_left, inner_left, whole)                     \
-    if (whole) {                                                                                               \
-        [[unroll]] for (uint i = 0u; i < pieces; ++i) {                                                        \
-            const bool inside = OUTER(i, inner) < (outer_left) && INNER(i, inner) < (inner_left);              \
-            next[i] = inside ? wide[((base) + OUTER(i, inner) * (stride) + INNER(i, inner)) / PIECE] : uvec4(0u); \
-        }                                                                                                      \
-    } else {                                                                                                   \
-        [[unroll]] for (uint i = 0u; i < pieces; ++i) {                                                        \
-            const uint at = (base) + OUTER(i, inner) * (stride) + INNER(i, inner);                             \
-            const uint count = OUTER(i, inner) < (outer_left) ? left_of(inner_left, INNER(i, inner)) : 0u;     \
-            uvec4 v = uvec4(0u);                                                                               \
-            [[dont_unroll]] for (uint j = 0u; j < PIECE; j += 2u) {                                            \
-                uint pair = 0u;                                                                                \
-                if (j < count)                                                                                 \
-                    pair = uint(src[at + j]);                                                                  \
-                if (j + 1u < count)                                                                            \
-                    pair |= uint(src[at + j + 1u]) << 16;                                                      \
-                v = uvec4(v.yzw, pair);                                                                        \
-            }                                                                                                  \
-            next[i] = v;                                                                                       \
-        }                                                                                                      \
-    }
-
-#define PUT(slab, start, ld, next, pieces, inner)                                                              \
-    [[unroll]] for (uint i = 0u; i < pieces; ++i)                                                              \
-        slab[(start) + OUTER(i, inner) * (ld) + INNER(i, inner) / PIECE] = factors(next[i]);
-
 // Of a slab stored in lines of k (LINES) or across k (DEPTH): lines of BK or of the block's extent.
 #define LINES_AT(ld, line, k) ((line) * (ld) + (k) / PIECE)
 #define DEPTH_AT(ld, line, k) ((k) * (ld) + (line) / PIECE)
-#define LINES_A gl_CooperativeMatrixLayoutRowMajor
-#define DEPTH_A gl_CooperativeMatrixLayoutColumnMajor
-#define LINES_B gl_CooperativeMatrixLayoutColumnMajor
-#define DEPTH_B gl_CooperativeMatrixLayoutRowMajor
-
-#define SUM coopmat<float, gl_ScopeSubgroup, CM, CN, gl_MatrixUseAccumulator>
 
 #define CLEAR(sum)                                                                                             \
     [[unroll]] for (uint i = 0u; i < FM * FN; ++i)                                                             \

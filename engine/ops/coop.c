@@ -19,8 +19,7 @@ static uint32_t slab_bytes(uint32_t lines, uint32_t depth)
     return 16 * max(lines * (depth / 8 + 1), depth * (lines / 8 + 1));
 }
 
-/// 32 lanes where the device lets us choose: what matrix cores are made for.
-static uint32_t lanes_of(const struct sy_caps *caps)
+uint32_t sy_coop_lanes(const struct sy_caps *caps)
 {
     return caps->subgroup_min <= 32 && caps->subgroup_max >= 32 ? 32 : caps->subgroup_max;
 }
@@ -43,7 +42,7 @@ static struct block block_of(const struct sy_caps *caps, const struct sy_coop_sh
                       .stages = n[5]};
     b.rows = shape->m * b.parts_down * b.grid_down;
     b.cols = shape->n * b.parts_across * b.grid_across;
-    b.wg = b.grid_down * b.grid_across * lanes_of(caps);
+    b.wg = b.grid_down * b.grid_across * sy_coop_lanes(caps);
     b.shared_bytes = b.stages * (slab_bytes(b.rows, b.depth) + slab_bytes(b.cols, b.depth)) +
                      4 * b.grid_down * b.grid_across * shape->m * shape->n;
     return b;
@@ -91,7 +90,7 @@ static void special(const struct sy_caps *caps, const struct sy_coop_shape *shap
                                   b.grid_down, b.grid_across, b.depth,   b.stages};
     memcpy(out->constants, constants, sizeof constants);
     out->constant_count = SY_COUNT(constants);
-    out->subgroup = lanes_of(caps);
+    out->subgroup = sy_coop_lanes(caps);
 }
 
 void sy_coop_tune_bf16(const struct sy_caps *caps, struct sy_knobs *knobs) { tune(caps, &caps->coop_bf16, knobs); }

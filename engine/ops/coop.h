@@ -4,6 +4,8 @@
 
 #include "engine/variant.h"
 
+/// Items of a sub-group: 32 where the device lets us choose, what matrix cores are made for.
+uint32_t sy_coop_lanes(const struct sy_caps *caps);
 // Of the variants with factors in bf16, and of those with f16.
 void sy_coop_tune_bf16(const struct sy_caps *caps, struct sy_knobs *knobs);
 void sy_coop_tune_f16(const struct sy_caps *caps, struct sy_knobs *knobs);
