@@ -23,6 +23,7 @@ enum sy_variant_id {
 enum sy_errors {
     SY_ERRORS_chain,     ///< The same chains of additions: the op's own tolerances.
     SY_ERRORS_reordered, ///< The same products in f32, summed in another order.
+    SY_ERRORS_weights,   ///< Reordered, and weights made on the way (probabilities) are rounded to bf16 to multiply.
     SY_ERRORS_bf16,      ///< f32 inputs are rounded to bf16 before they are multiplied.
     SY_ERRORS_COUNT
 };

@@ -53,8 +53,11 @@ vec4 scores(vec4 s, uint j, vec4 yes, uint past, uint head, uint rel_at)
     return mix(s, vec4(ATT_MASKED), greaterThanEqual(key, uvec4(past)));
 }
 
-#define K_FETCH(j) FETCH(k_next, WALK_PIECES, HEAD, kv, kv_wide, kv_at + p.k_offset + (j) * p.kv_stride, p.kv_stride, p.tk - (j), p.dim, whole)
-#define V_FETCH(j) FETCH(v_next, WALK_PIECES, HEAD, kv, kv_wide, kv_at + p.v_offset + (j) * p.kv_stride, p.kv_stride, p.tk - (j), p.dim, whole)
+#define KV_FETCH(next, offset, j)                                                                              \
+    FETCH(next, WALK_PIECES, HEAD, kv, kv_wide, kv_at + (offset) + (j) * p.kv_stride, p.kv_stride, p.tk - (j), p.dim, whole)
+#define FETCH_BLOCK(j)                                                                                         \
+    KV_FETCH(k_next, p.k_offset, j)                                                                            \
+    KV_FETCH(v_next, p.v_offset, j)
 #define PUT_BLOCK(j)                                                                                           \
     PUT(k_slab, 0u, LINE, k_next, WALK_PIECES, HEAD)                                                           \
     PUT(v_slab, 0u, LINE, v_next, WALK_PIECES, HEAD)                                                           \
@@ -84,8 +87,7 @@ void main()
         FETCH(q_next, ROWS_PIECES, HEAD, q, q_wide, q_at, p.q_stride, p.tq - i0, p.dim, whole)
         PUT(tile, 0u, LINE, q_next, ROWS_PIECES, HEAD)
     }
-    K_FETCH(0u)
-    V_FETCH(0u)
+    FETCH_BLOCK(0u)
     PUT_BLOCK(0u)
     BARRIER();
     [[unroll]] for (uint i = 0u; i < DOWN; ++i)
@@ -105,8 +107,7 @@ void main()
     [[dont_unroll]] for (uint j0 = 0u; j0 < keys; j0 += WALK) {
         const bool more = j0 + WALK < keys;
         if (more) {
-            K_FETCH(j0 + WALK)
-            V_FETCH(j0 + WALK)
+            FETCH_BLOCK(j0 + WALK)
         }
         [[unroll]] for (uint n = 0u; n < WALK / CN; ++n) {
             SUM s[DOWN];

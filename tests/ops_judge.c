@@ -133,6 +133,7 @@ static const struct {
 } errors[SY_ERRORS_COUNT] = {
     [SY_ERRORS_chain] = {1.0, 0.0, "rounds as the op's own kernel does"},
     [SY_ERRORS_reordered] = {2.0, 0.0, "partial sums in another order: at most as many roundings again"},
+    [SY_ERRORS_weights] = {2.0, 0.0, "each weight is off by 2^-9 of itself, as a result stored as bf16 is once more"},
     [SY_ERRORS_bf16] = {1.0, 0x1p-7,
                         "each factor is off by up to 2^-9 of itself, a product by 2^-8; sums double it at most"},
 };

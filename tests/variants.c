@@ -145,6 +145,38 @@ static void check_matrix_cores(struct io *t)
     io_check(t, sy_requires_coop(&caps, SY_TYPES_B) != NULL, "a shape that is longer than a slab");
 }
 
+/// Attention on the same imagined GPU: bf16 alone, heads of up to 64, whatever the shape of its matrices.
+static void check_attention_on_matrix_cores(struct io *t)
+{
+    struct sy_caps caps = sy_caps_imagined(SY_CLASS_SIMT);
+    caps.subgroup_min = caps.subgroup_max = 32;
+    caps.shared_bytes = 48 * 1024;
+    caps.max_wg = 1024;
+    const char *none = sy_requires_coop_attention(&caps, SY_TYPES_B);
+    static const struct sy_coop_shape shapes[] = {{16, 16, 16}, {8, 8, 8}, {8, 16, 16}, {16, 8, 16}, {32, 8, 16}};
+    const struct sy_variant *v = sy_variant_find(SY_OP_attention, "coop");
+    const struct sy_attention_args narrow = {.batch = 3, .heads = 2, .tq = 65, .tk = 9, .dim = 64};
+    struct sy_attention_args wide = narrow;
+    wide.dim = 65;
+    for (size_t i = 0; i < SY_COUNT(shapes); ++i) {
+        struct sy_kernel_params params;
+        caps.coop_bf16 = shapes[i];
+        sy_variant_kernel_params(v, SY_TYPES_B, &caps, &params);
+        const uint32_t side = params.constants[3], subs = params.constants[4], walk = params.constants[5];
+        io_check(t,
+                 none != NULL && sy_requires_coop_attention(&caps, SY_TYPES_B) == NULL &&
+                     sy_requires_coop_attention(&caps, SY_TYPES_F) != NULL && params.wg == 32 * subs &&
+                     side % shapes[i].m == 0 && side % shapes[i].n == 0 && walk % shapes[i].m == 0 &&
+                     walk % shapes[i].n == 0 && walk % shapes[i].k == 0 &&
+                     sy_variant_groups(v, &narrow, &caps) == 6 * sy_ceil_div(65, side * subs),
+                 "attention in matrices of %u × %u × %u: blocks of %u queries and %u keys", shapes[i].m, shapes[i].n,
+                 shapes[i].k, side * subs, walk);
+    }
+    io_check(t, sy_variant_suits(v, &narrow) && !sy_variant_suits(v, &wide), "attention's heads of 64, not of 65");
+    caps.shared_bytes = 16 * 1024;
+    io_check(t, sy_requires_coop_attention(&caps, SY_TYPES_B) != NULL, "too little shared memory for attention");
+}
+
 static unsigned count(const struct sy_graph *g, enum sy_op_id op)
 {
     unsigned n = 0;
@@ -316,6 +348,7 @@ int main(void)
     check_table(&t);
     check_choice(&t);
     check_matrix_cores(&t);
+    check_attention_on_matrix_cores(&t);
     check_mma(&t);
     check_cores(&t);
     check_lowering(&t);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// coop_attention.c: the blocks that the attention ops on matrix cores (coop_attention.glsl) use on a device, and whether
-// it can take them.
+// coop_attention.c: the blocks that the attention ops on matrix cores (coop_attention.glsl) use on a device, and
+// whether it can take them.
 #include "engine/ops/coop_attention.h"
 
 #include "engine/ops/attention.h"

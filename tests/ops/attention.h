@@ -37,6 +37,7 @@
         {ATT_CROSS(2, 1, 1, 40, 13), ATT_BIAS(1, 40), ATT_DROP},                                           \
         {ATT_GAPS(3, 2, 12, 40, 8), ATT_BIAS(12, 40), .has_mask = 1, ATT_DROP},                            \
         {ATT_GAPS(1, 1, 50, 37, 128), ATT_BIAS(50, 37), .causal = 1, .scale = 1},                          \
+        {ATT_SELF(2, 1, 130, 64), ATT_BIAS(130, 130), .causal = 1, .has_mask = 1, ATT_DROP},               \
         {ATT_CROSS(2, 2, 1, 40, 32), ATT_DECODE(40), .scale = 1},                                          \
     {                                                                                                      \
         ATT_CROSS(1, 2, 3, 70, 8), ATT_DECODE(70), .has_mask = 1, ATT_DROP                                 \
