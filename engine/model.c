@@ -60,6 +60,23 @@ static sy_tid stack(struct sy_build *b, sy_tid ids, sy_tid index, sy_tid table)
     return x;
 }
 
+/// What beams go on from: as each row has one way to end, two for each beam, and one more where a row may not end yet.
+static void head_top(struct sy_build *b)
+{
+    enum { ITEMS = 256, MOST_TRIPS = 32768 }; // of a work-group of the op on a GPU: docs/add-an-op.md
+    struct sy_graph *g = b->g;
+    struct sy_model *m = b->m;
+    const struct sy_top_args a = {.rows = b->rows, .cols = b->c->vocab_size, .k = 2 * m->params.beams + 1};
+    if (a.k > SY_TOP_MOST || (a.k + 1) * sy_ceil_div(a.cols, ITEMS) > MOST_TRIPS)
+        return;
+    m->top = a.k;
+    m->top_value = sy_act_f(g, b->rows, a.k, ".top_value");
+    m->top_place = sy_act_i(g, b->rows, a.k, ".top_place");
+    sy_keep(g, m->top_value);
+    sy_keep(g, m->top_place);
+    SY_EMIT(g, top, &a, m->logits, m->top_value, m->top_place);
+}
+
 /// Logits [rows, V], and in decoding the largest of each row: where the model ends; what they are worth is for a task
 /// to say (engine/task/).
 static void head(struct sy_build *b, sy_tid h, sy_tid table)
@@ -88,8 +105,10 @@ static void head(struct sy_build *b, sy_tid h, sy_tid table)
     if (!b->decode)
         return;
     sy_keep(g, m->logits);
-    if (m->parents != SY_NONE)
+    if (m->parents != SY_NONE) {
+        head_top(b);
         return;
+    }
     const struct sy_best_args best = {.rows = b->rows, .cols = c->vocab_size};
     m->best = sy_act_i(g, b->rows, 1, ".best");
     sy_keep(g, m->best);

@@ -133,9 +133,13 @@ static void add_decoding(const struct sy_graph *g, const struct sy_model *m, str
     const uint32_t token = add(out, SY_SEGMENT_UPLOAD, "last tokens", 0, SY_PHASE_MICRO, inputs * rows * id + step);
     after(out, token, encoded);
     const uint32_t decoded = program(out, g, "one position", 0, SY_PHASE_MICRO, token);
-    const bool best = m->best != SY_NONE; // to sample, and where something limits tokens, it is all logits
-    const uint32_t read =
-        add(out, SY_SEGMENT_DOWNLOAD, best ? "best tokens" : "logits", 0, SY_PHASE_MICRO, best ? rows * id : logits);
+    // To sample, and where something limits tokens, it is all logits.
+    const uint64_t top = (uint64_t)m->top * (sizeof(float) + id);
+    const char *what = m->best != SY_NONE ? "best tokens" : top != 0 ? "best of each beam" : "logits";
+    const uint32_t read = add(out, SY_SEGMENT_DOWNLOAD, what, 0, SY_PHASE_MICRO,
+                              m->best != SY_NONE ? rows * id
+                              : top != 0         ? rows * top
+                                                 : logits);
     after(out, read, decoded);
     after(out, add(out, SY_SEGMENT_HOST, "choose tokens", 0, SY_PHASE_MICRO, 0), read);
 }

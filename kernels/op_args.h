@@ -206,6 +206,11 @@ SY_STRUCT(sy_adamw_args) { u32 n; f32 beta1, beta2, eps, decay; };
 // best[first + row] = the place of the row's largest element, the lowest on ties.
 SY_STRUCT(sy_best_args) { u32 rows, cols, first; };
 
+// value[first + row][r] = the row's r-th largest log-probability, place[…] where it is: the lowest of equal elements
+// first; −infinity and −1 where the row has no more numbers. k ≤ SY_TOP_MOST.
+#define SY_TOP_MOST 64u
+SY_STRUCT(sy_top_args) { u32 rows, cols, k, first; };
+
 // cache[b][position][:width] = kv[b·src_stride + src_offset …]; cache [B, t_max, width].
 SY_STRUCT(sy_kv_append_args) { u32 batch, width, t_max, src_stride, src_offset; };
 

@@ -97,7 +97,26 @@ static uint32_t insert(struct candidate *list, uint32_t count, uint32_t room, st
 }
 
 /// The 2 · beams best ways to go on: as each row has one way to end, enough of them do not end.
-static uint32_t find(struct sy_beams *b, float *logits)
+static uint32_t find(struct sy_beams *b, const struct sy_beams_top *top)
+{
+    const uint32_t room = 2 * b->p.beams;
+    uint32_t count = 0;
+    for (uint32_t row = 0; row < b->going; ++row) {
+        const float *values = top->values + (size_t)row * top->count;
+        const int32_t *tokens = top->tokens + (size_t)row * top->count;
+        const bool ends = b->rows[row].count > b->p.decode->min_tokens;
+        for (uint32_t i = 0; i < top->count && tokens[i] >= 0; ++i) {
+            const struct candidate c = {values[i] + b->rows[row].score, row, tokens[i], false};
+            if ((ends || c.token != (int32_t)b->p.config->eos_id) &&
+                (count < room || c.score > b->list[room - 1].score))
+                count = insert(b->list, count, room, c);
+        }
+    }
+    return count;
+}
+
+/// The same from all logits, with all that limits tokens.
+static uint32_t find_in_logits(struct sy_beams *b, float *logits)
 {
     const uint32_t v = b->p.config->vocab_size, room = 2 * b->p.beams;
     uint32_t count = 0;
@@ -186,10 +205,12 @@ static bool hopeful(const struct sy_beams *b, float best, uint32_t length)
     return weighed(b, best, length) > b->best[b->p.beams - 1].score;
 }
 
-bool sy_beams_step(struct sy_beams *b, float *logits, int32_t *tokens, int32_t *parents)
+bool sy_beams_free(const struct sy_decode_params *p) { return sy_choose_free(p, p->min_tokens + 1); }
+
+bool sy_beams_step(struct sy_beams *b, const struct sy_beams_top *top, int32_t *tokens, int32_t *parents)
 {
     const uint32_t k = b->p.beams, length = b->rows[0].count; // with the token to come, the start token not counted
-    const uint32_t count = find(b, logits);
+    const uint32_t count = top->count != 0 ? find(b, top) : find_in_logits(b, top->logits);
     const bool last = length >= b->p.decode->max_tokens;
     uint32_t next = 0;
     for (uint32_t i = 0; i < count; ++i) {

@@ -24,9 +24,10 @@ struct decoding {
     int32_t *parents;        ///< With beams: the row whose past each takes over; mostly itself.
     int32_t *said;           ///< Without: [count, max_tokens + 1], from the start token on.
     struct sy_beams **beams; ///< With: of each prompt.
-    float *logits;           ///< [rows, V], or, where the most probable tokens will do (plain()), …
-    int32_t *best;           ///< … these: [rows].
-    float *work;             ///< The more of V and max_tokens + 1, to choose with.
+    float *logits;           ///< [rows, V], or, where the most probable tokens will do, …
+    int32_t *best; ///< … these: [rows] (plain()), or with beams the model's `top` of each row (searched()), …
+    float *values; ///< … and their log-probabilities.
+    float *work;   ///< The more of V and max_tokens + 1, to choose with.
 };
 
 static enum sy_status check(const struct decoding *d)
@@ -87,6 +88,12 @@ static bool plain(const struct decoding *d)
     return d->beams == NULL && d->p->temperature <= 0.0 && sy_choose_free(d->p, d->position + 1);
 }
 
+/// The same of beams: the device finds what each row may go on with.
+static bool searched(const struct decoding *d)
+{
+    return d->beams != NULL && d->s->model.top != 0 && sy_beams_free(d->p);
+}
+
 /// The next token of one sequence, from its logits.
 static uint32_t choose(struct decoding *d, uint32_t i, float *x)
 {
@@ -123,12 +130,16 @@ static void choose_tokens(struct decoding *d)
 static void choose_beams(struct decoding *d)
 {
     const uint32_t k = d->s->params.beams;
-    const size_t v = d->s->config.vocab_size;
+    const size_t v = d->s->config.vocab_size, top = searched(d) ? d->s->model.top : 0;
     for (uint32_t i = 0; i < d->p->count; ++i) {
         const uint32_t first = i * k;
         if (!sy_beams_going(d->beams[i], 0))
             continue;
-        const bool on = sy_beams_step(d->beams[i], d->logits + first * v, d->tokens + first, d->parents + first);
+        const struct sy_beams_top x = {.values = d->values + first * top,
+                                       .tokens = d->best + first * top,
+                                       .count = (uint32_t)top,
+                                       .logits = d->logits + first * v};
+        const bool on = sy_beams_step(d->beams[i], &x, d->tokens + first, d->parents + first);
         d->left -= !on;
         for (uint32_t r = first; r < first + k; ++r) {
             d->going[r] = on;
@@ -157,6 +168,11 @@ static enum sy_status download(struct decoding *d)
     struct sy_session *s = d->s;
     if (plain(d))
         return sy_runtime_read_part(s->runtime, s->model.best, 0, d->rows, d->best);
+    if (searched(d)) {
+        const uint64_t count = (uint64_t)d->rows * s->model.top;
+        SY_TRY(sy_runtime_read_part(s->runtime, s->model.top_place, 0, count, d->best));
+        return sy_runtime_read_part(s->runtime, s->model.top_value, 0, count, d->values);
+    }
     return sy_runtime_read_f32(s->runtime, s->model.logits, 0, (uint64_t)d->rows * s->config.vocab_size, d->logits);
 }
 
@@ -192,8 +208,9 @@ static enum sy_status allocate(struct decoding *d)
     const struct sy_session *s = d->s;
     const size_t sources = (size_t)s->params.batch * s->params.src_len, v = s->config.vocab_size,
                  n = d->p->max_tokens + 1;
-    d->ids = calloc(2 * sources + 4 * d->rows + (s->params.beams > 1 ? 0 : d->p->count * n), sizeof *d->ids);
-    d->logits = malloc((d->rows * v + (n > v ? n : v)) * sizeof *d->logits);
+    const size_t best = d->rows * (s->model.top != 0 ? s->model.top : 1);
+    d->ids = calloc(2 * sources + 3 * d->rows + best + (s->params.beams > 1 ? 0 : d->p->count * n), sizeof *d->ids);
+    d->logits = malloc((d->rows * v + (n > v ? n : v) + best) * sizeof *d->logits);
     if (d->ids == NULL || d->logits == NULL)
         return sy_fail(s->ctx, SY_NOMEM, "out of host memory: prompts and logits");
     d->mask = d->ids + sources;
@@ -201,8 +218,9 @@ static enum sy_status allocate(struct decoding *d)
     d->going = d->tokens + d->rows;
     d->parents = d->going + d->rows;
     d->best = d->parents + d->rows;
-    d->said = d->best + d->rows;
-    d->work = d->logits + d->rows * v;
+    d->said = d->best + best;
+    d->values = d->logits + d->rows * v;
+    d->work = d->values + best;
     if (s->params.beams <= 1)
         return SY_OK;
     const struct sy_beams_params p = {.decode = d->p, .config = &s->config, .beams = s->params.beams};
