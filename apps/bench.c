@@ -11,7 +11,8 @@ static const char doc[] =
     "dense one; `copy` the memory, `bandwidth` what ops that compute little reach of that, `transfer` the way from and "
     "to the host; `expert-ffn`, `attention` and `xent` (the "
     "loss over a vocabulary) forward and "
-    "backward; `step` shows where the time of a training step goes, op by op; `decode` greedy decoding; `op` times one "
+    "backward; `step` shows where the time of a training step goes, op by op; `decode` decoding, greedy or with "
+    "--beams; `op` times one "
     "op in every variant the device can run; `ranks`, started by mpirun, what messages between ranks take, and how "
     "much of it the devices' work hides; `rates` and `network` what a device reaches, kernel by kernel, and what two "
     "ranks send each other: for switchyard-plan --rates FILE --network TEXT.\v"
@@ -30,6 +31,7 @@ static const char doc[] =
     "  switchyard-bench attention --heads 8 --d-kv 64 --src-len 512 --batch 8\n"
     "  switchyard-bench step --model configs/quickstart-switch.json --batch 32\n"
     "  switchyard-bench decode --model configs/bench-small.json --batch 16\n"
+    "  switchyard-bench decode --model configs/bench-small.json --batch 4 --beams 4\n"
     "  mpirun -n 2 switchyard-bench ranks --model configs/quickstart-switch.json --batch 8\n"
     "  switchyard-bench rates --model configs/quickstart-switch.json --batch 8 >rates.json\n"
     "  mpirun -n 2 switchyard-bench network\n";
@@ -52,6 +54,7 @@ enum {
     OPT_HEADS,
     OPT_D_KV,
     OPT_VOCAB,
+    OPT_BEAMS,
     OPT_CPU_TIME,
     OPT_JSON
 };
@@ -82,6 +85,7 @@ static const struct argp_option options[] = {
     {"batch", OPT_BATCH, "N", 0, "step, rates, ranks (32), attention (8), decode (16): sequences", 0},
     {"src-len", OPT_SRC, "N", 0, "step, decode (128), attention (512): source length", 0},
     {"tgt-len", OPT_TGT, "N", 0, "step, decode (40): target length", 0},
+    {"beams", OPT_BEAMS, "N", 0, "decode: search with so many beams (default: greedy)", 0},
     CLI_PRECISION_OPTION("", 0),
     RANKS_OPTIONS(0),
     {"cpu-time", OPT_CPU_TIME, NULL, 0,
@@ -131,6 +135,8 @@ static void check(const struct bench_options *o, struct argp_state *state)
         argp_error(state, "--rival is of matmul: OpenBLAS or CLBlast");
     if (o->cpu_time && (is(o, "ranks") || is(o, "network") || is(o, "transfer")))
         argp_error(state, "%s waits more than it computes: --cpu-time says nothing of it", o->what);
+    if (o->beams != 0 && !is(o, "decode"))
+        argp_error(state, "--beams is of decode");
     if (is(o, "op") && (o->op == NULL || o->args == NULL))
         argp_error(state, "op needs --op and --args");
 }
@@ -151,6 +157,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_HEADS: o->heads = cli_count(state, "--heads", arg, 1, 1024, false); break;
     case OPT_D_KV: o->d_kv = cli_count(state, "--d-kv", arg, 1, SY_ATTENTION_MAX_DIM, false); break;
     case OPT_VOCAB: o->vocab = cli_count(state, "--vocab", arg, 1, 1u << 24, false); break;
+    case OPT_BEAMS: o->beams = cli_count(state, "--beams", arg, 1, 1024, false); break;
     case OPT_VARIANT: o->variant = cli_text(state, "--variant", arg); break;
     case OPT_OP: o->op = cli_text(state, "--op", arg); break;
     case OPT_ARGS: o->args = cli_text(state, "--args", arg); break;

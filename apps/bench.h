@@ -8,7 +8,8 @@
 struct bench_options {
     struct cli_common common;
     const char *what, *variant, *op, *args, *dtype, *rival;
-    uint64_t size, repeat, batch, src_len, tgt_len, experts, rows, d_model, d_ff, heads, d_kv, vocab; ///< 0: not given.
+    uint64_t size, repeat, batch, src_len, tgt_len, experts, rows, d_model, d_ff, heads, d_kv, vocab,
+        beams; ///< 0: not given.
     bool json, cpu_time;
     struct ranks_options ranks;
 };

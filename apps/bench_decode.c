@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// bench_decode.c: greedy decoding with random weights, which hardly ever end a sequence early.
+// bench_decode.c: decoding with random weights: greedy ones hardly ever end a sequence early, beams are kept from it.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,6 +23,7 @@ static enum sy_status time_decoding(struct bench *b, struct sy_session *s, const
     uint32_t *counts = calloc(d->count, sizeof *counts);
     double *times = calloc(b->o->repeat, sizeof *times);
     struct bench_figure f = {.by = "all"};
+    const uint32_t beams = sy_session_built_with(s)->beams;
     enum sy_status status = out == NULL || counts == NULL || times == NULL
                                 ? sy_fail(b->ctx, SY_NOMEM, "out of host memory")
                                 : sy_decode(s, d, out, counts); // compiles and warms up
@@ -35,7 +36,10 @@ static enum sy_status time_decoding(struct bench *b, struct sy_session *s, const
         for (uint32_t i = 0; i < d->count; ++i)
             f.tokens += counts[i];
         f.seconds = bench_median(times, b->o->repeat);
-        snprintf(f.what, sizeof f.what, "greedy decoding, batch %u, %u → %u tokens", d->count, d->prompts[0].count,
+        char how[32] = "greedy decoding";
+        if (beams > 1)
+            snprintf(how, sizeof how, "decoding with %u beams", beams);
+        snprintf(f.what, sizeof f.what, "%s, batch %u, %u → %u tokens", how, d->count, d->prompts[0].count,
                  d->max_tokens);
         status = bench_tell(b, &f);
     }
@@ -55,6 +59,7 @@ enum sy_status bench_decode(struct bench *b)
                                   .config = &model.config,
                                   .precision = o->common.precision,
                                   .batch = bench_given(o->batch, 16),
+                                  .beams = (uint32_t)o->beams,
                                   .src_len = bench_given(o->src_len, 128),
                                   .tgt_len = bench_given(o->tgt_len, 40)};
     struct sy_prompt *prompts = calloc(p.batch, sizeof *prompts);
@@ -65,7 +70,11 @@ enum sy_status bench_decode(struct bench *b)
     if (status == SY_OK)
         status = sy_weights_init(sy_session_runtime(s), 0);
     if (status == SY_OK) {
-        const struct sy_decode_params d = {.prompts = prompts, .count = p.batch, .max_tokens = p.tgt_len};
+        const struct sy_decode_params d = {.prompts = prompts,
+                                           .count = p.batch,
+                                           .max_tokens = p.tgt_len,
+                                           .min_tokens = p.beams > 1 ? p.tgt_len : 0,
+                                           .length_penalty = 1.0};
         status = time_decoding(b, s, &d);
     }
     if (status == SY_OK)

@@ -49,8 +49,8 @@ struct sy_model {
     // Results.
     sy_tid encoder_output, logits;
     sy_tid best; ///< Decode without beams: the most probable token of each row of logits.
-    /// Decode with beams: of each row of logits the `top` most probable tokens and their log-probabilities (sy_top_args),
-    /// enough for the next beams; SY_NONE and 0 where they are too many for the op.
+    /// Decode with beams: of each row of logits the `top` most probable tokens and their log-probabilities
+    /// (sy_top_args), enough for the next beams; SY_NONE and 0 where they are too many for the op.
     sy_tid top_value, top_place;
     uint32_t top;
     uint32_t sparse_count;

@@ -28,7 +28,7 @@ struct subject {
     struct sy_prompt prompts[MANY];
     int32_t ids[MANY][SRC];
     const char *name;
-    bool sparing; ///< A device that is slow to compile: one model, 1 and 4 beams, no prompt alone.
+    bool sparing; ///< A device that is slow to compile: one model, 1 and 4 beams, no prompt alone, nothing by the host.
 };
 
 /// A session for `batch` prompts, which is MANY or 1; made once.
@@ -106,11 +106,11 @@ static void check_case(struct subject *x, const json_t *one)
     p = params(x, options);
     if (p.no_repeat_ngram == 0)
         p.no_repeat_ngram = 2 * MOST; // limits nothing, but the host then reads all logits and chooses by itself
-    if (status == SY_OK)
+    if (status == SY_OK && !x->sparing)
         status = sy_decode(s, &p, read, read_counts);
     for (uint32_t i = 0; i < MANY && status == SY_OK; ++i)
-        alike += read_counts[i] == counts[i] &&
-                 memcmp(read + (size_t)i * MOST, out + (size_t)i * MOST, counts[i] * sizeof *out) == 0;
+        alike += x->sparing || (read_counts[i] == counts[i] &&
+                                memcmp(read + (size_t)i * MOST, out + (size_t)i * MOST, counts[i] * sizeof *out) == 0);
     if (tiny_try(x->t, status, "decoding", x->device))
         tap_ok(&x->t->tap, right == MANY && same == MANY && alike == MANY && json_array_size(want) == MANY,
                "%s, %s: %s: %u answers are transformers', %u the same alone, %u the same by the host",

@@ -89,7 +89,7 @@ SMALL = {'matmul': ['--size', 24], 'grouped': ['--experts', 3, '--rows', 8, '--d
          'expert-ffn': ['--experts', 3, '--rows', 20, '--d-model', 16, '--d-ff', 24],
          'attention': ['--heads', 2, '--d-kv', 8, '--src-len', 20, '--batch', 2],
          'xent': ['--rows', 10, '--vocab', 100, '--d-model', 8], 'op': ['--op', 'relu', '--args', '40,30,0,1.0,0,0,0,1,0,0'],
-         'step': ['--batch', 1, '--src-len', 8, '--tgt-len', 5], 'decode': ['--batch', 2, '--src-len', 8, '--tgt-len', 5]}
+         'step': ['--batch', 1, '--src-len', 8, '--tgt-len', 5], 'decode': ['--batch', 2, '--src-len', 8, '--tgt-len', 5, '--beams', 2]}
 
 
 def check_json(s, devices):

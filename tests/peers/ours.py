@@ -56,10 +56,10 @@ class Programs:
                               '--d-ff', sizes['d_ff'], '--dtype', dtype, '--repeat', repeat)[-1]
         return figure['ms'] * 1e-3, figure['by']
 
-    def decode(self, config, batch, source, tokens, precision, repeat=3):
+    def decode(self, config, batch, source, tokens, precision, beams=1, repeat=3):
         """Seconds of decoding a batch, its encoder's included."""
         figure = self.figures('decode', '--model', config, '--batch', batch, '--src-len', source, '--tgt-len', tokens, '--precision',
-                              precision, '--repeat', repeat)[0] # the others: where the time goes
+                              precision, '--beams', beams, '--repeat', repeat)[0] # the others: where the time goes
         if round(figure['tokens_per_second'] * figure['ms'] * 1e-3) != batch * tokens:
             raise Missing(f'a sequence ended before its {tokens} tokens')
         return figure['ms'] * 1e-3

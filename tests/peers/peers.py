@@ -3,8 +3,8 @@
 """peers.py BUILD [NAME…] [--avx2] [--cpu-time] [--turns N] [--device ID] [--threads N] [--json FILE]: our programs and PyTorch,
 Hugging Face and OpenBLAS at the same work, in turns in one run.
 
-Names: matmul, step8, step64, ffn, bandwidth, attention, switch128, grouped, decode1, decode16, memory, or parts of them (default:
-all). A ratio is the time of the fastest rival over that of our fastest way: above 1 we are ahead; beside it the least and the most of
+Names: matmul, step8, step64, ffn, bandwidth, attention, switch128, grouped, decode1, decode16, decodebeam, memory, or parts of
+them (default: all). A ratio is the time of the fastest rival over that of our fastest way: above 1 we are ahead; beside it the least and the most of
 single turns. Of bandwidth, attention and grouped it is a share of what the device gives a copy, a product, or equal loads. With
 --avx2 all sides are told to leave the wider instructions of this CPU alone, which shows about what an older CPU would do: PoCL
 compiles for Haswell, OpenBLAS takes its Haswell kernels, PyTorch those for AVX2; clocks and caches stay those of this CPU.
@@ -136,15 +136,17 @@ class Harness:
                                 note=f'{under["ms"]:.1f} ms, {under["gflops"]:.0f} GFLOP/s, beside {over["ms"]:.1f}'))
         return rows
 
-    def decode(self, batch):
+    def decode(self, batch, beams=1):
         source, tokens = 128, 64
         config = shapes.write(self.folder, 't5-small', shapes.t5(shapes.T5_SMALL))
         ways = ('f32',) if self.options.avx2 else ('f32', 'bf16')
-        measure = f'greedy decoding, batch {batch}, T5-small widths, {source} → {tokens} tokens'
+        how = 'greedy decoding' if beams == 1 else f'decoding with {beams} beams'
+        measure = f'{how}, batch {batch}, T5-small widths, {source} → {tokens} tokens'
         return self.run(Row('9', measure, ('tokens/s', batch * tokens), 2, 5),
-                        [Entrant(way, lambda way=way: self.ours.decode(config, batch, source, tokens, way), True) for way in ways]
+                        [Entrant(way, lambda way=way: self.ours.decode(config, batch, source, tokens, way, beams), True)
+                         for way in ways]
                         + [self.theirs('Hugging Face ' + way, 'decoding', way, config=config, batch=batch, source=source,
-                                       tokens=tokens) for way in ways])
+                                       tokens=tokens, beams=beams) for way in ways])
 
     def memory(self):
         config = shapes.write(self.folder, 't5-small', shapes.t5(shapes.T5_SMALL))
@@ -167,7 +169,8 @@ def rows(h):
             'step8': lambda: h.step(8), 'step64': lambda: h.step(64), 'ffn': h.ffn,
             'bandwidth': h.bandwidth, 'attention': h.attention, 'switch128': h.switch128, 'grouped': h.grouped,
 
-            'decode1': lambda: h.decode(1), 'decode16': lambda: h.decode(16), 'memory': h.memory}
+            'decode1': lambda: h.decode(1), 'decode16': lambda: h.decode(16),
+            'decodebeam': lambda: h.decode(4, beams=4), 'memory': h.memory}
 
 
 def proc(path, key):

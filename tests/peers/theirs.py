@@ -81,7 +81,7 @@ def training(torch, dtype, config, batch, source, target):
     return step
 
 
-def decoding(torch, dtype, config, batch, source, tokens):
+def decoding(torch, dtype, config, batch, source, tokens, beams):
     model = model_of(torch, dtype, config).eval()
     ids = torch.randint(3, 259, (batch, source))
     mask = torch.ones_like(ids)
@@ -89,7 +89,7 @@ def decoding(torch, dtype, config, batch, source, tokens):
     def generate():
         with torch.inference_mode():
             got = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=tokens, min_new_tokens=tokens,
-                                 do_sample=False, num_beams=1)
+                                 do_sample=False, num_beams=beams)
         if got.shape != (batch, tokens + 1):
             raise RuntimeError(f'generate() gave {tuple(got.shape)}, not {tokens} tokens for each of {batch}')
     return generate
