@@ -188,11 +188,17 @@ static json_t *caps_json(const struct sy_caps *c)
     const struct {
         const char *key;
         uint64_t value;
-    } numbers[] = {{"memory_bytes", c->memory_bytes},           {"max_alloc_bytes", c->max_alloc_bytes},
-                   {"max_binding_bytes", c->max_binding_bytes}, {"max_bindings", c->max_bindings},
-                   {"shared_bytes", c->shared_bytes},           {"max_work_group", c->max_wg},
-                   {"offset_align", c->offset_align},           {"subgroup_min", c->subgroup_min},
-                   {"subgroup_max", c->subgroup_max},           {"compute_units", c->compute_units}};
+    } numbers[] = {{"memory_bytes", c->memory_bytes},
+                   {"max_alloc_bytes", c->max_alloc_bytes},
+                   {"max_binding_bytes", c->max_binding_bytes},
+                   {"max_bindings", c->max_bindings},
+                   {"shared_bytes", c->shared_bytes},
+                   {"max_work_group", c->max_wg},
+                   {"offset_align", c->offset_align},
+                   {"subgroup_min", c->subgroup_min},
+                   {"subgroup_max", c->subgroup_max},
+                   {"compute_units", c->compute_units},
+                   {"cache_bytes", c->cache_bytes}};
     for (size_t i = 0; i < SY_COUNT(numbers); ++i)
         json_object_set_new(j, numbers[i].key,
                             json_integer((json_int_t)(numbers[i].value > INT64_MAX ? INT64_MAX : numbers[i].value)));

@@ -33,6 +33,7 @@ enum sy_status sy_graph_create(struct sy_ctx *ctx, enum sy_precision precision, 
     g->segment = -1;
     g->tile_rows = caps->device_class == SY_CLASS_SIMT ? SY_TILE_ROWS_SIMT : SY_TILE_ROWS_CPU;
     g->many_groups = caps->device_class == SY_CLASS_SIMT;
+    g->cache_bytes = caps->device_class == SY_CLASS_CPU ? caps->cache_bytes : 0; // elsewhere a launch costs more
     g->logits_bytes = caps->logits_bytes != 0 ? caps->logits_bytes : g->many_groups ? LOGITS_SIMT : LOGITS_CPU;
     if ((caps->mma || caps->coop_bf16.m != 0) && precision != SY_PRECISION_F32)
         g->tile_rows = SY_MMA_ROWS(SY_MMA_WG);

@@ -24,6 +24,7 @@ struct sy_graph {
     enum sy_dtype t, f;    ///< Storage of activations, and of what is "always f32".
     uint32_t tile_rows;    ///< Rows of a ragged matmul tile on this device class.
     uint64_t logits_bytes; ///< Logits of a slice that need more are made in parts (logits.h).
+    uint64_t cache_bytes;  ///< Where passes over parameters are cut to fit a cache (optimizer.c): its size, else 0.
     bool many_groups;      ///< The device runs work-groups by the hundred: long sums over rows are split (rules.c).
 
     struct sy_tensor *tensors;

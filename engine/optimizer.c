@@ -23,7 +23,8 @@ struct update {
     struct sy_param **params; ///< Of each row of the table.
     sy_tid table, grads, master;
     int32_t *ranks;           ///< Of each matrix: its place among all of the model by name.
-    sy_tid rowsq, parts, wsq; ///< Adafactor: what af_sums adds up, and af_v.
+    sy_tid squares;           ///< Sums of squares of blocks of gradients.
+    sy_tid rowsq, parts, wsq; ///< Adafactor: what else af_sums adds up, and af_v.
 };
 
 /// By the whole matrix, so that no layout changes what is kept.
@@ -139,6 +140,66 @@ static struct sy_matrices_args over(const struct sy_graph *g, const struct updat
     return a;
 }
 
+// ---- groups of matrices --------------------------------------------------------------------------------------------
+
+/// Matrices of a pack that go through all passes of an update before the next ones do, so that a CPU reads their
+/// gradients and weights from memory once. A matrix is never split, so groups change no sum.
+struct group {
+    uint32_t entry, part; ///< Of the table: where the next group begins.
+    u32 matrix, matrices; ///< Number of the first, and how many there are: the factored ones, then the others.
+    u32 end;              ///< Blocks: factored.block … full.block − 1, then full.block … end − 1.
+    struct {
+        u32 block, matrices, strip, strips, work;
+    } factored;
+    struct {
+        u32 block, work;
+    } full;
+};
+
+/// Bytes of gradients and weights that a group may have. A quarter of the cache: states, sums and what others do need
+/// some of it, too, and so does a write. Pieces have dispatches of their own, and what ranks must average in between
+/// is awaited once.
+static uint64_t group_room(const struct sy_graph *g, const struct update *u)
+{
+    const uint64_t most = UINT64_C(16) << 20, quarter = g->cache_bytes / 4;
+    if (quarter == 0 || sy_graph_tensor(g, u->master)->pieces != SY_NONE || sy_layout_parts(g->ranks) > 1)
+        return UINT64_MAX;
+    return quarter < most ? quarter : most;
+}
+
+/// The group that follows `x` (zeros: the first one); false after the last.
+static bool next_group(const struct update *u, uint64_t room, struct group *x)
+{
+    const struct sy_matrices *m = &u->matrices;
+    struct group y = {.entry = x->entry, .part = x->part, .matrix = x->matrix + x->matrices, .end = x->end};
+    y.factored.block = y.full.block = x->end;
+    y.factored.strip = x->factored.strip + x->factored.strips;
+    for (uint64_t bytes = 0; y.entry < m->args.entries; ++y.entry, y.part = 0) {
+        const struct sy_param *p = u->params[y.entry];
+        const bool two = sy_matrices_place(m, y.entry, SY_MATRIX_BLOCK) < m->factored.blocks;
+        const u32 size = p->rows * p->cols;
+        for (; y.part < p->parts; ++y.part) {
+            bytes += 2 * sizeof(float) * (uint64_t)size;
+            if (y.matrices != 0 && bytes > room) {
+                *x = y;
+                return true;
+            }
+            ++y.matrices;
+            y.end += (u32)sy_ceil_div(p->rows, SY_MATRIX_ROWS);
+            if (!two) {
+                y.full.work += size;
+                continue;
+            }
+            y.full.block = y.end;
+            ++y.factored.matrices;
+            y.factored.strips += (u32)sy_ceil_div(p->cols, SY_MATRIX_STRIP);
+            y.factored.work += size;
+        }
+    }
+    *x = y;
+    return y.matrices != 0;
+}
+
 // ---- the global norm -----------------------------------------------------------------------------------------------
 
 struct named {
@@ -194,31 +255,32 @@ static sy_tid column_sums(struct sy_graph *g, const struct update *u)
     return t;
 }
 
-/// Sums of squares of a pack's gradients, block by block. Adafactor makes its other sums in the same pass over them.
-static sy_tid block_sums(struct sy_graph *g, struct update *u, enum sy_optimizer kind)
+/// Room for a pack's sums of squares, block by block. Adafactor makes its other sums in the same pass over gradients.
+static void place_sums(struct sy_graph *g, struct update *u, enum sy_optimizer kind)
 {
-    const struct sy_matrices *m = &u->matrices;
-    const struct sy_matrices_args *a = &m->args;
-    const u32 factored = m->factored.blocks;
-    sy_tid sums = sy_act_f(g, a->blocks, 1, "norm.blocks");
+    const struct sy_matrices_args *a = &u->matrices.args;
+    u->squares = sy_act_f(g, a->blocks, 1, "norm.blocks");
     if (kind == SY_OPTIMIZER_ADAFACTOR)
         u->wsq = sy_act_f(g, a->blocks, 1, "wsq");
-    if (factored != 0) {
+    if (u->matrices.factored.blocks != 0) {
         u->rowsq = sy_act_f(g, a->rows, 1, "rowsq");
         u->parts = column_sums(g, u);
     }
+}
+
+static void sums_of(struct sy_graph *g, const struct update *u, const struct group *x)
+{
     struct stretch s;
-    for (u32 first = 0; first < factored && g->status == SY_OK; first += s.count) {
-        s = stretch_of(g, u, first, factored, SY_NONE);
-        const struct sy_matrices_args args = over(g, u, &s, m->factored.work);
-        SY_EMIT(g, af_sums, &args, u->table, s.grads, s.master, u->rowsq, s.parts, u->wsq, sums);
+    for (u32 first = x->factored.block; first < x->full.block && g->status == SY_OK; first += s.count) {
+        s = stretch_of(g, u, first, x->full.block, SY_NONE);
+        const struct sy_matrices_args args = over(g, u, &s, x->factored.work);
+        SY_EMIT(g, af_sums, &args, u->table, s.grads, s.master, u->rowsq, s.parts, u->wsq, u->squares);
     }
-    for (u32 first = factored; first < a->blocks && g->status == SY_OK; first += s.count) {
-        s = stretch_of(g, u, first, a->blocks, SY_NONE);
-        const struct sy_matrices_args args = over(g, u, &s, a->work - m->factored.work);
-        SY_EMIT(g, sumsq, &args, u->table, s.grads, sums);
+    for (u32 first = x->full.block; first < x->end && g->status == SY_OK; first += s.count) {
+        s = stretch_of(g, u, first, x->end, SY_NONE);
+        const struct sy_matrices_args args = over(g, u, &s, x->full.work);
+        SY_EMIT(g, sumsq, &args, u->table, s.grads, u->squares);
     }
-    return sums;
 }
 
 /// Other ranks know the norms of what they update, and this one those of its own.
@@ -243,27 +305,22 @@ static void gather(struct sy_graph *g, const struct update *updates, u32 count, 
 
 /// Block sums, added up matrix by matrix, those in the order of their names, then one factor: the order does not depend
 /// on which pack holds a matrix.
-static sy_tid global_norm(struct sy_graph *g, struct update *updates, const struct sy_optimizer_params *o)
+static void global_norm(struct sy_graph *g, const struct update *updates, u32 count, float max_norm, sy_tid gs)
 {
-    const u32 count = rank_matrices(g, updates);
-    sy_tid by_rank = sy_act_f(g, count, 1, "norm.matrices");
-    sy_tid gs = sy_tensor_new(g, SY_KIND_KEEP, g->f, 2, 1, 1, "clip");
+    const sy_tid by_rank = sy_act_f(g, count, 1, "norm.matrices");
     for (size_t k = 0; k < g->pack_count && g->status == SY_OK; ++k) {
-        struct update *u = &updates[k];
-        if (u->matrices.args.entries == 0)
+        const struct update *u = &updates[k];
+        const struct sy_matrices_args *m = &u->matrices.args;
+        if (m->entries == 0)
             continue;
-        struct sy_matrices_args *m = &u->matrices.args;
-        m->everything = count;
-        sy_tid sums = block_sums(g, u, o->kind);
         sy_tid rank = sy_tensor_const(g, SY_I32, m->matrices, u->ranks, "ranks");
         const struct sy_matrices_args all = some(u, 0, m->matrices, m->work);
-        SY_EMIT(g, sum_blocks, &all, u->table, rank, sums, by_rank);
+        SY_EMIT(g, sum_blocks, &all, u->table, rank, u->squares, by_rank);
     }
     if (sy_layout_world(g->ranks) > 1)
         gather(g, updates, count, by_rank);
-    struct sy_clip_args c = {.n = count, .max_norm = o->clip_norm};
+    const struct sy_clip_args c = {.n = count, .max_norm = max_norm};
     SY_EMIT(g, clip, &c, by_rank, gs);
-    return gs;
 }
 
 // ---- the optimizers ------------------------------------------------------------------------------------------------
@@ -342,59 +399,79 @@ static void whole_means(struct sy_graph *g, const struct update *u, bool squares
     free(list);
 }
 
-static void adafactor(struct sy_graph *g, struct update *u, sy_tid gs)
+/// What the passes of Adafactor leave for each other.
+struct between {
+    sy_tid gs, r, col, v, mean, usq, scale;
+};
+
+static void statistics(struct sy_graph *g, const struct update *u, const struct group *x, const struct between *b)
+{
+    const struct sy_matrices_args matrices = some(u, x->matrix, x->factored.matrices, x->factored.work);
+    const struct sy_matrices_args strips = some(u, x->factored.strip, x->factored.strips, x->factored.work);
+    if (x->factored.matrices == 0)
+        return;
+    SY_EMIT(g, af_row, &matrices, u->table, u->rowsq, b->gs, g->step_constants, b->r, b->mean);
+    if (sy_graph_tensor(g, u->parts)->pieces == SY_NONE)
+        SY_EMIT(g, af_col, &strips, u->table, u->parts, b->gs, g->step_constants, b->col);
+    else
+        columns_by_piece(g, u, b->gs, b->col);
+    whole_means(g, u, false, (const sy_tid[]){b->mean, b->r, b->col});
+}
+
+static void adafactor_group(struct sy_graph *g, const struct update *u, const struct group *x, const struct between *b)
+{
+    struct stretch s;
+    statistics(g, u, x, b);
+    for (u32 first = x->factored.block; first < x->full.block && g->status == SY_OK; first += s.count) {
+        s = stretch_of(g, u, first, x->full.block, b->v);
+        const struct sy_matrices_args args = over(g, u, &s, x->factored.work);
+        SY_EMIT(g, af_usq, &args, u->table, s.grads, b->r, b->mean, b->col, b->gs, b->usq);
+    }
+    for (u32 first = x->full.block; first < x->end && g->status == SY_OK; first += s.count) {
+        s = stretch_of(g, u, first, x->end, b->v);
+        const struct sy_matrices_args args = over(g, u, &s, x->full.work);
+        SY_EMIT(g, af_v, &args, u->table, s.grads, s.master, b->gs, g->step_constants, s.v, u->wsq, b->usq);
+    }
+    whole_means(g, u, true, (const sy_tid[]){u->wsq, b->usq, SY_NONE});
+    const struct sy_matrices_args all = some(u, x->matrix, x->matrices, x->factored.work + x->full.work);
+    SY_EMIT(g, af_scale, &all, u->table, u->wsq, b->usq, g->step_constants, b->scale);
+    for (u32 first = x->factored.block; first < x->full.block && g->status == SY_OK; first += s.count) {
+        s = stretch_of(g, u, first, x->full.block, b->v);
+        const struct sy_matrices_args args = over(g, u, &s, x->factored.work);
+        SY_EMIT(g, af_apply, &args, u->table, s.grads, b->r, b->mean, b->col, b->scale, b->gs, s.master);
+    }
+    for (u32 first = x->full.block; first < x->end && g->status == SY_OK; first += s.count) {
+        s = stretch_of(g, u, first, x->end, b->v);
+        const struct sy_matrices_args args = over(g, u, &s, x->full.work);
+        SY_EMIT(g, af_apply_v, &args, u->table, s.grads, s.v, b->scale, b->gs, s.master);
+    }
+}
+
+/// `sums`: af_sums is part of it.
+static void adafactor(struct sy_graph *g, const struct update *u, sy_tid gs, bool sums)
 {
     const struct sy_matrices *m = &u->matrices;
     const struct sy_matrices_args *a = &m->args;
-    const sy_tid t = u->table;
-    sy_tid r = state_new(g, SY_STATE_R, a->rows), col = state_new(g, SY_STATE_COL, a->cols);
-    sy_tid v = state_alike(g, u, SY_STATE_V, a->full);
+    struct between b = {.gs = gs, .r = state_new(g, SY_STATE_R, a->rows), .col = state_new(g, SY_STATE_COL, a->cols)};
+    b.v = state_alike(g, u, SY_STATE_V, a->full);
     for (uint32_t e = 0; e < a->entries; ++e) {
         struct sy_param *p = u->params[e];
         const uint64_t at = sy_matrices_place(m, e, SY_MATRIX_STATE);
         if (two_factors(g, p)) {
-            state_add(g, p, SY_STATE_R, r, at, p->rows);
-            state_add(g, p, SY_STATE_COL, col, sy_matrices_place(m, e, SY_MATRIX_COL), p->cols);
+            state_add(g, p, SY_STATE_R, b.r, at, p->rows);
+            state_add(g, p, SY_STATE_COL, b.col, sy_matrices_place(m, e, SY_MATRIX_COL), p->cols);
         } else {
-            state_add(g, p, SY_STATE_V, v, at, (uint64_t)p->rows * p->cols);
+            state_add(g, p, SY_STATE_V, b.v, at, (uint64_t)p->rows * p->cols);
         }
     }
-    sy_tid usq = sy_act_f(g, a->blocks, 1, "usq");
-    sy_tid mean = sy_act_f(g, a->matrices, 1, "mean"), scale = sy_act_f(g, a->matrices, 1, "scale");
-    const struct sy_matrices_args all = some(u, 0, a->matrices, a->work);
-    const u32 factored = m->factored.blocks;
-    struct stretch s;
-    if (factored != 0) {
-        const struct sy_matrices_args matrices = some(u, 0, m->factored.matrices, m->factored.work);
-        const struct sy_matrices_args strips = some(u, 0, m->factored.strips, m->factored.work);
-        SY_EMIT(g, af_row, &matrices, t, u->rowsq, gs, g->step_constants, r, mean);
-        if (sy_graph_tensor(g, u->parts)->pieces == SY_NONE)
-            SY_EMIT(g, af_col, &strips, t, u->parts, gs, g->step_constants, col);
-        else
-            columns_by_piece(g, u, gs, col);
-        whole_means(g, u, false, (const sy_tid[]){mean, r, col});
-    }
-    for (u32 first = 0; first < factored && g->status == SY_OK; first += s.count) {
-        s = stretch_of(g, u, first, factored, v);
-        const struct sy_matrices_args args = over(g, u, &s, m->factored.work);
-        SY_EMIT(g, af_usq, &args, t, s.grads, r, mean, col, gs, usq);
-    }
-    for (u32 first = factored; first < a->blocks && g->status == SY_OK; first += s.count) {
-        s = stretch_of(g, u, first, a->blocks, v);
-        const struct sy_matrices_args args = over(g, u, &s, a->work - m->factored.work);
-        SY_EMIT(g, af_v, &args, t, s.grads, s.master, gs, g->step_constants, s.v, u->wsq, usq);
-    }
-    whole_means(g, u, true, (const sy_tid[]){u->wsq, usq, SY_NONE});
-    SY_EMIT(g, af_scale, &all, t, u->wsq, usq, g->step_constants, scale);
-    for (u32 first = 0; first < factored && g->status == SY_OK; first += s.count) {
-        s = stretch_of(g, u, first, factored, v);
-        const struct sy_matrices_args args = over(g, u, &s, m->factored.work);
-        SY_EMIT(g, af_apply, &args, t, s.grads, r, mean, col, scale, gs, s.master);
-    }
-    for (u32 first = factored; first < a->blocks && g->status == SY_OK; first += s.count) {
-        s = stretch_of(g, u, first, a->blocks, v);
-        const struct sy_matrices_args args = over(g, u, &s, a->work - m->factored.work);
-        SY_EMIT(g, af_apply_v, &args, t, s.grads, s.v, scale, gs, s.master);
+    b.usq = sy_act_f(g, a->blocks, 1, "usq");
+    b.mean = sy_act_f(g, a->matrices, 1, "mean");
+    b.scale = sy_act_f(g, a->matrices, 1, "scale");
+    const uint64_t room = group_room(g, u);
+    for (struct group x = {0}; next_group(u, room, &x) && g->status == SY_OK;) {
+        if (sums)
+            sums_of(g, u, &x);
+        adafactor_group(g, u, &x, &b);
     }
 }
 
@@ -443,16 +520,33 @@ void sy_optimizer_emit(struct sy_graph *g, const struct sy_optimizer_params *o, 
         sy_graph_no_memory(g);
     for (uint32_t k = 0; k < g->pack_count && g->status == SY_OK; ++k)
         start(g, o, k, &updates[k]);
-    if (g->status == SY_OK)
-        out->clip = global_norm(g, updates, o);
+    // Without clipping nothing waits for the norm, so the sums can be made where their matrices' other passes are.
+    const bool late = o->kind == SY_OPTIMIZER_ADAFACTOR && o->clip_norm == 0.0f && g->cache_bytes != 0 &&
+                      sy_layout_world(g->ranks) == 1;
+    const u32 count = g->status == SY_OK ? rank_matrices(g, updates) : 0;
+    const sy_tid gs = sy_tensor_new(g, SY_KIND_KEEP, g->f, 2, 1, 1, "clip");
+    const sy_tid factor = late ? sy_tensor_const(g, SY_F32, 2, (const float[]){1.0f, 0.0f}, "no clipping") : gs;
+    for (size_t k = 0; k < g->pack_count && g->status == SY_OK; ++k)
+        if (updates[k].matrices.args.entries != 0) {
+            struct group all = {0};
+            updates[k].matrices.args.everything = count;
+            place_sums(g, &updates[k], o->kind);
+            if (!late && next_group(&updates[k], UINT64_MAX, &all))
+                sums_of(g, &updates[k], &all);
+        }
+    if (!late && g->status == SY_OK)
+        global_norm(g, updates, count, o->clip_norm, gs);
     for (size_t k = 0; k < g->pack_count && g->status == SY_OK; ++k) {
         const bool any = updates[k].matrices.args.entries != 0; // else sums that are no gradients, or others' shards
         if (any && o->kind == SY_OPTIMIZER_ADAMW)
-            adamw(g, &updates[k], o, out->clip);
+            adamw(g, &updates[k], o, factor);
         else if (any)
-            adafactor(g, &updates[k], out->clip);
+            adafactor(g, &updates[k], factor, late);
         sy_shard_share(g, (uint32_t)k); // under way while the next pack is updated
     }
+    if (late && g->status == SY_OK)
+        global_norm(g, updates, count, o->clip_norm, gs);
+    out->clip = gs;
     for (size_t k = 0; k < g->pack_count && updates != NULL; ++k)
         finish(&updates[k]);
     free(updates);

@@ -44,6 +44,7 @@ struct sy_caps {
     char memory_from[128];               ///< What that number is made of, and what moves it, for people.
     uint64_t max_alloc_bytes;            ///< One allocation.
     uint64_t max_binding_bytes;          ///< One storage-buffer binding.
+    uint64_t cache_bytes;                ///< The cache before the memory of all; 0: unknown.
     uint64_t logits_bytes;               ///< SY_LOGITS_BYTES (docs/env.md); 0: what suits the device class.
     uint32_t max_bindings;               ///< Storage buffers of one kernel.
     uint32_t max_args_bytes;             ///< Push constants or by-value argument struct.

@@ -227,6 +227,7 @@ static void fill_limits(cl_device_id device, struct sy_caps *caps)
     if (get_uint(device, CL_DEVICE_ADDRESS_BITS) == 32 && caps->max_wg > 0)
         caps->max_groups[0] = UINT32_MAX / caps->max_wg;
     caps->offset_align = align > MIN_OFFSET_ALIGN ? align : MIN_OFFSET_ALIGN;
+    caps->cache_bytes = get_ulong(device, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE);
     caps->compute_units = get_uint(device, CL_DEVICE_MAX_COMPUTE_UNITS);
 }
 
