@@ -81,7 +81,14 @@ static void *must(void *memory)
 
 // ---- on a device ---------------------------------------------------------------------------------------------------
 
-static void build(struct sy_graph *g, enum sy_optimizer kind, struct sy_optimizer_outputs *out)
+/// What a run differs in: bytes of a binding (0: packs as the graph likes), of a cache to do the update by groups in
+/// (0: none), and what clips.
+struct how {
+    uint64_t binding, cache;
+    float clip;
+};
+
+static void build(struct sy_graph *g, enum sy_optimizer kind, float clip, struct sy_optimizer_outputs *out)
 {
     for (const struct shape *s = shapes; s < shapes + PARAMS; ++s) {
         char names[MOST_PARTS][112];
@@ -94,7 +101,7 @@ static void build(struct sy_graph *g, enum sy_optimizer kind, struct sy_optimize
         if (!shapes[i].absent)
             sy_param_grad(g, sy_graph_param_at(g, i)->weight, &first);
     }
-    const struct sy_optimizer_params o = {.kind = kind, .clip_norm = CLIP, .weight_decay = DECAY};
+    const struct sy_optimizer_params o = {.kind = kind, .clip_norm = clip, .weight_decay = DECAY};
     sy_optimizer_emit(g, &o, out);
 }
 
@@ -165,8 +172,8 @@ static enum sy_status steps(struct sy_runtime *rt, const struct sy_optimizer_out
     return sy_runtime_read_f32(rt, o->clip, 0, 2, out->clip);
 }
 
-/// Runs the steps with packs of at most `binding` bytes (0: as the graph likes). Reports what fails.
-static bool run(struct tiny *t, struct sy_device *device, enum sy_optimizer kind, uint64_t binding, struct outcome *out)
+/// Runs the steps. Reports what fails.
+static bool run(struct tiny *t, struct sy_device *device, enum sy_optimizer kind, struct how how, struct outcome *out)
 {
     struct sy_graph *g = NULL;
     struct sy_runtime *rt = NULL;
@@ -174,10 +181,12 @@ static bool run(struct tiny *t, struct sy_device *device, enum sy_optimizer kind
     bool zero = false;
     memset(out, 0, sizeof *out);
     struct sy_caps caps = *sy_device_caps(device);
-    caps.max_binding_bytes = binding;
+    caps.max_binding_bytes = how.binding;
+    caps.cache_bytes = how.cache;
+    caps.device_class = how.cache != 0 ? SY_CLASS_CPU : caps.device_class; // any device can go by groups
     if (sy_graph_create(t->ctx, SY_PRECISION_F32, &caps, &g) != SY_OK)
         abort();
-    build(g, kind, &o);
+    build(g, kind, how.clip, &o);
     size_t fills = 0;
     for (size_t i = 0; i < sy_graph_node_count(g); ++i)
         fills += sy_graph_node(g, i)->op == SY_OP_fill;
@@ -320,16 +329,37 @@ static bool same(const struct outcome *a, const struct outcome *b)
     return same;
 }
 
+/// Adafactor by groups of one matrix, of a few, and of a pack.
+static void check_groups(struct tiny *t, struct sy_device *device, float clip)
+{
+    static const struct {
+        const char *what;
+        uint64_t cache;
+    } groups[] = {{"one matrix", 1}, {"a few matrices", 8 * 500000}, {"all matrices", UINT64_MAX}};
+    struct outcome whole, other;
+    bool ran = run(t, device, SY_OPTIMIZER_ADAFACTOR, (struct how){.clip = clip}, &whole);
+    for (size_t i = 0; i < SY_COUNT(groups) && ran; ++i) {
+        const struct how how = {.cache = groups[i].cache, .clip = clip};
+        ran = run(t, device, SY_OPTIMIZER_ADAFACTOR, how, &other);
+        if (ran)
+            tap_ok(&t->tap, same(&whole, &other) && (other.dispatches > whole.dispatches) == (i < 2),
+                   "%s: adafactor, clipping at %g: the same bits in groups of %s (%zu and %zu dispatches)",
+                   sy_device_caps(device)->id, (double)clip, groups[i].what, whole.dispatches, other.dispatches);
+        outcome_finish(&other);
+    }
+    outcome_finish(&whole);
+}
+
 static void check_device(struct tiny *t, struct sy_device *device, enum sy_optimizer kind)
 {
     static const char *const groups[] = {"16", "128"}; // items, at most
     const char *id = sy_device_caps(device)->id, *name = kind == SY_OPTIMIZER_ADAMW ? "adamw" : "adafactor";
     struct outcome whole, other;
-    if (!run(t, device, kind, 0, &whole))
+    if (!run(t, device, kind, (struct how){.clip = CLIP}, &whole))
         return;
     check_formulas(t, id, kind, &whole);
     // The largest parameter is larger than this: it gets a pack of its own.
-    if (run(t, device, kind, 300000, &other))
+    if (run(t, device, kind, (struct how){.binding = 300000, .clip = CLIP}, &other))
         tap_ok(&t->tap, same(&whole, &other) && other.dispatches > whole.dispatches,
                "%s: %s: weights, state and norm have the same bits in two packs and in more (%zu and %zu dispatches)",
                id, name, whole.dispatches, other.dispatches);
@@ -339,7 +369,8 @@ static void check_device(struct tiny *t, struct sy_device *device, enum sy_optim
         setenv("SY_FORCE_MAX_WG", groups[i], 1);
         const enum sy_status status = sy_device_open(t->ctx, id, &smaller);
         unsetenv("SY_FORCE_MAX_WG");
-        if (tiny_try(t, status, "opening with smaller work-groups", device) && run(t, smaller, kind, 0, &other))
+        if (tiny_try(t, status, "opening with smaller work-groups", device) &&
+            run(t, smaller, kind, (struct how){.clip = CLIP}, &other))
             tap_ok(&t->tap, same(&whole, &other), "%s: %s: the same bits with work-groups of at most %s", id, name,
                    groups[i]);
         outcome_finish(&other);
@@ -387,6 +418,8 @@ int main(int argc, char **argv)
     for (size_t d = 0; d < t.device_count; ++d) {
         check_device(&t, t.devices[d], SY_OPTIMIZER_ADAFACTOR);
         check_device(&t, t.devices[d], SY_OPTIMIZER_ADAMW);
+        check_groups(&t, t.devices[d], CLIP);
+        check_groups(&t, t.devices[d], 0.0f);
     }
     const size_t few = dispatches(&t, 2), many = dispatches(&t, 12);
     tap_ok(&t.tap, few != 0 && few <= 40 && few == many,
