@@ -28,12 +28,9 @@
 #define AMX_TILES(rows) (((rows) + 15u) / 16u)
 
 #ifdef DOT_BF16
+#include "dot.cl.h"
 static inline void amx_begin(void) {}
 static inline void amx_end(void) {}
-
-#define DOT __attribute__((target("avx512f,avx512bf16")))
-// No built-in: its types changed with clang 17.
-#define DOT_PAIRS(sum, a, b) __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b))
 
 // sums[rows][32] += A · B for `pairs` pairs of k. The row loops unroll and the arrays become registers.
 #define DOT_BLOCK(name, rows)                                                                                       \

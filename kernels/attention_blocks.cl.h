@@ -1,165 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// attention_blocks.cl.h: what the variants `blocks` of attention, attention_dq and attention_dkv share (CPUs; WG is 1).
+// attention_blocks.cl.h: what the variants `blocks` and `dot` of attention, attention_dq and attention_dkv share (CPUs; WG is 1).
 //
 // A work-group owns 32 rows of one side of one head: queries in attention and attention_dq, keys in attention_dkv. They
-// are transposed once, so that they lie side by side in vectors ("lanes"); the rows of the other side come in tiles of
-// 32, and every element of those is broadcast. Nothing is ever summed across lanes. What is done element by element
+// are transposed once, so that they lie side by side in vectors ("lanes"); the rows of the other side come in tiles,
+// and every element of those is broadcast. Nothing is ever summed across lanes. What is done element by element
 // goes by 16 lanes, which are one SY_REL_BLOCK.
+//
+// With ATT_PAIRS the same kernels are the variants `dot`: products of pairs of bf16 (attention_pairs.cl.h).
 #ifndef SY_ATTENTION_BLOCKS_CL_H
 #define SY_ATTENTION_BLOCKS_CL_H
 #include "attention_score.cl.h"
 #include "exp.cl.h"
 
-#define ATT_TILE 32u                           // rows of the walked side in one tile
-#define ATT_LANES 32u                          // rows of the own side
-#define ATT_HALF 16u                           // lanes of a float16
-#define ATT_PITCH (SY_ATTENTION_MAX_DIM + 16u) // an odd number of cache lines, so that rows spread over the cache sets
+#define ATT_LANES 32u // rows of the own side
+#define ATT_HALF 16u  // lanes of a float16
+#define ATT_UNROLL _Pragma("unroll")
 // Compiled once, not once for each place: what is worth a call.
 #define ATT_ONCE __attribute__((noinline)) static
 #define ATT_LANE_IDS ((uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
 
 // Dimensions and rows of private arrays come in whole steps of 8; what is not there is zero.
 ATT_INLINE uint att_padded(uint n) { return (n + 7u) / 8u * 8u; }
-
-// ---- products ------------------------------------------------------------------------------------------------------
-
-// Where a register block's sums begin.
-#define ATT_ZERO 0u
-#define ATT_SUMS 1u
-#define ATT_SHRUNK 2u // the sums times `shrink`, lane by lane
-
-// sums[x][lane] = start + Σ_k lanes[k][lane] · scalars[x·x_step + k·k_step] for `rows` x and `vecs` vectors of lanes.
-// The loops over x and v unroll and the arrays become registers.
-#define ATT_UNROLL _Pragma("unroll")
-#define ATT_BLOCK(name, rows, vecs)                                                                            \
-    ATT_INLINE void name(float *sums, uint start, const float *shrink, const float *lanes, const float *scalars, \
-                         uint x_step, uint k_step, uint depth)                                                 \
-    {                                                                                                          \
-        BF acc[rows][vecs];                                                                                    \
-        ATT_UNROLL for (uint v = 0; v < vecs; ++v)                                                             \
-        {                                                                                                      \
-            const BF by = start == ATT_SHRUNK ? BF_LOAD(shrink + v * BLOCK_VEC) : (BF)(1.0f);                  \
-            ATT_UNROLL for (uint x = 0; x < rows; ++x)                                                         \
-            {                                                                                                  \
-                const float *from = sums + x * ATT_LANES + v * BLOCK_VEC;                                      \
-                acc[x][v] = start == ATT_ZERO     ? (BF)(0.0f)                                                 \
-                            : start == ATT_SHRUNK ? BF_LOAD(from) * by                                         \
-                                                  : BF_LOAD(from);                                             \
-            }                                                                                                  \
-        }                                                                                                      \
-        for (uint k = 0; k < depth; ++k, lanes += ATT_LANES, scalars += k_step) {                              \
-            BF y[vecs];                                                                                        \
-            ATT_UNROLL for (uint v = 0; v < vecs; ++v) y[v] = BF_LOAD(lanes + v * BLOCK_VEC);                  \
-            ATT_UNROLL for (uint x = 0; x < rows; ++x)                                                         \
-            {                                                                                                  \
-                const BF each = (BF)(scalars[x * x_step]);                                                     \
-                ATT_UNROLL for (uint v = 0; v < vecs; ++v) acc[x][v] = fma(y[v], each, acc[x][v]);             \
-            }                                                                                                  \
-        }                                                                                                      \
-        ATT_UNROLL for (uint x = 0; x < rows; ++x)                                                             \
-            ATT_UNROLL for (uint v = 0; v < vecs; ++v) sy_put(acc[x][v], sums + x * ATT_LANES + v * BLOCK_VEC); \
-    }
-
-// The register block: its sums, the vectors of one k and a broadcast must fit the registers.
-#if defined(__AVX512F__) && !defined(NO_AVX512) // 32 registers of 16 floats
-#define BLOCK_VEC 16
-#else // 16 registers of 8 floats, or 32 of 4
-#define BLOCK_VEC 8
-#endif
-#define BF SY_CAT(float, BLOCK_VEC)
-#define BF_LOAD(p) SY_CAT(vload, BLOCK_VEC)(0, p)
-#if BLOCK_VEC == 16
-ATT_BLOCK(att_block_8x2, 8u, 2u)
-ATT_BLOCK(att_block_8x1, 8u, 1u)
-#else
-ATT_BLOCK(att_block_6x2, 6u, 2u)
-ATT_BLOCK(att_block_4x2, 4u, 2u)
-#endif
-
-// The same for `count` x (a multiple of 8) and the first `width` lanes (16 or 32).
-ATT_INLINE void att_products(float *sums, uint start, const float *shrink, const float *lanes, const float *scalars,
-                             uint x_step, uint k_step, uint count, uint depth, uint width)
-{
-#if BLOCK_VEC == 16
-    for (uint x = 0; x < count; x += 8u)
-        if (width == ATT_LANES)
-            att_block_8x2(sums + x * ATT_LANES, start, shrink, lanes, scalars + x * x_step, x_step, k_step, depth);
-        else
-            att_block_8x1(sums + x * ATT_LANES, start, shrink, lanes, scalars + x * x_step, x_step, k_step, depth);
-#else
-    for (uint h = 0; h < width; h += ATT_HALF) {
-        uint x = 0;
-        for (; count - x >= 6u && count - x != 8u; x += 6u) // 8 is two fours
-            att_block_6x2(sums + x * ATT_LANES + h, start, shrink + h, lanes + h, scalars + x * x_step, x_step, k_step,
-                          depth);
-        for (; x < count; x += 4u)
-            att_block_4x2(sums + x * ATT_LANES + h, start, shrink + h, lanes + h, scalars + x * x_step, x_step, k_step,
-                          depth);
-    }
-#endif
-}
-
-// s[r] = Σ_d lanes[d] · tile[r][d]
-ATT_ONCE void att_dot(float *s, const float *lanes, const float *tile, uint rows, uint dim, uint width)
-{
-    att_products(s, ATT_ZERO, s, lanes, tile, ATT_PITCH, 1u, att_padded(rows), dim, width);
-}
-
-// sum[d] += Σ_r w[r] · tile[r][d]
-ATT_ONCE void att_accumulate(float *sum, const float *w, const float *tile, uint rows, uint dim, uint width)
-{
-    att_products(sum, ATT_SUMS, sum, w, tile, 1u, ATT_PITCH, att_padded(dim), rows, width);
-}
-
-// ---- rows and lanes ------------------------------------------------------------------------------------------------
-
-// The first min(n, 8) elements at p, then zeros.
-ATT_INLINE float8 att_load8(__global const T *p, uint n)
-{
-    if (n >= 8u) {
-#ifdef T_BF16
-        return as_float8(convert_uint8(vload8(0, p)) << 16);
-#else
-        return vload8(0, p);
-#endif
-    }
-    float part[8];
-    sy_put((float8)0.0f, part);
-    for (uint i = 0; i < n; ++i)
-        part[i] = T_LD(p, i);
-    return vload8(0, part);
-}
-
-// Stores the first min(n, 8) elements.
-ATT_INLINE void att_store8(float8 v, __global T *p, uint n)
-{
-    if (n >= 8u) {
-#ifdef T_BF16
-        const uint8 b = as_uint8(v), nan = (b >> 16) | 0x40u;
-        const uint8 r = select((b + 0x7fffu + ((b >> 16) & 1u)) >> 16, nan, (b & 0x7fffffffu) > 0x7f800000u);
-        sy_put(convert_ushort8(r), p);
-#else
-        sy_put(v, p);
-#endif
-        return;
-    }
-    float part[8];
-    sy_put(v, part);
-    for (uint i = 0; i < n; ++i)
-        T_ST(p, i, part[i]);
-}
-
-// to[r][d] = x[r][d] as f32; zeros up to whole steps of 8 both ways.
-ATT_ONCE void att_load_rows(float *to, __global const T *x, uint stride, uint rows, uint dim)
-{
-    const uint padded = att_padded(dim);
-    for (uint r = 0; r < rows; ++r, to += ATT_PITCH, x += stride)
-        for (uint d = 0; d < padded; d += 8u)
-            sy_put(att_load8(x + d, dim - d), to + d);
-    for (uint r = rows; r < att_padded(rows); ++r, to += ATT_PITCH)
-        for (uint d = 0; d < padded; d += 8u)
-            sy_put((float8)0.0f, to + d);
-}
 
 ATT_INLINE float16 att_zip_lo(float16 a, float16 b)
 {
@@ -195,30 +56,121 @@ ATT_INLINE void att_transpose(float16 *v)
     }
 }
 
-// to[d][lane] = x[lane][d] in `width` lanes; those from `rows` on are zero.
-ATT_ONCE void att_load_lanes(float *to, __global const T *x, uint stride, uint rows, uint dim, uint width)
+#ifdef ATT_PAIRS
+#include "attention_pairs.cl.h"
+#else
+#include "attention_floats.cl.h"
+#endif
+
+// ---- products ------------------------------------------------------------------------------------------------------
+
+// Where a register block's sums begin.
+#define ATT_ZERO 0u
+#define ATT_SUMS 1u
+#define ATT_SHRUNK 2u // the sums times `shrink`, lane by lane
+
+// sums[x][lane] = start + Σ_k lanes[k][lane] · scalars[x·x_step + k·k_step] for `rows` x and `vecs` vectors of lanes.
+// The loops over x and v unroll and the arrays become registers. A factor is a float, or a pair of bf16.
+#define ATT_BLOCK(name, rows, vecs)                                                                            \
+    ATT_PRODUCT void name(float *sums, uint start, const float *shrink, const FACTOR *lanes, const FACTOR *scalars, \
+                         uint x_step, uint k_step, uint depth)                                                 \
+    {                                                                                                          \
+        BF acc[rows][vecs];                                                                                    \
+        ATT_UNROLL for (uint v = 0; v < vecs; ++v)                                                             \
+        {                                                                                                      \
+            const BF by = start == ATT_SHRUNK ? BF_LOAD(shrink + v * BLOCK_VEC) : (BF)(1.0f);                  \
+            ATT_UNROLL for (uint x = 0; x < rows; ++x)                                                         \
+            {                                                                                                  \
+                const float *from = sums + x * ATT_LANES + v * BLOCK_VEC;                                      \
+                acc[x][v] = start == ATT_ZERO     ? (BF)(0.0f)                                                 \
+                            : start == ATT_SHRUNK ? BF_LOAD(from) * by                                         \
+                                                  : BF_LOAD(from);                                             \
+            }                                                                                                  \
+        }                                                                                                      \
+        for (uint k = 0; k < depth; ++k, lanes += ATT_LANES, scalars += k_step) {                              \
+            YF y[vecs];                                                                                        \
+            ATT_UNROLL for (uint v = 0; v < vecs; ++v) y[v] = Y_LOAD(lanes + v * BLOCK_VEC);                  \
+            ATT_UNROLL for (uint x = 0; x < rows; ++x)                                                         \
+            {                                                                                                  \
+                const YF each = (YF)(scalars[x * x_step]);                                                     \
+                ATT_UNROLL for (uint v = 0; v < vecs; ++v) ATT_ADD(acc[x][v], y[v], each);             \
+            }                                                                                                  \
+        }                                                                                                      \
+        ATT_UNROLL for (uint x = 0; x < rows; ++x)                                                             \
+            ATT_UNROLL for (uint v = 0; v < vecs; ++v) sy_put(acc[x][v], sums + x * ATT_LANES + v * BLOCK_VEC); \
+    }
+
+#define BF SY_CAT(float, BLOCK_VEC)
+#define BF_LOAD(p) SY_CAT(vload, BLOCK_VEC)(0, p)
+#if BLOCK_VEC == 16
+ATT_BLOCK(att_block_8x2, 8u, 2u)
+ATT_BLOCK(att_block_8x1, 8u, 1u)
+#else
+ATT_BLOCK(att_block_6x2, 6u, 2u)
+ATT_BLOCK(att_block_4x2, 4u, 2u)
+#endif
+
+// The same for `count` x (a multiple of 8) and the first `width` lanes (16 or 32).
+ATT_PRODUCT void att_products(float *sums, uint start, const float *shrink, const FACTOR *lanes, const FACTOR *scalars,
+                             uint x_step, uint k_step, uint count, uint depth, uint width)
 {
-    float part[ATT_HALF * 16u];
-    for (uint h = 0; h < width; h += ATT_HALF)
-        for (uint d = 0; d < dim; d += 16u) {
-            const uint left = dim - d;
-            float16 v[16];
-            for (uint r = 0; r < ATT_HALF; ++r) {
-                __global const T *from = x + (h + r) * stride + d;
-                float16 row = 0.0f;
-                if (h + r < rows) {
-                    row.lo = att_load8(from, left);
-                    if (left > 8u)
-                        row.hi = att_load8(from + 8u, left - 8u);
-                }
-                sy_put(row, part + r * 16u);
-            }
-            ATT_UNROLL for (uint r = 0; r < 16u; ++r) v[r] = vload16(r, part);
-            att_transpose(v);
-            ATT_UNROLL for (uint i = 0; i < 16u; ++i)
-                if (i < 8u || left > 8u)
-                    sy_put(v[i], to + (d + i) * ATT_LANES + h);
-        }
+#if BLOCK_VEC == 16
+    for (uint x = 0; x < count; x += 8u)
+        if (width == ATT_LANES)
+            att_block_8x2(sums + x * ATT_LANES, start, shrink, lanes, scalars + x * x_step, x_step, k_step, depth);
+        else
+            att_block_8x1(sums + x * ATT_LANES, start, shrink, lanes, scalars + x * x_step, x_step, k_step, depth);
+#else
+    for (uint h = 0; h < width; h += ATT_HALF) {
+        uint x = 0;
+        for (; count - x >= 6u && count - x != 8u; x += 6u) // 8 is two fours
+            att_block_6x2(sums + x * ATT_LANES + h, start, shrink + h, lanes + h, scalars + x * x_step, x_step, k_step,
+                          depth);
+        for (; x < count; x += 4u)
+            att_block_4x2(sums + x * ATT_LANES + h, start, shrink + h, lanes + h, scalars + x * x_step, x_step, k_step,
+                          depth);
+    }
+#endif
+}
+
+// s[r] = Σ_d lanes[d] · tile[r][d]
+ATT_TARGET ATT_ONCE void att_dot(float *s, const FACTOR *lanes, const FACTOR *tile, uint rows, uint dim, uint width)
+{
+    att_products(s, ATT_ZERO, s, lanes, tile, ATT_ROW_PITCH, 1u, att_padded(rows), ATT_FACTORS(dim), width);
+}
+
+// sum[d] += Σ_r w[r] · tile[r][d], of a tile that att_load_down loaded
+ATT_TARGET ATT_ONCE void att_accumulate(float *sum, const FACTOR *w, const FACTOR *tile, uint rows, uint dim, uint width)
+{
+    att_products(sum, ATT_SUMS, sum, w, tile, 1u, ATT_DOWN_PITCH, att_padded(dim), ATT_FACTORS(rows), width);
+}
+
+// The same, of sums that shrink first.
+ATT_TARGET ATT_ONCE void att_shrink(float *sum, const float *shrink, const FACTOR *w, const FACTOR *tile, uint rows,
+                                    uint dim, uint width)
+{
+    att_products(sum, ATT_SHRUNK, shrink, w, tile, 1u, ATT_DOWN_PITCH, att_padded(dim), ATT_FACTORS(rows), width);
+}
+
+// ---- rows and lanes ------------------------------------------------------------------------------------------------
+
+// Stores the first min(n, 8) elements.
+ATT_INLINE void att_store8(float8 v, __global T *p, uint n)
+{
+    if (n >= 8u) {
+#ifdef T_BF16
+        const uint8 b = as_uint8(v), nan = (b >> 16) | 0x40u;
+        const uint8 r = select((b + 0x7fffu + ((b >> 16) & 1u)) >> 16, nan, (b & 0x7fffffffu) > 0x7f800000u);
+        sy_put(convert_ushort8(r), p);
+#else
+        sy_put(v, p);
+#endif
+        return;
+    }
+    float part[8];
+    sy_put(v, part);
+    for (uint i = 0; i < n; ++i)
+        T_ST(p, i, part[i]);
 }
 
 // x[lane][d] = from[d][lane] for the first `rows` lanes.

@@ -145,6 +145,32 @@ static void check_matrix_cores(struct io *t)
     io_check(t, sy_requires_coop(&caps, SY_TYPES_B) != NULL, "a shape that is longer than a slab");
 }
 
+/// Products of pairs of bf16: where the CPU has them and the factors are bf16, attention on the way back too.
+static void check_pairs(struct io *t)
+{
+    static const enum sy_op_id ops[] = {SY_OP_matmul, SY_OP_matmul_dw, SY_OP_attention, SY_OP_attention_dq,
+                                        SY_OP_attention_dkv};
+    struct sy_caps caps = sy_caps_imagined(SY_CLASS_CPU);
+    caps.avx512 = true;
+    for (size_t i = 0; i < SY_COUNT(ops); ++i) {
+        const struct sy_variant *without = NULL, *with = NULL, *f32 = NULL, *killed = NULL;
+        char name[64];
+        snprintf(name, sizeof name, "%s:dot", sy_op_info(ops[i])->name);
+        caps.avx512_bf16 = false;
+        enum sy_status s = sy_variant_choose(t->ctx, ops[i], SY_TYPES_B, &caps, &without);
+        caps.avx512_bf16 = true;
+        s = s != SY_OK ? s : sy_variant_choose(t->ctx, ops[i], SY_TYPES_B, &caps, &with);
+        s = s != SY_OK ? s : sy_variant_choose(t->ctx, ops[i], SY_TYPES_F, &caps, &f32);
+        setenv("SY_NO_VARIANT", name, 1);
+        s = s != SY_OK ? s : sy_variant_choose(t->ctx, ops[i], SY_TYPES_B, &caps, &killed);
+        unsetenv("SY_NO_VARIANT");
+        io_check(t,
+                 s == SY_OK && strcmp(with->name, "dot") == 0 && strcmp(without->name, "dot") != 0 && f32 == without &&
+                     killed == without,
+                 "%s: on a CPU with AVX-512 for bf16, of bf16, unless it is switched off", name);
+    }
+}
+
 /// Attention on the same imagined GPU: bf16 alone, heads of up to 64, whatever the shape of its matrices.
 static void check_attention_on_matrix_cores(struct io *t)
 {
@@ -349,6 +375,7 @@ int main(void)
     check_choice(&t);
     check_matrix_cores(&t);
     check_attention_on_matrix_cores(&t);
+    check_pairs(&t);
     check_mma(&t);
     check_cores(&t);
     check_lowering(&t);
