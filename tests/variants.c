@@ -153,20 +153,20 @@ static void check_pairs(struct io *t)
     struct sy_caps caps = sy_caps_imagined(SY_CLASS_CPU);
     caps.avx512 = true;
     for (size_t i = 0; i < SY_COUNT(ops); ++i) {
-        const struct sy_variant *without = NULL, *with = NULL, *f32 = NULL, *killed = NULL;
+        const struct sy_variant *without = NULL, *with = NULL, *floats = NULL, *killed = NULL;
         char name[64];
         snprintf(name, sizeof name, "%s:dot", sy_op_info(ops[i])->name);
         caps.avx512_bf16 = false;
         enum sy_status s = sy_variant_choose(t->ctx, ops[i], SY_TYPES_B, &caps, &without);
         caps.avx512_bf16 = true;
         s = s != SY_OK ? s : sy_variant_choose(t->ctx, ops[i], SY_TYPES_B, &caps, &with);
-        s = s != SY_OK ? s : sy_variant_choose(t->ctx, ops[i], SY_TYPES_F, &caps, &f32);
+        s = s != SY_OK ? s : sy_variant_choose(t->ctx, ops[i], SY_TYPES_F, &caps, &floats);
         setenv("SY_NO_VARIANT", name, 1);
         s = s != SY_OK ? s : sy_variant_choose(t->ctx, ops[i], SY_TYPES_B, &caps, &killed);
         unsetenv("SY_NO_VARIANT");
         io_check(t,
-                 s == SY_OK && strcmp(with->name, "dot") == 0 && strcmp(without->name, "dot") != 0 && f32 == without &&
-                     killed == without,
+                 s == SY_OK && strcmp(with->name, "dot") == 0 && strcmp(without->name, "dot") != 0 &&
+                     floats == without && killed == without,
                  "%s: on a CPU with AVX-512 for bf16, of bf16, unless it is switched off", name);
     }
 }
