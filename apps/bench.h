@@ -9,8 +9,9 @@ struct bench_options {
     struct cli_common common;
     const char *what, *variant, *op, *args, *dtype, *rival;
     uint64_t size, repeat, batch, src_len, tgt_len, experts, rows, d_model, d_ff, heads, d_kv, vocab,
-        beams; ///< 0: not given.
-    bool json, cpu_time;
+        beams;     ///< 0: not given.
+    double budget; ///< Seconds.
+    bool json, cpu_time, show, forget;
     struct ranks_options ranks;
 };
 
@@ -111,6 +112,7 @@ bench_fn bench_expert_ffn, bench_attention, bench_xent; ///< bench_chain.c
 bench_fn bench_step;                                    ///< bench_step.c
 bench_fn bench_rates;                                   ///< bench_rates.c
 bench_fn bench_decode;                                  ///< bench_decode.c
+bench_fn bench_tune;                                    ///< bench_tune.c
 
 /// Element types of products: of --dtype, else of --precision.
 enum sy_op_types bench_types(const struct bench *b);
@@ -127,6 +129,9 @@ SY_MUST_CHECK enum sy_status bench_profile(struct bench *b, struct sy_session *s
 /// bench_step.c: a batch of made-up tokens of the session's shape. Errors: NOMEM.
 SY_MUST_CHECK enum sy_status bench_batch(struct sy_ctx *ctx, const struct sy_session_params *p, uint32_t vocab,
                                          struct sy_batch *b);
+
+/// bench_step.c: precision, batch and lengths of a step, as given or by default.
+void bench_shape(const struct bench *b, struct sy_session_params *p);
 
 /// A session that trains on made-up tokens.
 struct bench_training {

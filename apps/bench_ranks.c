@@ -187,7 +187,7 @@ static double add_up(const struct job *j, const struct sy_leg *leg, const uint64
     double sum = 0.0;
     for (uint32_t i = leg->first; i < leg->end; ++i) {
         const struct sy_node *n = sy_graph_node(g, i);
-        if (n->phase != leg->phase || sy_variant_groups(n->variant, n->args, sy_device_caps(j->device)) == 0)
+        if (n->phase != leg->phase || sy_variant_groups(n->variant, n->choice, n->args, sy_device_caps(j->device)) == 0)
             continue;
         sum += is_expert(n) ? 1e-9 * (double)*ns : 0.0;
         ++ns;

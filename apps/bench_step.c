@@ -30,7 +30,8 @@ double bench_add_up(const struct sy_session *s, enum sy_phase phase, const uint6
     double total = 0.0;
     for (size_t i = 0; i < sy_graph_node_count(g); ++i) {
         const struct sy_node *n = sy_graph_node(g, i);
-        if (n->phase != phase || sy_variant_groups(n->variant, n->args, sy_device_caps(sy_session_device(s))) == 0)
+        if (n->phase != phase ||
+            sy_variant_groups(n->variant, n->choice, n->args, sy_device_caps(sy_session_device(s))) == 0)
             continue;
         struct bench_op_time *op = &ops[sy_variant_index(n->variant)];
         op->variant = n->variant;
@@ -113,16 +114,20 @@ enum sy_status bench_time_steps(const struct bench *b, struct bench_training *t)
     return SY_OK;
 }
 
+void bench_shape(const struct bench *b, struct sy_session_params *p)
+{
+    p->precision = b->o->common.precision;
+    p->batch = bench_given(b->o->batch, 32);
+    p->src_len = bench_given(b->o->src_len, 128);
+    p->tgt_len = bench_given(b->o->tgt_len, 40);
+}
+
 enum sy_status bench_training_open(const struct bench *b, struct bench_training *t)
 {
     const struct bench_options *o = b->o;
     SY_TRY(sy_bundle_open(b->ctx, o->common.model, SY_WEIGHTS_IF_ANY, &t->model));
-    t->params = (struct sy_session_params){.kind = SY_SESSION_TRAIN,
-                                           .config = &t->model.config,
-                                           .precision = o->common.precision,
-                                           .batch = bench_given(o->batch, 32),
-                                           .src_len = bench_given(o->src_len, 128),
-                                           .tgt_len = bench_given(o->tgt_len, 40)};
+    t->params = (struct sy_session_params){.kind = SY_SESSION_TRAIN, .config = &t->model.config};
+    bench_shape(b, &t->params);
     t->times = calloc(o->repeat, sizeof *t->times);
     if (t->times == NULL)
         return sy_fail(b->ctx, SY_NOMEM, "out of host memory");

@@ -10,6 +10,7 @@
 
 #include "apps/cli.h"
 #include "engine/file.h"
+#include "engine/tune.h"
 
 // ---- a place for PoCL's kernels ------------------------------------------------------------------------------------
 
@@ -63,6 +64,7 @@ enum sy_status cli_device_open(struct sy_ctx *ctx, const char *id, bool results,
     char line[1024];
     cli_drivers_prepare(ctx);
     SY_TRY(sy_device_open(ctx, id, out));
+    SY_TRY(sy_tune_begin(*out));
     const struct sy_caps *caps = sy_device_caps(*out);
     snprintf(line, sizeof line, "on %s: %s, %s, %.1f GiB of memory%s", caps->id, caps->name, caps->driver,
              (double)caps->memory_bytes / 0x1p30,

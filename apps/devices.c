@@ -98,7 +98,7 @@ static enum sy_status choice_json(struct sy_ctx *ctx, enum sy_op_id op, enum sy_
         if (why != NULL)
             json_object_set_new(others, v->name, json_string(why));
     }
-    const struct sy_knobs k = sy_variant_knobs(chosen, c);
+    const struct sy_knobs k = sy_variant_knobs(chosen, 0, c);
     json_object_update_new(j,
                            json_pack("{s:s, s:i, s:i}", "variant", chosen->name, "wg", (int)k.wg, "vec", (int)k.vec));
     return SY_OK;
@@ -128,7 +128,7 @@ static enum sy_status print_ops(struct sy_ctx *ctx, const struct sy_caps *c)
     for (int op = 0; op < SY_OP_COUNT; ++op) {
         const struct sy_variant *chosen;
         SY_TRY(sy_variant_choose(ctx, (enum sy_op_id)op, SY_TYPES_F, c, &chosen));
-        const struct sy_knobs k = sy_variant_knobs(chosen, c);
+        const struct sy_knobs k = sy_variant_knobs(chosen, 0, c);
         printf("           %-18s WG %-3u VEC %-2u %s", sy_op_info((enum sy_op_id)op)->name, k.wg, k.vec, chosen->name);
         if (chosen->impl != NULL && chosen->impl->what != NULL)
             printf(" (%s)", chosen->impl->what);
@@ -142,7 +142,7 @@ static enum sy_status print_ops(struct sy_ctx *ctx, const struct sy_caps *c)
         if (has_bf16((enum sy_op_id)op, c))
             SY_TRY(sy_variant_choose(ctx, (enum sy_op_id)op, SY_TYPES_B, c, &narrow));
         if (narrow != chosen)
-            printf("; bf16: %s, WG %u", narrow->name, sy_variant_knobs(narrow, c).wg);
+            printf("; bf16: %s, WG %u", narrow->name, sy_variant_knobs(narrow, 0, c).wg);
         putchar('\n');
     }
     return SY_OK;

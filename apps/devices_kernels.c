@@ -81,7 +81,7 @@ static enum sy_status one_kernel(struct sy_device *device, const struct sy_varia
                                  char letter, const char *assembly, json_t *list)
 {
     struct subject s = {.device = device, .variant = v, .types = letter};
-    sy_variant_kernel_params(v, types, sy_device_caps(device), &s.params);
+    sy_variant_kernel_params(v, types, 0, sy_device_caps(device), &s.params);
     s.params.inspect = true;
     const enum sy_status status = examine(&s, assembly);
     if (list != NULL)

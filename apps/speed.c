@@ -52,7 +52,7 @@ enum sy_status speed_kind(struct sy_ctx *ctx, const struct sy_caps *caps, const 
     for (size_t i = 0; i < SY_COUNT(ops); ++i) {
         const struct sy_variant *v;
         SY_TRY(sy_variant_choose(ctx, ops[i], types, caps, &v));
-        sy_variant_kernel_params(v, types, caps, &kernels[i]);
+        sy_variant_kernel_params(v, types, 0, caps, &kernels[i]);
         const struct sy_kernel_source *s = &kernels[i].source;
         const bool shader = caps->backend == SY_BACKEND_VULKAN;
         parts[FIRST + 2 * i] = (struct sy_cache_part){v->name, strlen(v->name)};

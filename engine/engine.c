@@ -7,6 +7,7 @@
 #include "engine/checkpoint.h"
 #include "engine/task/decode.h"
 #include "engine/task/evaluate.h"
+#include "engine/tune.h"
 
 enum { KINDS = SY_SESSION_DECODE + 1 };
 
@@ -34,7 +35,8 @@ static enum sy_status open_all(struct sy_engine *e, const char *path)
 {
     SY_TRY(sy_bundle_open(e->ctx, path, SY_WEIGHTS_UNLESS_CONFIG, &e->model));
     SY_TRY(sy_bundle_tokenizer(e->ctx, path, e->p.tokenizer, &e->model));
-    return sy_device_open(e->ctx, e->p.device, &e->device);
+    SY_TRY(sy_device_open(e->ctx, e->p.device, &e->device));
+    return sy_tune_begin(e->device);
 }
 
 enum sy_status sy_engine_open(struct sy_ctx *ctx, const char *path, const struct sy_engine_params *params,

@@ -73,6 +73,7 @@ struct sy_node {
     enum sy_op_id op;
     enum sy_op_types types;
     const struct sy_variant *variant; ///< Which kernel runs it: chosen by lower.c, unless it was set before.
+    uint8_t choice;                   ///< How that is launched (variant.h), by tune.c when a runtime is made.
     uint32_t phase;                   ///< enum sy_phase, or a merge.
     uint32_t args[SY_MAX_ARGS_BYTES / 4];
     sy_tid bind[SY_MAX_BINDINGS];

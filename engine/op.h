@@ -37,6 +37,22 @@ struct sy_knobs {
     uint32_t rows, cols; ///< Outputs of one group, where a variant chooses them by device; else 0.
 };
 
+/// Another way to launch a kernel (tune.h): as right as the usual one, to the same bits, and on some devices faster.
+/// For SIMT devices. What is 0 is as usual.
+struct sy_setting {
+    uint32_t wg; ///< A power of two.
+};
+struct sy_settings {
+    const struct sy_setting *list;
+    uint32_t count; ///< At most SY_MAX_SETTINGS.
+};
+enum { SY_MAX_SETTINGS = 7 };
+#define SY_SETTINGS(...)                                                                       \
+    {                                                                                          \
+        .list = (const struct sy_setting[]){__VA_ARGS__},                                      \
+        .count = sizeof((const struct sy_setting[]){__VA_ARGS__}) / sizeof(struct sy_setting), \
+    }
+
 /// Where the op can be computed: at the end of the kernel that makes its input, in registers, or only on its own.
 enum sy_epilogue {
     SY_EPILOGUE_NONE,    ///< It looks at other elements (sums, gathers), or is such a kernel.
@@ -71,6 +87,10 @@ struct sy_op_impl {
     double (*flops)(const void *args);
     /// Work-group size the kernel wants on SIMT devices (power of two); 0 = 64. CPU class always gets 1.
     uint32_t wg_simt;
+    struct sy_settings settings; ///< Of `base`, beside the usual one.
+    /// Whole numbers for binding `i`, as many as elements() says, to measure settings with: equal loads. NULL: the op
+    /// reads none.
+    void (*sample)(const void *args, uint32_t i, int32_t *out);
     enum sy_epilogue epilogue;
     const struct sy_axis *axis; ///< NULL: it has none.
 };

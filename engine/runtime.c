@@ -2,6 +2,7 @@
 #include "engine/runtime_private.h"
 
 #include "engine/pieces.h"
+#include "engine/tune.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,21 +138,23 @@ static enum sy_status place_tensors(struct sy_runtime *rt, const struct sy_runti
     return SY_OK;
 }
 
+enum { CHOICES = 1 + SY_MAX_SETTINGS, SLOTS = SY_VARIANT_COUNT * 16 * CHOICES };
+
 static size_t kernel_slot(const struct sy_node *n)
 {
     assert(n->variant != NULL); // sy_lower() chose one
-    return (size_t)sy_variant_index(n->variant) * 16 + n->types;
+    return ((size_t)sy_variant_index(n->variant) * 16 + n->types) * CHOICES + n->choice;
 }
 
 /// Every kernel that a node runs, once.
 static enum sy_status compile_all(struct sy_runtime *rt)
 {
     const struct sy_graph *g = rt->graph;
-    const size_t slots = (size_t)SY_VARIANT_COUNT * 16;
-    struct sy_kernel_params *params = calloc(slots, sizeof *params);
-    struct sy_kernel **made = calloc(slots, sizeof(struct sy_kernel *));
-    size_t *slot_of = calloc(slots, sizeof *slot_of), count = 0;
-    bool *wanted = calloc(slots, sizeof *wanted);
+    const size_t most = g->node_count + 1;
+    struct sy_kernel_params *params = calloc(most, sizeof *params);
+    struct sy_kernel **made = calloc(most, sizeof(struct sy_kernel *));
+    size_t *slot_of = calloc(most, sizeof *slot_of), count = 0;
+    bool *wanted = calloc(SLOTS, sizeof *wanted);
     enum sy_status status = SY_OK;
     if (params == NULL || made == NULL || slot_of == NULL || wanted == NULL)
         status = sy_fail(g->ctx, SY_NOMEM, "out of host memory");
@@ -160,7 +163,7 @@ static enum sy_status compile_all(struct sy_runtime *rt)
         if (sy_op_is_message(n->op) || wanted[kernel_slot(n)] || rt->kernels[kernel_slot(n)] != NULL)
             continue;
         wanted[kernel_slot(n)] = true;
-        sy_variant_kernel_params(n->variant, n->types, sy_device_caps(rt->device), &params[count]);
+        sy_variant_kernel_params(n->variant, n->types, n->choice, sy_device_caps(rt->device), &params[count]);
         slot_of[count++] = kernel_slot(n);
     }
     if (status == SY_OK)
@@ -174,12 +177,23 @@ static enum sy_status compile_all(struct sy_runtime *rt)
     return status;
 }
 
+/// All that would be launched like `n` are launched as usual from now on.
+static void launch_as_usual(struct sy_graph *g, const struct sy_node *n)
+{
+    const size_t slot = kernel_slot(n);
+    for (size_t i = 0; i < g->node_count; ++i)
+        if (!sy_op_is_message(g->nodes[i].op) && kernel_slot(&g->nodes[i]) == slot)
+            g->nodes[i].choice = 0;
+}
+
 static void substitute(struct sy_graph *g, const struct sy_variant *refused, enum sy_op_types types,
                        const struct sy_variant *instead)
 {
     for (size_t i = 0; i < g->node_count; ++i)
-        if (g->nodes[i].variant == refused && g->nodes[i].types == types)
+        if (g->nodes[i].variant == refused && g->nodes[i].types == types) {
             g->nodes[i].variant = instead;
+            g->nodes[i].choice = 0;
+        }
 }
 
 /// The node's kernel. Where the device's compiler refuses it, what can run instead takes the variant's place, with a
@@ -192,9 +206,13 @@ static bool compile_or_substitute(struct sy_runtime *rt, const struct sy_node *n
         const struct sy_variant *refused = n->variant, *instead = NULL;
         struct sy_kernel_params params;
         char why[400];
-        sy_variant_kernel_params(refused, n->types, caps, &params);
+        sy_variant_kernel_params(refused, n->types, n->choice, caps, &params);
         if (sy_kernel_create(rt->device, &params, &rt->kernels[kernel_slot(n)]) == SY_OK)
             break;
+        if (n->choice != 0) {
+            launch_as_usual(rt->graph, n);
+            continue;
+        }
         snprintf(why, sizeof why, "%s", sy_error(ctx));
         if (sy_variant_instead(ctx, refused, n->types, caps, &instead) != SY_OK)
             return false;
@@ -228,7 +246,7 @@ static void fill_dispatch(const struct sy_runtime *rt, const struct sy_node *n, 
     memcpy(d->args, n->args, info->args_bytes);
     for (uint32_t b = 0; b < info->binding_count; ++b)
         d->bindings[b] = rt->places[n->bind[b]];
-    d->groups = sy_variant_groups(n->variant, n->args, sy_device_caps(rt->device));
+    d->groups = sy_variant_groups(n->variant, n->choice, n->args, sy_device_caps(rt->device));
     d->write_mask = info->write_mask;
     d->label = n->label;
     d->flops = info->impl->flops(n->args);
@@ -278,12 +296,13 @@ enum sy_status sy_runtime_create(struct sy_device *device, struct sy_graph *grap
         return sy_fail(graph->ctx, SY_NOMEM, "out of host memory: a runtime");
     rt->device = device;
     rt->graph = graph;
+    sy_tune_apply(graph, sy_device_caps(device));
     struct sy_limits limits = sy_runtime_limits(sy_device_caps(device), lender != NULL);
     limits.borrow_state = lender != NULL && !graph->borrows;
     enum sy_status status = sy_plan_create(graph, &limits, &rt->plan);
     if (status == SY_OK)
         status = sy_legs_create(graph, &rt->legs);
-    rt->kernels = calloc((size_t)SY_VARIANT_COUNT * 16, sizeof(struct sy_kernel *));
+    rt->kernels = calloc(SLOTS, sizeof(struct sy_kernel *));
     rt->programs = calloc(rt->legs.count + 1, sizeof(struct sy_program *));
     rt->dispatch_count = calloc(rt->legs.count + 1, sizeof *rt->dispatch_count);
     if (status == SY_OK && (rt->kernels == NULL || rt->programs == NULL || rt->dispatch_count == NULL))
@@ -311,7 +330,7 @@ void sy_runtime_destroy(struct sy_runtime **runtime)
     for (size_t p = 0; rt->programs != NULL && p < rt->legs.count; ++p)
         sy_program_destroy(&rt->programs[p]);
     sy_legs_finish(&rt->legs);
-    for (size_t i = 0; rt->kernels != NULL && i < (size_t)SY_VARIANT_COUNT * 16; ++i)
+    for (size_t i = 0; rt->kernels != NULL && i < SLOTS; ++i)
         sy_kernel_destroy(&rt->kernels[i]);
     for (size_t i = 0; rt->buffers != NULL && i < rt->plan.block_count; ++i)
         sy_buffer_destroy(&rt->buffers[i]);
@@ -332,7 +351,7 @@ const struct sy_plan *sy_runtime_plan(const struct sy_runtime *rt) { return &rt-
 size_t sy_runtime_kernel_count(const struct sy_runtime *rt)
 {
     size_t count = 0;
-    for (size_t i = 0; i < (size_t)SY_VARIANT_COUNT * 16; ++i)
+    for (size_t i = 0; i < SLOTS; ++i)
         count += rt->kernels[i] != NULL;
     return count;
 }

@@ -11,7 +11,7 @@ struct sy_runtime {
     struct sy_plan plan;
     struct sy_buffer **buffers;   ///< One per block; owned.
     struct sy_binding *places;    ///< [tensor_count] where each tensor lives, here or in the lender.
-    struct sy_kernel **kernels;   ///< [SY_VARIANT_COUNT * 16], by variant and types; NULL when unused.
+    struct sy_kernel **kernels;   ///< By variant, types and choice (kernel_slot); NULL when unused.
     struct sy_legs legs;          ///< Of all phases.
     struct sy_program **programs; ///< [legs.count]; NULL for a leg without dispatches.
     size_t *dispatch_count;       ///< [legs.count]

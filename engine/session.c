@@ -8,6 +8,7 @@
 #include "engine/inputs.h"
 #include "engine/message.h"
 #include "engine/metrics.h"
+#include "engine/tune.h"
 #include "engine/turns.h"
 
 enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, const struct sy_session_params *params,
@@ -26,6 +27,8 @@ enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, c
         status = sy_assemble(ctx, sy_device_caps(device), &s->params, &s->graph, &s->model, &s->loss, &s->outputs);
     if (status == SY_OK)
         status = sy_sums_create(ctx, s->graph, &s->sums);
+    if (status == SY_OK)
+        sy_tune_first_use(device, s->graph); // before the model takes its memory
     if (status == SY_OK)
         status =
             sy_runtime_create(device, s->graph, params->lender != NULL ? params->lender->runtime : NULL, &s->runtime);

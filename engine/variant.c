@@ -220,7 +220,42 @@ static uint32_t floor_power_of_two(uint32_t n)
     return power;
 }
 
-struct sy_knobs sy_variant_knobs(const struct sy_variant *v, const struct sy_caps *caps)
+static const struct sy_settings *settings_of(const struct sy_variant *v)
+{
+    return v->impl != NULL ? &v->impl->settings : &sy_op_info(v->op)->impl->settings;
+}
+
+static const struct sy_setting *setting_of(const struct sy_variant *v, uint32_t choice)
+{
+    static const struct sy_setting usual = {0};
+    assert(choice < sy_variant_choices(v));
+    return choice == 0 ? &usual : &settings_of(v)->list[choice - 1];
+}
+
+uint32_t sy_variant_choices(const struct sy_variant *v)
+{
+    assert(settings_of(v)->count <= SY_MAX_SETTINGS);
+    return 1 + settings_of(v)->count;
+}
+
+bool sy_variant_can(const struct sy_variant *v, uint32_t choice, const struct sy_caps *caps)
+{
+    if (choice == 0)
+        return true;
+    const struct sy_setting *s = setting_of(v, choice);
+    return caps->device_class == SY_CLASS_SIMT && s->wg <= caps->max_wg && s->wg != sy_variant_knobs(v, 0, caps).wg;
+}
+
+const char *sy_variant_choice_name(const struct sy_variant *v, uint32_t choice, char out[48])
+{
+    if (choice == 0)
+        snprintf(out, 48, "as usual");
+    else
+        snprintf(out, 48, "wg %u", setting_of(v, choice)->wg);
+    return out;
+}
+
+struct sy_knobs sy_variant_knobs(const struct sy_variant *v, uint32_t choice, const struct sy_caps *caps)
 {
     struct sy_knobs knobs = {.device_class = caps->device_class, .wg = 1, .vec = 1};
     if (caps->device_class == SY_CLASS_CPU) {
@@ -236,23 +271,25 @@ struct sy_knobs sy_variant_knobs(const struct sy_variant *v, const struct sy_cap
     }
     if (v->impl != NULL && v->impl->tune != NULL)
         v->impl->tune(caps, &knobs);
+    if (setting_of(v, choice)->wg != 0 && caps->device_class == SY_CLASS_SIMT)
+        knobs.wg = setting_of(v, choice)->wg;
     if (caps->device_class != SY_CLASS_REF)
         knobs.wg = floor_power_of_two(knobs.wg < caps->max_wg ? knobs.wg : caps->max_wg);
     return knobs;
 }
 
-uint64_t sy_variant_groups(const struct sy_variant *v, const void *args, const struct sy_caps *caps)
+uint64_t sy_variant_groups(const struct sy_variant *v, uint32_t choice, const void *args, const struct sy_caps *caps)
 {
-    const struct sy_knobs knobs = sy_variant_knobs(v, caps);
+    const struct sy_knobs knobs = sy_variant_knobs(v, choice, caps);
     const bool own = v->impl != NULL && v->impl->groups != NULL;
     return own ? v->impl->groups(args, &knobs) : sy_op_info(v->op)->impl->groups(args, &knobs);
 }
 
-void sy_variant_kernel_params(const struct sy_variant *v, enum sy_op_types types, const struct sy_caps *caps,
-                              struct sy_kernel_params *out)
+void sy_variant_kernel_params(const struct sy_variant *v, enum sy_op_types types, uint32_t choice,
+                              const struct sy_caps *caps, struct sy_kernel_params *out)
 {
     const struct sy_op_info *info = sy_op_info(v->op);
-    const struct sy_knobs knobs = sy_variant_knobs(v, caps);
+    const struct sy_knobs knobs = sy_variant_knobs(v, choice, caps);
     *out = (struct sy_kernel_params){
         .source = {.name = v->source, .ref = info->impl->ref},
         .cl_defines = types == SY_TYPES_B   ? "-DT_BF16 -DO_BF16"

@@ -35,7 +35,8 @@ struct sy_variant_impl {
     /// where no arguments are known, the next variant is taken.
     bool (*suits)(const void *args);
     uint64_t (*groups)(const void *args, const struct sy_knobs *knobs);
-    uint32_t wg, vec; ///< Launch knobs: powers of two; the work-group is cut to what the device takes.
+    uint32_t wg, vec;            ///< Launch knobs: powers of two; the work-group is cut to what the device takes.
+    struct sy_settings settings; ///< Beside the usual one.
     /// Launch knobs that depend on more of the device than its class: changes what is set already.
     void (*tune)(const struct sy_caps *caps, struct sy_knobs *knobs);
     /// What its shader asks of a pipeline besides the work-group's size: constants, sub-groups.
@@ -101,12 +102,21 @@ SY_MUST_CHECK enum sy_status sy_variant_instead(struct sy_ctx *ctx, const struct
 bool sy_variant_before(const struct sy_variant *v, const void *args, struct sy_before *out);
 /// Whether both make the same of the same input.
 bool sy_before_same(const struct sy_before *a, const struct sy_before *b);
-struct sy_knobs sy_variant_knobs(const struct sy_variant *v, const struct sy_caps *caps);
+
+// ---- launching one: a `choice` is 0, as usual, or 1 + the number of a setting (tune.h) ------------------------------
+
+/// Choices there are, on whatever device: 1 where nothing can be chosen.
+uint32_t sy_variant_choices(const struct sy_variant *v);
+/// Whether the device can run it, and it is another than those before it.
+bool sy_variant_can(const struct sy_variant *v, uint32_t choice, const struct sy_caps *caps);
+/// "wg 128"; "as usual" of choice 0.
+const char *sy_variant_choice_name(const struct sy_variant *v, uint32_t choice, char out[48]);
+struct sy_knobs sy_variant_knobs(const struct sy_variant *v, uint32_t choice, const struct sy_caps *caps);
 /// Work-groups to launch.
-uint64_t sy_variant_groups(const struct sy_variant *v, const void *args, const struct sy_caps *caps);
+uint64_t sy_variant_groups(const struct sy_variant *v, uint32_t choice, const void *args, const struct sy_caps *caps);
 /// Fills everything sy_kernel_create() needs.
-void sy_variant_kernel_params(const struct sy_variant *v, enum sy_op_types types, const struct sy_caps *caps,
-                              struct sy_kernel_params *out);
+void sy_variant_kernel_params(const struct sy_variant *v, enum sy_op_types types, uint32_t choice,
+                              const struct sy_caps *caps, struct sy_kernel_params *out);
 
 // ---- what the rows name --------------------------------------------------------------------------------------------
 

@@ -71,6 +71,8 @@ struct sy_device {
     const struct sy_backend *backend;
     struct sy_ctx *ctx;
     struct sy_caps caps;
+    struct sy_choices *choices; ///< Owned; also caps.choices.
+    void (*destroy_choices)(struct sy_choices *choices);
     uint64_t allocated_bytes;
     struct sy_buffer *buffers; ///< Live children, newest first (linked through `next`).
     uint32_t kernel_count, program_count, event_count;

@@ -97,6 +97,15 @@ static bool entry_path(char out[PATH_MAX], const char *kind, const uint8_t key[S
     return n > 0 && n < PATH_MAX;
 }
 
+bool sy_cache_text_path(char out[SY_CACHE_PATH_ROOM], const char *kind, const uint8_t key[SY_CACHE_KEY_BYTES])
+{
+    char path[PATH_MAX];
+    if (!entry_path(path, kind, key))
+        return false;
+    const int n = snprintf(out, SY_CACHE_PATH_ROOM, "%s.txt", path);
+    return n > 0 && n < SY_CACHE_PATH_ROOM;
+}
+
 // Makes every missing folder above the file `path`.
 static bool make_parents(const char *path)
 {

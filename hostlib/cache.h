@@ -14,6 +14,7 @@
 #include "hostlib/status.h"
 
 #define SY_CACHE_KEY_BYTES 16
+#define SY_CACHE_PATH_ROOM 4096
 #define SY_CACHE_HEX_BYTES 33 ///< A key as text, with its terminator.
 
 /// A range of bytes to be hashed.
@@ -25,6 +26,9 @@ struct sy_cache_part {
 /// XXH3-128 over the parts and their lengths: moving bytes from one part to the next changes the key.
 void sy_cache_key(uint8_t out_key[SY_CACHE_KEY_BYTES], const struct sy_cache_part *parts, size_t count);
 void sy_cache_hex(char out_text[SY_CACHE_HEX_BYTES], const uint8_t key[SY_CACHE_KEY_BYTES]);
+
+/// Where a text that people may read, too, is kept: `FOLDER/KIND-KEY.txt`. False: there is no folder for it.
+bool sy_cache_text_path(char out[SY_CACHE_PATH_ROOM], const char *kind, const uint8_t key[SY_CACHE_KEY_BYTES]);
 
 /// Looks up `key` among entries of `kind` (a short word of [a-z0-9], at most 15 letters). On true, `*out_data`
 /// is owned by the caller (free()). A miss leaves the outputs untouched.

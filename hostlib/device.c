@@ -385,6 +385,18 @@ static void name_leftovers(const struct sy_device *device)
                device->caps.id, count, device->kernel_count, device->program_count, device->event_count, names);
 }
 
+void sy_device_set_choices(struct sy_device *device, struct sy_choices *choices,
+                           void (*destroy)(struct sy_choices *choices))
+{
+    if (device->choices != NULL && device->choices != choices)
+        device->destroy_choices(device->choices);
+    device->choices = choices;
+    device->caps.choices = choices;
+    device->destroy_choices = destroy;
+}
+
+struct sy_choices *sy_device_choices(struct sy_device *device) { return device->choices; }
+
 void sy_device_close(struct sy_device **device)
 {
     if (device == NULL || *device == NULL)
@@ -393,6 +405,7 @@ void sy_device_close(struct sy_device **device)
         sy_log((*device)->ctx, SY_LOG_WARN, "%s: unfinished work failed while closing: %s", (*device)->caps.id,
                sy_error((*device)->ctx));
     name_leftovers(*device);
+    sy_device_set_choices(*device, NULL, NULL);
     (*device)->backend->close(*device);
     *device = NULL;
 }

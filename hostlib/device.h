@@ -67,10 +67,12 @@ struct sy_caps {
     /// Products of a sub-group's cooperative matrices in f32 (Vulkan): of bf16 factors; of f16 factors, for tests only.
     struct sy_coop_shape coop_bf16, coop_f16;
     uint32_t coop_block[SY_COOP_NUMBERS]; ///< SY_COOP_BLOCK, to try out blocks for them; 0: as chosen for the device.
+    const struct sy_choices *choices;     ///< What was measured to be fastest on it (engine/tune.h), or NULL.
     uint32_t quirks;                      ///< Bit i: the driver needs work-around i of quirk.h.
 };
 
 struct sy_device;
+struct sy_choices;
 
 /// Lists every device of every backend in this build. `*out_list` is owned by the caller (free()).
 /// A backend whose loader or driver fails is logged as a warning and skipped.
@@ -83,6 +85,10 @@ SY_MUST_CHECK enum sy_status sy_device_open(struct sy_ctx *ctx, const char *id, 
 void sy_device_close(struct sy_device **device);
 
 const struct sy_caps *sy_device_caps(const struct sy_device *device);
+/// The device owns `choices` from now on (NULL: none) and frees it with `destroy` when others come or it is closed.
+void sy_device_set_choices(struct sy_device *device, struct sy_choices *choices,
+                           void (*destroy)(struct sy_choices *choices));
+struct sy_choices *sy_device_choices(struct sy_device *device);
 /// A device of that class that is not there, for planning: it can do what every device of the class can, and its
 /// numbers are 0.
 struct sy_caps sy_caps_imagined(enum sy_device_class device_class);

@@ -153,6 +153,9 @@ def check_devices(s):
     s.ok(done.returncode == 0 and 'ref:0' in done.stderr, 'auto without a driver takes ref:0 and says so', done.stderr)
     refuse(s, 'a switch that is neither 0 nor 1, on any device', ['SY_NO_CACHE="yes"', '0 or 1'], 'train',
            *train(s, 'x', '--device', 'ref:0'), env={'SY_NO_CACHE': 'yes'})
+    refuse(s, 'a choice to tune that is neither', ['SY_TUNE="maybe"', '0 or 1'], 'train', *train(s, 'x', '--device', 'ref:0'),
+           env={'SY_TUNE': 'maybe'})
+    refuse(s, 'tuning as a step', ['--budget', 'of tune'], 'bench', 'step', '--model', 'x', '--budget', 5, usage=True)
     refuse(s, 'a device that no driver offers', ['opencl:0', 'ref:0'], 'train', *train(s, 'x', '--device', 'opencl:0'), env=none)
     listed = s.run('devices', '--json')
     if 'vulkan:0' in [d['id'] for d in json.loads(listed.stdout)]:

@@ -124,6 +124,32 @@ def check_grouped(s, devices):
              f'{device}: bench matmul --variant all', done.stdout + done.stderr)
 
 
+def check_tune(s, matmuls):
+    """Measured, kept, shown, used, forgotten; where there is one launch each, nothing."""
+    env = {'SY_CACHE_DIR': s.path('tuned')}
+    for device in matmuls:
+        tune = ['tune', '--device', device]
+        done = s.run('bench', *tune, '--size', 40, '--budget', 1, '--json', env=env)
+        found = json.loads(done.stdout)
+        if device.startswith(('ref', 'opencl')):
+            s.ok(found['works'] == 0 and not found['choices'], f'{device}: nothing to tune', done.stdout + done.stderr)
+            continue
+        s.ok(found['works'] == 2 and found['choices'] and found['file'].startswith(s.path('tuned')) and
+             all(c['op'] == 'matmul' and 0 < c['chosen_us'] <= c['usual_us'] for c in found['choices']),
+             f'{device}: bench tune --json', done.stdout + done.stderr)
+        with open(found['file']) as kept:
+            lines = [line.split(' : ')[:2] for line in kept if line.startswith('matmul:')]
+        shown = json.loads(s.run('bench', *tune, '--show', '--json', env=env).stdout)
+        s.ok(len(lines) == len(found['choices']) == len(shown['choices']) and
+             {(line[0].split()[2], line[1]) for line in lines} == {(c['args'], c['choice']) for c in shown['choices']},
+             f'{device}: bench tune --show says what the file does', shown)
+        text = s.run('bench', *tune, '--size', 40, '--budget', 1, env=env).stdout
+        s.ok(re.search(r'^ +1 +[\d.]+ +[\d.]+ +[\d.]+  .*matmul:base f32 40,40,40,1,1,0,1\.0,', text, re.M) and
+             'of 2 measured in' in text, f'{device}: bench tune as a table', text)
+        s.ok('removed ' in s.run('bench', *tune, '--forget', env=env).stdout and not os.path.exists(found['file']),
+             f'{device}: bench tune --forget')
+
+
 def check_refused(s, matmuls):
     """A variant whose kernel does not compile: what runs instead is said, and measured under its own name."""
     product = ['op', '--op', 'matmul', '--args', '20,30,40,1,1,0,1.0,48,0,0,0', '--repeat', 1, '--device', 'opencl:0']
@@ -150,6 +176,7 @@ def main():
     ops = registry(os.path.abspath(sys.argv[2]))
     matmuls = check_devices(s, ops)
     check_bench(s, ops, matmuls)
+    check_tune(s, matmuls)
     check_refused(s, matmuls)
     check_killed(s)
     s.done()

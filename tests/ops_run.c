@@ -144,10 +144,15 @@ bool ops_image_create(const struct ops_case *test, uint32_t i, enum sy_dtype t, 
 enum sy_status ops_kernel_create(struct sy_device *device, const struct sy_variant *v, enum sy_op_types types,
                                  struct ops_kernel *out)
 {
-    const struct sy_caps *caps = sy_device_caps(device);
+    return ops_kernel_create_as(device, sy_device_caps(device), v, types, 0, out);
+}
+
+enum sy_status ops_kernel_create_as(struct sy_device *device, const struct sy_caps *caps, const struct sy_variant *v,
+                                    enum sy_op_types types, uint32_t choice, struct ops_kernel *out)
+{
     struct sy_kernel_params params;
-    *out = (struct ops_kernel){.device = device, .variant = v, .types = types};
-    sy_variant_kernel_params(v, types, caps, &params);
+    *out = (struct ops_kernel){.device = device, .caps = caps, .variant = v, .types = types, .choice = choice};
+    sy_variant_kernel_params(v, types, choice, caps, &params);
     SY_TRY(sy_kernel_create(device, &params, &out->kernel));
     if (v->before == SY_OP_COUNT)
         return SY_OK;
@@ -155,7 +160,7 @@ enum sy_status ops_kernel_create(struct sy_device *device, const struct sy_varia
     enum sy_status status =
         sy_variant_choose(sy_device_ctx(device), v->before, out->before_types, caps, &out->before_variant);
     if (status == SY_OK) {
-        sy_variant_kernel_params(out->before_variant, out->before_types, caps, &params);
+        sy_variant_kernel_params(out->before_variant, out->before_types, 0, caps, &params);
         status = sy_kernel_create(device, &params, &out->before);
     }
     if (status != SY_OK)
@@ -184,7 +189,7 @@ static struct sy_dispatch dispatch_of(const struct ops_kernel *k, struct sy_kern
     const struct sy_op_info *info = sy_op_info(v->op);
     struct sy_dispatch d = {.kernel = kernel,
                             .write_mask = info->write_mask,
-                            .groups = sy_variant_groups(v, args, sy_device_caps(k->device)),
+                            .groups = sy_variant_groups(v, v == k->variant ? k->choice : 0, args, k->caps),
                             .label = info->name,
                             .flops = info->impl->flops(args)};
     memcpy(d.args, args, info->args_bytes);

@@ -45,7 +45,9 @@ void ops_case_destroy(struct ops_case *test);
 /// A variant compiled for a device, with the op it wants run before.
 struct ops_kernel {
     struct sy_device *device;
+    const struct sy_caps *caps; ///< As which it is launched: the device's, or borrowed ones.
     const struct sy_variant *variant;
+    uint32_t choice; ///< How it is launched (variant.h).
     enum sy_op_types types;
     struct sy_kernel *kernel;
     const struct sy_variant *before_variant; ///< NULL: nothing runs before.
@@ -55,6 +57,9 @@ struct ops_kernel {
 
 enum sy_status ops_kernel_create(struct sy_device *device, const struct sy_variant *v, enum sy_op_types types,
                                  struct ops_kernel *out);
+/// The same, launched as one of its choices and as on a device with `caps`.
+enum sy_status ops_kernel_create_as(struct sy_device *device, const struct sy_caps *caps, const struct sy_variant *v,
+                                    enum sy_op_types types, uint32_t choice, struct ops_kernel *out);
 void ops_kernel_destroy(struct ops_kernel *k);
 
 /// Runs the case once. The kernel's types may differ from the case's: the same values, stored otherwise.

@@ -100,7 +100,7 @@ static void check_cores(struct io *t)
                  sy_variant_missing(dw, SY_TYPES_B, &caps) == NULL && sy_variant_missing(v, SY_TYPES_F, &caps) != NULL,
              "built-ins for matrix cores: bf16 factors, not f32");
     const struct sy_matmul_args args = {.m = 129, .n = 65, .k = 8, .experts = 1, .tile_rows = 64};
-    io_check(t, sy_variant_groups(v, &args, &caps) == 4, "built-ins for matrix cores: blocks of 128 × 64");
+    io_check(t, sy_variant_groups(v, 0, &args, &caps) == 4, "built-ins for matrix cores: blocks of 128 × 64");
     caps.max_wg = SY_CORES_WG - 1;
     io_check(t, sy_variant_missing(v, SY_TYPES_B, &caps) != NULL,
              "built-ins for matrix cores: not with small work-groups");
@@ -123,20 +123,20 @@ static void check_matrix_cores(struct io *t)
     struct sy_kernel_params params;
     const struct sy_variant *v = sy_variant_find(SY_OP_matmul, "coop");
     const struct sy_matmul_args args = {.m = 129, .n = 256, .k = 8, .experts = 1, .tile_rows = 64};
-    sy_variant_kernel_params(v, SY_TYPES_B, &caps, &params);
+    sy_variant_kernel_params(v, SY_TYPES_B, 0, &caps, &params);
     io_check(t,
              params.wg == 128 && params.subgroup == 32 && params.constant_count == 9 &&
-                 sy_variant_groups(v, &args, &caps) == 4,
+                 sy_variant_groups(v, 0, &args, &caps) == 4,
              "blocks of 128 × 128 by four sub-groups: wg %u, %u constants", params.wg, params.constant_count);
     const uint32_t depth = params.constants[7];
     caps.subgroup_max = 64;
-    sy_variant_kernel_params(v, SY_TYPES_B, &caps, &params);
+    sy_variant_kernel_params(v, SY_TYPES_B, 0, &caps, &params);
     io_check(t, depth == 64 && params.constants[7] == 32 && params.subgroup == 32,
              "slabs of %u where sub-groups are of 32 only, else of %u", depth, params.constants[7]);
     caps.subgroup_max = 32;
     const uint32_t wide[SY_COOP_NUMBERS] = {4, 2, 4, 2, 32, 1};
     memcpy(caps.coop_block, wide, sizeof wide);
-    io_check(t, sy_requires_coop(&caps, SY_TYPES_B) == NULL && sy_variant_groups(v, &args, &caps) == 4,
+    io_check(t, sy_requires_coop(&caps, SY_TYPES_B) == NULL && sy_variant_groups(v, 0, &args, &caps) == 4,
              "another block by SY_COOP_BLOCK");
     caps.shared_bytes = 16 * 1024;
     io_check(t, sy_requires_coop(&caps, SY_TYPES_B) != NULL, "too little shared memory for it");

@@ -44,7 +44,31 @@ static void some(void *args, uint64_t first, uint64_t count)
     }
 }
 
+/// Row tiles of as many rows for every expert.
+static void sample(const void *args, uint32_t i, int32_t *out)
+{
+    const struct sy_matmul_args *p = args;
+    const uint32_t experts = p->of != 0 ? p->of : p->experts, each = (uint32_t)sy_ceil_div(p->m, experts);
+    uint32_t count = 0;
+    (void)i;
+    for (uint32_t e = 0; e < experts; ++e) {
+        const uint32_t end = (e + 1) * each < p->m ? (e + 1) * each : p->m;
+        for (uint32_t row = e * each; row < end && count < p->tiles; row += p->tile_rows, ++count) {
+            const uint32_t last = row + p->tile_rows < end ? row + p->tile_rows : end;
+            memcpy(out + 4 * count, (const int32_t[]){(int32_t)e, (int32_t)row, (int32_t)last, 0}, 4 * sizeof *out);
+        }
+    }
+    for (; count < p->tiles; ++count) // no rows
+        memset(out + 4 * count, 0, 4 * sizeof *out);
+}
+
 static const struct sy_axis axis = {.unit = unit, .some = some};
 
 const struct sy_op_impl sy_op_impl_matmul = {
-    .ref = ref, .groups = groups, .elements = elements, .flops = sy_matmul_flops, .axis = &axis};
+    .ref = ref,
+    .groups = groups,
+    .elements = elements,
+    .flops = sy_matmul_flops,
+    .settings = SY_SETTINGS({.wg = 32}, {.wg = 64}, {.wg = 128}, {.wg = 256}), // 32 × 64 … 128 × 128 outputs
+    .sample = sample,
+    .axis = &axis};

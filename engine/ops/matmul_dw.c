@@ -24,6 +24,16 @@ static uint64_t elements(const void *args, uint32_t i)
     }
 }
 
+/// As many rows for every expert of every slice.
+static void sample(const void *args, uint32_t i, int32_t *out)
+{
+    const struct sy_matmul_dw_args *p = args;
+    const uint64_t count = elements(args, i);
+    const uint64_t parts = (uint64_t)(p->of != 0 ? p->of : p->experts) * p->slices;
+    for (uint64_t x = 0; x < count; ++x)
+        out[x] = (int32_t)(x * p->rows / parts);
+}
+
 /// Experts of w, in each slice.
 static uint64_t unit(const void *args, uint32_t i, uint64_t *planes)
 {
@@ -43,4 +53,10 @@ static void some(void *args, uint64_t first, uint64_t count)
 static const struct sy_axis axis = {.unit = unit, .some = some};
 
 const struct sy_op_impl sy_op_impl_matmul_dw = {
-    .ref = ref, .groups = groups, .elements = elements, .flops = sy_matmul_dw_flops, .axis = &axis};
+    .ref = ref,
+    .groups = groups,
+    .elements = elements,
+    .flops = sy_matmul_dw_flops,
+    .settings = SY_SETTINGS({.wg = 32}, {.wg = 64}, {.wg = 128}, {.wg = 256}), // 32 × 64 … 128 × 128 outputs
+    .sample = sample,
+    .axis = &axis};
