@@ -143,7 +143,7 @@ def check_tune(s, matmuls):
         s.ok(len(lines) == len(found['choices']) == len(shown['choices']) and
              {(line[0].split()[2], line[1]) for line in lines} == {(c['args'], c['choice']) for c in shown['choices']},
              f'{device}: bench tune --show says what the file does', shown)
-        text = s.run('bench', *tune, '--size', 40, '--budget', 1, env=env).stdout
+        text = s.run('bench', *tune, '--size', 40, '--budget', 20, env=env).stdout
         s.ok(re.search(r'^ +1 +[\d.]+ +[\d.]+ +[\d.]+  .*matmul:base f32 40,40,40,1,1,0,1\.0,', text, re.M) and
              'of 2 measured in' in text, f'{device}: bench tune as a table', text)
         s.ok('removed ' in s.run('bench', *tune, '--forget', env=env).stdout and not os.path.exists(found['file']),

@@ -209,8 +209,7 @@ static float *train(struct tiny *t, const char *id, double first, struct heard *
     float *weights = NULL;
     t->ctx = ctx;
     tiny_batch(t, &config, 4, 10, 5, 40, &data);
-    bool good = sy_device_open(ctx, id, &device) == SY_OK &&
-                tiny_try(t, sy_tune_open(device), "reading", device);
+    bool good = sy_device_open(ctx, id, &device) == SY_OK && tiny_try(t, sy_tune_open(device), "reading", device);
     if (good)
         sy_device_choices(device)->first_seconds = first;
     struct sy_session *s = good ? tiny_session(t, device, &p) : NULL;

@@ -187,14 +187,14 @@ static void check_attention_on_matrix_cores(struct io *t)
     for (size_t i = 0; i < SY_COUNT(shapes); ++i) {
         struct sy_kernel_params params;
         caps.coop_bf16 = shapes[i];
-        sy_variant_kernel_params(v, SY_TYPES_B, &caps, &params);
+        sy_variant_kernel_params(v, SY_TYPES_B, 0, &caps, &params);
         const uint32_t side = params.constants[3], subs = params.constants[4], walk = params.constants[5];
         io_check(t,
                  none != NULL && sy_requires_coop_attention(&caps, SY_TYPES_B) == NULL &&
                      sy_requires_coop_attention(&caps, SY_TYPES_F) != NULL && params.wg == 32 * subs &&
                      side % shapes[i].m == 0 && side % shapes[i].n == 0 && walk % shapes[i].m == 0 &&
                      walk % shapes[i].n == 0 && walk % shapes[i].k == 0 &&
-                     sy_variant_groups(v, &narrow, &caps) == 6 * sy_ceil_div(65, side * subs),
+                     sy_variant_groups(v, 0, &narrow, &caps) == 6 * sy_ceil_div(65, side * subs),
                  "attention in matrices of %u × %u × %u: blocks of %u queries and %u keys", shapes[i].m, shapes[i].n,
                  shapes[i].k, side * subs, walk);
     }
