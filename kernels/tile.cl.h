@@ -72,12 +72,22 @@ static inline void load_slab(__local float4 *quads, uint ld, uint lines, __globa
 #define SUM(r, j) sum[SY_ITEM * (r) + (j)]
 #define EACH_ROW(f) f(0) f(1) f(2) f(3) f(4) f(5) f(6) f(7)
 
-// Values of k in every slab but the last of n: equal shares of at most SLAB. The share is no constant, which keeps
-// compilers from spelling out all steps of a slab: that would be more code than an instruction cache holds.
+// Values of k that an item multiplies in one round of its loop. Fewer spend more of the loop on addresses and jumps; more
+// ask Intel's compiler for registers that it does not have.
+#ifdef cl_intel_subgroups
+#define STEPS 2u
+#define MULTIPLY_STEPS MULTIPLY_STEP(0) MULTIPLY_STEP(1)
+#else
+#define STEPS 4u
+#define MULTIPLY_STEPS MULTIPLY_STEP(0) MULTIPLY_STEP(1) MULTIPLY_STEP(2) MULTIPLY_STEP(3)
+#endif
+
+// Values of k in every slab but the last of n: equal shares of at most SLAB, whole rounds. The share is no constant, which
+// keeps compilers from spelling out all rounds of a slab: that would be more code than an instruction cache holds.
 static inline uint slab_depth(uint n)
 {
     const uint slabs = max((n + SLAB - 1) / SLAB, 1u);
-    return (n + slabs - 1) / slabs;
+    return ((n + slabs - 1) / slabs + STEPS - 1) / STEPS * STEPS;
 }
 
 // sum[row][column] += the products of the first `depth` k of the slabs for item (ix, iy).
@@ -90,21 +100,30 @@ static inline uint slab_depth(uint n)
     SUM(r, 5) = fma((factor), b_hi.y, SUM(r, 5)); \
     SUM(r, 6) = fma((factor), b_hi.z, SUM(r, 6)); \
     SUM(r, 7) = fma((factor), b_hi.w, SUM(r, 7));
+#define MULTIPLY_STEP(k)                                                               \
+    {                                                                                  \
+        const float4 a_lo = a[(k) * (A_LD / 4)], a_hi = a[(k) * (A_LD / 4) + ITEMS_Y]; \
+        const float4 b_lo = b[(k) * (B_LD / 4)], b_hi = b[(k) * (B_LD / 4) + ITEMS_X]; \
+        MULTIPLY_ROW(0, a_lo.x)                                                        \
+        MULTIPLY_ROW(1, a_lo.y)                                                        \
+        MULTIPLY_ROW(2, a_lo.z)                                                        \
+        MULTIPLY_ROW(3, a_lo.w)                                                        \
+        MULTIPLY_ROW(4, a_hi.x)                                                        \
+        MULTIPLY_ROW(5, a_hi.y)                                                        \
+        MULTIPLY_ROW(6, a_hi.z)                                                        \
+        MULTIPLY_ROW(7, a_hi.w)                                                        \
+    }
+// Addresses move along, so that each read is at a constant distance from one of them.
 ITEM_INLINE void multiply_slab(__local const float4 *a, __local const float4 *b, uint ix, uint iy, uint depth,
                                float *sum)
 {
-    for (uint k = 0; k < depth; ++k) {
-        const float4 a_lo = a[k * (A_LD / 4) + iy], a_hi = a[k * (A_LD / 4) + ITEMS_Y + iy];
-        const float4 b_lo = b[k * (B_LD / 4) + ix], b_hi = b[k * (B_LD / 4) + ITEMS_X + ix];
-        MULTIPLY_ROW(0, a_lo.x)
-        MULTIPLY_ROW(1, a_lo.y)
-        MULTIPLY_ROW(2, a_lo.z)
-        MULTIPLY_ROW(3, a_lo.w)
-        MULTIPLY_ROW(4, a_hi.x)
-        MULTIPLY_ROW(5, a_hi.y)
-        MULTIPLY_ROW(6, a_hi.z)
-        MULTIPLY_ROW(7, a_hi.w)
+    a += iy;
+    b += ix;
+    for (uint i = depth / STEPS; i != 0; --i, a += STEPS * (A_LD / 4), b += STEPS * (B_LD / 4)) {
+        MULTIPLY_STEPS
     }
+    for (uint i = depth % STEPS; i != 0; --i, a += A_LD / 4, b += B_LD / 4)
+        MULTIPLY_STEP(0)
 }
 
 #define CLEAR_ROW(r)                                      \

@@ -11,8 +11,9 @@ const uint SLAB = WG > 64u ? 8u : 16u;
 const uint A_LD = TILE_ROWS + 4u;
 const uint B_LD = TILE_COLS + 4u;
 
-shared float a_slab[SLAB * A_LD];
-shared float b_slab[SLAB * B_LD];
+// Quads: of single floats a compiler cannot tell that four together lie on 16 bytes, and reads them in two halves.
+shared vec4 a_slab[SLAB * A_LD / 4u];
+shared vec4 b_slab[SLAB * B_LD / 4u];
 vec4 sum[2u * SY_ITEM];
 
 uint left_of(uint limit, uint at) { return limit > at ? limit - at : 0u; }
@@ -36,10 +37,11 @@ uint left_of(uint limit, uint at) { return limit > at ? limit - at : 0u; }
         const uint line = i / (SLAB / 4u), k = i % (SLAB / 4u) * 4u;                                            \
         const uint count = line < (lines_left) ? left_of(k_left, k) : 0u;                                       \
         LOAD_QUAD(v, src, (base) + line * (stride) + k, count)                                                  \
-        slab[k * ld + line] = v.x;                                                                              \
-        slab[(k + 1u) * ld + line] = v.y;                                                                       \
-        slab[(k + 2u) * ld + line] = v.z;                                                                       \
-        slab[(k + 3u) * ld + line] = v.w;                                                                       \
+        const uint at = k * (ld / 4u) + line / 4u;                                                              \
+        slab[at][line % 4u] = v.x;                                                                              \
+        slab[at + ld / 4u][line % 4u] = v.y;                                                                    \
+        slab[at + ld / 4u * 2u][line % 4u] = v.z;                                                               \
+        slab[at + ld / 4u * 3u][line % 4u] = v.w;                                                               \
     }
 
 // The same of a matrix stored [k][line].
@@ -48,14 +50,8 @@ uint left_of(uint limit, uint at) { return limit > at ? limit - at : 0u; }
         const uint line = i % ((lines) / 4u) * 4u, k = i / ((lines) / 4u);                                      \
         const uint count = k < (k_left) ? left_of(lines_left, line) : 0u;                                       \
         LOAD_QUAD(v, src, (base) + k * (stride) + line, count)                                                  \
-        slab[k * ld + line] = v.x;                                                                              \
-        slab[k * ld + line + 1u] = v.y;                                                                         \
-        slab[k * ld + line + 2u] = v.z;                                                                         \
-        slab[k * ld + line + 3u] = v.w;                                                                         \
+        slab[k * (ld / 4u) + line / 4u] = v;                                                                    \
     }
-
-vec4 a_quad(uint i) { return vec4(a_slab[i], a_slab[i + 1u], a_slab[i + 2u], a_slab[i + 3u]); }
-vec4 b_quad(uint i) { return vec4(b_slab[i], b_slab[i + 1u], b_slab[i + 2u], b_slab[i + 3u]); }
 
 void multiply_slab(uint ix, uint iy)
 {
@@ -63,8 +59,8 @@ void multiply_slab(uint ix, uint iy)
     [[dont_unroll]] for (uint k_first = 0u; k_first < SLAB; k_first += 4u)
         [[unroll]] for (uint step = 0u; step < 4u; ++step) {
             const uint k = k_first + step;
-            const vec4 a_lo = a_quad(k * A_LD + 4u * iy), a_hi = a_quad(k * A_LD + 4u * (ITEMS_Y + iy));
-            const vec4 b_lo = b_quad(k * B_LD + 4u * ix), b_hi = b_quad(k * B_LD + 4u * (ITEMS_X + ix));
+            const vec4 a_lo = a_slab[k * (A_LD / 4u) + iy], a_hi = a_slab[k * (A_LD / 4u) + ITEMS_Y + iy];
+            const vec4 b_lo = b_slab[k * (B_LD / 4u) + ix], b_hi = b_slab[k * (B_LD / 4u) + ITEMS_X + ix];
             [[unroll]] for (uint r = 0u; r < 4u; ++r) {
                 sum[2u * r] = fma(vec4(a_lo[r]), b_lo, sum[2u * r]);
                 sum[2u * r + 1u] = fma(vec4(a_lo[r]), b_hi, sum[2u * r + 1u]);

@@ -15,7 +15,8 @@ TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'exceptions.tsv
 # Prepares inputs for variants that no GPU runs, so there it only has to compile.
 CPU_ONLY = ('pack_b',)
 HOT = ('matmul', 'matmul_dw')  # the ops whose kernels must be mostly multiply-adds
-FMA_SHARE = 0.5
+FMA_SHARE = 0.85
+FMA_FLOOR = 0.5  # below this nothing is excused
 MATRIX_CORES = ('mma', 'cores', 'coop')  # variants whose multiply-adds are a matrix core's, each worth many instructions' time
 MATRIX_SHARE = 0.25
 
@@ -41,8 +42,12 @@ GATES = (
          lambda value, limits: value > limits['max_wg'], needs='max_wg'),
     Gate('fma', 'fma_share', 'only {value:.0%} of the hottest loop are multiply-adds',
          lambda value, limits: value < FMA_SHARE, only=HOT, matrix_cores=False),
+    Gate('floor', 'fma_share', 'only {value:.0%} of the hottest loop are multiply-adds, whatever excuses less than 85 %',
+         lambda value, limits: value < FMA_FLOOR, only=HOT, matrix_cores=False),
     Gate('mma', 'fma_share', 'only {value:.0%} of the hottest loop are matrix products',
          lambda value, limits: value < MATRIX_SHARE, only=HOT, matrix_cores=True),
+    Gate('scalar', 'scalar_loads', '{value:g} loads of single values between matrix products',
+         lambda value, limits: value > 0, only=HOT, matrix_cores=True),
 )
 
 

@@ -2,7 +2,8 @@
 """hotloop.py: finds the hottest loop in a kernel's assembly and the share of multiply-adds in it.
 
 The hottest loop is the innermost one with the most multiply-adds. Every instruction of it counts: address arithmetic, waits
-and hints, and paths for ragged edges, too.
+and hints, and paths for ragged edges, too. Where no innermost loop has any (a matrix core's products may stand beside loops that
+copy their factors), it is the loop with the most outside the loops within it, from the first product to the last.
 """
 import dataclasses
 import re
@@ -19,11 +20,14 @@ class Isa:
     label: str = ''    # captures its name; without it, branches hold distances and lines have an 'at'
     two: str = r'$^'   # on 'op': an instruction that is two operations
     again: str = ''    # searched in 'op': captures how many times more the instruction issues
+    scalar: str = ''   # on 'op': loads one value of at most 4 bytes for each lane
 
 
 AMD = Isa(start=r'--- .*: Assembly ---', line=r'\t(?P<op>[a-z]\w+.*?)(?: *;.*)?$', label=r'(BB\d+):',
-          branch=r's_c?branch\S* +(BB\d+)', always=r's_branch|s_endpgm', two=r'v_dual_',
-          fma=r'\bv_(?:dual_)?(?:pk_)?(?:fma|fmac|mac|mad)[a-z]*_(?:legacy_)?f32|v_(?:wmma|mfma)_f32')
+          branch=r's_c?branch\S* +(BB\d+)', always=r's_branch|s_endpgm', two=r'v_dual_|v_pk_(?:fma|mul|add)_f32',
+          fma=r'\bv_(?:dual_)?(?:fma|fmac|mac|mad)[a-z]*_(?:legacy_)?f32|\bv_pk_(?=fma_f32)|(?<=v_pk_)fma_f32|v_(?:wmma|mfma)_f32',
+          scalar=r'(?:ds_(?:read|load)|(?:global|buffer|flat|scratch)_load)_'
+                 r'(?:[us]?byte|[us]?short|dword|[usi]8|[usb]16|b32)(?:_d16\w*)?\b')
 NVIDIA = Isa(start=r'--- .*: NAK assembly ---', line=r'(?P<when>@\S+)? +(?P<op>\S.*?)(?: *//.*)?$',
              label=r'block\S* \d+ (L\d+)', branch=r'bra\b.*\b(L\d+)', always=r'bra pT|exit', fma=r'.*= ffma\b')
 IR3 = Isa(start=r'--- .*: IR3 Assembly ---', line=r'(?P<op>(?:\(\w+\))*[a-z][\w.]*(?: .*)?)$', label=r'(?::?l)(\d+):',
@@ -75,19 +79,33 @@ def loops(ops):
         yield target, body
 
 
-def measure(text, isa):
-    """{'fma_share', 'loop_instructions'}, or {} when no loop has a multiply-add."""
-    ops = parse(text, isa)
-    best = (0, 0)
+def hottest(ops, isa):
+    """(instructions, multiply-adds, body) of the hottest loop, or None."""
+    inner, outer = [], []
     found = list(loops(ops))
     for first, body in found:
-        if any(other != first and other in body for other, _ in found):
-            continue  # not an innermost one
+        within = [other for start, other in found if start != first and start in body]
+        own = sorted(body.difference(*within))
+        if within:  # from product to product: what surrounds them copies
+            products = [i for i in own if re.search(isa.fma, ops[i][0])]
+            own = [i for i in own if products and products[0] <= i <= products[-1]]
         count = fma = 0
-        for i in body:
+        for i in own:
             again = re.search(isa.again, ops[i][0]) if isa.again else None
             times = 1 + (int(again[1]) if again else 0)
             count += times * (2 if re.match(isa.two, ops[i][0]) else 1)
             fma += times * len(re.findall(isa.fma, ops[i][0]))
-        best = max(best, (fma, count))
-    return {'fma_share': best[0] / best[1], 'loop_instructions': best[1]} if best[0] else {}
+        if fma:
+            (outer if within else inner).append((fma, count, own))
+    return max(inner or outer, default=None)
+
+
+def measure(text, isa):
+    """{'fma_share', 'loop_instructions', 'scalar_loads'}, or {} when no loop has a multiply-add."""
+    ops = parse(text, isa)
+    best = hottest(ops, isa)
+    if not best:
+        return {}
+    fma, count, body = best
+    scalar = {'scalar_loads': sum(bool(re.match(isa.scalar, ops[i][0])) for i in body)} if isa.scalar else {}
+    return {'fma_share': fma / count, 'loop_instructions': count, **scalar}

@@ -14,11 +14,13 @@ AMD_MESA = dataclasses.replace(hotloop.AMD, start=r'Shader main disassembly:')
 AMD_CLANG = dataclasses.replace(hotloop.AMD, start='', label=r'(\.LBB\d+_\d+):', branch=r's_c?branch\S* +(\.LBB\d+_\d+)')
 NVIDIA = hotloop.Isa(
     start='', line=r'\s+/\*[0-9a-f]{4,}\*/\s+(?P<when>@!?U?P\w+)?\s*(?P<op>[A-Z].*?);', label=r'(\.L_x_\d+):',
-    branch=r'BRA\b.*`\((\.L_x_\d+)\)', always=r'BRA(?:\.\w+)* `|EXIT|RET', fma=r'(?:FFMA|HMMA)\b')
+    branch=r'BRA\b.*`\((\.L_x_\d+)\)', always=r'BRA(?:\.\w+)* `|EXIT|RET', fma=r'(?:FFMA|HMMA)\b',
+    scalar=r'LD[GS]?\b(?!\S* RZ)(?!\S*\.(?:64|128)\b)')
 # `goto` names where the lanes meet again and where the branching ones continue; `join` is where, not a branch.
 INTEL = hotloop.Isa(
     start='', line=r'(?:\(W\))?(?P<when>\((?:W&)?~?f\d\S*\))?\s*(?P<op>[a-z]\w*(?:\.\w+)*\s.*)$', label=r'(L\d+):',
-    branch=r'(?:jmpi|goto|while|brd)\b.*\b(L\d+)\b', always=r'jmpi\b', fma=r'dpas|mad\S* \(\d+\|M\d+\)\s+(?:\(\w+\)\S*\s+)?\S+:f\b')
+    branch=r'(?:jmpi|goto|while|brd)\b.*\b(L\d+)\b', always=r'jmpi\b', fma=r'dpas|mad\S* \(\d+\|M\d+\)\s+(?:\(\w+\)\S*\s+)?\S+:f\b',
+    scalar=r'send.*\bload\.\w+\.d(?:8|16|32)(?:u32)?\.')
 
 
 def assembly(text, isa):

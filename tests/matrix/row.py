@@ -62,6 +62,7 @@ KERNEL_KEYS = {
     'occupancy': 'waves per SIMD or warps per SM', 'instructions': 'machine instructions', 'code_bytes': 'machine code',
     'subgroup': 'lanes of a wave', 'latency': 'cycles', 'inverse_throughput': 'cycles',
     'fma_share': 'share of multiply-adds (or matrix products) in the hottest loop', 'loop_instructions': 'instructions of that loop',
+    'scalar_loads': 'loads of one value a lane in that loop',
 }
 
 
