@@ -6,8 +6,9 @@ Hugging Face and OpenBLAS at the same work, in turns in one run.
 Names: matmul, step8, step64, ffn, bandwidth, attention, switch128, grouped, decode1, decode16, decodebeam, memory, or parts of
 them (default: all). A ratio is the time of the fastest rival over that of our fastest way: above 1 we are ahead; beside it the
 least and the most of single turns. Of bandwidth, attention and grouped it is a share of what the device gives a copy, a product,
-or equal loads. With --avx2 all sides are told to leave the wider instructions of this CPU alone, which shows about what an older CPU would do: PoCL
-compiles for Haswell, OpenBLAS takes its Haswell kernels, PyTorch those for AVX2; clocks and caches stay those of this CPU.
+or equal loads. With --avx2 all sides are told to leave the wider instructions of this CPU alone, which shows about what an older
+CPU would do: PoCL compiles for Haswell, OpenBLAS takes its Haswell kernels, PyTorch those for AVX2; clocks and caches stay those
+of this CPU.
 """
 import argparse
 import json
