@@ -5,7 +5,7 @@
 // Launch:      a work-group does ROWS query rows of one head of one sequence; blocks of rows fastest.
 // Determinism: keys are taken in blocks of WALK in order; the order of sums within is the driver's, the same in every run.
 #include "common.glsl"
-#include "coop_attention.glsl"
+#include "coop_pieces.glsl"
 
 IN(0, T, q);
 WIDE(0, q_wide);
@@ -17,6 +17,7 @@ STEP(4);
 OUT(5, T, o);
 OUT(6, float, lse);
 ARGS(sy_attention_args);
+#include "coop_attention.glsl"
 
 // Each of a sub-group's lines of scores is shared by SHARERS items, in units of eight keys in turn; where it has fewer
 // items than lines, they take them in TURNS.
@@ -34,36 +35,14 @@ shared uvec4 weights[ROWS * P_LD];
 shared vec4 seen[WALK / 4u]; // of each key: 0, or −1 where no query sees it
 shared float parts[ROWS * SHARERS];
 
-float seen_key(uint b, uint j)
-{
-    bool yes = j < p.tk;
-    if (yes && p.has_mask != 0u)
-        yes = mask[b * p.tk + j] != 0;
-    return yes ? 0.0 : -1.0;
-}
-
-// Scores of keys j … j + 3 from their products with the query; it sees those before `past`. rel_at: of key 0.
-vec4 scores(vec4 s, uint j, vec4 yes, uint past, uint head, uint rel_at)
-{
-    const uvec4 key = j + uvec4(0u, 1u, 2u, 3u);
-    if (p.has_bias != 0u)
-        [[unroll]] for (int x = 0; x < 4; ++x)
-            s[x] += rel[head * p.span + min(key[x] + rel_at, p.span - 1u)]; // beyond: a key that is not seen
-    s = mix(s, vec4(ATT_MASKED), lessThan(yes, vec4(0.0)));
-    return mix(s, vec4(ATT_MASKED), greaterThanEqual(key, uvec4(past)));
-}
-
-#define KV_FETCH(next, offset, j)                                                                              \
-    FETCH(next, WALK_PIECES, HEAD, kv, kv_wide, kv_at + (offset) + (j) * p.kv_stride, p.kv_stride, p.tk - (j), p.dim, whole)
 #define FETCH_BLOCK(j)                                                                                         \
-    KV_FETCH(k_next, p.k_offset, j)                                                                            \
-    KV_FETCH(v_next, p.v_offset, j)
+    LINES_FETCH(k_next, WALK_PIECES, kv, kv_wide, kv_at + p.k_offset, p.kv_stride, j, p.tk)                    \
+    LINES_FETCH(v_next, WALK_PIECES, kv, kv_wide, kv_at + p.v_offset, p.kv_stride, j, p.tk)
 #define PUT_BLOCK(j)                                                                                           \
-    PUT(k_slab, 0u, LINE, k_next, WALK_PIECES, HEAD)                                                           \
-    PUT(v_slab, 0u, LINE, v_next, WALK_PIECES, HEAD)                                                           \
+    LINES_PUT(k_slab, k_next, WALK_PIECES)                                                                     \
+    LINES_PUT(v_slab, v_next, WALK_PIECES)                                                                     \
     for (uint e = lid; e < WALK / 4u; e += WG)                                                                 \
-        seen[e] = vec4(seen_key(b, (j) + 4u * e), seen_key(b, (j) + 4u * e + 1u), seen_key(b, (j) + 4u * e + 2u), \
-                       seen_key(b, (j) + 4u * e + 3u));
+        seen[e] = seen_keys(b, (j) + 4u * e);
 
 void main()
 {
@@ -74,7 +53,7 @@ void main()
     const uint i0 = GROUP_ID % blocks * ROWS;
     const uint position = p.decode != 0u ? c.position : 0u;
     const uint keys = p.causal != 0u ? min(p.tk, i0 + position + min(ROWS, p.tq - i0)) : p.tk;
-    const uint q_at = (b * p.tq + i0) * p.q_stride + p.q_offset + head * p.dim;
+    const uint q_at = b * p.tq * p.q_stride + p.q_offset + head * p.dim;
     const uint kv_at = b * p.tk * p.kv_stride + head * p.dim;
     const bool whole = (p.dim | p.q_stride | p.q_offset | p.kv_stride | p.k_offset | p.v_offset) % PIECE == 0u;
     const uint plane = SY_ATTENTION_PLANE(p, c.sequence + b, head);
@@ -84,8 +63,8 @@ void main()
     A_MATRIX q_part[DOWN * DEPTHS];
     {
         uvec4 q_next[ROWS_PIECES];
-        FETCH(q_next, ROWS_PIECES, HEAD, q, q_wide, q_at, p.q_stride, p.tq - i0, p.dim, whole)
-        PUT(tile, 0u, LINE, q_next, ROWS_PIECES, HEAD)
+        LINES_FETCH(q_next, ROWS_PIECES, q, q_wide, q_at, p.q_stride, i0, p.tq)
+        LINES_PUT(tile, q_next, ROWS_PIECES)
     }
     FETCH_BLOCK(0u)
     PUT_BLOCK(0u)
@@ -127,13 +106,12 @@ void main()
         vec4 v[TURNS * UNITS * 2u]; // this item's scores, then weights
         [[unroll]] for (uint t = 0u; t < TURNS; ++t) {
             const uint r = row0 + first_row + t * LANES, i = i0 + r;
-            const uint past = i >= p.tq ? 0u : p.causal != 0u ? i + position + 1u : ~0u;
             float high = ATT_NONE;
             if (share < SHARERS) {
                 [[unroll]] for (uint u = 0u; u < UNITS * 2u; ++u) {
                     const uint four = (share + u / 2u * SHARERS) * 2u + u % 2u;
                     v[t * UNITS * 2u + u] = scores(uintBitsToFloat(tile[r * S_LD + four]), j0 + 4u * four, seen[four],
-                                                   past, head, p.rel_origin - i - position);
+                                                   PAST(i), head, REL_AT(i));
                     high = max(high, highest(v[t * UNITS * 2u + u]));
                 }
                 parts[r * SHARERS + share] = high;
@@ -152,10 +130,7 @@ void main()
                     const uint four = (share + u / 2u * SHARERS) * 2u + u % 2u, at = t * UNITS * 2u + u;
                     v[at] = exp(v[at] - top[t]);
                     weight[t] += total(v[at]);
-                    if (p.threshold != 0u) {
-                        const uvec4 bits = sy_philox(j0 / 4u + four, i, p.stream, plane, c.seed_lo, c.seed_hi ^ c.step);
-                        v[at] = mix(v[at] * p.scale, vec4(0.0), lessThan(bits, uvec4(p.threshold)));
-                    }
+                    v[at] = dropped(v[at], j0 / 4u + four, i, plane);
                 }
                 [[unroll]] for (uint u = 0u; u < UNITS; ++u)
                     weights[r * P_LD + share + u * SHARERS] =

@@ -22,9 +22,13 @@ static struct block block_of(const struct sy_caps *caps, const struct sy_coop_sh
                       .walk = caps->software ? max(max(least, shape->k), 16) : max(max(least, shape->k), 32)};
     b.wg = b.subs * sy_coop_lanes(caps);
     b.rows = b.side * b.subs;
-    const uint32_t line = SY_COOP_HEAD / 8 + 1, scores = b.walk / 4 + 1; // pieces of 16 bytes
-    b.shared_bytes = 16 * (b.rows * max(line, scores) + 2 * b.walk * line + b.rows * (b.walk / 8 + 1) + b.walk / 4) +
-                     4 * b.rows * (b.walk / 8);
+    // Of the op that needs the most, in pieces of 16 bytes; all have two slabs of lines.
+    const uint32_t line = SY_COOP_HEAD / 8 + 1, lines = b.rows * line;
+    const uint32_t scores = max(lines, b.rows * (b.walk / 4 + 1)), by_keys = b.subs * b.walk * (b.side / 4 + 1);
+    const uint32_t forward = scores + b.rows * (b.walk / 8 + 1) + b.walk / 4 + b.rows * b.walk / 32;
+    const uint32_t dq = 2 * scores + b.walk / 4 + b.rows / 2;
+    const uint32_t dkv = 2 * max(lines, by_keys) + b.rows / 4 + b.walk / 2;
+    b.shared_bytes = 16 * (2 * b.walk * line + max(forward, max(dq, dkv)));
     return b;
 }
 
@@ -61,6 +65,12 @@ uint64_t sy_coop_attention_query_groups(const void *args, const struct sy_knobs 
 {
     const struct sy_attention_args *p = args;
     return (uint64_t)p->batch * p->heads * sy_ceil_div(p->tq, knobs->rows);
+}
+
+uint64_t sy_coop_attention_key_groups(const void *args, const struct sy_knobs *knobs)
+{
+    const struct sy_attention_args *p = args;
+    return (uint64_t)p->batch * p->heads * sy_ceil_div(p->tk, knobs->rows);
 }
 
 static void tune(const struct sy_caps *caps, const struct sy_coop_shape *shape, struct sy_knobs *knobs)

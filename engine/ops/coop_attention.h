@@ -8,8 +8,9 @@
 
 /// Whether they are right for these arguments (struct sy_attention_args).
 bool sy_coop_attention_suits(const void *args);
-/// Work-groups over the query rows.
+// Work-groups over the query rows, and over the keys.
 uint64_t sy_coop_attention_query_groups(const void *args, const struct sy_knobs *knobs);
+uint64_t sy_coop_attention_key_groups(const void *args, const struct sy_knobs *knobs);
 // Of the variants with factors in bf16, and of those with f16.
 void sy_coop_attention_tune_bf16(const struct sy_caps *caps, struct sy_knobs *knobs);
 void sy_coop_attention_tune_f16(const struct sy_caps *caps, struct sy_knobs *knobs);
