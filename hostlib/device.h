@@ -27,7 +27,7 @@ enum sy_device_class {
 struct sy_coop_shape {
     uint32_t m, n, k;
 };
-enum { SY_COOP_NUMBERS = 6 };
+enum { SY_COOP_NUMBERS = 6, SY_COOP_ATTENTION_NUMBERS = 3 };
 
 /// Filled once when the device is opened (or listed); plain data.
 struct sy_caps {
@@ -69,6 +69,7 @@ struct sy_caps {
     uint32_t coop_block[SY_COOP_NUMBERS]; ///< SY_COOP_BLOCK, to try out blocks for them; 0: as chosen for the device.
     const struct sy_choices *choices;     ///< What was measured to be fastest on it (engine/tune.h), or NULL.
     uint32_t quirks;                      ///< Bit i: the driver needs work-around i of quirk.h.
+    uint32_t coop_attention[SY_COOP_ATTENTION_NUMBERS]; ///< SY_COOP_ATTENTION, likewise.
 };
 
 struct sy_device;

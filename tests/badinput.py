@@ -161,6 +161,8 @@ def check_devices(s):
     if 'vulkan:0' in [d['id'] for d in json.loads(listed.stdout)]:
         refuse(s, 'a switch that is neither 0 nor 1', ['SY_VULKAN_TIMESTAMPS', '0 or 1'], 'train',
                *train(s, 'x', '--device', 'vulkan:0'), env={'SY_VULKAN_TIMESTAMPS': 'banana'})
+        refuse(s, "attention's block with a number too many", ['SY_COOP_ATTENTION="16,4,32,1"', '3 numbers'], 'train',
+               *train(s, 'x', '--device', 'vulkan:0'), env={'SY_COOP_ATTENTION': '16,4,32,1'})
         refuse(s, 'a block with a number missing', ['SY_COOP_BLOCK="4,4,2,2,32"', '6 numbers'], 'train',
                *train(s, 'x', '--device', 'vulkan:0'), env={'SY_COOP_BLOCK': '4,4,2,2,32'})
     done = s.run('devices', '--device', 'ref:0', '--kernels', '--assembly', s.path('assembly'))

@@ -198,6 +198,15 @@ static void check_attention_on_matrix_cores(struct io *t)
                  "attention in matrices of %u × %u × %u: blocks of %u queries and %u keys", shapes[i].m, shapes[i].n,
                  shapes[i].k, side * subs, walk);
     }
+    const uint32_t odd[SY_COOP_ATTENTION_NUMBERS] = {16, 3, 32}, small[SY_COOP_ATTENTION_NUMBERS] = {16, 2, 16};
+    caps.coop_bf16 = shapes[0];
+    memcpy(caps.coop_attention, odd, sizeof odd);
+    const char *three = sy_requires_coop_attention(&caps, SY_TYPES_B);
+    memcpy(caps.coop_attention, small, sizeof small);
+    io_check(t,
+             three != NULL && sy_requires_coop_attention(&caps, SY_TYPES_B) == NULL &&
+                 sy_variant_groups(v, &narrow, &caps) == 18,
+             "attention's block by SY_COOP_ATTENTION: not three sub-groups, but two");
     io_check(t, sy_variant_suits(v, &narrow) && !sy_variant_suits(v, &wide), "attention's heads of 64, not of 65");
     caps.shared_bytes = 16 * 1024;
     io_check(t, sy_requires_coop_attention(&caps, SY_TYPES_B) != NULL, "too little shared memory for attention");

@@ -20,6 +20,8 @@ static struct block block_of(const struct sy_caps *caps, const struct sy_coop_sh
     struct block b = {.side = caps->software ? least : max(least, 16),
                       .subs = caps->software ? 2 : 4,
                       .walk = caps->software ? max(max(least, shape->k), 16) : max(max(least, shape->k), 32)};
+    if (caps->coop_attention[0] != 0)
+        b.side = caps->coop_attention[0], b.subs = caps->coop_attention[1], b.walk = caps->coop_attention[2];
     b.wg = b.subs * sy_coop_lanes(caps);
     b.rows = b.side * b.subs;
     // Of the op that needs the most, in pieces of 16 bytes; all have two slabs of lines.
@@ -32,6 +34,12 @@ static struct block block_of(const struct sy_caps *caps, const struct sy_coop_sh
     return b;
 }
 
+/// Whether `n` lines are a power of two of them and whole matrices, however these lie.
+static bool fills(uint32_t n, uint32_t down, uint32_t across)
+{
+    return (n & (n - 1)) == 0 && n % down == 0 && n % across == 0;
+}
+
 static const char *missing(const struct sy_caps *caps, const struct sy_coop_shape *shape, enum sy_op_types types)
 {
     if (types != SY_TYPES_B)
@@ -40,6 +48,9 @@ static const char *missing(const struct sy_caps *caps, const struct sy_coop_shap
     if (caps->subgroup_max == 0 || b.wg > caps->max_wg || b.shared_bytes > caps->shared_bytes)
         return "needs larger work-groups or more local memory";
     const uint32_t pieces = SY_COOP_HEAD / 8;
+    if (!fills(b.side, shape->m, shape->n) || !fills(b.walk, shape->m, shape->n) || !fills(b.subs, 1, 1) ||
+        b.walk % shape->k != 0 || b.walk < SY_REL_BLOCK || b.rows % SY_REL_BLOCK != 0)
+        return "needs blocks that its cooperative matrices fill";
     if (b.walk * pieces % b.wg != 0 || b.rows * pieces % b.wg != 0)
         return "needs a shape of cooperative matrices that fits its blocks";
     return NULL;

@@ -45,16 +45,16 @@ static void take(const VkCooperativeMatrixPropertiesKHR *p, VkComponentTypeKHR f
         *best = shape;
 }
 
-/// SY_COOP_BLOCK: numbers above 0 with commas between them. False: it is something else; unset is all zeros.
-static bool read_block(uint32_t out[SY_COOP_NUMBERS])
+/// A variable of `count` numbers above 0 with commas between them. False: it is something else; unset is all zeros.
+static bool read_numbers(const char *name, uint32_t *out, int count)
 {
-    const char *text = getenv("SY_COOP_BLOCK");
-    memset(out, 0, SY_COOP_NUMBERS * sizeof *out);
-    for (int i = 0; text != NULL && text[0] != '\0' && i < SY_COOP_NUMBERS; ++i) {
+    const char *text = getenv(name);
+    memset(out, 0, (size_t)count * sizeof *out);
+    for (int i = 0; text != NULL && text[0] != '\0' && i < count; ++i) {
         char *end;
         const unsigned long value = strtoul(text, &end, 10);
-        if (end == text || value == 0 || value > 256 || *end != (i + 1 < SY_COOP_NUMBERS ? ',' : '\0')) {
-            memset(out, 0, SY_COOP_NUMBERS * sizeof *out);
+        if (end == text || value == 0 || value > 256 || *end != (i + 1 < count ? ',' : '\0')) {
+            memset(out, 0, (size_t)count * sizeof *out);
             return false;
         }
         out[i] = (uint32_t)value;
@@ -63,14 +63,21 @@ static bool read_block(uint32_t out[SY_COOP_NUMBERS])
     return true;
 }
 
+static enum sy_status check_numbers(struct sy_ctx *ctx, const char *name, uint32_t *scratch, int count,
+                                    const char *example)
+{
+    if (read_numbers(name, scratch, count))
+        return SY_OK;
+    return sy_fail(ctx, SY_INVALID,
+                   "%s=\"%s\": expected %d numbers from 1 to 256 with commas between them (docs/env.md), such as %s",
+                   name, getenv(name), count, example);
+}
+
 enum sy_status sy_vk_coop_check(struct sy_ctx *ctx)
 {
-    uint32_t block[SY_COOP_NUMBERS];
-    if (!read_block(block))
-        return sy_fail(ctx, SY_INVALID,
-                       "SY_COOP_BLOCK=\"%s\": expected %d numbers from 1 to 256 with commas between them "
-                       "(docs/env.md), such as 4,4,2,2,32,2",
-                       getenv("SY_COOP_BLOCK"), SY_COOP_NUMBERS);
+    uint32_t numbers[SY_COOP_NUMBERS];
+    SY_TRY(check_numbers(ctx, "SY_COOP_BLOCK", numbers, SY_COOP_NUMBERS, "4,4,2,2,32,2"));
+    SY_TRY(check_numbers(ctx, "SY_COOP_ATTENTION", numbers, SY_COOP_ATTENTION_NUMBERS, "16,4,32"));
     return sy_env_check(ctx, "SY_VULKAN_COOP_F16");
 }
 
@@ -78,7 +85,8 @@ void sy_vk_survey_coop(const struct sy_vk_instance *instance, VkPhysicalDevice p
                        struct sy_caps *caps)
 {
     bool bfloat16 = false;
-    (void)read_block(caps->coop_block); // sy_vk_coop_check() tells
+    (void)read_numbers("SY_COOP_BLOCK", caps->coop_block, SY_COOP_NUMBERS); // sy_vk_coop_check() tells
+    (void)read_numbers("SY_COOP_ATTENTION", caps->coop_attention, SY_COOP_ATTENTION_NUMBERS);
     read_features(physical, bfloat16_known, &caps->coopmat, &bfloat16);
     // Not linked: a loader may be older than the extension.
     const PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR get =

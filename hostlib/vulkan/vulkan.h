@@ -73,7 +73,7 @@ void sy_vk_survey(const struct sy_vk_instance *instance, VkPhysicalDevice physic
 /// Of a device that has VK_KHR_cooperative_matrix: whether it can be used, and the shapes there are.
 void sy_vk_survey_coop(const struct sy_vk_instance *instance, VkPhysicalDevice physical, bool bfloat16_known,
                        struct sy_caps *caps);
-/// Errors: INVALID SY_COOP_BLOCK or SY_VULKAN_COOP_F16 cannot be read.
+/// Errors: INVALID SY_COOP_BLOCK, SY_COOP_ATTENTION or SY_VULKAN_COOP_F16 cannot be read.
 SY_MUST_CHECK enum sy_status sy_vk_coop_check(struct sy_ctx *ctx);
 
 // ---- device.c ------------------------------------------------------------------------------------------------------
