@@ -67,9 +67,9 @@ struct sy_caps {
     /// Products of a sub-group's cooperative matrices in f32 (Vulkan): of bf16 factors; of f16 factors, for tests only.
     struct sy_coop_shape coop_bf16, coop_f16;
     uint32_t coop_block[SY_COOP_NUMBERS]; ///< SY_COOP_BLOCK, to try out blocks for them; 0: as chosen for the device.
-    const struct sy_choices *choices;     ///< What was measured to be fastest on it (engine/tune.h), or NULL.
-    uint32_t quirks;                      ///< Bit i: the driver needs work-around i of quirk.h.
     uint32_t coop_attention[SY_COOP_ATTENTION_NUMBERS]; ///< SY_COOP_ATTENTION, likewise.
+    const struct sy_choices *choices; ///< What was measured to be fastest on it (engine/tune.h), or NULL.
+    uint32_t quirks;                  ///< Bit i: the driver needs work-around i of quirk.h.
 };
 
 struct sy_device;

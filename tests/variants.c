@@ -205,7 +205,7 @@ static void check_attention_on_matrix_cores(struct io *t)
     memcpy(caps.coop_attention, small, sizeof small);
     io_check(t,
              three != NULL && sy_requires_coop_attention(&caps, SY_TYPES_B) == NULL &&
-                 sy_variant_groups(v, &narrow, &caps) == 18,
+                 sy_variant_groups(v, 0, &narrow, &caps) == 18,
              "attention's block by SY_COOP_ATTENTION: not three sub-groups, but two");
     memset(caps.coop_attention, 0, sizeof caps.coop_attention);
     io_check(t, sy_variant_suits(v, &narrow) && !sy_variant_suits(v, &wide), "attention's heads of 64, not of 65");
