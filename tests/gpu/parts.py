@@ -84,13 +84,16 @@ def train(place, device):
 
 
 def bench(*commands):
-    """A part of one or several runs of switchyard-bench: its figures go into cell.figures."""
+    """A part of one or several runs of switchyard-bench, each after the variables that it is run with (A=b command): its
+    figures go into cell.figures, named after those variables."""
     def run(place, device):
         cell = Cell()
         cell.figures = []
         for command in commands:
-            words = [place.source + '/' + word if word.startswith('configs/') else word for word in command.split()]
-            output, code, seconds = place.run(place.program('apps/switchyard-bench'), *words, '--json', '--device', device)
+            words = command.split()
+            env = dict(word.split('=', 1) for word in words if '=' in word)
+            words = [place.source + '/' + word if word.startswith('configs/') else word for word in words if '=' not in word]
+            output, code, seconds = place.run(place.program('apps/switchyard-bench'), *words, '--json', '--device', device, env=env)
             cell.seconds += seconds
             try:
                 figures = json.loads(output[output.index('{\n'):output.rindex('}') + 1])['figures']
@@ -99,9 +102,22 @@ def bench(*commands):
             cell.ok(code == 0 and figures, f"{command}: {' / '.join(output.rstrip().split(chr(10))[-3:])[-400:]}")
             for refused in sorted(set(re.findall(r'(\w+ runs as \w+, not as .{1,300})', output))):
                 cell.ok(False, refused)  # a kernel of ours that this device's compiler does not take
-            cell.figures += [{**figure, 'command': command} for figure in figures]
+            named = ''.join(f', {key}={value}' for key, value in env.items())
+            cell.figures += [{**figure, 'what': figure['what'] + named, 'command': command} for figure in figures]
         return cell
     return run
+
+
+ATTENTION = 'attention --repeat 5 --heads 12 --batch 16 --dtype bf16'
+
+
+def attention_blocks(place, device):
+    """Attention without matrix cores, and with them by several blocks: what docs/env.md says of SY_COOP_ATTENTION."""
+    if not device.startswith('vulkan:'):
+        return Cell(skipped=1, note='Vulkan alone')
+    off = ','.join(f'{op}:coop' for op in ('attention', 'attention_dq', 'attention_dkv'))
+    blocks = ['16,4,16', '16,4,32', '32,2,32', '32,4,32', '16,8,16']
+    return bench(f'SY_NO_VARIANT={off} {ATTENTION}', *(f'SY_COOP_ATTENTION={b} {ATTENTION}' for b in blocks))(place, device)
 
 
 LARGE = ['--src-len', '512', '--tgt-len', '114', '--steps', '12', '--log-every', '12', '--schedule', 'constant', '--lr', '0.01']
@@ -156,6 +172,7 @@ def all_parts():
         matmul(1024),
         Part('step', 'a step of that model', 60, bench(step + 'configs/gpu-switch.json --batch 16'), True),
         Part('attention', 'attention', 30, bench('attention --repeat 5 --heads 12 --batch 16'), True),
+        Part('attention-blocks', 'attention by the blocks of its matrix cores', 60, attention_blocks, True),
         Part('experts', "experts' products", 60, bench(
             'expert-ffn --repeat 5 --rows 1024 --d-model 768 --d-ff 3072',
             'grouped --repeat 5 --rows 256 --d-model 768 --d-ff 3072'), True),
