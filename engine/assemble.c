@@ -9,6 +9,7 @@
 #include "engine/lower.h"
 #include "engine/overlap.h"
 #include "engine/runtime.h"
+#include "engine/session.h"
 #include "engine/slices.h"
 
 /// The least number of sequences that holds whole routing groups; the whole micro-batch when none does.
@@ -57,7 +58,9 @@ enum sy_status sy_assemble(struct sy_ctx *ctx, const struct sy_caps *caps, const
     struct sy_graph *g = *graph;
     g->ranks = sy_layout_world(p->ranks) > 1 ? p->ranks : NULL;
     g->borrows = p->kind != SY_SESSION_TRAIN && (p->lender != NULL || p->borrows);
+    g->lender = p->lender != NULL ? sy_session_graph(p->lender) : NULL;
     SY_TRY(cut(g, p));
+    g->weight_passes = p->kind == SY_SESSION_TRAIN ? g->micro_count * (p->recompute ? 2 : 1) : 0;
     SY_TRY(sy_model_build(g, &m, model));
     if (p->kind != SY_SESSION_DECODE)
         (p->task != NULL ? p->task : &sy_task_spans)->emit_loss(g, model, loss);

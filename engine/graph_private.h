@@ -47,6 +47,10 @@ struct sy_graph {
     uint32_t slices;            ///< Of one micro-batch; 1 unless set before building. A power of two.
     uint32_t micro_count;       ///< Micro-batches of a step; likewise.
     uint64_t max_binding_bytes; ///< What one binding may hold; 0: any tensor of 2^32 elements, and packs of 1 GiB.
+    /// Passes of a step over each weight between two changes of it, of those that multiply by its rows: micro-batches,
+    /// forward and in recomputation. 0: it does not change.
+    uint32_t weight_passes;
+    const struct sy_graph *lender; ///< Whose parameters, and what is prepared of them, are used here; or NULL.
     bool borrows;            ///< Parameters, and what is prepared of them, are another graph's, which refreshes them.
     struct sy_merge *merges; ///< slices.h
     size_t merge_count, merge_room;

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/graph_private.h"
 
@@ -159,6 +160,39 @@ static bool fits(const struct lowering *l, const struct sy_node *n, const struct
     return l->g->max_binding_bytes == 0 || bytes <= l->g->max_binding_bytes;
 }
 
+/// Whether a lending graph has the panels of a weight that this one has, too.
+static bool lent(const struct sy_graph *g, sy_tid weight, const struct sy_before *before)
+{
+    for (size_t i = 0; i < g->param_count && i < g->lender->param_count; ++i)
+        if (g->params[i].weight == weight)
+            return sy_graph_prepared(g->lender, g->lender->params[i].weight, before) != SY_NONE;
+    return false;
+}
+
+/// Panels of a weight are read, written (and first fetched, to be written) and read again through memory, for each
+/// step. A product that makes them for itself, panel by panel (matmul:few), does that once for each tile of rows, in
+/// its caches. Up to so many tiles it is the faster way, and needs no memory for panels. Who borrows weights does as
+/// the lender does. Weights that never change are packed once.
+static void take_few(struct lowering *l, struct sy_node *n, const struct sy_before *before)
+{
+    enum { TILES = 2 };
+    const struct sy_graph *g = l->g;
+    const struct sy_variant *few = sy_variant_find(n->op, "few");
+    const sy_tid weight = n->bind[before->binding];
+    if (n->op != SY_OP_matmul || strcmp(n->variant->name, "packed") != 0 || !is_weight(g, weight) ||
+        sy_graph_tensor(g, weight)->whole != SY_NONE || (g->borrows && g->lender == NULL))
+        return;
+    const struct sy_matmul_args *a = (const struct sy_matmul_args *)(const void *)n->args;
+    const uint64_t experts = a->of != 0 ? a->of : a->experts;
+    const uint64_t tiles = sy_ceil_div(sy_ceil_div(a->m, experts), a->tile_rows) * g->weight_passes;
+    const bool wanted = g->lender != NULL ? !lent(g, weight, before) : tiles != 0 && tiles <= TILES;
+    bool killed = false;
+    if (l->g->status == SY_OK)
+        l->g->status = sy_variant_killed(g->ctx, few, &killed);
+    if (wanted && !killed)
+        n->variant = few;
+}
+
 static void choose_base(struct lowering *l, struct sy_node *n)
 {
     const struct sy_variant *base = sy_variant_find(n->op, "base");
@@ -193,6 +227,10 @@ static void lower_node(void *user, const struct sy_node *node)
     if (l->g->status != SY_OK)
         return;
     bool prepares = sy_variant_before(n.variant, n.args, &before);
+    if (prepares) {
+        take_few(l, &n, &before);
+        prepares = sy_variant_before(n.variant, n.args, &before);
+    }
     if (prepares && !fits(l, &n, &before)) {
         choose_base(l, &n);
         prepares = false;

@@ -188,7 +188,8 @@ enum sy_status sy_variant_instead(struct sy_ctx *ctx, const struct sy_variant *v
     while (next != NULL && (next = sy_variant_next(v->op, next)) != NULL) {
         bool killed = false;
         SY_TRY(sy_variant_killed(ctx, next, &killed));
-        if (killed || next->before != SY_OP_COUNT || sy_variant_missing(next, types, caps) != NULL)
+        if (killed || next->before != SY_OP_COUNT || sy_variant_missing(next, types, caps) != NULL ||
+            !sy_variant_suits(next, NULL))
             continue;
         *out = next;
         return SY_OK;

@@ -93,8 +93,8 @@ SY_MUST_CHECK enum sy_status sy_variant_choose_for(struct sy_ctx *ctx, enum sy_o
 /// Whether it may run with these arguments; NULL: with any.
 bool sy_variant_suits(const struct sy_variant *v, const void *args);
 
-/// The next one after `v` that needs nothing prepared, for a device whose compiler refuses `v`. Errors: as above; `v`
-/// itself needs something prepared, and the graph has it.
+/// The next one after `v` that needs nothing prepared and runs with any arguments, for a device whose compiler refuses
+/// `v`. Errors: as above; `v` itself needs something prepared, and the graph has it.
 SY_MUST_CHECK enum sy_status sy_variant_instead(struct sy_ctx *ctx, const struct sy_variant *v, enum sy_op_types types,
                                                 const struct sy_caps *caps, const struct sy_variant **out);
 

@@ -59,10 +59,15 @@ static inline struct panel_next panel_next(__global const T *from, size_t apart,
     return next;
 }
 
+// Where its row `row` is; a kernel whose panels lie otherwise says so itself.
+#ifndef PANEL_NEXT
+#define PANEL_NEXT(next, row) ((next).b + (size_t)(row) * (next).stride)
+#endif
+
 static inline void panel_fetch(struct panel_next next, uint row)
 {
     _Pragma("unroll") for (uint i = 0; i < FETCH_ROWS * FETCH_ROWS; ++i)
-        FETCH(next.b + (size_t)(row + i / FETCH_ROWS) * next.stride + i % FETCH_ROWS * 16u, 1u);
+        FETCH(PANEL_NEXT(next, row + i / FETCH_ROWS) + i % FETCH_ROWS * 16u, 1u);
 }
 
 // One step of a block: sums[rows][columns of the block] += a(row, k) · b[columns].
@@ -118,7 +123,7 @@ static inline void panel_fetch(struct panel_next next, uint row)
                             struct panel_next next)                                                                    \
     {                                                                                                                  \
         for (uint k = (rows + REST_ROWS) / BLOCK_ROWS * FETCH_PART; k < depth; ++k) /* what few blocks leave */        \
-            FETCH(next.b + (size_t)k * next.stride, 4u * SY_PANEL);                                                    \
+            FETCH(PANEL_NEXT(next, k), 4u * SY_PANEL);                                                                 \
         for (uint j = 0; j < SY_PANEL; j += 2u * BLOCK_VEC, next.b += 16) {                                            \
             uint r = 0, fetch = 0;                                                                                     \
             if (rows == 1u)                                                                                            \

@@ -60,7 +60,7 @@ static void check_choice(struct io *t)
     for (size_t i = 0; i < SY_COUNT(wrong); ++i) {
         setenv("SY_NO_VARIANT", wrong[i], 1);
         io_fails(t, sy_variant_choose(t->ctx, SY_OP_relu, SY_TYPES_F, &caps, &v), SY_INVALID,
-                 "matmul:packed, matmul_dw:mma", wrong[i]);
+                 "matmul:packed, matmul:few", wrong[i]);
     }
     unsetenv("SY_NO_VARIANT");
 }
@@ -285,6 +285,55 @@ static void check_borrowing(struct io *t)
     sy_config_finish(&config);
 }
 
+/// Nodes of products that make panels of weights for themselves, and panels that are kept.
+static void count_few(struct io *t, uint32_t micro, bool recompute, unsigned *few, unsigned *packs)
+{
+    const struct sy_caps caps = sy_caps_imagined(SY_CLASS_CPU);
+    struct sy_config config;
+    sy_config_defaults(true, &config);
+    config.vocab_size = 40;
+    config.d_model = config.d_ff = 16;
+    config.layers = config.decoder_layers = 2;
+    const struct sy_session_params p = {.kind = SY_SESSION_TRAIN,
+                                        .config = &config,
+                                        .batch = 10,
+                                        .src_len = 8,
+                                        .tgt_len = 4,
+                                        .micro_count = micro,
+                                        .recompute = recompute};
+    struct sy_model *m = calloc(1, sizeof *m);
+    struct sy_optimizer_outputs outputs;
+    struct sy_loss loss;
+    struct sy_graph *g = NULL;
+    if (m == NULL || sy_assemble(t->ctx, &caps, &p, &g, m, &loss, &outputs) != SY_OK)
+        abort();
+    *few = 0;
+    *packs = count(g, SY_OP_pack_b);
+    for (size_t i = 0; i < sy_graph_node_count(g); ++i)
+        *few += sy_graph_node(g, i)->op == SY_OP_matmul && strcmp(sy_graph_node(g, i)->variant->name, "few") == 0;
+    sy_graph_destroy(&g);
+    free(m);
+    sy_config_finish(&config);
+}
+
+/// Weights that meet a tile or two of rows in a step: 40 rows in the decoder, 80 in the encoder, some in each expert.
+static void check_few(struct io *t)
+{
+    unsigned few, packs, killed, kept;
+    count_few(t, 1, false, &few, &packs);
+    io_check(t, few > 10 && packs == 0, "one pass of few rows: %u products pack for themselves, %u panels", few, packs);
+    count_few(t, 2, false, &few, &packs);
+    io_check(t, few > 5 && packs > 5, "two micro-batches: not where there are 80 rows: %u, %u panels", few, packs);
+    count_few(t, 1, true, &killed, &kept);
+    io_check(t, killed >= few && kept == packs, "recomputed: as if they were two: %u, %u panels", killed, kept);
+    count_few(t, 4, false, &few, &packs);
+    io_check(t, few == 0 && packs > 10, "four micro-batches: panels are kept: %u, %u panels", few, packs);
+    setenv("SY_NO_VARIANT", "matmul:few", 1);
+    count_few(t, 1, false, &killed, &kept);
+    unsetenv("SY_NO_VARIANT");
+    io_check(t, killed == 0 && kept == packs, "matmul:few is taken away: %u, %u panels", killed, kept);
+}
+
 static void check_lowering(struct io *t)
 {
     const struct sy_caps caps = sy_caps_imagined(SY_CLASS_CPU);
@@ -315,7 +364,7 @@ static void check_lowering(struct io *t)
              "each node has a variant; products read the panels");
     sy_graph_destroy(&g);
 
-    setenv("SY_NO_VARIANT", "matmul:packed,matmul:base", 1);
+    setenv("SY_NO_VARIANT", "matmul:packed,matmul:few,matmul:base", 1);
     if (sy_graph_create(t->ctx, SY_PRECISION_F32, &caps, &g) != SY_OK)
         abort();
     product(g, sy_act_t(g, 8, 40, "b"), 8, 40, 1);
@@ -388,6 +437,7 @@ int main(void)
     check_pairs(&t);
     check_mma(&t);
     check_cores(&t);
+    check_few(&t);
     check_lowering(&t);
     check_parameters(&t);
     check_borrowing(&t);
