@@ -178,7 +178,7 @@ AMX static void amx_products(const ushort *a, uint rows, const uint *b, uint ste
 static inline void amx_pad(ushort *a, uint rows, uint depth)
 {
     for (uint r = 0; r < 16 * AMX_TILES(rows); ++r)
-        for (uint k = r < rows ? depth : 0; k < 32 * AMX_STEPS(depth); ++k)
+        SCALARS for (uint k = r < rows ? depth : 0; k < 32 * AMX_STEPS(depth); ++k)
             a[r * AMX_LD + k] = 0;
 }
 
@@ -192,7 +192,7 @@ static inline void amx_pair(__global const ushort *restrict b, uint stride, uint
                 sy_put(as_float16(convert_uint16(vload16(0, low + j)) | convert_uint16(vload16(0, high + j)) << 16),
                        (float *)(to + j));
         else
-            for (uint j = 0; j < SY_PANEL; ++j)
+            SCALARS for (uint j = 0; j < SY_PANEL; ++j)
                 to[j] = (j < cols && k < depth ? low[j] : 0u) | (j < cols && k + 1 < depth ? (uint)high[j] << 16 : 0u);
     }
 }

@@ -23,9 +23,9 @@ static inline void copy_columns(__global const T *restrict y, uint stride, uint 
         uint m = 0;
         for (; m + VEC <= rows; m += VEC)
             V_STORE(T_LDV(from, m), 0, to + k * PANEL_ROWS + m);
-        for (; m < rows; ++m)
+        SCALARS for (; m < rows; ++m)
             to[k * PANEL_ROWS + m] = T_LD(from, m);
-        for (; m < PANEL_PADDED(rows); ++m)
+        SCALARS for (; m < PANEL_PADDED(rows); ++m)
             to[k * PANEL_ROWS + m] = 0.0f;
     }
 }

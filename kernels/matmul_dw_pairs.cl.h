@@ -18,7 +18,7 @@ static inline void copy_columns(__global const T *restrict y, uint stride, uint 
                 to[(m + j) * AMX_LD + k] = y[(size_t)k * stride + m + j];
     }
     for (; m < rows; ++m)
-        for (uint k = 0; k < depth; ++k)
+        SCALARS for (uint k = 0; k < depth; ++k)
             to[m * AMX_LD + k] = y[(size_t)k * stride + m];
     amx_pad(to, rows, depth);
 }

@@ -15,7 +15,12 @@
 #define PANEL_A_K 1u
 #include "panel.cl.h"
 
+#if !defined(T_BF16) && defined(__x86_64__) // one kind of memory there, so one function does for both places
+#define panel_products_there(a, rows, b, depth, sums, next) \
+    panel_products(a, rows, (const float *)(size_t)(b), depth, sums, next)
+#else
 PANEL_PRODUCTS(panel_products_there, __global T, panel_load)
+#endif
 #ifdef T_BF16
 #define FEW(rows) ((rows) <= 2u * REST_ROWS) // so few that converting in place is cheaper than a copy
 #else
@@ -32,10 +37,10 @@ static inline void copy_rows(__global const T *restrict a, uint stride, uint row
             FETCH(ahead + k, 1u);
             V_STORE(T_LDV(from, k), 0, to + r * PANEL_LD + k);
         }
-        for (; k < depth; ++k)
+        SCALARS for (; k < depth; ++k)
             to[r * PANEL_LD + k] = T_LD(from, k);
     }
-    for (uint i = rows * PANEL_LD; i < PANEL_PADDED(rows) * PANEL_LD; ++i)
+    SCALARS for (uint i = rows * PANEL_LD; i < PANEL_PADDED(rows) * PANEL_LD; ++i)
         to[i] = 0.0f;
 }
 

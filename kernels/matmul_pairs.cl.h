@@ -9,7 +9,7 @@ static inline void copy_rows(__global const T *restrict a, uint stride, uint row
         uint k = 0;
         for (; k + 16 <= depth; k += 16)
             vstore8(as_uint8(vload16(0, from + k)), 0, (uint *)(to + r * AMX_LD + k));
-        for (; k < depth; ++k)
+        SCALARS for (; k < depth; ++k)
             to[r * AMX_LD + k] = from[k];
     }
     amx_pad(to, rows, depth);
@@ -23,7 +23,7 @@ static inline void multiply_panel(const ushort *copy, uint rows, __global const 
     amx_products(copy, rows, (const uint *)(size_t)b, whole, sums);
     if (depth % 32 != 0) {
         __global const uint *const pairs = (__global const uint *)b + 16 * SY_PANEL * whole;
-        for (uint i = 0; i < 16 * SY_PANEL; ++i)
+        SCALARS for (uint i = 0; i < 16 * SY_PANEL; ++i)
             room[i] = i < (depth % 32 + 1) / 2 * SY_PANEL ? pairs[i] : 0;
         amx_products(copy + 32 * whole, rows, room, 1, sums);
     }

@@ -41,6 +41,11 @@ static inline BF panel_load(__global const T *p)
 #endif
 }
 
+#define ONCE __attribute__((noinline)) static // compiled once, not once for each place: worth a call
+// Before a loop over what whole vectors leave: a compiler would make vectors of it again, in several ways, and take longer
+// for that than for all the rest.
+#define SCALARS _Pragma("clang loop vectorize_width(1) interleave_count(1)")
+
 // What a block fetches of the next panel: with every PANEL_STEPS of k, FETCH_ROWS rows (as many vectors of each), so that
 // the blocks of a whole tile fetch it all.
 #define PANEL_STEPS 8u
@@ -87,7 +92,7 @@ static inline void panel_fetch(struct panel_next next, uint row)
 // sums[rows][columns of the block] += Σ_k a(row, k) · b[k][columns], for b in panels. The row loops unroll and the arrays
 // become registers.
 #define PANEL_BLOCK(name, rows, B, load)                                                             \
-    inline void name(const float *restrict a, const B *restrict b, uint depth, float *restrict sums, \
+    ONCE void name(const float *restrict a, const B *restrict b, uint depth, float *restrict sums,   \
                      struct panel_next next, uint fetch)                                             \
     {                                                                                                \
         BF lo[rows], hi[rows];                                                                       \
@@ -144,7 +149,7 @@ static inline void panel_take(__global const T *restrict b, uint stride, uint co
             for (uint j = 0; j < SY_PANEL; j += BLOCK_VEC)
                 sy_put(panel_load(b + j), to + j);
         else
-            for (uint j = 0; j < SY_PANEL; ++j)
+            SCALARS for (uint j = 0; j < SY_PANEL; ++j)
                 to[j] = j < cols ? T_LD(b, j) : 0.0f;
     }
 }
@@ -212,7 +217,7 @@ static inline void panel_store(const float *sums, uint rows, uint cols, __global
             const VF v = V_LOAD(0, from + j);
             O_STV(out, j, accumulate != 0 ? fma((VF)(alpha), v, O_LDV(out, j)) : alpha * v);
         }
-        for (; j < cols; ++j)
+        SCALARS for (; j < cols; ++j)
             O_ST(out, j, accumulate != 0 ? fma(alpha, from[j], O_LD(out, j)) : alpha * from[j]);
     }
 }

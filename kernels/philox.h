@@ -14,7 +14,7 @@ u32 sy_mulhi(u32 a, u32 b) { uint hi, lo; umulExtended(a, b, hi, lo); return hi;
 #define SY_U4 uint4
 #define sy_mulhi(a, b) mul_hi((uint)(a), (uint)(b))
 #define SY_MAKE_U4(x, y, z, w) (uint4)(x, y, z, w)
-#define SY_INLINE inline
+#define SY_INLINE static inline
 #else
 struct sy_u4 { u32 x, y, z, w; };
 #define SY_U4 struct sy_u4

@@ -33,7 +33,12 @@ const char sy_cl_builtins[] =
     "SY_EACH_WIDTH(SY_CONVERT, float) SY_EACH_WIDTH(SY_CONVERT, int) SY_EACH_WIDTH(SY_CONVERT, uint) \\\n"
     "SY_EACH_WIDTH(SY_CONVERT, ushort)\n"
     // memory
-    "#define SY_LOAD(n, T, space) T##n __attribute__((overloadable, pure)) vload##n(size_t, const space T *);\n"
+    "#define SY_LOAD(n, T, space) \\\n"
+    "    static T##n __attribute__((overloadable, always_inline)) vload##n(size_t i, const space T *p) \\\n"
+    "    { \\\n"
+    "        typedef T##n sy_vector __attribute__((aligned(sizeof(T)))); \\\n"
+    "        return *(const space sy_vector *)(p + i * n); \\\n"
+    "    }\n"
     "#define SY_STORE(n, T, space) void __attribute__((overloadable)) vstore##n(T##n, size_t, space T *);\n"
     "#define SY_EACH_VECTOR(M, ...) M(2, __VA_ARGS__) M(4, __VA_ARGS__) M(8, __VA_ARGS__) M(16, __VA_ARGS__)\n"
     "#define SY_MEMORY(T) SY_EACH_VECTOR(SY_LOAD, T, __global) SY_EACH_VECTOR(SY_LOAD, T, __local) \\\n"
