@@ -8,6 +8,7 @@
 #include "engine/inputs.h"
 #include "engine/message.h"
 #include "engine/metrics.h"
+#include "engine/proof.h"
 #include "engine/tune.h"
 #include "engine/turns.h"
 
@@ -23,6 +24,8 @@ enum sy_status sy_session_create(struct sy_ctx *ctx, struct sy_device *device, c
     s->params.task = params->task != NULL ? params->task : &sy_task_spans;
     enum sy_status status = sy_config_copy(ctx, params->config, &s->config);
     s->params.config = &s->config; // the caller's may go
+    if (status == SY_OK)
+        status = sy_prove_variants(device);
     if (status == SY_OK)
         status = sy_assemble(ctx, sy_device_caps(device), &s->params, &s->graph, &s->model, &s->loss, &s->outputs);
     if (status == SY_OK)

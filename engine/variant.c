@@ -101,8 +101,11 @@ const char *sy_variant_missing(const struct sy_variant *v, enum sy_op_types type
     if (caps->backend == SY_BACKEND_VULKAN && (v->languages & SY_LANGUAGE_comp) == 0)
         return "needs OpenCL";
     const char *missing = v->requires(caps, types);
+    const enum sy_variant_id index = sy_variant_index(v);
+    if (missing == NULL && index < 64 && (caps->refused >> index & 1u) != 0)
+        return "computed a small case wrong";
     if (missing == NULL && caps->backend == SY_BACKEND_VULKAN && v->impl != NULL &&
-        sy_variant_spirvs[sy_variant_index(v)][spirv_index(types)].words == NULL)
+        sy_variant_spirvs[index][spirv_index(types)].words == NULL)
         return "needs a build with a glslc that knows its extensions (docs/drivers.md)";
     return missing;
 }

@@ -45,6 +45,7 @@ struct sy_variant_impl {
     /// is bound there. False: with these arguments nothing is to be prepared.
     bool (*before_args)(const void *args, void *out);
     uint32_t before_binding;
+    const void *proof; ///< Arguments of a small case that must come out right first (proof.h). NULL: it is trusted.
 };
 
 /// NULL when the device can run the variant for these element types, else what it lacks ("needs …").

@@ -385,6 +385,12 @@ static void name_leftovers(const struct sy_device *device)
                device->caps.id, count, device->kernel_count, device->program_count, device->event_count, names);
 }
 
+void sy_device_set_refused(struct sy_device *device, uint64_t refused)
+{
+    device->caps.refused = refused;
+    device->caps.proved = true;
+}
+
 void sy_device_set_choices(struct sy_device *device, struct sy_choices *choices,
                            void (*destroy)(struct sy_choices *choices))
 {

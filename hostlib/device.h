@@ -68,6 +68,8 @@ struct sy_caps {
     struct sy_coop_shape coop_bf16, coop_f16;
     uint32_t coop_block[SY_COOP_NUMBERS]; ///< SY_COOP_BLOCK, to try out blocks for them; 0: as chosen for the device.
     uint32_t coop_attention[SY_COOP_ATTENTION_NUMBERS]; ///< SY_COOP_ATTENTION, likewise.
+    uint64_t refused; ///< Bit i: the engine's variant i computed something wrong on it (engine/proof.h).
+    bool proved;      ///< That was looked at.
     const struct sy_choices *choices; ///< What was measured to be fastest on it (engine/tune.h), or NULL.
     uint32_t quirks;                  ///< Bit i: the driver needs work-around i of quirk.h.
 };
@@ -86,6 +88,8 @@ SY_MUST_CHECK enum sy_status sy_device_open(struct sy_ctx *ctx, const char *id, 
 void sy_device_close(struct sy_device **device);
 
 const struct sy_caps *sy_device_caps(const struct sy_device *device);
+/// What caps.refused is from now on; caps.proved becomes true.
+void sy_device_set_refused(struct sy_device *device, uint64_t refused);
 /// The device owns `choices` from now on (NULL: none) and frees it with `destroy` when others come or it is closed.
 void sy_device_set_choices(struct sy_device *device, struct sy_choices *choices,
                            void (*destroy)(struct sy_choices *choices));

@@ -4,6 +4,8 @@
 
 #include "engine/assemble.h"
 #include "engine/lower.h"
+#include "engine/ops/coop_attention.h"
+#include "engine/proof.h"
 #include "engine/runtime.h"
 #include "kernels/tiles.h"
 #include "tests/io.h"
@@ -211,6 +213,55 @@ static void check_attention_on_matrix_cores(struct io *t)
     io_check(t, sy_variant_suits(v, &narrow) && !sy_variant_suits(v, &wide), "attention's heads of 64, not of 65");
     caps.shared_bytes = 16 * 1024;
     io_check(t, sy_requires_coop_attention(&caps, SY_TYPES_B) != NULL, "too little shared memory for attention");
+}
+
+/// Whether the kernel of `by` passes for `op`'s own with these arguments, on ref.
+static bool passes(struct io *t, struct sy_device *device, enum sy_op_id by, enum sy_op_id op, const void *args)
+{
+    struct sy_kernel_params params;
+    struct sy_kernel *kernel = NULL;
+    bool good = false;
+    sy_variant_kernel_params(sy_variant_find(by, "base"), SY_TYPES_B, 0, sy_device_caps(device), &params);
+    const bool ran = sy_kernel_create(device, &params, &kernel) == SY_OK &&
+                     sy_prove(device, sy_variant_find(op, "base"), SY_TYPES_B, kernel, args, &good) == SY_OK;
+    sy_kernel_destroy(&kernel);
+    io_check(t, ran, "a proof of %s runs", sy_op_info(op)->name);
+    return good;
+}
+
+/// What a device computes wrong is not used; what every device here has a proof of is right.
+static void check_proof(struct io *t)
+{
+    struct sy_device *device = NULL;
+    const struct sy_ffn_act_args args = {.rows = 3, .cols = 40, .scale = 1, .act = SY_ACT_GELU};
+    if (sy_device_open(t->ctx, "ref:0", &device) != SY_OK)
+        abort();
+    io_check(t,
+             passes(t, device, SY_OP_act, SY_OP_act, &args) && !passes(t, device, SY_OP_relu, SY_OP_act, &args) &&
+                 passes(t, device, SY_OP_attention, SY_OP_attention, &sy_coop_attention_proof) &&
+                 passes(t, device, SY_OP_attention_dq, SY_OP_attention_dq, &sy_coop_attention_proof) &&
+                 passes(t, device, SY_OP_attention_dkv, SY_OP_attention_dkv, &sy_coop_attention_proof),
+             "the kernel of relu is no gelu");
+    sy_device_close(&device);
+    struct sy_caps caps = sy_caps_imagined(SY_CLASS_CPU);
+    const struct sy_variant *v = sy_variant_find(SY_OP_attention, "blocks");
+    const char *before = sy_variant_missing(v, SY_TYPES_B, &caps);
+    caps.refused = UINT64_C(1) << sy_variant_index(v);
+    io_check(t, before == NULL && sy_variant_missing(v, SY_TYPES_B, &caps) != NULL, "a refused variant is not run");
+
+    struct sy_caps *list;
+    size_t devices, wrong = 0;
+    if (sy_device_list(t->ctx, &list, &devices) != SY_OK)
+        abort();
+    for (size_t i = 0; i < devices; ++i) {
+        if (sy_device_open(t->ctx, list[i].id, &device) != SY_OK)
+            continue;
+        wrong += sy_prove_variants(device) != SY_OK || !sy_device_caps(device)->proved ||
+                 sy_device_caps(device)->refused != 0;
+        sy_device_close(&device);
+    }
+    free(list);
+    io_check(t, wrong == 0, "what the devices here have to prove is right");
 }
 
 static unsigned count(const struct sy_graph *g, enum sy_op_id op)
@@ -434,6 +485,7 @@ int main(void)
     check_choice(&t);
     check_matrix_cores(&t);
     check_attention_on_matrix_cores(&t);
+    check_proof(&t);
     check_pairs(&t);
     check_mma(&t);
     check_cores(&t);

@@ -3,6 +3,7 @@
 #include "engine/ops/coop_attention.h"
 
 const struct sy_variant_impl sy_variant_impl_attention_dq_coop_f16 = {.what = "cooperative matrices of f16",
+                                                                      .proof = &sy_coop_attention_proof,
                                                                       .suits = sy_coop_attention_suits,
                                                                       .groups = sy_coop_attention_query_groups,
                                                                       .tune = sy_coop_attention_tune_f16,

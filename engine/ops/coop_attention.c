@@ -6,6 +6,18 @@
 #include "engine/ops/attention.h"
 #include "engine/ops/coop.h"
 
+const struct sy_attention_args sy_coop_attention_proof = {.batch = 1,
+                                                          .heads = 1,
+                                                          .tq = 70,
+                                                          .tk = 75,
+                                                          .dim = 64,
+                                                          .q_stride = 64,
+                                                          .kv_stride = 128,
+                                                          .v_offset = 64,
+                                                          .threshold = 0x20000000u,
+                                                          .scale = 8.0f / 7.0f,
+                                                          .stream = 1};
+
 /// What coop_attention.glsl's constants say, and what follows from them.
 struct block {
     uint32_t side, subs, walk; ///< Lines of a sub-group, sub-groups, lines of the other side in a block.

@@ -3,8 +3,12 @@
 #pragma once
 
 #include "engine/variant.h"
+#include "kernels/op_args.h"
 
 #define SY_COOP_HEAD 64 // the widest head that they take: HEAD of coop_attention.glsl
+
+/// More than one block of queries and of keys, the last ones not full; dropout.
+extern const struct sy_attention_args sy_coop_attention_proof;
 
 /// Whether they are right for these arguments (struct sy_attention_args).
 bool sy_coop_attention_suits(const void *args);
