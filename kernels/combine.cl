@@ -13,7 +13,7 @@ KERNEL void combine(__global const T *restrict h, __global const int *restrict s
     const uint vectors = p.dim / VEC * VEC;
     for (uint row = first; row < first + count; ++row) {
         for (uint r = 0u; r < p.k; ++r)
-            FETCH(h + (uint)max(slot[min(row + 4u, p.rows - 1u) * p.k + r], 0) * p.dim, p.dim * sizeof(T));
+            FETCH_FAR(h + (uint)max(slot[min(row + 8u, p.rows - 1u) * p.k + r], 0) * p.dim, p.dim * sizeof(T));
         for (uint i = lid * VEC; i < vectors; i += WG * VEC) {
             VF sum = (VF)(0.0f);
             for (uint r = 0u; r < p.k; ++r) {

@@ -100,14 +100,17 @@ SY_PUTS(4) SY_PUTS(8) SY_PUTS(16)
 #endif
 
 // Asks for bytes that a CPU's own guesses do not reach: of rows that are found through a table. Elsewhere, and for a
-// compiler that makes no x86 code (Oclgrind's), nothing.
+// compiler that makes no x86 code (Oclgrind's), nothing. FETCH_FAR asks the second cache for them: whole rows from memory
+// would fill the first cache's list of what it waits for, and loads would queue behind it.
 #if WG == 1 && defined(__x86_64__)
-#define FETCH(p, bytes)                                    \
+#define FETCH_INTO(p, bytes, locality)                      \
     for (uint fetch_ = 0u; fetch_ < (bytes); fetch_ += 64u) \
-    __builtin_prefetch((const char *)(size_t)(p) + fetch_)
+    __builtin_prefetch((const char *)(size_t)(p) + fetch_, 0, locality)
 #else
-#define FETCH(p, bytes)
+#define FETCH_INTO(p, bytes, locality)
 #endif
+#define FETCH(p, bytes) FETCH_INTO(p, bytes, 3)
+#define FETCH_FAR(p, bytes) FETCH_INTO(p, bytes, 2)
 
 #ifdef T_BF16
 typedef ushort T;
@@ -123,6 +126,15 @@ typedef float T;
 #define T_LDV(p, i) V_LOAD(0, (p) + (i))
 #define T_STV(p, i, v) V_STORE((v), 0, (p) + (i))
 #define T_COPYV(to, from) V_STORE(V_LOAD(0, from), 0, to)
+#endif
+// T_COPY_LINE copies T_LINE elements as they are: on CPUs a line of the cache. (A vector of bf16 goes in pieces of 16 bytes.)
+#if WG == 1
+typedef float16 sy_line __attribute__((aligned(2)));
+#define T_LINE ((uint)(64u / sizeof(T)))
+#define T_COPY_LINE(to, from) (*(__global sy_line *)(to) = *(__global const sy_line *)(from))
+#else
+#define T_LINE ((uint)VEC)
+#define T_COPY_LINE T_COPYV
 #endif
 #ifdef O_BF16
 typedef ushort O;

@@ -10,20 +10,20 @@ KERNEL void dispatch(__global const T *restrict x, __global const int *restrict 
 {
     GROUP_GUARD(SY_PIECES(p.slots, SY_ROWS(WG)));
     const uint lid = LOCAL_ID, first = GROUP_ID * SY_ROWS(WG), count = min(SY_ROWS(WG), p.slots - first);
-    const uint vectors = p.dim / VEC * VEC;
+    const uint lines = p.dim / T_LINE * T_LINE;
     for (uint s = first; s < first + count; ++s) {
-        const int source = src[s], next = src[min(s + 4u, p.slots - 1u)];
-        FETCH(x + (uint)max(next, 0) / p.k * p.dim, p.dim * sizeof(T));
+        const int source = src[s], next = src[min(s + 8u, p.slots - 1u)];
+        FETCH_FAR(x + (uint)max(next, 0) / p.k * p.dim, p.dim * sizeof(T));
         const bool used = source >= 0;
         const uint from = used ? (uint)source / p.k * p.dim : 0u, to = s * p.dim;
         if (used) {
-            for (uint i = lid * VEC; i < vectors; i += WG * VEC)
-                V_STORE(V_LOAD(0, x + from + i), 0, xe + to + i);
+            for (uint i = lid * T_LINE; i < lines; i += WG * T_LINE)
+                T_COPY_LINE(xe + to + i, x + from + i);
         } else {
-            for (uint i = lid * VEC; i < vectors; i += WG * VEC)
+            for (uint i = lid * VEC; i < lines; i += WG * VEC)
                 T_STV(xe, to + i, (VF)(0.0f));
         }
-        for (uint i = vectors + lid; i < p.dim; i += WG)
+        for (uint i = lines + lid; i < p.dim; i += WG)
             xe[to + i] = used ? x[from + i] : (T)0;
     }
 }
