@@ -641,6 +641,41 @@ static void test_folded(struct test *t, const char *id)
     sy_device_close(&device);
 }
 
+/// KiB of this process for which huge pages were asked; −1 where Linux knows of none.
+static long huge_kib(void)
+{
+    if (access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) != 0)
+        return -1;
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    if (maps == NULL)
+        return -1;
+    long total = 0, size = 0;
+    for (char line[512]; fgets(line, sizeof line, maps) != NULL;) {
+        if (sscanf(line, "Size: %ld kB", &size) != 1 && strncmp(line, "VmFlags:", 8) == 0 &&
+            strstr(line, " hg") != NULL)
+            total += size;
+    }
+    fclose(maps);
+    return total;
+}
+
+static void test_huge_pages(struct test *t, struct sy_device *device)
+{
+    const struct sy_caps *caps = sy_device_caps(device);
+    enum { MIB = 16 };
+    struct sy_buffer *buffer = NULL;
+    unsigned char last[4] = {1, 1, 1, 1};
+    const long before = huge_kib();
+    if (caps->backend != SY_BACKEND_OPENCL || caps->device_class != SY_CLASS_CPU || before < 0)
+        return;
+    const bool made = sy_buffer_create(device, "huge", MIB << 20, &buffer) == SY_OK &&
+                      sy_buffer_read(buffer, (MIB << 20) - 4, last, 4) == SY_OK;
+    const long asked = huge_kib() - before;
+    check(t, made && asked >= (MIB - 4) << 10 && last[0] == 0 && last[3] == 0,
+          "%s: huge pages for a large buffer: %ld KiB of %d MiB, zero", caps->id, asked, MIB);
+    sy_buffer_destroy(&buffer);
+}
+
 static void test_device(struct test *t, const char *id)
 {
     struct sy_device *device = NULL;
@@ -650,6 +685,7 @@ static void test_device(struct test *t, const char *id)
     }
     test_caps(t, sy_device_caps(device));
     test_buffers(t, device);
+    test_huge_pages(t, device);
     test_kernel_errors(t, device);
     test_chatter(t, device);
     test_many_kernels(t, device);

@@ -2,7 +2,11 @@
 // opencl/buffer.c: buffers as cl_mem, and copies through the one in-order queue.
 #include "hostlib/opencl/opencl.h"
 
+#include <stdint.h>
 #include <stdlib.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #include "hostlib/quirk.h"
 
@@ -32,6 +36,27 @@ static cl_int fill_zero(struct sy_cl_device *device, cl_mem memory, uint64_t off
                                                                                         : error;
 }
 
+// A CPU walks its page tables for every 4 KiB of a large buffer. Asked for before the first touch, which is the fill;
+// where there are no huge pages nothing changes.
+static void ask_for_huge_pages(struct sy_cl_device *device, cl_mem memory, uint64_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    enum { HUGE = 2 << 20, LEAST = 8 << 20 };
+    if (device->base.caps.device_class != SY_CLASS_CPU || !device->base.caps.unified_memory || bytes < LEAST)
+        return;
+    cl_int error = CL_SUCCESS;
+    void *map = clEnqueueMapBuffer(device->queue, memory, CL_TRUE, CL_MAP_WRITE_INVALIDATE_REGION, 0, (size_t)bytes, 0,
+                                   NULL, NULL, &error);
+    if (error != CL_SUCCESS || map == NULL)
+        return;
+    const size_t skip = (size_t)(-(uintptr_t)map & (HUGE - 1));
+    (void)madvise((char *)map + skip, ((size_t)bytes - skip) & ~(size_t)(HUGE - 1), MADV_HUGEPAGE);
+    (void)clEnqueueUnmapMemObject(device->queue, memory, map, 0, NULL, NULL);
+#else
+    (void)device, (void)memory, (void)bytes;
+#endif
+}
+
 // Many drivers allocate on first use only, so the first fill counts as part of the allocation.
 enum sy_status sy_cl_buffer_create(struct sy_device *base, uint64_t bytes, struct sy_buffer **out)
 {
@@ -44,6 +69,7 @@ enum sy_status sy_cl_buffer_create(struct sy_device *base, uint64_t bytes, struc
     cl_int error = CL_SUCCESS;
     buffer->memory = clCreateBuffer(device->context, CL_MEM_READ_WRITE | host, (size_t)bytes, NULL, &error);
     if (error == CL_SUCCESS) {
+        ask_for_huge_pages(device, buffer->memory, bytes);
         error = fill_zero(device, buffer->memory, 0, bytes);
         if (error != CL_SUCCESS)
             clReleaseMemObject(buffer->memory);
