@@ -14,6 +14,7 @@
 #define PANEL_A_ROW 1u
 #define PANEL_A_K PANEL_ROWS
 #include "panel.cl.h"
+#include "away.cl.h"
 
 // Copies y[depth][rows] (rows of y `stride` apart) and pads each with zeros.
 static inline void copy_columns(__global const T *restrict y, uint stride, uint rows, uint depth, float *restrict to)
@@ -46,9 +47,11 @@ static inline void multiply(__global const T *restrict y, __global const T *rest
             panel_products(copy, rows, room, depth, sums + (q - q0) * PANEL_SUMS, then);
         }
     }
+    const bool away = is_away(w, p.slices * p.experts, p.m, p.n, p.accumulate);
     for (uint q = q0; q < q1; ++q)
-        panel_store(sums + (q - q0) * PANEL_SUMS, rows, PANEL_COLS(p.n, q),
-                    w + (size_t)m0 * p.n + q * SY_PANEL, p.n, p.alpha, p.accumulate);
+        panel_store_away(sums + (q - q0) * PANEL_SUMS, rows, PANEL_COLS(p.n, q), w + (size_t)m0 * p.n + q * SY_PANEL,
+                         p.n, p.alpha, p.accumulate, away);
+    away_end(away);
 }
 
 KERNEL void matmul_dw_blocks(__global const T *restrict y, __global const T *restrict x,

@@ -2,6 +2,7 @@
 // matmul_dw_pairs.cl.h: matmul_dw_amx and matmul_dw_dot: matmul_dw of bf16 factors in pairs, as amx.cl.h multiplies them.
 #undef O_BF16 // w is f32 whatever the activations are
 #include "amx.cl.h"
+#include "away.cl.h"
 
 TRANSPOSE16(transpose16, ushort, ushort16, STORE16_US)
 
@@ -39,9 +40,11 @@ static inline void multiply(__global const T *restrict y, __global const T *rest
             amx_products(copy, rows, room, AMX_STEPS(depth), sums + (q - q0) * PANEL_SUMS);
         }
     }
+    const bool away = is_away(w, p.slices * p.experts, p.m, p.n, p.accumulate);
     for (uint q = q0; q < q1; ++q)
-        panel_store(sums + (q - q0) * PANEL_SUMS, rows, PANEL_COLS(p.n, q),
-                    w + (size_t)m0 * p.n + q * SY_PANEL, p.n, p.alpha, p.accumulate);
+        panel_store_away(sums + (q - q0) * PANEL_SUMS, rows, PANEL_COLS(p.n, q), w + (size_t)m0 * p.n + q * SY_PANEL,
+                         p.n, p.alpha, p.accumulate, away);
+    away_end(away);
 }
 
 static inline void matmul_dw_pairs(__global const T *restrict y, __global const T *restrict x, __global const int *restrict off,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// matmul_dw.c: cases of matmul_dw: tails of w in both directions, any number of rows, experts without any.
+// matmul_dw.c: cases of matmul_dw: tails of w in both directions, any number of rows, experts without any;
+// w so large that CPUs write it past their caches.
 #include "kernels/tiles.h"
 #include "tests/ops/matmul_cases.h"
 
@@ -18,7 +19,7 @@ static const struct sy_matmul_dw_args cases[] = {
     {600, 64, 72, 8, 1, 1.0f, 2, 1, 0, 0},    {200, 30, 65, 4, 0, 2.0f, 4, 1, 0, 0},
     {600, 64, 72, 4, 1, 1.0f, 2, 1, 4, 10},   {200, 30, 65, 2, 0, 2.0f, 4, 1, 3, 5},
     {300, 20, 33, 1, 0, 1.0f, 1, 1, 7, 9},    {150, 136, 264, 1, 0, 1.0f, 1, 0, 0, 0},
-    {500, 136, 136, 3, 1, 0.5f, 2, 1, 0, 0},
+    {500, 136, 136, 3, 1, 0.5f, 2, 1, 0, 0},  {24, 512, 2048, 4, 0, 0.5f, 1, 1, 0, 0},
 };
 
 SY_OP_CASES(matmul_dw, cases, .fill = sy_case_fill_offsets, .tolerance_f32 = 1e-5, .tolerance_bf16 = 8e-3,
