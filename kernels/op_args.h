@@ -211,6 +211,17 @@ SY_STRUCT(sy_best_args) { u32 rows, cols, first; };
 #define SY_TOP_MOST 64u
 SY_STRUCT(sy_top_args) { u32 rows, cols, k, first; };
 
+// token[first + row], on entry the row's most probable token, is drawn from the row (kernels/weigh.h) as the words of
+// `how` say; where the scale is 0 it stays.
+#define SY_DRAW_SCALE 0u // bits of a float: log2(e) / temperature
+#define SY_DRAW_K 1u     // the most probable so many; 0: all
+#define SY_DRAW_OUT 2u   // of these the least probable are left out as long as they make up to this / 2^32 of the weight
+#define SY_DRAW_SEED_LO 3u
+#define SY_DRAW_SEED_HI 4u
+#define SY_DRAW_INDEX 5u // of the first row's sequence
+#define SY_DRAW_WORDS 6u
+SY_STRUCT(sy_draw_args) { u32 rows, cols, first; };
+
 // cache[b][position][:width] = kv[b·src_stride + src_offset …]; cache [B, t_max, width].
 SY_STRUCT(sy_kv_append_args) { u32 batch, width, t_max, src_stride, src_offset; };
 
