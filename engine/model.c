@@ -77,8 +77,8 @@ static void head_top(struct sy_build *b)
     SY_EMIT(g, top, &a, m->logits, m->top_value, m->top_place);
 }
 
-/// Logits [rows, V], and in decoding the largest of each row: where the model ends; what they are worth is for a task
-/// to say (engine/task/).
+/// Logits [rows, V], and in decoding what is chosen of each row: where the model ends; what they are worth is for a
+/// task to say (engine/task/).
 static void head(struct sy_build *b, sy_tid h, sy_tid table)
 {
     struct sy_graph *g = b->g;
@@ -113,6 +113,8 @@ static void head(struct sy_build *b, sy_tid h, sy_tid table)
     m->best = sy_act_i(g, b->rows, 1, ".best");
     sy_keep(g, m->best);
     SY_EMIT(g, best, &best, m->logits, m->best);
+    const struct sy_draw_args draw = {.rows = b->rows, .cols = c->vocab_size};
+    SY_EMIT(g, draw, &draw, m->logits, m->how, g->step_constants, m->best);
 }
 
 static sy_tid input(struct sy_graph *g, uint64_t rows, const char *name)
@@ -228,6 +230,7 @@ enum sy_status sy_model_build(struct sy_graph *g, const struct sy_model_params *
     m->dec_ids = input(g, dec_rows, "decoder_input_ids");
     m->dec_mask = input(g, dec_rows, "decoder_mask");
     m->parents = beams > 1 ? input(g, dec_rows, "beam_parents") : SY_NONE;
+    m->how = decode && beams == 1 ? input(g, SY_DRAW_WORDS, "draw") : SY_NONE;
     if (!decode) {
         m->enc_index = input(g, 3 * enc_rows + 2 * (uint64_t)g->slices, "input_index");
         m->dec_index = input(g, 3 * dec_rows + 2 * (uint64_t)g->slices, "decoder_input_index");

@@ -48,7 +48,8 @@ struct sy_model {
     sy_tid parents; ///< Decode with beams: whose past each output sequence takes over; SY_NONE without.
     // Results.
     sy_tid encoder_output, logits;
-    sy_tid best; ///< Decode without beams: the most probable token of each row of logits.
+    sy_tid how;  ///< Decode without beams: how tokens are drawn (SY_DRAW_WORDS).
+    sy_tid best; ///< Decode without beams: the most probable token of each row of logits, or the one drawn.
     /// Decode with beams: of each row of logits the `top` most probable tokens and their log-probabilities
     /// (sy_top_args), enough for the next beams; SY_NONE and 0 where they are too many for the op.
     sy_tid top_value, top_place;

@@ -124,18 +124,18 @@ static void add_decoding(const struct sy_graph *g, const struct sy_model *m, str
     const uint64_t sources = (uint64_t)m->params.batch * m->params.src_len;
     const uint64_t rows = sy_graph_tensor(g, m->dec_ids)->count, inputs = m->parents != SY_NONE ? 3 : 2;
     const uint64_t logits = rows * m->params.config->vocab_size * sy_dtype_bytes(sy_graph_tensor(g, m->logits)->dtype);
-    const uint64_t step = sizeof(struct sy_step), id = sizeof(int32_t);
+    const uint64_t step = sizeof(struct sy_step), id = sizeof(int32_t), how = m->how != SY_NONE ? SY_DRAW_WORDS : 0;
     const uint32_t prompts = add(out, SY_SEGMENT_HOST, "pad prompts", 0, SY_PHASE_ENCODE, 0);
-    const uint32_t sent = add(out, SY_SEGMENT_UPLOAD, "prompts", 0, SY_PHASE_ENCODE, 2 * sources * id + step);
+    const uint32_t sent = add(out, SY_SEGMENT_UPLOAD, "prompts", 0, SY_PHASE_ENCODE, (2 * sources + how) * id + step);
     after(out, sent, prompts);
     const uint32_t encoded = program(out, g, "encode", 0, SY_PHASE_ENCODE, sent);
     out->again = out->count;
     const uint32_t token = add(out, SY_SEGMENT_UPLOAD, "last tokens", 0, SY_PHASE_MICRO, inputs * rows * id + step);
     after(out, token, encoded);
     const uint32_t decoded = program(out, g, "one position", 0, SY_PHASE_MICRO, token);
-    // To sample, and where something limits tokens, it is all logits.
+    // Where something limits tokens, it is all logits.
     const uint64_t top = (uint64_t)m->top * (sizeof(float) + id);
-    const char *what = m->best != SY_NONE ? "best tokens" : top != 0 ? "best of each beam" : "logits";
+    const char *what = m->best != SY_NONE ? "tokens" : top != 0 ? "best of each beam" : "logits";
     const uint32_t read = add(out, SY_SEGMENT_DOWNLOAD, what, 0, SY_PHASE_MICRO,
                               m->best != SY_NONE ? rows * id
                               : top != 0         ? rows * top

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/config.h"
+#include "engine/draw.h"
 #include "engine/file.h"
 #include "engine/json.h"
 #include "engine/task/decode.h"
@@ -146,6 +147,100 @@ static void check_share(struct subject *x)
            "%s: top_p 1 leaves all, 0.3 not", x->name);
 }
 
+/// A seed's tokens are the same, whether the device draws them or the host, which then reads all logits.
+static void check_drawn_alike(struct subject *x)
+{
+    static const struct {
+        double temperature, top_p;
+        uint32_t top_k;
+    } ways[] = {{1.0, 0.0, 0}, {3.0, 0.7, 0}, {0.7, 0.0, 5}, {2.0, 0.9, 12}};
+    enum { SEEDS = 8 };
+    struct sy_decode_params p = {.prompts = x->prompts, .count = MANY, .max_tokens = MOST};
+    int32_t device[MANY * MOST], host[MANY * MOST];
+    uint32_t counts[2][MANY], alike = 0, drawn = 0;
+    enum sy_status status = SY_OK;
+    for (uint32_t i = 0; i < SY_COUNT(ways) * SEEDS && status == SY_OK; ++i) {
+        p.temperature = ways[i % SY_COUNT(ways)].temperature;
+        p.top_p = ways[i % SY_COUNT(ways)].top_p;
+        p.top_k = ways[i % SY_COUNT(ways)].top_k;
+        p.seed = i;
+        p.no_repeat_ngram = 0;
+        status = sy_decode(x->plain, &p, device, counts[0]);
+        p.no_repeat_ngram = 2 * MOST; // limits nothing
+        if (status == SY_OK)
+            status = sy_decode(x->plain, &p, host, counts[1]);
+        for (uint32_t k = 0; k < MANY && status == SY_OK; ++k) {
+            const size_t at = (size_t)k * MOST;
+            alike += counts[0][k] == counts[1][k] && memcmp(device + at, host + at, counts[0][k] * sizeof *host) == 0;
+            drawn += counts[0][k];
+        }
+    }
+    if (tiny_try(x->t, status, "sampling", x->device))
+        tap_ok(&x->t->tap, alike == SY_COUNT(ways) * SEEDS * MANY && drawn > 200,
+               "%s, %s: %u samples, %u tokens, are the same by the host", sy_device_caps(x->device)->id, x->name, alike,
+               drawn);
+}
+
+static int descending(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x < y) - (x > y);
+}
+
+/// What sampling means, in double: the k most probable, without the last of them that make up to 1 − top_p, the first
+/// by id at which the sum of e^((x − largest) / temperature) exceeds that share of all which the random number is.
+static uint32_t drawn(const float *x, uint32_t n, double temperature, uint32_t k, double top_p, double random)
+{
+    enum { MOST_WORDS = 1000 };
+    float sorted[MOST_WORDS];
+    double sum = 0.0, out = 0.0, seen = 0.0;
+    memcpy(sorted, x, n * sizeof *x);
+    qsort(sorted, n, sizeof *sorted, descending);
+    k = k != 0 ? k : n;
+    for (uint32_t i = 0; i < k; ++i)
+        sum += exp(((double)sorted[i] - sorted[0]) / temperature);
+    for (double w; k > 1; --k, sum -= w) {
+        w = exp(((double)sorted[k - 1] - sorted[0]) / temperature);
+        const double all = sum + out;
+        out += w;
+        if (out > (1.0 - top_p) * all || top_p == 0.0)
+            break;
+    }
+    for (uint32_t i = 0; i < n; ++i) { // no two are equal here
+        seen += x[i] >= sorted[k - 1] ? exp(((double)x[i] - sorted[0]) / temperature) : 0.0;
+        if (seen > random * sum)
+            return i;
+    }
+    return n;
+}
+
+/// The host's whole weights against that.
+static void check_drawn(struct tiny *t)
+{
+    enum { WORDS = 1000, DRAWS = 4000 };
+    static const double temperatures[] = {1.0, 0.5, 3.0}, shares[] = {0.0, 0.9, 0.5, 0.99};
+    static const uint32_t most[] = {0, 40, 0, 7, 200};
+    uint32_t same = 0, kinds = 0;
+    bool seen[WORDS] = {false};
+    for (uint32_t d = 0; d < DRAWS; ++d) {
+        float x[WORDS];
+        uint32_t top = 0;
+        u32 words[SY_DRAW_WORDS];
+        for (uint32_t i = 0; i < WORDS; ++i) {
+            x[i] = (float)sy_random_bits(1, 2, 3, 4, d, 0, i) / 4.2e8f + (float)i * 1e-4f;
+            top = x[i] > x[top] ? i : top;
+        }
+        sy_draw_words(temperatures[d % 3], most[d % 5], shares[d % 4], 77, d, words);
+        const double random = sy_random_bits(77, 0, 0, SY_DRAW_STREAM, d + 5, 9, 0) / 4294967296.0;
+        const uint32_t token = sy_draw(x, WORDS, top, words, 5, 9);
+        same += token == drawn(x, WORDS, temperatures[d % 3], most[d % 5], shares[d % 4], random);
+        kinds += !seen[token];
+        seen[token] = true;
+    }
+    tap_ok(&t->tap, same >= DRAWS - 2 && kinds > 500, "%u of %d draws are those of sums in double, of %u tokens", same,
+           DRAWS, kinds);
+}
+
 /// At the first position, where the logits are known: samples under top_p 0.5 are the fewest tokens that reach it, and
 /// all of these come.
 static void check_nucleus(struct subject *x)
@@ -252,6 +347,7 @@ static void run(struct tiny *t, struct sy_device *device, const char *root, cons
         for (size_t i = 0; i < json_array_size(cases); ++i)
             check_case(&x, json_array_get(cases, i));
         check_share(&x);
+        check_drawn_alike(&x);
         if (!x.sparing) {
             check_nucleus(&x);
             check_heard_and_refused(&x);
@@ -277,6 +373,7 @@ int main(int argc, char **argv)
         if (!sparing(t.devices[d]))
             run(&t, t.devices[d], root, "switch");
     }
+    check_drawn(&t);
     free(root);
     return tiny_close(&t);
 }

@@ -2,10 +2,7 @@
 #include "engine/task/choose.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include "kernels/philox.h"
 
 static bool penalised(const struct sy_decode_params *p)
 {
@@ -69,60 +66,18 @@ uint32_t sy_choose_best(const float *scores, uint32_t count)
     return i < count ? (uint32_t)i : 0; // nothing but NaN
 }
 
-static int descending(const void *a, const void *b)
+void sy_choose_words(const struct sy_decode_params *p, u32 out[SY_DRAW_WORDS])
 {
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x < y) - (x > y);
+    memset(out, 0, SY_DRAW_WORDS * sizeof *out);
+    if (p->temperature > 0.0)
+        sy_draw_words(p->temperature, p->top_k, p->top_p, p->seed, p->first, out);
 }
 
-/// How many of `x`, which are sorted from the largest on, reach the share top_p of their sum; at least one. Counted
-/// from the least, so that what is left out never exceeds 1 − top_p.
-static uint32_t reach(const float *x, uint32_t n, const struct sy_decode_params *p)
+uint32_t sy_choose_sample(const float *scores, uint32_t count, const struct sy_decode_params *p, uint32_t index,
+                          uint32_t position)
 {
-    double sum = 0.0, out = 0.0;
-    for (uint32_t i = 0; i < n; ++i)
-        sum += exp(((double)x[i] - x[0]) / p->temperature);
-    while (n > 1) {
-        out += exp(((double)x[n - 1] - x[0]) / p->temperature);
-        if (out > (1.0 - p->top_p) * sum)
-            break;
-        --n;
-    }
-    return n;
-}
-
-uint32_t sy_choose_sample(const float *x, uint32_t n, const struct sy_decode_params *p, uint32_t index,
-                          uint32_t position, float *work)
-{
-    uint32_t k = p->top_k != 0 && p->top_k < n ? p->top_k : n;
-    const bool share = p->top_p > 0.0 && p->top_p < 1.0;
-    const double top = x[sy_choose_best(x, n)];
-    float least = -INFINITY;
-    uint32_t above = 0; // candidates beyond `least`; k − above of those equal to it are candidates, too
-    if (top == -INFINITY)
-        return 0; // nothing may be said
-    if (k < n || share) {
-        memcpy(work, x, n * sizeof *work);
-        qsort(work, n, sizeof *work, descending);
-        k = share ? reach(work, k, p) : k;
-        least = work[k - 1];
-        while (work[above] > least)
-            ++above;
-    }
-    double sum = 0.0, seen = 0.0;
-    for (uint32_t i = 0, equal = 0; i < n; ++i) {
-        const bool candidate = x[i] > least || (x[i] == least && equal++ < k - above);
-        work[i] = candidate ? (float)exp((x[i] - top) / p->temperature) : 0.0f;
-        sum += work[i];
-    }
-    const u32 bits = sy_random_bits((u32)p->seed, (u32)(p->seed >> 32), 0, 0x73616d70u, index, position, 0);
-    const double u = bits / 4294967296.0 * sum;
-    uint32_t last = 0;
-    for (uint32_t i = 0; i < n && seen <= u; ++i) {
-        if (work[i] == 0.0f)
-            continue;
-        seen += work[i];
-        last = i;
-    }
-    return last;
+    const uint32_t top = sy_choose_best(scores, count);
+    u32 words[SY_DRAW_WORDS];
+    sy_choose_words(p, words);
+    return sy_draw(scores, count, top, words, index, position);
 }

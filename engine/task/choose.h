@@ -2,6 +2,7 @@
 // choose.h: one token out of the scores of all. Private to engine/task.
 #pragma once
 
+#include "engine/draw.h"
 #include "engine/task/decode.h"
 
 /// Whether `scores` can be chosen from as they are: nothing limits a sequence of `count` tokens, the start token among
@@ -13,7 +14,10 @@ void sy_choose_limit(const struct sy_decode_params *p, const struct sy_config *c
                      float *scores, float *work);
 /// The largest, lowest index on ties.
 uint32_t sy_choose_best(const float *scores, uint32_t count);
+/// How p->prompts' sequences are drawn (engine/draw.h): what a sample is on the device and on the host alike. All zero:
+/// they are not, temperature is 0.
+void sy_choose_words(const struct sy_decode_params *p, u32 out[SY_DRAW_WORDS]);
 /// Draws from softmax(scores / temperature) over the candidates that top_k and top_p leave (of equal scores those of
-/// lowest id). `work` has room for `count`.
+/// lowest id), for sequence `index` of the prompts.
 uint32_t sy_choose_sample(const float *scores, uint32_t count, const struct sy_decode_params *p, uint32_t index,
-                          uint32_t position, float *work);
+                          uint32_t position);

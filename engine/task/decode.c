@@ -27,7 +27,7 @@ struct decoding {
     float *logits;           ///< [rows, V], or, where the most probable tokens will do, …
     int32_t *best; ///< … these: [rows] (plain()), or with beams the model's `top` of each row (searched()), …
     float *values; ///< … and their log-probabilities.
-    float *work;   ///< The more of V and max_tokens + 1, to choose with.
+    float *work;   ///< [max_tokens + 1], to choose with.
 };
 
 static enum sy_status check(const struct decoding *d)
@@ -82,11 +82,8 @@ static void pad_prompts(struct decoding *d)
     d->left = d->p->count;
 }
 
-/// Whether a position's tokens are the most probable ones, whatever was said: the device finds those.
-static bool plain(const struct decoding *d)
-{
-    return d->beams == NULL && d->p->temperature <= 0.0 && sy_choose_free(d->p, d->position + 1);
-}
+/// Whether whatever was said limits nothing: the device then chooses a position's tokens.
+static bool plain(const struct decoding *d) { return d->beams == NULL && sy_choose_free(d->p, d->position + 1); }
 
 /// The same of beams: the device finds what each row may go on with.
 static bool searched(const struct decoding *d)
@@ -101,9 +98,8 @@ static uint32_t choose(struct decoding *d, uint32_t i, float *x)
     const uint32_t v = d->s->config.vocab_size;
     if (plain(d))
         return (uint32_t)d->best[i];
-    if (!sy_choose_free(p, d->position + 1))
-        sy_choose_limit(p, &d->s->config, d->said + (size_t)i * (p->max_tokens + 1), d->position + 1, x, d->work);
-    return p->temperature > 0.0 ? sy_choose_sample(x, v, p, p->first + i, d->position, d->work) : sy_choose_best(x, v);
+    sy_choose_limit(p, &d->s->config, d->said + (size_t)i * (p->max_tokens + 1), d->position + 1, x, d->work);
+    return p->temperature > 0.0 ? sy_choose_sample(x, v, p, i, d->position) : sy_choose_best(x, v);
 }
 
 static void choose_tokens(struct decoding *d)
@@ -158,6 +154,11 @@ static enum sy_status upload(const struct decoding *d, bool prompts)
     SY_TRY(sy_runtime_write_part(s->runtime, prompts ? m->enc_ids : m->dec_ids, 0, rows, prompts ? d->ids : d->tokens));
     SY_TRY(
         sy_runtime_write_part(s->runtime, prompts ? m->enc_mask : m->dec_mask, 0, rows, prompts ? d->mask : d->going));
+    if (prompts && m->how != SY_NONE) {
+        u32 how[SY_DRAW_WORDS];
+        sy_choose_words(d->p, how);
+        SY_TRY(sy_runtime_write_part(s->runtime, m->how, 0, SY_DRAW_WORDS, how));
+    }
     if (!prompts && m->parents != SY_NONE)
         SY_TRY(sy_runtime_write_part(s->runtime, m->parents, 0, rows, d->parents));
     return sy_runtime_write(s->runtime, s->graph->step_constants, &step, sizeof step);
@@ -210,7 +211,7 @@ static enum sy_status allocate(struct decoding *d)
                  n = d->p->max_tokens + 1;
     const size_t best = d->rows * (s->model.top != 0 ? s->model.top : 1);
     d->ids = calloc(2 * sources + 3 * d->rows + best + (s->params.beams > 1 ? 0 : d->p->count * n), sizeof *d->ids);
-    d->logits = malloc((d->rows * v + (n > v ? n : v) + best) * sizeof *d->logits);
+    d->logits = malloc((d->rows * v + best + n) * sizeof *d->logits);
     if (d->ids == NULL || d->logits == NULL)
         return sy_fail(s->ctx, SY_NOMEM, "out of host memory: prompts and logits");
     d->mask = d->ids + sources;
