@@ -337,7 +337,8 @@ def check_plan_shows(s):
     s.ok([r[1] for r in scoring] == ['host', 'upload', 'program', 'download'] and 'evaluation: one batch of 2' in parts[1],
          'plan --schedule: evaluation', done.stdout)
     s.ok([r[1] for r in decoding] == ['host', 'upload', 'program', 'upload', 'program', 'download', 'host'] and
-         'decoding: 2 prompts; from 3 on once for each token' in parts[2] and f' {2 * 2 * 48 * ids + 6 * ids + step} bytes' in parts[2] and
+         'decoding: 2 prompts; from 3 on once for each token' in parts[2] and
+         f' {2 * 2 * 48 * ids + 6 * ids + step} bytes' in parts[2] and
          f' {2 * 2 * ids + step} bytes' in parts[2] and f' {2 * ids} bytes; the host waits' in parts[2],
          'plan --schedule: decoding, its prompts and its tokens; two tokens come back, no logits', done.stdout)
     router = 'encoder.block.1.layer.1.mlp.router.classifier.weight'
