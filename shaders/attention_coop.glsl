@@ -19,10 +19,12 @@ OUT(6, float, lse);
 ARGS(sy_attention_args);
 #include "coop_attention.glsl"
 
-// Each of a sub-group's lines of scores is shared by SHARERS items, in units of eight keys in turn; where it has fewer
-// items than lines, they take them in TURNS.
-const uint SHARERS = LANES < SIDE ? 1u : LANES / SIDE < WALK / PIECE ? LANES / SIDE : WALK / PIECE;
-const uint TURNS = LANES < SIDE ? SIDE / LANES : 1u;
+// Each of a sub-group's lines of scores is shared by SHARERS items, in units of eight keys in turn; AT_ONCE of them are
+// done at once, all in TURNS.
+const uint WANTED = LANES / SIDE > SHARE ? LANES / SIDE : SHARE;
+const uint SHARERS = WANTED < WALK / PIECE ? WANTED : WALK / PIECE;
+const uint AT_ONCE = LANES / SHARERS < SIDE ? LANES / SHARERS : SIDE;
+const uint TURNS = SIDE / AT_ONCE;
 const uint UNITS = WALK / PIECE / SHARERS;
 const uint S_LD = WALK / 4u + 1u;     // pieces of a line of scores
 const uint P_LD = WALK / PIECE + 1u;  // and of probabilities
@@ -57,7 +59,7 @@ void main()
     const uint kv_at = b * p.tk * p.kv_stride + head * p.dim;
     const bool whole = (p.dim | p.q_stride | p.q_offset | p.kv_stride | p.k_offset | p.v_offset) % PIECE == 0u;
     const uint plane = SY_ATTENTION_PLANE(p, c.sequence + b, head);
-    const uint first_row = lane % SIDE, share = lane / SIDE; // of this item, the first of its TURNS
+    const uint first_row = lane % AT_ONCE, share = lane / AT_ONCE; // of this item, the first of its TURNS
 
     uvec4 k_next[WALK_PIECES], v_next[WALK_PIECES];
     A_MATRIX q_part[DOWN * DEPTHS];
@@ -105,7 +107,7 @@ void main()
 
         vec4 v[TURNS * UNITS * 2u]; // this item's scores, then weights
         [[unroll]] for (uint t = 0u; t < TURNS; ++t) {
-            const uint r = row0 + first_row + t * LANES, i = i0 + r;
+            const uint r = row0 + first_row + t * AT_ONCE, i = i0 + r;
             float high = ATT_NONE;
             if (share < SHARERS) {
                 [[unroll]] for (uint u = 0u; u < UNITS * 2u; ++u) {
@@ -119,7 +121,7 @@ void main()
         }
         subgroupBarrier();
         [[unroll]] for (uint t = 0u; t < TURNS; ++t) {
-            const uint r = row0 + first_row + t * LANES, i = i0 + r;
+            const uint r = row0 + first_row + t * AT_ONCE, i = i0 + r;
             const float old = top[t];
             [[unroll]] for (uint x = 0u; x < SHARERS; ++x)
                 top[t] = max(top[t], parts[r * SHARERS + x]);
@@ -168,10 +170,10 @@ void main()
     // Each row's sum, from its sharers; the results are divided by it.
     [[unroll]] for (uint t = 0u; t < TURNS; ++t)
         if (share < SHARERS)
-            parts[(row0 + first_row + t * LANES) * SHARERS + share] = weight[t];
+            parts[(row0 + first_row + t * AT_ONCE) * SHARERS + share] = weight[t];
     subgroupBarrier();
     [[unroll]] for (uint t = 0u; t < TURNS; ++t) {
-        const uint r = row0 + first_row + t * LANES, i = i0 + r;
+        const uint r = row0 + first_row + t * AT_ONCE, i = i0 + r;
         float all = 0.0;
         [[unroll]] for (uint x = 0u; x < SHARERS; ++x)
             all += parts[r * SHARERS + x];
@@ -182,7 +184,7 @@ void main()
     subgroupBarrier();
     [[unroll]] for (uint t = 0u; t < TURNS; ++t)
         if (share == 0u)
-            parts[(row0 + first_row + t * LANES) * SHARERS] = weight[t];
+            parts[(row0 + first_row + t * AT_ONCE) * SHARERS] = weight[t];
     [[unroll]] for (uint n = 0u; n < WIDTH; ++n) {
         [[unroll]] for (uint i = 0u; i < DOWN; ++i)
             coopMatStore(sum[i * WIDTH + n], tile, (row0 + i * CM) * S_LD, S_LD, gl_CooperativeMatrixLayoutRowMajor);

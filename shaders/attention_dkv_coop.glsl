@@ -23,9 +23,11 @@ ARGS(sy_attention_args);
 #include "coop_attention.glsl"
 
 // A sub-group's scores are WALK lines, one for each query, of SIDE keys: SHARERS items to a line, in units of eight keys
-// in turn, or TURNS lines to an item.
-const uint SHARERS = LANES < WALK ? 1u : LANES / WALK < SIDE / PIECE ? LANES / WALK : SIDE / PIECE;
-const uint TURNS = LANES < WALK ? WALK / LANES : 1u;
+// in turn; AT_ONCE lines at once, all in TURNS.
+const uint WANTED = LANES / WALK > SHARE ? LANES / WALK : SHARE;
+const uint SHARERS = WANTED < SIDE / PIECE ? WANTED : SIDE / PIECE;
+const uint AT_ONCE = LANES / SHARERS < WALK ? LANES / SHARERS : WALK;
+const uint TURNS = WALK / AT_ONCE;
 const uint UNITS = SIDE / PIECE / SHARERS;
 const uint S_LD = SIDE / 4u + 1u;  // pieces of a line
 const uint STRIP = WALK * S_LD;    // and of a sub-group
@@ -108,7 +110,7 @@ void main()
     const uint do_at = (b * p.tq * p.heads + head) * p.dim;
     const bool whole = (p.dim | p.q_stride | p.q_offset | p.kv_stride | p.k_offset | p.v_offset) % PIECE == 0u;
     const uint plane = SY_ATTENTION_PLANE(p, c.sequence + b, head);
-    const uint first_line = lane % WALK, share = lane / WALK; // of this item, the first of its TURNS
+    const uint first_line = lane % AT_ONCE, share = lane / AT_ONCE; // of this item, the first of its TURNS
     // Blocks of queries that see none of these keys are skipped.
     const uint skip = p.causal != 0u && j0 > position ? (j0 - position) / WALK * WALK : 0u;
 
@@ -151,7 +153,7 @@ void main()
         vec4 prob[TURNS * UNITS * 2u], ds[TURNS * UNITS * 2u];
         if (share < SHARERS) {
             [[unroll]] for (uint t = 0u; t < TURNS; ++t) {
-                const uint line = first_line + t * LANES, i = i0 + line;
+                const uint line = first_line + t * AT_ONCE, i = i0 + line;
                 [[unroll]] for (uint u = 0u; u < UNITS * 2u; ++u) {
                     const uint four = (share + u / 2u * SHARERS) * 2u + u % 2u, at = strip + line * S_LD + four;
                     const uint j = j0 + row0 + 4u * four, n = t * UNITS * 2u + u;
@@ -168,7 +170,7 @@ void main()
         if (share < SHARERS) {
             [[unroll]] for (uint t = 0u; t < TURNS; ++t)
                 [[unroll]] for (uint u = 0u; u < UNITS; ++u) {
-                    const uint at = strip + (first_line + t * LANES) * S_LD + share + u * SHARERS;
+                    const uint at = strip + (first_line + t * AT_ONCE) * S_LD + share + u * SHARERS;
                     const uint n = t * UNITS * 2u + 2u * u;
                     tile[at] = to_factors(prob[n], prob[n + 1u]);
                     weight[at] = to_factors(ds[n], ds[n + 1u]);

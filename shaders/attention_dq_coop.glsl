@@ -23,8 +23,10 @@ ARGS(sy_attention_args);
 #include "coop_attention.glsl"
 
 // Lines and their items as in attention_coop.glsl.
-const uint SHARERS = LANES < SIDE ? 1u : LANES / SIDE < WALK / PIECE ? LANES / SIDE : WALK / PIECE;
-const uint TURNS = LANES < SIDE ? SIDE / LANES : 1u;
+const uint WANTED = LANES / SIDE > SHARE ? LANES / SIDE : SHARE;
+const uint SHARERS = WANTED < WALK / PIECE ? WANTED : WALK / PIECE;
+const uint AT_ONCE = LANES / SHARERS < SIDE ? LANES / SHARERS : SIDE;
+const uint TURNS = SIDE / AT_ONCE;
 const uint UNITS = WALK / PIECE / SHARERS;
 const uint S_LD = WALK / 4u + 1u; // pieces of a line of scores
 const uint TILE = ROWS * (S_LD > LINE ? S_LD : LINE);
@@ -108,7 +110,7 @@ void main()
     const uint do_at = (b * p.tq * p.heads + head) * p.dim;
     const bool whole = (p.dim | p.q_stride | p.q_offset | p.kv_stride | p.k_offset | p.v_offset) % PIECE == 0u;
     const uint plane = SY_ATTENTION_PLANE(p, c.sequence + b, head);
-    const uint first_row = lane % SIDE, share = lane / SIDE; // of this item, the first of its TURNS
+    const uint first_row = lane % AT_ONCE, share = lane / AT_ONCE; // of this item, the first of its TURNS
 
     uvec4 k_next[WALK_PIECES], v_next[WALK_PIECES];
     A_MATRIX q_part[DOWN * DEPTHS], do_part[DOWN * DEPTHS];
@@ -131,7 +133,7 @@ void main()
         }
     float row_lse[TURNS], delta[TURNS];
     [[unroll]] for (uint t = 0u; t < TURNS; ++t) {
-        const uint i = i0 + row0 + first_row + t * LANES, at = 2u * ((b * p.heads + head) * p.tq + i);
+        const uint i = i0 + row0 + first_row + t * AT_ONCE, at = 2u * ((b * p.heads + head) * p.tq + i);
         row_lse[t] = ATT_ABSENT;
         delta[t] = 0.0;
         if (i < p.tq) {
@@ -158,7 +160,7 @@ void main()
         vec4 ds[TURNS * UNITS * 2u];
         if (share < SHARERS) {
             [[unroll]] for (uint t = 0u; t < TURNS; ++t) {
-                const uint r = row0 + first_row + t * LANES, i = i0 + r;
+                const uint r = row0 + first_row + t * AT_ONCE, i = i0 + r;
                 [[unroll]] for (uint u = 0u; u < UNITS * 2u; ++u) {
                     const uint four = (share + u / 2u * SHARERS) * 2u + u % 2u, at = r * S_LD + four;
                     const vec4 above = scores(uintBitsToFloat(tile[at]), j0 + 4u * four, seen[four], PAST(i), head,
@@ -174,7 +176,7 @@ void main()
         if (share < SHARERS) {
             [[unroll]] for (uint t = 0u; t < TURNS; ++t)
                 [[unroll]] for (uint u = 0u; u < UNITS; ++u)
-                    weight[(row0 + first_row + t * LANES) * S_LD + share + u * SHARERS] =
+                    weight[(row0 + first_row + t * AT_ONCE) * S_LD + share + u * SHARERS] =
                         to_factors(ds[t * UNITS * 2u + 2u * u], ds[t * UNITS * 2u + 2u * u + 1u]);
         }
         subgroupBarrier();

@@ -13,6 +13,7 @@
 layout(constant_id = 4) const uint SIDE = 16; // a multiple of CM and of CN
 layout(constant_id = 5) const uint SUBS = 4;
 layout(constant_id = 6) const uint WALK = 32; // likewise, and of CK
+layout(constant_id = 7) const uint SHARE = 1; // items of a sub-group that share a line of scores, where there are not more
 
 #define HEAD 64u
 const uint LANES = WG / SUBS;
