@@ -14,7 +14,23 @@ KERNEL void combine(__global const T *restrict h, __global const int *restrict s
     for (uint row = first; row < first + count; ++row) {
         for (uint r = 0u; r < p.k; ++r)
             FETCH_FAR(h + (uint)max(slot[min(row + 8u, p.rows - 1u) * p.k + r], 0) * p.dim, p.dim * sizeof(T));
-        for (uint i = lid * VEC; i < vectors; i += WG * VEC) {
+        uint begin = 0u;
+#if WG == 1
+        for (; begin + T_PAIR <= p.dim; begin += T_PAIR) {
+            VF sum = (VF)(0.0f), more = (VF)(0.0f);
+            for (uint r = 0u; r < p.k; ++r) {
+                const int at = slot[row * p.k + r];
+                VF a, b;
+                if (at < 0)
+                    continue;
+                T_LD2(h, (uint)at * p.dim + begin, a, b);
+                sum = fma((VF)(gate[row * p.k + r]), a, sum);
+                more = fma((VF)(gate[row * p.k + r]), b, more);
+            }
+            T_ST2(y, row * p.dim + begin, sum, more);
+        }
+#endif
+        for (uint i = begin + lid * VEC; i < vectors; i += WG * VEC) {
             VF sum = (VF)(0.0f);
             for (uint r = 0u; r < p.k; ++r) {
                 const int at = slot[row * p.k + r];

@@ -136,6 +136,33 @@ typedef float16 sy_line __attribute__((aligned(2)));
 #define T_LINE ((uint)VEC)
 #define T_COPY_LINE T_COPYV
 #endif
+// 2·VEC elements at once for work-groups of one, as two vectors: T_LD2 and T_ST2 agree on which element lies where. Words of
+// two bf16 become vectors by a shift and a mask; one bf16 a lane takes shuffles both ways, of which a CPU does one a clock.
+#if WG == 1
+#define T_PAIR (2u * VEC)
+#ifdef T_BF16
+typedef VU sy_words __attribute__((aligned(2)));
+static inline VU bf16_round_words(VF f) // in the upper half; the lower is anything
+{
+    const VU b = V_AS_U(f);
+    return select(b + 0x7fffu + ((b >> 16) & 1u), b | 0x400000u, (b & 0x7fffffffu) > 0x7f800000u);
+}
+#define T_LD2(p, i, a, b)                                            \
+    do {                                                             \
+        const VU words_ = *(__global const sy_words *)((p) + (i));   \
+        (a) = V_AS_F(words_ << 16), (b) = V_AS_F(words_ & 0xffff0000u); \
+    } while (0)
+#define T_ST2(p, i, a, b) \
+    (*(__global sy_words *)((p) + (i)) = (bf16_round_words(a) >> 16) | (bf16_round_words(b) & 0xffff0000u))
+#else
+#define T_LD2(p, i, a, b) ((a) = F_LDV(p, i), (b) = F_LDV(p, (i) + VEC))
+#define T_ST2(p, i, a, b) \
+    do {                  \
+        F_STV(p, i, a);   \
+        F_STV(p, (i) + VEC, b); \
+    } while (0)
+#endif
+#endif
 #ifdef O_BF16
 typedef ushort O;
 #define O_LD(p, i) bf16_load((p)[i])

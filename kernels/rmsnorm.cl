@@ -29,7 +29,16 @@ KERNEL void rmsnorm(__global const T *restrict x, __global const T *restrict w, 
         const float scale = 1.0f / sqrt(total / (float)p.dim + p.eps);
         if (lid == 0u)
             rstd[row] = scale;
-        for (uint i = lid * VEC; i < vectors; i += WG * VEC)
+        uint begin = 0u;
+#if WG == 1
+        for (; begin + T_PAIR <= p.dim; begin += T_PAIR) {
+            VF a, b, c, d;
+            T_LD2(x, at + begin, a, b);
+            T_LD2(w, begin, c, d);
+            T_ST2(y, at + begin, a * scale * c, b * scale * d);
+        }
+#endif
+        for (uint i = begin + lid * VEC; i < vectors; i += WG * VEC)
             T_STV(y, at + i, T_LDV(x, at + i) * scale * T_LDV(w, i));
         for (uint i = vectors + lid; i < p.dim; i += WG)
             T_ST(y, at + i, T_LD(x, at + i) * scale * T_LD(w, i));
