@@ -130,6 +130,13 @@ static inline double sy_no_flops(const void *args)
     return 0.0;
 }
 
+/// What sample() gives where rows are found through a table: 0, 1, 2 …, each below `below`.
+static inline void sy_sample_rows(int32_t *out, uint64_t count, uint64_t below)
+{
+    for (uint64_t i = 0; i < count; ++i)
+        out[i] = (int32_t)(below != 0 ? i % below : 0);
+}
+
 /// Axis of an op whose bindings all have the elements that its only argument, `n`, counts.
 extern const struct sy_axis sy_axis_elements;
 

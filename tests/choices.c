@@ -18,7 +18,7 @@ static const struct sy_op_cases *const all_cases[SY_OP_COUNT] = {
 #undef SY_OP
 };
 
-static const double most_work = 2e7; // of a case
+static const double most_work = 2e6; // of a case
 
 // ---- ops -----------------------------------------------------------------------------------------------------------
 

@@ -36,4 +36,5 @@ const struct sy_op_impl sy_op_impl_add = {
     .flops = flops,
     .epilogue = SY_EPILOGUE_ELEMENT,
     .axis = &sy_axis_elements,
+    .settings = SY_SETTINGS({.wg = 128}, {.wg = 256}),
 };

@@ -148,6 +148,14 @@ static inline uint64_t sy_attention_mask_elements(const struct sy_attention_args
     return p->has_mask ? (uint64_t)p->batch * p->tk : 0;
 }
 
+/// A mask that hides nothing.
+static inline void sy_attention_sample(const void *args, uint32_t i, int32_t *out)
+{
+    (void)i;
+    for (uint64_t k = 0; k < sy_attention_mask_elements(args); ++k)
+        out[k] = 1;
+}
+
 /// Floating-point operations of `products` products of the size of q·kᵀ (causal ones counted in full).
 static inline double sy_attention_flops(const struct sy_attention_args *p, double products)
 {

@@ -39,9 +39,17 @@ static double flops(const void *args)
     return 2.0 * p->slots * p->dim;
 }
 
+static void sample(const void *args, uint32_t i, int32_t *out)
+{
+    const struct sy_dispatch_args *p = args;
+    sy_sample_rows(out, elements(args, i), p->slots);
+}
+
 const struct sy_op_impl sy_op_impl_combine = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
     .flops = flops,
+    .settings = SY_SETTINGS({.wg = 128}, {.wg = 256}),
+    .sample = sample,
 };

@@ -37,9 +37,17 @@ static double flops(const void *args)
     return (double)p->slots * p->dim;
 }
 
+static void sample(const void *args, uint32_t i, int32_t *out)
+{
+    const struct sy_dispatch_args *p = args;
+    sy_sample_rows(out, elements(args, i), (uint64_t)p->rows * p->k);
+}
+
 const struct sy_op_impl sy_op_impl_combine_dh = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
     .flops = flops,
+    .settings = SY_SETTINGS({.wg = 128}, {.wg = 256}),
+    .sample = sample,
 };

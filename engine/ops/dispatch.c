@@ -26,9 +26,17 @@ static uint64_t elements(const void *args, uint32_t i)
     return counts[i];
 }
 
+static void sample(const void *args, uint32_t i, int32_t *out)
+{
+    const struct sy_dispatch_args *p = args;
+    sy_sample_rows(out, elements(args, i), (uint64_t)p->rows * p->k);
+}
+
 const struct sy_op_impl sy_op_impl_dispatch = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
     .flops = sy_no_flops,
+    .settings = SY_SETTINGS({.wg = 128}, {.wg = 256}),
+    .sample = sample,
 };

@@ -39,4 +39,5 @@ const struct sy_op_impl sy_op_impl_dropout = {
     .elements = elements,
     .flops = flops,
     .epilogue = SY_EPILOGUE_ELEMENT,
+    .settings = SY_SETTINGS({.wg = 128}, {.wg = 256}),
 };

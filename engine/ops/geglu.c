@@ -38,10 +38,18 @@ static double flops(const void *args)
     return 20.0 * p->rows * p->cols;
 }
 
+static void sample(const void *args, uint32_t i, int32_t *out)
+{
+    const struct sy_ffn_act_args *p = args;
+    sy_sample_rows(out, elements(args, i), (uint64_t)p->rows * p->k);
+}
+
 const struct sy_op_impl sy_op_impl_geglu = {
     .ref = ref,
     .groups = groups,
     .elements = elements,
     .flops = flops,
     .epilogue = SY_EPILOGUE_GATED,
+    .settings = SY_SETTINGS({.wg = 128}, {.wg = 256}),
+    .sample = sample,
 };

@@ -45,4 +45,5 @@ const struct sy_op_impl sy_op_impl_rmsnorm_dw = {
     .groups = groups,
     .elements = elements,
     .flops = flops,
+    .settings = SY_SETTINGS({.wg = 16}, {.wg = 32}, {.wg = 128}), // four columns an item
 };

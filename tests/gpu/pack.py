@@ -15,7 +15,7 @@ import paper
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAMS = ['apps/switchyard-' + name for name in ('bench', 'devices', 'train')] + [
-    'tests/test_' + name for name in ('golden', 'ops', 'pieces', 'quirks', 'slices')]
+    'tests/test_' + name for name in ('choices', 'golden', 'ops', 'pieces', 'quirks', 'slices')]
 FILES = ['LICENSE', 'configs/bench-small.json', 'configs/gpu-switch.json', 'configs/quickstart-switch.json', 'docs/gpus/README.md',
          'tests/golden', 'tests/gpu', *('tests/matrix/' + name for name in ('drivers.py', 'executing.py', 'root.py', 'row.py'))]
 # Part of every system, and of one piece with its kernel and its dynamic linker.

@@ -36,7 +36,7 @@ class Place(executing.Place):
             # In the scratch folder: what a program that is killed leaves behind goes with it.
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
                                      cwd=self.context.scratch,
-                                     env={**os.environ, 'SY_CACHE_DIR': self.context.cache, **self.env, **(env or {})})
+                                     env={**os.environ, 'SY_CACHE_DIR': self.context.cache, 'SY_TUNE': '0', **self.env, **(env or {})})
             try:
                 code = child.wait(limit)
             except subprocess.TimeoutExpired:
@@ -120,6 +120,39 @@ def attention_blocks(place, device):
     return bench(f'SY_NO_VARIANT={off} {ATTENTION}', *(f'SY_COOP_ATTENTION={b} {ATTENTION}' for b in blocks))(place, device)
 
 
+SHAPE = '--model configs/gpu-switch.json --batch 16 --src-len 512 --tgt-len 114'
+
+
+def tune(place, device):
+    """The launches of that model's kernels (docs/tuning.md), the longest first, and a step with those that were chosen."""
+    words = [place.source + '/' + word if word.startswith('configs/') else word for word in SHAPE.split()]
+    program = place.program('apps/switchyard-bench')
+    output, code, seconds = place.run(program, 'tune', *words, '--budget', '25', '--json', '--device', device)
+    cell = Cell(seconds=seconds)
+    cell.figures = []
+    try:
+        found = json.loads(output[output.index('{\n'):output.rindex('}') + 1])
+    except ValueError:
+        found = {'works': 0, 'choices': []}
+    if not cell.ok(code == 0 and found['choices'] or found['works'] == 0 and code == 0,
+                   'tune: ' + ' / '.join(output.rstrip().split(chr(10))[-3:])[-400:]):
+        return cell
+    cell.note = f"{len(found['choices'])} of {found['works']} kernels measured in {found['seconds']:.0f} s"
+    for c in found['choices'][:24]:
+        cell.figures.append({'what': f"{c['op']} {c['types']} {c['args']}, {c['times']} times a step", 'rival': False,
+                             'by': f"{c['variant']}, {c['choice']}: {c['usual_us'] / c['chosen_us']:.2f} times as fast as usual",
+                             'ms': c['chosen_us'] / 1e3})
+    output, code, seconds = place.run(program, 'step', '--repeat', '5', *words, '--json', '--device', device, env={'SY_TUNE': '1'})
+    cell.seconds += seconds
+    try:
+        figures = json.loads(output[output.index('{\n'):output.rindex('}') + 1])['figures']
+    except ValueError:
+        figures = []
+    if cell.ok(code == 0 and figures, 'a tuned step: ' + ' / '.join(output.rstrip().split(chr(10))[-3:])[-400:]):
+        cell.figures.insert(0, {**figures[0], 'what': figures[0]['what'] + ', tuned'})
+    return cell
+
+
 LARGE = ['--src-len', '512', '--tgt-len', '114', '--steps', '12', '--log-every', '12', '--schedule', 'constant', '--lr', '0.01']
 
 
@@ -165,12 +198,14 @@ def all_parts():
         Part('quirks', "the driver's known faults", 30, lambda place, device: executing.quirks(place, device)),
         Part('pieces', 'tensors in pieces', 60, suite('pieces')),
         Part('slices', 'steps in slices', 90, suite('slices')),
+        Part('choices', 'every launch of a kernel, to the same bits', 60, suite('choices')),
         Part('copy', 'a copy', 30, bench('copy --repeat 9'), True),
         Part('transfer', 'from and to the host', 30, bench('transfer --repeat 99'), True),
         matmul(4096),
         Part('large', 'training of a model of 105 M parameters', 60, large(8192), True),
         matmul(1024),
-        Part('step', 'a step of that model', 60, bench(step + 'configs/gpu-switch.json --batch 16'), True),
+        Part('step', 'a step of that model', 60, bench('step --repeat 5 ' + SHAPE), True),
+        Part('tune', 'the launches of its kernels, and a step with the fastest', 60, tune, True),
         Part('attention', 'attention', 30, bench('attention --repeat 5 --heads 12 --batch 16'), True),
         Part('attention-blocks', 'attention by the blocks of its matrix cores', 60, attention_blocks, True),
         Part('experts', "experts' products", 60, bench(

@@ -47,6 +47,7 @@ for device in $devices; do
     part "golden-$d" 90 "$build/tests/test_golden" "$root/tests/golden" --device "$device"
     part "pieces-$d" 60 "$build/tests/test_pieces" --device "$device"
     part "slices-$d" 60 "$build/tests/test_slices" --device "$device"
+    part "choices-$d" 60 "$build/tests/test_choices" --device "$device"
     part "train-$d" 60 "$build/apps/switchyard-train" --model "$root/configs/quickstart-switch.json" --data "$root/LICENSE" \
         --out "$SY_CACHE_DIR/out-$d" --steps 200 --batch-tokens 1024 --device "$device"
 done
