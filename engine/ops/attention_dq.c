@@ -91,7 +91,7 @@ const struct sy_op_impl sy_op_impl_attention_dq = {
     .elements = attention_dq_elements,
     .moved = moved,
     .flops = attention_dq_flops,
-    .wg_simt = 64,                                    // 4×4 results of a 32×32 tile each
-    .settings = SY_SETTINGS({.wg = 32}, {.wg = 128}), // two each; tiles loaded by twice as many
+    .wg_simt = 64,                       // 4×4 results of a 32×32 tile each
+    .settings = SY_SETTINGS({.wg = 32}), // two of them each
     .sample = sy_attention_sample,
 };
