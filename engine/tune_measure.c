@@ -339,11 +339,11 @@ enum sy_status sy_tune_measure(struct sy_device *device, struct sy_choice *works
 
 // ---- before a first step -------------------------------------------------------------------------------------------
 
-/// Those of the `count` that nothing is known of come first; gives how many.
+/// Those of the heaviest that nothing is known of come first; gives how many.
 static size_t unknown_first(const struct sy_choices *choices, struct sy_choice *works, size_t count)
 {
     size_t unknown = 0;
-    for (size_t i = 0; i < count && unknown < HEAVIEST; ++i)
+    for (size_t i = 0; i < count && i < HEAVIEST; ++i)
         if (!sy_choices_know(choices, &works[i].work))
             works[unknown++] = works[i];
     return unknown;
