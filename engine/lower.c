@@ -169,18 +169,28 @@ static bool lent(const struct sy_graph *g, sy_tid weight, const struct sy_before
     return false;
 }
 
+/// The variant that computes the same without panels from before, or NULL.
+static const struct sy_variant *few_of(const struct sy_variant *v)
+{
+    static const char *const pairs[][2] = {{"packed", "few"}, {"dot", "dot_few"}};
+    for (size_t i = 0; i < SY_COUNT(pairs) && v->op == SY_OP_matmul; ++i)
+        if (strcmp(v->name, pairs[i][0]) == 0)
+            return sy_variant_find(v->op, pairs[i][1]);
+    return NULL;
+}
+
 /// Panels of a weight are read, written (and first fetched, to be written) and read again through memory, for each
-/// step. A product that makes them for itself, panel by panel (matmul:few), does that once for each tile of rows, in
-/// its caches. Up to so many tiles it is the faster way, and needs no memory for panels. Who borrows weights does as
-/// the lender does. Weights that never change are packed once.
+/// step. A product that makes them for itself, panel by panel (matmul:few, dot_few), does that once for each tile of
+/// rows, in its caches. Up to so many tiles it is the faster way, and needs no memory for panels. Who borrows weights
+/// does as the lender does. Weights that never change are packed once.
 static void take_few(struct lowering *l, struct sy_node *n, const struct sy_before *before)
 {
     enum { TILES = 2 };
     const struct sy_graph *g = l->g;
-    const struct sy_variant *few = sy_variant_find(n->op, "few");
+    const struct sy_variant *few = few_of(n->variant);
     const sy_tid weight = n->bind[before->binding];
-    if (n->op != SY_OP_matmul || strcmp(n->variant->name, "packed") != 0 || !is_weight(g, weight) ||
-        sy_graph_tensor(g, weight)->whole != SY_NONE || (g->borrows && g->lender == NULL))
+    if (few == NULL || !is_weight(g, weight) || sy_graph_tensor(g, weight)->whole != SY_NONE ||
+        (g->borrows && g->lender == NULL))
         return;
     const struct sy_matmul_args *a = (const struct sy_matmul_args *)(const void *)n->args;
     const uint64_t experts = a->of != 0 ? a->of : a->experts;

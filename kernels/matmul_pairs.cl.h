@@ -1,6 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 // matmul_pairs.cl.h: matmul_amx and matmul_dot: matmul of bf16 factors in pairs, as amx.cl.h multiplies them.
+// With ROWS_OF_B (matmul_dot_few) B is as it is stored, [N][K], and a panel's pairs are made here.
 #include "amx.cl.h"
+#ifdef ROWS_OF_B
+TRANSPOSE_WORDS(transpose_words)
+
+// Columns 32 · q … of the transpose of b, `cols` of them real, as pack_b would pair them; zeros up to whole tiles.
+static inline void pair_rows(__global const T *restrict b, uint stride, uint cols, uint depth, uint *restrict to)
+{
+    uint k = 0;
+    if (cols == SY_PANEL && stride % 2 == 0)
+        for (; k + 32 <= depth; k += 32) { // a pair is one word of a row
+            __global const float *from = (__global const float *)(b + k);
+            float *words = (float *)(to + k / 2 * SY_PANEL);
+            for (uint j = 0; j < SY_PANEL; ++j)
+                FETCH(from + (size_t)j * (stride / 2) + 32, 1u);
+            transpose_words(from, stride / 2, words, SY_PANEL);
+            transpose_words(from + (size_t)16 * (stride / 2), stride / 2, words + 16, SY_PANEL);
+        }
+    for (; k < 32 * AMX_STEPS(depth); k += 2)
+        for (uint j = 0; j < SY_PANEL; ++j) {
+            __global const T *const at = b + (size_t)j * stride + k;
+            to[k / 2 * SY_PANEL + j] =
+                (j < cols && k < depth ? at[0] : 0u) | (j < cols && k + 1 < depth ? (uint)at[1] << 16 : 0u);
+        }
+}
+#endif
 
 static inline void copy_rows(__global const T *restrict a, uint stride, uint rows, uint depth, ushort *restrict to)
 {
@@ -42,12 +67,17 @@ static inline void multiply(__global const T *restrict a, __global const T *rest
         copy_rows(a + (size_t)row0 * p.k + k0, p.k, rows, depth, copy);
         for (uint q = q0; q < q1; ++q) {
             float *to = sums + (q - q0) * PANEL_SUMS;
+#ifdef ROWS_OF_B
+            pair_rows(b + (size_t)q * SY_PANEL * p.k + k0, p.k, PANEL_COLS(p.n, q), depth, room);
+            amx_products(copy, rows, room, AMX_STEPS(depth), to);
+#else
             if (p.bt != 0) {
                 multiply_panel(copy, rows, b + ((size_t)q * even + k0) * SY_PANEL, depth, room, to);
             } else {
                 amx_pair(b + (size_t)k0 * p.n + q * SY_PANEL, p.n, PANEL_COLS(p.n, q), depth, room);
                 amx_products(copy, rows, room, AMX_STEPS(depth), to);
             }
+#endif
         }
     }
     for (uint q = q0; q < q1; ++q)
@@ -62,8 +92,12 @@ static inline void matmul_pairs(__global const T *restrict a, __global const T *
     const struct panel_part part = panel_matmul_part(tiles, p);
     if (part.expert < 0)
         return; // no barriers follow
-    const size_t cols = p.bt != 0 ? (p.n + SY_PANEL - 1) / SY_PANEL * SY_PANEL : p.n, depth = p.bt != 0 ? (p.k + 1) / 2 * 2 : p.k;
-    __global const T *own = b + (size_t)part.expert * cols * depth;
+#ifdef ROWS_OF_B
+    const size_t each = (size_t)p.n * p.k;
+#else
+    const size_t each = p.bt != 0 ? (size_t)((p.n + SY_PANEL - 1) / SY_PANEL * SY_PANEL) * ((p.k + 1) / 2 * 2) : (size_t)p.n * p.k;
+#endif
+    __global const T *own = b + part.expert * each;
     amx_begin();
     for (uint row = part.row0; row < part.end; row += PANEL_ROWS)
         multiply(a, own, c, row, min(part.end - row, PANEL_ROWS), part.q0, part.q1, p);

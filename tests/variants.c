@@ -62,7 +62,7 @@ static void check_choice(struct io *t)
     for (size_t i = 0; i < SY_COUNT(wrong); ++i) {
         setenv("SY_NO_VARIANT", wrong[i], 1);
         io_fails(t, sy_variant_choose(t->ctx, SY_OP_relu, SY_TYPES_F, &caps, &v), SY_INVALID,
-                 "matmul:packed, matmul:few", wrong[i]);
+                 "matmul:packed, matmul:dot_few, matmul:few", wrong[i]);
     }
     unsetenv("SY_NO_VARIANT");
 }
