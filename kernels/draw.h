@@ -25,7 +25,13 @@
 
 const uint lid = LOCAL_ID, row = GROUP_ID, base = row * p.cols, at = p.first + row;
 const uint k = UINT(how[SY_DRAW_K]), share = UINT(how[SY_DRAW_OUT]);
-const float scale = BITS_FLOAT(how[SY_DRAW_SCALE]), top = AT(min(UINT(token[at]), p.cols - 1u));
+// The token is read and written by one item: barriers order what is local.
+uint best = lid == 0u ? UINT(token[at]) : 0u;
+{
+    GROUP_COUNT(best, given);
+    best = given;
+}
+const float scale = BITS_FLOAT(how[SY_DRAW_SCALE]), top = AT(min(best, p.cols - 1u));
 const uint cols = scale > 0.0f ? p.cols : 0u; // the same in all items
 const bool few = k != 0u && k < cols, part = share != 0u && cols != 0u;
 
@@ -119,6 +125,7 @@ uint want_lo = sy_mulhi(all_lo, bits), want_hi = 0u;
 ADD_PRODUCT(want_lo, want_hi, all_hi, bits);
 uint to_lo = from_lo + own_lo, to_hi = from_hi + own_hi;
 to_hi += to_lo < own_lo ? 1u : 0u;
+uint drawn = 0u; // by the one item that finds it: the token, and 1
 if (!MORE(from_lo, from_hi, want_lo, want_hi) && MORE(to_lo, to_hi, want_lo, want_hi)) {
     uint found = p.cols;
     for (uint chunk = first; chunk < end && found == p.cols; chunk += CHUNK) {
@@ -152,5 +159,10 @@ if (!MORE(from_lo, from_hi, want_lo, want_hi) && MORE(to_lo, to_hi, want_lo, wan
             room -= min(alike, room);
         }
     }
-    token[at] = INT(found);
+    drawn = found + 1u;
+}
+{
+    GROUP_COUNT(drawn, chosen);
+    if (lid == 0u && chosen != 0u)
+        token[at] = INT(chosen - 1u);
 }
