@@ -7,16 +7,16 @@
 
 static const struct sy_draw_args cases[] = {
     {.rows = 1, .cols = 1},
-    {.rows = 14, .cols = 13},
-    {.rows = 21, .cols = 16},
-    {.rows = 18, .cols = 33},
-    {.rows = 15, .cols = 384},
+    {.rows = 7, .cols = 13},
+    {.rows = 7, .cols = 16},
+    {.rows = 7, .cols = 33},
+    {.rows = 7, .cols = 384},
     {.rows = 7, .cols = 4099},
     {.rows = 5, .cols = 4100},
     {.rows = 4, .cols = 4101},
     {.rows = 2, .cols = 40009},
-    {.rows = 12, .cols = 777},
-    {.rows = 9, .cols = 65, .first = 5}, // rows of more
+    {.rows = 7, .cols = 777},
+    {.rows = 7, .cols = 65, .first = 5}, // rows of more
 };
 
 /// How a case draws: from what its columns are, so that each way comes with few and with many.
