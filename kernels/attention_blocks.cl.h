@@ -38,7 +38,7 @@ ATT_INLINE float16 att_zip_hi(float16 a, float16 b)
 }
 
 // Transposes 16 × 16 values: each stage rotates the eight bits of an element's place by one.
-ATT_INLINE void att_transpose(float16 *v)
+ATT_ONCE void att_transpose(float16 *v)
 {
     ATT_UNROLL for (uint stage = 0; stage < 2u; ++stage)
     {
