@@ -39,7 +39,7 @@ KERNEL void combine(__global const T *restrict h, __global const int *restrict s
             }
             T_STV(y, row * p.dim + i, sum);
         }
-        for (uint i = vectors + lid; i < p.dim; i += WG) {
+        SCALARS for (uint i = vectors + lid; i < p.dim; i += WG) {
             float sum = 0.0f;
             for (uint r = 0u; r < p.k; ++r) {
                 const int at = slot[row * p.k + r];

@@ -21,7 +21,7 @@ KERNEL void combine_dgate(__global const T *restrict dy, __global const T *restr
         for (uint j = lid * VEC; j < vectors; j += WG * VEC)
             sums = fma(T_LDV(dy, a + j), T_LDV(h, b + j), sums);
         float sum = VSUM(sums);
-        for (uint j = vectors + lid; j < dim; j += WG)
+        SCALARS for (uint j = vectors + lid; j < dim; j += WG)
             sum = fma(T_LD(dy, a + j), T_LD(h, b + j), sum);
         GROUP_SUM(scratch, sum, total);
         if (lid == 0u)

@@ -26,7 +26,7 @@ KERNEL void combine_dh(__global const T *restrict dy, __global const int *restri
             for (uint i = lid * VEC; i < vectors; i += WG * VEC)
                 T_STV(dh, to + i, (VF)(0.0f));
         }
-        for (uint i = vectors + lid; i < p.dim; i += WG) {
+        SCALARS for (uint i = vectors + lid; i < p.dim; i += WG) {
             const float product = g * T_LD(dy, from + i);
             T_ST(dh, to + i, used ? product : 0.0f);
         }

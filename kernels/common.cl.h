@@ -99,6 +99,14 @@ SY_PUTS(4) SY_PUTS(8) SY_PUTS(16)
 #define V_STORE SY_CAT(vstore, VEC)
 #endif
 
+// Before a loop over what whole vectors leave: a CPU's compiler would make vectors of it again, in several ways, and take
+// longer for that than for all the rest.
+#if WG == 1
+#define SCALARS _Pragma("clang loop vectorize_width(1) interleave_count(1)")
+#else
+#define SCALARS
+#endif
+
 // Asks for bytes that a CPU's own guesses do not reach: of rows that are found through a table. Elsewhere, and for a
 // compiler that makes no x86 code (Oclgrind's), nothing. FETCH_FAR asks the second cache for them: whole rows from memory
 // would fill the first cache's list of what it waits for, and loads would queue behind it.

@@ -139,7 +139,7 @@ static inline void drop_factors(const struct drop_row *d, uint col, VF factor[DR
 // One scalar per column, for the end of a row, where DROP_TAIL counts the `left` columns. Unrolled on GPUs, so that the
 // scalars stay in registers: a loop that indexes them would put them in memory.
 #if WG == 1
-#define DROP_TAIL(j, left) for (uint j = 0u; j < (left); ++j)
+#define DROP_TAIL(j, left) SCALARS for (uint j = 0u; j < (left); ++j)
 #else
 #define DROP_TAIL(j, left) _Pragma("unroll") for (uint j = 0u; j < DROP_COLS; ++j) if (j < (left))
 #endif

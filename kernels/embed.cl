@@ -20,7 +20,7 @@ KERNEL void embed(__global const int *restrict ids, __global const T *restrict t
         __global T *to = x + row * p.dim;
         for (uint i = lid * VEC; i < vectors; i += WG * VEC)
             T_COPYV(to + i, from + i);
-        for (uint i = vectors + lid; i < p.dim; i += WG)
+        SCALARS for (uint i = vectors + lid; i < p.dim; i += WG)
             to[i] = from[i];
     }
 }

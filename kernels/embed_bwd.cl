@@ -56,7 +56,7 @@ KERNEL void embed_bwd(__global const int *restrict indices, __global const T *re
         const uint begin = (uint)starts[u], end = min((uint)starts[u + 1u], rows);
         for (uint i = left + lid * VEC; i < vectors; i += WG * VEC)
             V_STORE(V_LOAD(0, to + i) + run_sum_v(dx + i, list, begin, end, p.dim), 0, to + i);
-        for (uint i = vectors + lid; i < right; i += WG)
+        SCALARS for (uint i = vectors + lid; i < right; i += WG)
             to[i] += run_sum(dx + i, list, begin, end, p.dim);
     }
 }

@@ -42,9 +42,6 @@ static inline BF panel_load(__global const T *p)
 }
 
 #define ONCE __attribute__((noinline)) static // compiled once, not once for each place: worth a call
-// Before a loop over what whole vectors leave: a compiler would make vectors of it again, in several ways, and take longer
-// for that than for all the rest.
-#define SCALARS _Pragma("clang loop vectorize_width(1) interleave_count(1)")
 
 // What a block fetches of the next panel: with every PANEL_STEPS of k, FETCH_ROWS rows (as many vectors of each), so that
 // the blocks of a whole tile fetch it all.

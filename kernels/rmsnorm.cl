@@ -21,7 +21,7 @@ KERNEL void rmsnorm(__global const T *restrict x, __global const T *restrict w, 
             squares = fma(v, v, squares);
         }
         float square = VSUM(squares);
-        for (uint i = vectors + lid; i < p.dim; i += WG) {
+        SCALARS for (uint i = vectors + lid; i < p.dim; i += WG) {
             const float v = T_LD(x, at + i);
             square = fma(v, v, square);
         }
@@ -40,7 +40,7 @@ KERNEL void rmsnorm(__global const T *restrict x, __global const T *restrict w, 
 #endif
         for (uint i = begin + lid * VEC; i < vectors; i += WG * VEC)
             T_STV(y, at + i, T_LDV(x, at + i) * scale * T_LDV(w, i));
-        for (uint i = vectors + lid; i < p.dim; i += WG)
+        SCALARS for (uint i = vectors + lid; i < p.dim; i += WG)
             T_ST(y, at + i, T_LD(x, at + i) * scale * T_LD(w, i));
     }
 }

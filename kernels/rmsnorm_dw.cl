@@ -42,7 +42,7 @@ KERNEL void rmsnorm_dw(__global const T *restrict dy, __global const T *restrict
         }
         V_STORE(sum, 0, to + j);
     }
-    for (uint j = vectors + lid; j < count; j += WG) {
+    SCALARS for (uint j = vectors + lid; j < count; j += WG) {
         float sum = 0.0f;
         for (uint row = first; row < last; ++row) {
             const uint at = row * p.dim + left + j;

@@ -20,7 +20,7 @@ KERNEL void rmsnorm_dx(__global const T *restrict dy, __global const T *restrict
         for (uint i = lid * VEC; i < vectors; i += WG * VEC)
             dots = fma(T_LDV(w, i) * T_LDV(dy, at + i), T_LDV(x, at + i), dots);
         float dot = VSUM(dots);
-        for (uint i = vectors + lid; i < p.dim; i += WG)
+        SCALARS for (uint i = vectors + lid; i < p.dim; i += WG)
             dot = fma(T_LD(w, i) * T_LD(dy, at + i), T_LD(x, at + i), dot);
         GROUP_SUM(scratch, dot, total);
         const float scale = rstd[row], pull = -scale * scale * scale * (total / (float)p.dim);
@@ -30,7 +30,7 @@ KERNEL void rmsnorm_dx(__global const T *restrict dy, __global const T *restrict
                 g += T_LDV(res, at + i);
             T_STV(dx, at + i, g);
         }
-        for (uint i = vectors + lid; i < p.dim; i += WG) {
+        SCALARS for (uint i = vectors + lid; i < p.dim; i += WG) {
             float g = fma(pull, T_LD(x, at + i), scale * (T_LD(w, i) * T_LD(dy, at + i)));
             if (p.has_res != 0u)
                 g += T_LD(res, at + i);

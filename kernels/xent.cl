@@ -46,14 +46,14 @@ KERNEL void xent(__global const float *restrict logits, __global const int *rest
             exps += E_TO_THE(V_LOAD(0, x + i) - most);
     }
     float own_most = VMAX(most), own_sum = VSUM(sums), own_beat = any(beats) ? 1.0f : 0.0f;
-    for (uint i = vectors + lid; i < p.vocab; i += WG) {
+    SCALARS for (uint i = vectors + lid; i < p.vocab; i += WG) {
         own_most = fmax(own_most, x[i]);
         own_sum += x[i];
         own_beat = x[i] > at_label || (x[i] == at_label && (int)i < target) ? 1.0f : own_beat;
     }
     GROUP_MAX(scratch, own_most, row_most);
     float own_exp = VSUM(exps * E_TO_THE(most - row_most));
-    for (uint i = vectors + lid; i < p.vocab; i += WG)
+    SCALARS for (uint i = vectors + lid; i < p.vocab; i += WG)
         own_exp += E_TO_THE(x[i] - row_most);
     GROUP_SUM(scratch, own_exp, row_exp);
     GROUP_SUM(scratch, own_sum, row_sum);

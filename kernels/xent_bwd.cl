@@ -31,7 +31,7 @@ KERNEL void xent_bwd(__global const float *restrict logits, __global const int *
         }
         T_STV(dlogits, base + i, g);
     }
-    for (uint i = vectors + lid; i < p.vocab; i += WG) {
+    SCALARS for (uint i = vectors + lid; i < p.vocab; i += WG) {
         const float off = (int)i == label ? even + hit : even;
         T_ST(dlogits, base + i, label >= 0 ? slope * E_TO_THE(logits[base + i] - lse) - off : 0.0f);
     }
