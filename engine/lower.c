@@ -181,11 +181,11 @@ static const struct sy_variant *few_of(const struct sy_variant *v)
 
 /// Panels of a weight are read, written (and first fetched, to be written) and read again through memory, for each
 /// step. A product that makes them for itself, panel by panel (matmul:few, dot_few), does that once for each tile of
-/// rows, in its caches. Up to so many tiles it is the faster way, and needs no memory for panels. Who borrows weights
-/// does as the lender does. Weights that never change are packed once.
+/// rows, in its caches. Up to so many times it is the faster way, and needs no memory for panels; a tile may have twice
+/// ROWS. Who borrows weights does as the lender does. Weights that never change are packed once.
 static void take_few(struct lowering *l, struct sy_node *n, const struct sy_before *before)
 {
-    enum { TILES = 2 };
+    enum { ROWS = 48, TIMES = 2 };
     const struct sy_graph *g = l->g;
     const struct sy_variant *few = few_of(n->variant);
     const sy_tid weight = n->bind[before->binding];
@@ -194,8 +194,8 @@ static void take_few(struct lowering *l, struct sy_node *n, const struct sy_befo
         return;
     const struct sy_matmul_args *a = (const struct sy_matmul_args *)(const void *)n->args;
     const uint64_t experts = a->of != 0 ? a->of : a->experts;
-    const uint64_t tiles = sy_ceil_div(sy_ceil_div(a->m, experts), a->tile_rows) * g->weight_passes;
-    const bool wanted = g->lender != NULL ? !lent(g, weight, before) : tiles != 0 && tiles <= TILES;
+    const uint64_t times = sy_ceil_div(sy_ceil_div(a->m, experts), ROWS) * g->weight_passes;
+    const bool wanted = g->lender != NULL ? !lent(g, weight, before) : times != 0 && times <= TIMES;
     bool killed = false;
     if (l->g->status == SY_OK)
         l->g->status = sy_variant_killed(g->ctx, few, &killed);

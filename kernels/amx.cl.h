@@ -16,12 +16,11 @@
 // of 12 rows of 32 columns: twice the products of an fma.
 #ifndef SY_AMX_CL_H
 #define SY_AMX_CL_H
-#define PANEL_A_ROW 1u // the fma blocks are not used here
-#define PANEL_A_K 1u
 #include "panel.cl.h"
 #define SPACE
 #include "transpose.cl.h"
 
+#define AMX_ROWS 48u               // rows of A at a time
 #define AMX_DEPTH 512u             // values of k of a slab, a multiple of 32
 #define AMX_LD (AMX_DEPTH + 32u)   // between rows of the copy of A: 1,088 bytes, no power of two
 #define AMX_STEPS(depth) (((depth) + 31u) / 32u)

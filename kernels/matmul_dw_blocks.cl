@@ -5,29 +5,43 @@
 //   x    t [rows, N]
 //   off  i [E·S + 1]  first row of each expert in each slice (read when ragged)
 //   w    f [S, E, M, N]
-// Launch: one work-group per (slice, expert, 48 rows of w, SY_GROUP_PANELS panels): register block of float16 (panel.cl.h).
+// Launch: one work-group per (slice, expert, 96 rows of w, SY_GROUP_PANELS panels): register block of float16 (panel.cl.h).
 // Determinism: each output is one chain of fma over ascending r, as in matmul_dw.
 #undef O_BF16 // w is f32 whatever the activations are
 #include "common.cl.h"
 #include "tiles.h"
 
-#define PANEL_A_ROW 1u
-#define PANEL_A_K PANEL_ROWS
 #include "panel.cl.h"
 #include "away.cl.h"
 
-// Copies y[depth][rows] (rows of y `stride` apart) and pads each with zeros.
+#define PANEL_A_K BLOCK_ROWS
+#define PANEL_A_AT(row, apart) ((row) / BLOCK_ROWS * BLOCK_ROWS * PANEL_K + (row) % BLOCK_ROWS)
+PANEL_PRODUCTS(panel_products, float, BF_LOAD, 1u)
+
+// The 6 or 12 rows of a block are two vectors that overlap.
+#if BLOCK_VEC == 16
+#define PART 8
+#else
+#define PART 4
+#endif
+#ifdef T_BF16
+#define PART_LOAD(p) SY_CAT(as_float, PART)(SY_CAT(convert_uint, PART)(SY_CAT(vload, PART)(0, p)) << 16)
+#else
+#define PART_LOAD(p) SY_CAT(vload, PART)(0, p)
+#endif
+
+// Copies y[depth][rows], rows of y `stride` apart, in blocks: [rows / BLOCK_ROWS][depth][BLOCK_ROWS].
 static inline void copy_columns(__global const T *restrict y, uint stride, uint rows, uint depth, float *restrict to)
 {
-    for (uint k = 0; k < depth; ++k) {
+    for (uint k = 0; k < depth; ++k, to += BLOCK_ROWS) {
         __global const T *from = y + (size_t)k * stride;
         uint m = 0;
-        for (; m + VEC <= rows; m += VEC)
-            V_STORE(T_LDV(from, m), 0, to + k * PANEL_ROWS + m);
+        for (; m + BLOCK_ROWS <= rows; m += BLOCK_ROWS) {
+            sy_put(PART_LOAD(from + m), to + m * PANEL_K);
+            sy_put(PART_LOAD(from + m + BLOCK_ROWS - PART), to + m * PANEL_K + BLOCK_ROWS - PART);
+        }
         SCALARS for (; m < rows; ++m)
-            to[k * PANEL_ROWS + m] = T_LD(from, m);
-        SCALARS for (; m < PANEL_PADDED(rows); ++m)
-            to[k * PANEL_ROWS + m] = 0.0f;
+            to[PANEL_A_AT(m, 1u)] = T_LD(from, m);
     }
 }
 
@@ -36,21 +50,26 @@ static inline void multiply(__global const T *restrict y, __global const T *rest
                      uint first, uint end, uint m0, uint rows, uint q0, uint q1, const struct sy_matmul_dw_args p)
 {
     float copy[PANEL_ROWS * PANEL_K], room[PANEL_K * SY_PANEL], sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
-    panel_clear(sums, rows, q1 - q0);
-    for (uint k0 = first; k0 < end; k0 += PANEL_K) {
+    const bool away = is_away(w, p.slices * p.experts, p.m, p.n, p.accumulate);
+    uint k0 = first;
+    do {
         const uint depth = min(end - k0, PANEL_K);
         __global const T *from = x + (size_t)k0 * p.n + q0 * SY_PANEL;
         copy_columns(y + (size_t)k0 * p.m + m0, p.m, rows, depth, copy);
         for (uint q = q0; q < q1; ++q, from += SY_PANEL) {
-            const struct panel_next then = panel_next(from, SY_PANEL, p.n, q0, q, q1, k0 + depth < end ? depth : 0);
-            panel_take(from, p.n, PANEL_COLS(p.n, q), depth, room);
-            panel_products(copy, rows, room, depth, sums + (q - q0) * PANEL_SUMS, then);
+            const uint cols = PANEL_COLS(p.n, q);
+            __global float *to = w + (size_t)m0 * p.n + q * SY_PANEL;
+            const struct panel_next next = {q + 1 < q1 ? from + SY_PANEL : from - (q - q0) * SY_PANEL + (size_t)depth * p.n,
+                                            p.n};
+            const struct panel_out out = {sums + (q - q0) * PANEL_SUMS, PANEL_DIRECT(k0 + depth == end && !away, cols, to),
+                                          k0 == first, p.n, p.accumulate, p.alpha};
+            panel_take(from, p.n, cols, depth, room);
+            panel_products(copy, 1u, rows, room, depth, out, next);
+            if (k0 + depth == end && out.c == 0)
+                panel_store_away(out.sums, rows, cols, to, p.n, p.alpha, p.accumulate, away);
         }
-    }
-    const bool away = is_away(w, p.slices * p.experts, p.m, p.n, p.accumulate);
-    for (uint q = q0; q < q1; ++q)
-        panel_store_away(sums + (q - q0) * PANEL_SUMS, rows, PANEL_COLS(p.n, q), w + (size_t)m0 * p.n + q * SY_PANEL,
-                         p.n, p.alpha, p.accumulate, away);
+        k0 += depth;
+    } while (k0 < end);
     away_end(away);
 }
 

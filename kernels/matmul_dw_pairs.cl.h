@@ -24,25 +24,26 @@ static inline void copy_columns(__global const T *restrict y, uint stride, uint 
     amx_pad(to, rows, depth);
 }
 
-// Rows m0 … m0 + rows − 1 (at most PANEL_ROWS) of one expert's w, columns of panels q0 … q1 − 1.
+// Rows m0 … m0 + rows − 1 (at most AMX_ROWS) of one expert's w, columns of panels q0 … q1 − 1.
 static inline void multiply(__global const T *restrict y, __global const T *restrict x, __global float *restrict w,
                             uint first, uint end, uint m0, uint rows, uint q0, uint q1, const struct sy_matmul_dw_args p)
 {
-    ushort copy[PANEL_ROWS * AMX_LD];
+    ushort copy[AMX_ROWS * AMX_LD];
     uint room[AMX_DEPTH / 2 * SY_PANEL];
-    float sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
-    panel_clear(sums, PANEL_ROWS, q1 - q0);
+    float sums[SY_MAX_GROUP_PANELS * (AMX_ROWS * SY_PANEL)];
+    for (uint i = 0; i < (q1 - q0) * AMX_ROWS * SY_PANEL; i += 16)
+        sy_put((float16)(0.0f), sums + i);
     for (uint k0 = first; k0 < end; k0 += AMX_DEPTH) {
         const uint depth = min(end - k0, AMX_DEPTH);
         copy_columns(y + (size_t)k0 * p.m + m0, p.m, rows, depth, copy);
         for (uint q = q0; q < q1; ++q) {
             amx_pair(x + (size_t)k0 * p.n + q * SY_PANEL, p.n, PANEL_COLS(p.n, q), depth, room);
-            amx_products(copy, rows, room, AMX_STEPS(depth), sums + (q - q0) * PANEL_SUMS);
+            amx_products(copy, rows, room, AMX_STEPS(depth), sums + (q - q0) * (AMX_ROWS * SY_PANEL));
         }
     }
     const bool away = is_away(w, p.slices * p.experts, p.m, p.n, p.accumulate);
     for (uint q = q0; q < q1; ++q)
-        panel_store_away(sums + (q - q0) * PANEL_SUMS, rows, PANEL_COLS(p.n, q), w + (size_t)m0 * p.n + q * SY_PANEL,
+        panel_store_away(sums + (q - q0) * (AMX_ROWS * SY_PANEL), rows, PANEL_COLS(p.n, q), w + (size_t)m0 * p.n + q * SY_PANEL,
                          p.n, p.alpha, p.accumulate, away);
     away_end(away);
 }
@@ -53,7 +54,8 @@ static inline void matmul_dw_pairs(__global const T *restrict y, __global const 
     GROUP_GUARD(0); // a CPU's grid is never folded
     const struct panel_dw_part part = panel_dw_part(off, p);
     amx_begin();
-    multiply(y, x, w + (size_t)part.plane * p.m * p.n, part.first, part.last, part.row0, part.end - part.row0, part.q0,
-             part.q1, p);
+    for (uint row = part.row0; row < part.end; row += AMX_ROWS)
+        multiply(y, x, w + (size_t)part.plane * p.m * p.n, part.first, part.last, row, min(part.end - row, AMX_ROWS), part.q0,
+                 part.q1, p);
     amx_end();
 }

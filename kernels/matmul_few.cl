@@ -11,17 +11,19 @@
 #include "tiles.h"
 
 #define PANEL_LD 144u // room for PANEL_K, and no power of two: see panel.cl.h
-#define PANEL_A_ROW PANEL_LD
-#define PANEL_A_K 1u
 // Of the next panel, 32 rows of B, PANEL_K values each: a quarter of a row for each value of k.
 #define PANEL_NEXT(next, k) ((next).b + (size_t)((k) / 4u) * (next).stride + (k) % 4u * (PANEL_K / 4u))
 #include "panel.cl.h"
+
+#define PANEL_A_K 1u
+#define PANEL_A_AT(row, apart) ((row) * (apart))
+PANEL_PRODUCTS(panel_products, float, BF_LOAD, PANEL_LD)
 
 #define SPACE __private
 #include "transpose.cl.h"
 TRANSPOSE_WORDS(transpose_words)
 
-// Copies a[rows][depth] (rows `stride` apart) and pads it with rows of zeros.
+// Copies a[rows][depth], rows `stride` apart.
 static inline void copy_rows(__global const T *restrict a, uint stride, uint rows, uint depth, float *restrict to)
 {
     for (uint r = 0; r < rows; ++r, a += stride) {
@@ -31,8 +33,6 @@ static inline void copy_rows(__global const T *restrict a, uint stride, uint row
         for (; k < depth; ++k)
             to[r * PANEL_LD + k] = T_LD(a, k);
     }
-    for (uint i = rows * PANEL_LD; i < PANEL_PADDED(rows) * PANEL_LD; ++i)
-        to[i] = 0.0f;
 }
 
 // to[k][j] = b[j][k] for k < depth and j < cols, and zeros for other columns of the panel.
@@ -72,20 +72,24 @@ static inline void multiply(__global const T *restrict a, __global const T *rest
 {
     float copy[PANEL_ROWS * PANEL_LD], room[PANEL_K * SY_PANEL], sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
     const size_t apart = (size_t)SY_PANEL * p.k; // from panel to panel
-    panel_clear(sums, rows, q1 - q0);
-    for (uint k0 = 0; k0 < p.k; k0 += PANEL_K) {
-        const uint depth = min(p.k - k0, PANEL_K);
+    uint k0 = 0;
+    do {
+        const uint depth = min(p.k - k0, PANEL_K), last = k0 + depth == p.k;
         __global const T *from = b + q0 * apart + k0;
         copy_rows(a + (size_t)row0 * p.k + k0, p.k, rows, depth, copy);
         for (uint q = q0; q < q1; ++q, from += apart) {
-            const struct panel_next then = {q + 1 < q1 ? from + apart : from - (q - q0) * apart + depth, p.k};
-            take_transposed(from, p.k, PANEL_COLS(p.n, q), depth, room);
-            panel_products(copy, rows, room, depth, sums + (q - q0) * PANEL_SUMS, then);
+            const uint cols = PANEL_COLS(p.n, q);
+            __global O *to = c + (size_t)row0 * p.n + q * SY_PANEL;
+            const struct panel_next next = {q + 1 < q1 ? from + apart : from - (q - q0) * apart + depth, p.k};
+            const struct panel_out out = {sums + (q - q0) * PANEL_SUMS, PANEL_DIRECT(last, cols, to), k0 == 0, p.n,
+                                          p.accumulate, p.alpha};
+            take_transposed(from, p.k, cols, depth, room);
+            panel_products(copy, PANEL_LD, rows, room, depth, out, next);
+            if (last && out.c == 0)
+                panel_store(out.sums, rows, cols, to, p.n, p.alpha, p.accumulate);
         }
-    }
-    for (uint q = q0; q < q1; ++q)
-        panel_store(sums + (q - q0) * PANEL_SUMS, rows, PANEL_COLS(p.n, q),
-                    c + (size_t)row0 * p.n + q * SY_PANEL, p.n, p.alpha, p.accumulate);
+        k0 += depth;
+    } while (k0 < p.k);
 }
 
 KERNEL void matmul_few(__global const T *restrict a, __global const T *restrict b, __global const int *restrict tiles,

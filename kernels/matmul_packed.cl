@@ -10,24 +10,25 @@
 #include "common.cl.h"
 #include "tiles.h"
 
-#define PANEL_LD 144u // room for PANEL_K, and no power of two: see panel.cl.h
-#define PANEL_A_ROW PANEL_LD
-#define PANEL_A_K 1u
 #include "panel.cl.h"
 
-#if !defined(T_BF16) && defined(__x86_64__) // one kind of memory there, so one function does for both places
-#define panel_products_there(a, rows, b, depth, sums, next) \
-    panel_products(a, rows, (const float *)(size_t)(b), depth, sums, next)
-#else
-PANEL_PRODUCTS(panel_products_there, __global T, panel_load)
-#endif
+#define PANEL_A_K 1u
+#define PANEL_A_AT(row, apart) ((row) * (apart))
+PANEL_PRODUCTS(panel_products, float, BF_LOAD, a_row)
 #ifdef T_BF16
-#define FEW(rows) ((rows) <= 2u * REST_ROWS) // so few that converting in place is cheaper than a copy
+PANEL_PRODUCTS(panel_products_there, __global T, panel_load, a_row)
+#define FEW(rows) ((rows) <= 2u * REST_ROWS) // so few that converting B in place is cheaper than a copy
+#define COPIED(k, panels) 1
 #else
-#define FEW(rows) 1
+// Rows a multiple of 4 KiB apart share a set of the first cache. It has 8 places, which 6 rows of a block do without.
+#define COPIED(k, panels) ((k) % 1024u == 0 && BLOCK_ROWS > 8u && (panels) >= 8u)
 #endif
+// Values of k for which a tile's rows of A, or a copy of them, shall stay in the second cache for all panels.
+#define DEEP (8u * PANEL_K)
+#define COPY_DEEP (2u * PANEL_K)
+#define COPY_LD (COPY_DEEP + 16u) // no power of two
 
-// Copies a[rows][depth] (rows `stride` apart) and pads it with rows of zeros.
+// Copies a[rows][depth] (rows `stride` apart) as f32.
 static inline void copy_rows(__global const T *restrict a, uint stride, uint rows, uint depth, float *restrict to)
 {
     for (uint r = 0; r < rows; ++r) {
@@ -35,43 +36,72 @@ static inline void copy_rows(__global const T *restrict a, uint stride, uint row
         uint k = 0;
         for (; k + VEC <= depth; k += VEC) {
             FETCH(ahead + k, 1u);
-            V_STORE(T_LDV(from, k), 0, to + r * PANEL_LD + k);
+            V_STORE(T_LDV(from, k), 0, to + r * COPY_LD + k);
         }
         SCALARS for (; k < depth; ++k)
-            to[r * PANEL_LD + k] = T_LD(from, k);
+            to[r * COPY_LD + k] = T_LD(from, k);
     }
-    SCALARS for (uint i = rows * PANEL_LD; i < PANEL_PADDED(rows) * PANEL_LD; ++i)
-        to[i] = 0.0f;
 }
 
-// Rows row0 … row0 + rows − 1 (at most PANEL_ROWS) times panels q0 … q1 − 1 of one expert's B. Panels are read where they
-// are, unless they would be converted again and again.
+// sums (+)= rows of A (`apart`) · a slab of a panel of B, where it is unless it must be copied.
+static inline void multiply_slab(const float *a, size_t apart, uint rows, __global const T *restrict b, uint bt, uint stride,
+                                 uint cols, uint depth, float *room, struct panel_out out, struct panel_next next)
+{
+    const float *from = room;
+#ifdef T_BF16
+    if (bt != 0 && FEW(rows)) {
+        panel_products_there(a, apart, rows, b, depth, out, next);
+        return;
+    }
+    panel_take(b, stride, bt != 0 ? SY_PANEL : cols, depth, room);
+#else
+    if (bt != 0)
+        from = (const float *)(size_t)b;
+    else
+        panel_take(b, stride, cols, depth, room);
+#endif
+    panel_products(a, apart, rows, from, depth, out, next);
+}
+
+// Rows row0 … row0 + rows − 1 (at most PANEL_ROWS) times panels q0 … q1 − 1 of one expert's B.
 static inline void multiply(__global const T *restrict a, __global const T *restrict b, __global O *restrict c, uint row0,
                             uint rows, uint q0, uint q1, const struct sy_matmul_args p)
 {
-    float copy[PANEL_ROWS * PANEL_LD], room[PANEL_K * SY_PANEL], sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
-    const uint there = p.bt != 0 && FEW(rows);
+    const uint copied = COPIED(p.k, q1 - q0);
+    float copy[PANEL_ROWS * COPY_LD], room[PANEL_K * SY_PANEL], sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
     const uint stride = p.bt != 0 ? SY_PANEL : p.n;
-    const size_t next = p.bt != 0 ? (size_t)p.k * SY_PANEL : SY_PANEL; // from panel to panel
-    panel_clear(sums, rows, q1 - q0);
-    for (uint k0 = 0; k0 < p.k; k0 += PANEL_K) {
-        const uint depth = min(p.k - k0, PANEL_K);
-        __global const T *from = b + q0 * next + (size_t)k0 * stride;
-        copy_rows(a + (size_t)row0 * p.k + k0, p.k, rows, depth, copy);
-        for (uint q = q0; q < q1; ++q, from += next) {
-            float *to = sums + (q - q0) * PANEL_SUMS;
-            const struct panel_next then = panel_next(from, next, stride, q0, q, q1, k0 + depth < p.k ? depth : 0);
-            if (there != 0) {
-                panel_products_there(copy, rows, from, depth, to, then);
-            } else {
-                panel_take(from, stride, p.bt != 0 ? SY_PANEL : PANEL_COLS(p.n, q), depth, room);
-                panel_products(copy, rows, room, depth, to, then);
-            }
+    const size_t apart = p.bt != 0 ? (size_t)p.k * SY_PANEL : SY_PANEL; // from panel to panel
+    uint k0 = 0;
+    do {
+        const uint deep = min(p.k, k0 + (copied != 0 ? COPY_DEEP : DEEP));
+        __global const T *from = a + (size_t)row0 * p.k + k0;
+        if (copied != 0)
+            copy_rows(from, p.k, rows, deep - k0, copy);
+        const float *at = copied != 0 ? copy : (const float *)(size_t)from;
+        for (uint q = q0; q < q1; ++q) {
+            const uint cols = PANEL_COLS(p.n, q);
+            __global O *to = c + (size_t)row0 * p.n + q * SY_PANEL;
+            struct panel_out out = {sums + (q - q0) * PANEL_SUMS, 0, k0 == 0, p.n, p.accumulate, p.alpha};
+            uint k = k0;
+            do {
+                __global const T *slab = b + q * apart + (size_t)k * stride;
+                const uint depth = min(deep - k, PANEL_K);
+                const struct panel_next next = {
+                    k + depth < deep ? slab + (size_t)depth * stride
+                    : q + 1 < q1     ? b + (q + 1) * apart + (size_t)k0 * stride
+                                     : b + q0 * apart + (size_t)(deep < p.k ? deep : 0) * stride,
+                    stride};
+                out.c = PANEL_DIRECT(k + depth == p.k, cols, to);
+                multiply_slab(at + k - k0, copied != 0 ? COPY_LD : p.k, rows, slab, p.bt, stride, cols, depth, room, out,
+                              next);
+                out.first = 0;
+                k += depth;
+            } while (k < deep);
+            if (deep == p.k && out.c == 0)
+                panel_store(out.sums, rows, cols, to, p.n, p.alpha, p.accumulate);
         }
-    }
-    for (uint q = q0; q < q1; ++q)
-        panel_store(sums + (q - q0) * PANEL_SUMS, rows, PANEL_COLS(p.n, q),
-                    c + (size_t)row0 * p.n + q * SY_PANEL, p.n, p.alpha, p.accumulate);
+        k0 = deep;
+    } while (k0 < p.k);
 }
 
 KERNEL void matmul_packed(__global const T *restrict a, __global const T *restrict b,

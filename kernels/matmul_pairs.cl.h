@@ -57,16 +57,17 @@ static inline void multiply_panel(const ushort *copy, uint rows, __global const 
 static inline void multiply(__global const T *restrict a, __global const T *restrict b, __global O *restrict c, uint row0,
                             uint rows, uint q0, uint q1, const struct sy_matmul_args p)
 {
-    ushort copy[PANEL_ROWS * AMX_LD];
+    ushort copy[AMX_ROWS * AMX_LD];
     uint room[AMX_DEPTH / 2 * SY_PANEL];
-    float sums[SY_MAX_GROUP_PANELS * PANEL_SUMS];
+    float sums[SY_MAX_GROUP_PANELS * (AMX_ROWS * SY_PANEL)];
     const uint even = (p.k + 1) / 2 * 2;
-    panel_clear(sums, PANEL_ROWS, q1 - q0);
+    for (uint i = 0; i < (q1 - q0) * AMX_ROWS * SY_PANEL; i += 16)
+        sy_put((float16)(0.0f), sums + i);
     for (uint k0 = 0; k0 < p.k; k0 += AMX_DEPTH) {
         const uint depth = min(p.k - k0, AMX_DEPTH);
         copy_rows(a + (size_t)row0 * p.k + k0, p.k, rows, depth, copy);
         for (uint q = q0; q < q1; ++q) {
-            float *to = sums + (q - q0) * PANEL_SUMS;
+            float *to = sums + (q - q0) * (AMX_ROWS * SY_PANEL);
 #ifdef ROWS_OF_B
             pair_rows(b + (size_t)q * SY_PANEL * p.k + k0, p.k, PANEL_COLS(p.n, q), depth, room);
             amx_products(copy, rows, room, AMX_STEPS(depth), to);
@@ -81,7 +82,7 @@ static inline void multiply(__global const T *restrict a, __global const T *rest
         }
     }
     for (uint q = q0; q < q1; ++q)
-        panel_store(sums + (q - q0) * PANEL_SUMS, rows, PANEL_COLS(p.n, q),
+        panel_store(sums + (q - q0) * (AMX_ROWS * SY_PANEL), rows, PANEL_COLS(p.n, q),
                     c + (size_t)row0 * p.n + q * SY_PANEL, p.n, p.alpha, p.accumulate);
 }
 
@@ -99,7 +100,7 @@ static inline void matmul_pairs(__global const T *restrict a, __global const T *
 #endif
     __global const T *own = b + part.expert * each;
     amx_begin();
-    for (uint row = part.row0; row < part.end; row += PANEL_ROWS)
-        multiply(a, own, c, row, min(part.end - row, PANEL_ROWS), part.q0, part.q1, p);
+    for (uint row = part.row0; row < part.end; row += AMX_ROWS)
+        multiply(a, own, c, row, min(part.end - row, AMX_ROWS), part.q0, part.q1, p);
     amx_end();
 }

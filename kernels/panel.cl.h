@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // panel.cl.h: the register block of matmul_packed and matmul_dw_blocks for a work-group of one item.
 //
-// A tile of A is copied, PANEL_K deep, into private memory as f32: rows of a large matrix lie a power of two apart and
-// would share cache sets, and bf16 is converted once for all panels. A panel of B as it is stored is copied for the same
-// reasons. Partial sums wait in private memory between slabs of k, so that every output stays one chain of fma over
-// ascending k. While one panel is multiplied, the next one is fetched, a piece with every few steps: at the rate at which
-// caches miss, waiting for it took a quarter of the time.
+// A tile's rows of A are multiplied panel by panel, and a panel PANEL_K deep at a time. A's rows are read where they are
+// if they are f32 and k runs along them, else from a copy. A panel of B as it is stored is copied, as its rows may lie a
+// power of two apart and would share cache sets. Between slabs of k the partial sums of one panel wait in private memory,
+// so that every output stays one chain of fma over ascending k; the first slab starts with zeros in registers, and the last
+// one writes c from them. While one panel is multiplied, the next one is fetched, a piece with every few steps: at the
+// rate at which caches miss, waiting for it took a quarter of the time.
 //
-// The includer defines PANEL_A_ROW and PANEL_A_K: element (row, k) of the copy is a[row·PANEL_A_ROW + k·PANEL_A_K].
+// Who wants the products defines PANEL_A_AT(row, apart), where a block's first row begins, and PANEL_A_K, from k to k + 1.
 #ifndef SY_PANEL_CL_H
 #define SY_PANEL_CL_H
 #include "common.cl.h"
@@ -15,7 +16,7 @@
 
 #define PANEL_K 128u // 32 columns of it leave room in the first cache for what else passes through
 #define PANEL_ROWS SY_TILE_ROWS_CPU
-#define PANEL_SUMS (PANEL_ROWS * SY_PANEL)                       // partial sums of one panel
+#define PANEL_SUMS (PANEL_ROWS * SY_PANEL) // partial sums of one panel
 #define PANEL_COLS(n, q) min((n) - (q)*SY_PANEL, (uint)SY_PANEL) // real columns of panel q of n
 
 // The register block: two vectors of sums for each row, two of B and a broadcast must fit the registers. What is left
@@ -43,8 +44,8 @@ static inline BF panel_load(__global const T *p)
 
 #define ONCE __attribute__((noinline)) static // compiled once, not once for each place: worth a call
 
-// What a block fetches of the next panel: with every PANEL_STEPS of k, FETCH_ROWS rows (as many vectors of each), so that
-// the blocks of a whole tile fetch it all.
+// What a block fetches of the next slab: with every PANEL_STEPS of k, FETCH_ROWS rows (as many vectors of each), so that
+// the blocks of half a tile fetch it all.
 #define PANEL_STEPS 8u
 #define FETCH_ROWS ((uint)BLOCK_VEC / 8u)
 #define FETCH_PART (PANEL_K / PANEL_STEPS * FETCH_ROWS) // rows that one block fetches
@@ -53,14 +54,6 @@ struct panel_next {
     uint stride;
 };
 
-// The panel at `from` + `apart` elements unless it was the last one, else the first one `below` rows further down.
-static inline struct panel_next panel_next(__global const T *from, size_t apart, uint stride, uint q0, uint q, uint q1,
-                                           uint below)
-{
-    const struct panel_next next = {q + 1 < q1 ? from + apart : from - (q - q0) * apart + (size_t)below * stride, stride};
-    return next;
-}
-
 // Where its row `row` is; a kernel whose panels lie otherwise says so itself.
 #ifndef PANEL_NEXT
 #define PANEL_NEXT(next, row) ((next).b + (size_t)(row) * (next).stride)
@@ -68,75 +61,111 @@ static inline struct panel_next panel_next(__global const T *from, size_t apart,
 
 static inline void panel_fetch(struct panel_next next, uint row)
 {
-    _Pragma("unroll") for (uint i = 0; i < FETCH_ROWS * FETCH_ROWS; ++i)
+    _Pragma("unroll") for (uint i = 0; row < PANEL_K && i < FETCH_ROWS * FETCH_ROWS; ++i)
         FETCH(PANEL_NEXT(next, row + i / FETCH_ROWS) + i % FETCH_ROWS * 16u, 1u);
 }
 
+// Where the sums of one panel come from and go to. The first slab's are zeros. The last one's go to c, rows of it `stride`
+// apart, if c is there: if not, they go where those of the others do.
+struct panel_out {
+    float *sums; // [rows][32]
+    __global float *c;
+    uint first, stride, accumulate;
+    float alpha;
+};
+
+// The place of c that a block may write itself: whole panels of f32.
+#ifdef O_BF16
+#define PANEL_DIRECT(last, cols, c) 0
+#else
+#define PANEL_DIRECT(last, cols, c) ((last) && (cols) == SY_PANEL ? (c) : 0)
+#endif
+
 // One step of a block: sums[rows][columns of the block] += a(row, k) · b[columns].
-#define PANEL_STEP(rows, load)                                                     \
-    {                                                                              \
-        const BF b_lo = load(b), b_hi = load(b + BLOCK_VEC);                       \
-        b += SY_PANEL;                                                             \
-        _Pragma("unroll") for (uint r = 0; r < rows; ++r)                          \
-        {                                                                          \
-            const BF v = (BF)(a[(size_t)r * PANEL_A_ROW]);                         \
-            lo[r] = fma(v, b_lo, lo[r]);                                           \
-            hi[r] = fma(v, b_hi, hi[r]);                                           \
-        }                                                                          \
-        a += PANEL_A_K;                                                            \
+#define PANEL_STEP(rows, load)                               \
+    {                                                        \
+        const BF b_lo = load(b), b_hi = load(b + BLOCK_VEC); \
+        b += SY_PANEL;                                       \
+        _Pragma("unroll") for (uint r = 0; r < rows; ++r)    \
+        {                                                    \
+            const BF v = (BF)(*at[r]);                       \
+            lo[r] = fma(v, b_lo, lo[r]);                     \
+            hi[r] = fma(v, b_hi, hi[r]);                     \
+            at[r] += PANEL_A_K;                              \
+        }                                                    \
     }
 
-// sums[rows][columns of the block] += Σ_k a(row, k) · b[k][columns], for b in panels. The row loops unroll and the arrays
-// become registers.
-#define PANEL_BLOCK(name, rows, B, load)                                                             \
-    ONCE void name(const float *restrict a, const B *restrict b, uint depth, float *restrict sums,   \
-                     struct panel_next next, uint fetch)                                             \
-    {                                                                                                \
-        BF lo[rows], hi[rows];                                                                       \
-        _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                            \
-        {                                                                                            \
-            lo[r] = BF_LOAD(sums + r * SY_PANEL);                                                    \
-            hi[r] = BF_LOAD(sums + r * SY_PANEL + BLOCK_VEC);                                        \
-        }                                                                                            \
-        uint k = 0;                                                                                  \
-        for (; k + PANEL_STEPS <= depth; k += PANEL_STEPS, fetch += FETCH_ROWS) {                    \
-            panel_fetch(next, fetch);                                                                \
-            _Pragma("unroll") for (uint i = 0; i < PANEL_STEPS; ++i) PANEL_STEP(rows, load)          \
-        }                                                                                            \
-        for (; k < depth; ++k)                                                                       \
-            PANEL_STEP(rows, load)                                                                   \
-        _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                            \
-        {                                                                                            \
-            sy_put(lo[r], sums + r * SY_PANEL);                                                      \
-            sy_put(hi[r], sums + r * SY_PANEL + BLOCK_VEC);                                          \
-        }                                                                                            \
+static inline void panel_put(BF sum, struct panel_out to, __global float *c)
+{
+    sy_put(to.accumulate != 0 ? fma((BF)(to.alpha), sum, BF_LOAD(c)) : to.alpha * sum, c);
+}
+
+// sums[rows][columns of the block] += Σ_k a(row, k) · b[k][columns], for b in panels, `left` of the rows real: the others
+// repeat the last one. Rows of a are `apart`. The row loops unroll and the arrays become registers.
+#define PANEL_BLOCK(name, rows, B, load, apart)                                                       \
+    ONCE void name(const float *restrict a, size_t a_row, uint left, const B *restrict b, uint depth, \
+                     struct panel_out to, struct panel_next next, uint fetch)                         \
+    {                                                                                                 \
+        const float *at[rows];                                                                        \
+        BF lo[rows], hi[rows];                                                                        \
+        _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                             \
+        {                                                                                             \
+            at[r] = a + (size_t)((rows) < BLOCK_ROWS ? min(r, left - 1u) : r) * (apart);              \
+            lo[r] = hi[r] = (BF)(0.0f);                                                               \
+            if (to.first == 0) {                                                                      \
+                lo[r] = BF_LOAD(to.sums + r * SY_PANEL);                                              \
+                hi[r] = BF_LOAD(to.sums + r * SY_PANEL + BLOCK_VEC);                                  \
+            }                                                                                         \
+        }                                                                                             \
+        uint k = 0;                                                                                   \
+        for (; k + PANEL_STEPS <= depth; k += PANEL_STEPS, fetch += FETCH_ROWS) {                     \
+            panel_fetch(next, fetch);                                                                 \
+            _Pragma("unroll") for (uint i = 0; i < PANEL_STEPS; ++i) PANEL_STEP(rows, load)           \
+        }                                                                                             \
+        for (; k < depth; ++k)                                                                        \
+            PANEL_STEP(rows, load)                                                                    \
+        _Pragma("unroll") for (uint r = 0; r < rows; ++r)                                             \
+        {                                                                                             \
+            if (to.c == 0) {                                                                          \
+                sy_put(lo[r], to.sums + r * SY_PANEL);                                                \
+                sy_put(hi[r], to.sums + r * SY_PANEL + BLOCK_VEC);                                    \
+            } else if ((rows) == BLOCK_ROWS || r < left) {                                            \
+                panel_put(lo[r], to, to.c + (size_t)r * to.stride);                                   \
+                panel_put(hi[r], to, to.c + (size_t)r * to.stride + BLOCK_VEC);                       \
+            }                                                                                         \
+        }                                                                                             \
     }
 
-// The rows a tile of `rows` takes in the copy; the includer fills the surplus with zeros. One row, as decoding one prompt
-// has it everywhere, goes alone.
-#define PANEL_PADDED(rows) ((rows) == 1u ? 1u : ((rows) + REST_ROWS - 1u) / REST_ROWS * REST_ROWS)
+static inline struct panel_out panel_out_at(struct panel_out to, uint row, uint col)
+{
+    to.sums += row * SY_PANEL + col;
+    to.c += to.c != 0 ? (size_t)row * to.stride + col : 0;
+    return to;
+}
 
-// name: sums[rows][32] += Σ_k a(row, k) · b[k][32], with blocks for the elements and place B of b.
-#define PANEL_PRODUCTS(name, B, load)                                                                                  \
-    PANEL_BLOCK(SY_CAT(name, _block), BLOCK_ROWS, B, load)                                                             \
-    PANEL_BLOCK(SY_CAT(name, _rest), REST_ROWS, B, load)                                                               \
-    PANEL_BLOCK(SY_CAT(name, _one), 1u, B, load)                                                                       \
-    static inline void name(const float *restrict a, uint rows, const B *restrict b, uint depth, float *restrict sums, \
-                            struct panel_next next)                                                                    \
-    {                                                                                                                  \
-        for (uint k = (rows + REST_ROWS) / BLOCK_ROWS * FETCH_PART; k < depth; ++k) /* what few blocks leave */        \
-            FETCH(PANEL_NEXT(next, k), 4u * SY_PANEL);                                                                 \
-        for (uint j = 0; j < SY_PANEL; j += 2u * BLOCK_VEC, next.b += 16) {                                            \
-            uint r = 0, fetch = 0;                                                                                     \
-            if (rows == 1u)                                                                                            \
-                SY_CAT(name, _one)(a, b + j, depth, sums + j, next, fetch);                                            \
-            for (; r + BLOCK_ROWS <= PANEL_PADDED(rows); r += BLOCK_ROWS, fetch += FETCH_PART)                         \
-                SY_CAT(name, _block)(a + r * PANEL_A_ROW, b + j, depth, sums + r * SY_PANEL + j, next, fetch);         \
-            for (; rows != 1u && r < PANEL_PADDED(rows); r += REST_ROWS, fetch += FETCH_PART)                          \
-                SY_CAT(name, _rest)(a + r * PANEL_A_ROW, b + j, depth, sums + r * SY_PANEL + j, next, fetch);          \
-        }                                                                                                              \
+// name: sums[rows][32] += Σ_k a(row, k) · b[k][32]. One row, as decoding one prompt has it everywhere, goes alone. B: the
+// elements and place of b; `apart` may be `a_row`, the argument.
+#define PANEL_PRODUCTS(name, B, load, apart)                                                                               \
+    PANEL_BLOCK(SY_CAT(name, _block), BLOCK_ROWS, B, load, apart)                                                          \
+    PANEL_BLOCK(SY_CAT(name, _rest), REST_ROWS, B, load, apart)                                                            \
+    PANEL_BLOCK(SY_CAT(name, _one), 1u, B, load, apart)                                                                    \
+    static inline void name(const float *restrict a, size_t a_row, uint rows, const B *restrict b, uint depth,             \
+                            struct panel_out to, struct panel_next next)                                                   \
+    {                                                                                                                      \
+        for (uint k = (rows + REST_ROWS) / BLOCK_ROWS * FETCH_PART; k < depth; ++k) /* what few blocks leave */            \
+            FETCH(PANEL_NEXT(next, k), 4u * SY_PANEL);                                                                     \
+        for (uint j = 0; j < SY_PANEL; j += 2u * BLOCK_VEC, next.b += 16) {                                                \
+            uint r = 0, fetch = 0;                                                                                         \
+            if (rows == 1u)                                                                                                \
+                SY_CAT(name, _one)(a, a_row, 1u, b + j, depth, panel_out_at(to, 0, j), next, fetch);                       \
+            for (; r + BLOCK_ROWS <= rows; r += BLOCK_ROWS, fetch += FETCH_PART)                                           \
+                SY_CAT(name, _block)(a + PANEL_A_AT(r, apart), a_row, BLOCK_ROWS, b + j, depth, panel_out_at(to, r, j),    \
+                                     next, fetch);                                                                         \
+            for (; rows != 1u && r < rows; r += REST_ROWS, fetch += FETCH_PART)                                            \
+                SY_CAT(name, _rest)(a + PANEL_A_AT(r, apart), a_row, rows - r, b + j, depth, panel_out_at(to, r, j), next, \
+                                    fetch);                                                                                \
+        }                                                                                                                  \
     }
-PANEL_PRODUCTS(panel_products, float, BF_LOAD)
 
 // Copies 32 columns of b[depth][stride] as f32, `cols` of them real and zeros beyond.
 static inline void panel_take(__global const T *restrict b, uint stride, uint cols, uint depth, float *restrict to)
@@ -192,14 +221,6 @@ static inline struct panel_dw_part panel_dw_part(__global const int *restrict of
         part.first = (uint)off[place];
     part.last = p.ragged != 0 ? (uint)off[place + 1] : part.first + length;
     return part;
-}
-
-// Sums of `panels` panels for a tile of `rows`.
-static inline void panel_clear(float *sums, uint rows, uint panels)
-{
-    for (uint q = 0; q < panels; ++q)
-        for (uint i = 0; i < PANEL_PADDED(rows) * SY_PANEL; i += 16)
-            sy_put((float16)(0.0f), sums + q * PANEL_SUMS + i);
 }
 
 // c[rows][cols] (+)= alpha · sums, cols ≤ 32, rows of c `stride` apart.

@@ -9,7 +9,7 @@
 // Rows of one expert tile (sy_matmul_args.tile_rows, sy_route_tiles_args.tile_rows) that suit each device class.
 // Any other count is correct too.
 #define SY_TILE_ROWS_SIMT 64u
-#define SY_TILE_ROWS_CPU 48u
+#define SY_TILE_ROWS_CPU 96u
 
 // matmul, matmul_dw: the wg items of a group stand in SY_ITEMS_Y rows of SY_ITEMS_X; each owns SY_ITEM × SY_ITEM
 // outputs.
@@ -18,13 +18,13 @@
 #define SY_ITEMS_Y(wg) ((wg) / SY_ITEMS_X(wg))
 
 // matmul_packed, matmul_dw_blocks: panels (columns of B, 32 at a time) that one group multiplies with its rows of A. A
-// group first copies those rows, so it wants many panels, but not so many that fewer than 24 groups are left.
+// group may copy those rows first, so it wants many panels, but not so many that fewer than 12 groups are left.
 #define SY_MAX_GROUP_PANELS 16u
 #define SY_GROUP_PANELS(tiles, panels)       \
-    ((tiles) * ((panels) / 16u) >= 24u  ? 16u \
-     : (tiles) * ((panels) / 8u) >= 24u ? 8u  \
-     : (tiles) * ((panels) / 4u) >= 24u ? 4u  \
-     : (tiles) * ((panels) / 2u) >= 24u ? 2u  \
+    ((tiles) * ((panels) / 16u) >= 12u  ? 16u \
+     : (tiles) * ((panels) / 8u) >= 12u ? 8u  \
+     : (tiles) * ((panels) / 4u) >= 12u ? 4u  \
+     : (tiles) * ((panels) / 2u) >= 12u ? 2u  \
                                         : 1u)
 
 // matmul_mma, matmul_dw_mma: outputs of one group, 64 × 64 for each of its warps, and what its slabs may take of local
