@@ -188,7 +188,12 @@ static void check_attention_on_matrix_cores(struct io *t)
     wide.dim = 65;
     for (size_t i = 0; i < SY_COUNT(shapes); ++i) {
         struct sy_kernel_params params;
+        const uint32_t block[SY_COOP_ATTENTION_NUMBERS] = {shapes[i].m > 16 ? shapes[i].m : 16, 4, 32};
+        memset(caps.coop_attention, 0, sizeof caps.coop_attention);
         caps.coop_bf16 = shapes[i];
+        io_check(t, sy_requires_coop_attention(&caps, SY_TYPES_B) != NULL,
+                 "attention on matrix cores wants to be named");
+        memcpy(caps.coop_attention, block, sizeof block);
         sy_variant_kernel_params(v, SY_TYPES_B, 0, &caps, &params);
         const uint32_t side = params.constants[3], subs = params.constants[4], walk = params.constants[5];
         io_check(t,
@@ -209,7 +214,6 @@ static void check_attention_on_matrix_cores(struct io *t)
              three != NULL && sy_requires_coop_attention(&caps, SY_TYPES_B) == NULL &&
                  sy_variant_groups(v, 0, &narrow, &caps) == 18,
              "attention's block by SY_COOP_ATTENTION: not three sub-groups, but two");
-    memset(caps.coop_attention, 0, sizeof caps.coop_attention);
     io_check(t, sy_variant_suits(v, &narrow) && !sy_variant_suits(v, &wide), "attention's heads of 64, not of 65");
     caps.shared_bytes = 16 * 1024;
     io_check(t, sy_requires_coop_attention(&caps, SY_TYPES_B) != NULL, "too little shared memory for attention");

@@ -72,6 +72,8 @@ const char *sy_requires_coop_attention(const struct sy_caps *caps, enum sy_op_ty
 {
     if (caps->coop_bf16.m == 0)
         return "needs cooperative matrices of bf16 with sums in f32";
+    if (!caps->software && caps->coop_attention[0] == 0) // no GPU has run it; lavapipe's validation names a doubt
+        return "needs SY_COOP_ATTENTION until a GPU has run it";
     return missing(caps, &caps->coop_bf16, types);
 }
 

@@ -82,13 +82,13 @@ static void make_wishes(const struct sy_vk_survey *survey, struct wishes *w)
                      .shaderBFloat16Type = VK_TRUE,
                      .shaderBFloat16CooperativeMatrix = VK_TRUE},
         .subgroups = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
-                      .subgroupSizeControl = VK_TRUE,
+                      .subgroupSizeControl = survey->subgroup_control,
                       .computeFullSubgroups = VK_TRUE},
         .tail = (VkBaseOutStructure *)&w->v12,
     };
     wish(w, survey->portability_subset, "VK_KHR_portability_subset", NULL); // its macro needs the beta headers
     wish(w, survey->executable_info, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME, &w->executable);
-    wish(w, survey->subgroup_control, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME, &w->subgroups);
+    wish(w, survey->full_subgroups, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME, &w->subgroups);
     wish(w, caps->coopmat, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME, &w->matrices);
     wish(w, caps->coopmat && caps->coop_bf16.m != 0, VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME, &w->bfloat16);
 }

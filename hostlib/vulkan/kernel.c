@@ -137,13 +137,14 @@ static VkResult create_pipeline(struct sy_vk_device *device, const struct sy_ker
         .requiredSubgroupSize = params->subgroup,
     };
     const bool sized = params->subgroup != 0 && device->survey.subgroup_control;
+    const bool full = params->subgroup != 0 && device->survey.full_subgroups;
     const VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         // Submissions may launch a part of the groups.
         .flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT | (params->inspect ? sy_vk_inspect_flags(device) : 0),
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                   .pNext = sized ? &subgroup : NULL,
-                  .flags = sized ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
+                  .flags = full ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                   .module = module,
                   .pName = "main",

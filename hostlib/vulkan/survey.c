@@ -107,6 +107,7 @@ static const char *read_features(VkPhysicalDevice physical, const struct extensi
     out->caps.bf16 = v11.storageBuffer16BitAccess;
     out->caps.fp16 = v12.shaderFloat16;
     out->executable_info = executable.pipelineExecutableInfo;
+    out->full_subgroups = subgroup.computeFullSubgroups;
     out->subgroup_control = subgroup.subgroupSizeControl && subgroup.computeFullSubgroups;
     if (!v12.timelineSemaphore)
         return "timeline semaphores (timelineSemaphore)";
@@ -295,6 +296,7 @@ void sy_vk_survey(const struct sy_vk_instance *instance, VkPhysicalDevice physic
     free(extensions.list);
 
     fill_limits(&properties, caps);
+    out->full_subgroups &= caps->coopmat;
     out->subgroup_control &= caps->coopmat && caps->subgroup_min != caps->subgroup_max &&
                              (properties.subgroup.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
     if (caps->subgroup_min != caps->subgroup_max && !out->subgroup_control)

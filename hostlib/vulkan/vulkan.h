@@ -53,6 +53,7 @@ struct sy_vk_survey {
     const char *missing;     ///< The first mandatory thing it lacks, or NULL.
     bool portability_subset; ///< A layered driver: the extension must then be enabled.
     bool subgroup_control;   ///< Kernels may ask for a size of sub-group.
+    bool full_subgroups;     ///< They may say that theirs are full, as those with cooperative matrices must.
     bool executable_info;    ///< The driver tells what its compiler made of a kernel; see inspect.c.
     uint32_t vendor_id, device_id;
     uint8_t cache_uuid[VK_UUID_SIZE];

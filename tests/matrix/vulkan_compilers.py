@@ -113,7 +113,7 @@ class Run:
         """(standard output, errors, status): apart, because the shims and drivers talk."""
         # Set inside by env(1): the shim's path means nothing to what enters the root.
         all_env = {'LD_PRELOAD': SHIMS.format(self.driver.shim), 'VK_ICD_FILENAMES': MANIFEST.format(self.driver.manifest),
-                   'SY_NO_CACHE': '1', **QUIET, **self.driver.env, **self.target.env, **(env or {})}
+                   'SY_NO_CACHE': '1', 'SY_COOP_ATTENTION': '16,4,32', **QUIET, **self.driver.env, **self.target.env, **(env or {})}
         line = 'env ' + ' '.join(f'{key}={value}' for key, value in all_env.items())
         files = f'{self.seen}/{name}'
         done = self.context.root.run(f'{line} {command} >{files}.out 2>{files}.err', timeout=timeout)
