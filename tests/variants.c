@@ -215,6 +215,7 @@ static void check_attention_on_matrix_cores(struct io *t)
                  sy_variant_groups(v, 0, &narrow, &caps) == 18,
              "attention's block by SY_COOP_ATTENTION: not three sub-groups, but two");
     io_check(t, sy_variant_suits(v, &narrow) && !sy_variant_suits(v, &wide), "attention's heads of 64, not of 65");
+    memcpy(caps.coop_attention, (const uint32_t[]){16, 4, 32}, sizeof caps.coop_attention);
     caps.shared_bytes = 16 * 1024;
     io_check(t, sy_requires_coop_attention(&caps, SY_TYPES_B) != NULL, "too little shared memory for attention");
 }
