@@ -15,6 +15,13 @@ struct sy_attention {
     const struct sy_step *step;
 };
 
+/// Whether products of pairs of bf16 pay on a CPU (the variants `dot`): making pairs, and exponentials, cost the same
+/// however short heads are. Of 64 they halve the time, of 32 they save a third, of 16 nothing; of 8 they lose a half.
+static inline bool sy_attention_pairs_pay(const void *args)
+{
+    return ((const struct sy_attention_args *)args)->dim >= 32;
+}
+
 static inline uint64_t sy_attention_q_at(const struct sy_attention_args *p, uint32_t b, uint32_t h, uint32_t i)
 {
     return ((uint64_t)b * p->tq + i) * p->q_stride + p->q_offset + (uint64_t)h * p->dim;

@@ -11,4 +11,5 @@ static uint64_t groups(const void *args, const struct sy_knobs *knobs)
     return sy_attention_groups(p, p->tk);
 }
 
-const struct sy_variant_impl sy_variant_impl_attention_dkv_dot = {.what = "AVX-512 for bf16", .groups = groups};
+const struct sy_variant_impl sy_variant_impl_attention_dkv_dot = {
+    .what = "AVX-512 for bf16", .groups = groups, .suits = sy_attention_pairs_pay};
