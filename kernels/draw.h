@@ -3,7 +3,9 @@
 #define AT(i) x[base + (i)]
 #define KEY(i) sy_key(FLOAT_BITS(AT(i)))
 #define WEIGHT(i) sy_weigh(top - AT(i), scale)
-// An item's sum, in halves of the weights: so long as it has at most 2^16 of them, neither overflows.
+// An item's sum, in halves of the weights: so long as it has at most 2^16 of them, neither overflows. Who has a whole row
+// (draw.cl) has carries instead.
+#ifndef GATHER
 #define GATHER(w)             \
     {                         \
         const uint w_ = (w);  \
@@ -12,6 +14,7 @@
     }
 #define GATHERED_LO (halves + (uppers << 16))
 #define GATHERED_HI ((uppers >> 16) + (halves + (uppers << 16) < halves ? 1u : 0u))
+#endif
 // Adds a · b to the sum lo, hi.
 #define ADD_PRODUCT(lo, hi, a, b)               \
     {                                           \
@@ -40,8 +43,10 @@ uint least = 0u, spare = cols;
 for (uint bit = few ? 32u : 0u; bit > 0u; --bit) {
     const uint trial = least | 1u << (bit - 1u);
     uint own = 0u;
-    for (uint i = lid; i < cols; i += WG)
+    for (uint i = lid; i < cols; i += 2u * WG) { // two a trip: docs/drivers.md, lavapipe
         own += KEY(i) >= trial ? 1u : 0u;
+        own += i + WG < cols && KEY(min(i + WG, cols - 1u)) >= trial ? 1u : 0u;
+    }
     GROUP_COUNT(own, all);
     least = all >= k ? trial : least;
 }
@@ -70,9 +75,10 @@ uint edge = 0u, under_lo = 0u, under_hi = 0u;
 for (uint bit = part ? 32u : 0u; bit > 0u; --bit) {
     const uint trial = edge | 1u << (bit - 1u);
     uint halves = 0u, uppers = 0u;
-    for (uint i = lid; i < cols; i += WG) {
-        const uint key = KEY(i);
+    for (uint i = lid; i < cols; i += 2u * WG) {
+        const uint next = min(i + WG, cols - 1u), key = KEY(i), other = KEY(next);
         GATHER(key > least && key < trial ? WEIGHT(i) : 0u);
+        GATHER(i + WG < cols && other > least && other < trial ? WEIGHT(next) : 0u);
     }
     uint lo = GATHERED_LO, hi = GATHERED_HI;
     GROUP_MASS(lo, hi);

@@ -66,6 +66,6 @@ const struct sy_op_impl sy_op_impl_draw = {
     .elements = elements,
     .moved = moved,
     .flops = flops,
-    .wg_simt = 1024, // a row is tens of thousands of logits, and gone through seventy times
+    .wg_simt = 256, // a row is tens of thousands of logits, and gone through seventy times
     .axis = &axis,
 };

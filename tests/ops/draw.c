@@ -6,17 +6,12 @@
 #include "tests/ops.h"
 
 static const struct sy_draw_args cases[] = {
-    {.rows = 1, .cols = 1},
-    {.rows = 7, .cols = 13},
-    {.rows = 7, .cols = 16},
-    {.rows = 7, .cols = 33},
-    {.rows = 7, .cols = 384},
-    {.rows = 7, .cols = 4099},
-    {.rows = 5, .cols = 4100},
-    {.rows = 4, .cols = 4101},
+    {.rows = 1, .cols = 1},    {.rows = 7, .cols = 13},
+    {.rows = 7, .cols = 16},   {.rows = 7, .cols = 33},
+    {.rows = 7, .cols = 384},  {.rows = 7, .cols = 4099},
+    {.rows = 5, .cols = 4100}, {.rows = 4, .cols = 4101},
     {.rows = 2, .cols = 6009}, // more would be too many rounds of loops for lavapipe in groups of 8 (docs/drivers.md)
-    {.rows = 7, .cols = 777},
-    {.rows = 7, .cols = 65, .first = 5}, // rows of more
+    {.rows = 7, .cols = 777},  {.rows = 7, .cols = 65, .first = 5}, // rows of more
 };
 
 /// How a case draws: from what its columns are, so that each way comes with few and with many.

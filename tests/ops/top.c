@@ -10,7 +10,7 @@ static const struct sy_top_args cases[] = {
     {.rows = 14, .cols = 33, .k = 5},
     {.rows = 12, .cols = 384, .k = SY_TOP_MOST},
     {.rows = 7, .cols = 4099, .k = 9},
-    {.rows = 3, .cols = 9009, .k = 41}, // more would be too many rounds of loops for lavapipe in groups of 8
+    {.rows = 3, .cols = 9009, .k = 41},          // more would be too many rounds of loops for lavapipe in groups of 8
     {.rows = 8, .cols = 33, .k = 3, .first = 5}, // rows of more
 };
 
