@@ -335,7 +335,7 @@ static void check_groups(struct tiny *t, struct sy_device *device, float clip)
     static const struct {
         const char *what;
         uint64_t cache;
-    } groups[] = {{"one matrix", 1}, {"a few matrices", 8 * 500000}, {"all matrices", UINT64_MAX}};
+    } groups[] = {{"one matrix", 1}, {"a few matrices", 2 * 500000}, {"all matrices", UINT64_MAX}};
     struct outcome whole, other;
     bool ran = run(t, device, SY_OPTIMIZER_ADAFACTOR, (struct how){.clip = clip}, &whole);
     for (size_t i = 0; i < SY_COUNT(groups) && ran; ++i) {
