@@ -136,6 +136,14 @@ static enum sy_status wants_proof(struct sy_device *device, const struct sy_vari
     return SY_OK;
 }
 
+enum {
+#define SY_VARIANT(op, name, requires, source, languages, before, errors) +1
+    NAMED = 0 // of variants.def: they come first; `base` is never in doubt
+#include "engine/variants.def"
+#undef SY_VARIANT
+};
+_Static_assert(NAMED <= 64, "caps.refused has a bit for each");
+
 enum sy_status sy_prove_variants(struct sy_device *device)
 {
     struct sy_ctx *ctx = sy_device_ctx(device);
@@ -143,7 +151,7 @@ enum sy_status sy_prove_variants(struct sy_device *device)
     uint64_t refused = 0;
     if (caps->proved)
         return SY_OK;
-    for (int i = 0; i < SY_VARIANT_COUNT && i < 64; ++i) {
+    for (int i = 0; i < NAMED; ++i) {
         const struct sy_variant *v = sy_variant_get((enum sy_variant_id)i);
         struct sy_kernel_params params;
         struct sy_kernel *kernel = NULL;

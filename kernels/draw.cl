@@ -9,14 +9,6 @@
 
 #define BITS_FLOAT(x) as_float(x)
 #if WG == 1
-#define GATHER(w)                             \
-    {                                         \
-        const uint w_ = (w);                  \
-        halves += w_;                         \
-        uppers += halves < w_ ? 1u : 0u;      \
-    }
-#define GATHERED_LO halves
-#define GATHERED_HI uppers
 #define GROUP_COUNT(value, result) const uint result = (value)
 #define GROUP_MASS(lo, hi)
 #define COUNT_BEFORE(value) value = 0u

@@ -3,18 +3,13 @@
 #define AT(i) x[base + (i)]
 #define KEY(i) sy_key(FLOAT_BITS(AT(i)))
 #define WEIGHT(i) sy_weigh(top - AT(i), scale)
-// An item's sum, in halves of the weights: so long as it has at most 2^16 of them, neither overflows. Who has a whole row
-// (draw.cl) has carries instead.
-#ifndef GATHER
-#define GATHER(w)             \
-    {                         \
-        const uint w_ = (w);  \
-        halves += w_ & 0xffffu; \
-        uppers += w_ >> 16;   \
+// Adds a weight to an item's sum.
+#define GATHER(w)                           \
+    {                                       \
+        const uint w_ = (w);                \
+        sum_lo += w_;                       \
+        sum_hi += sum_lo < w_ ? 1u : 0u;    \
     }
-#define GATHERED_LO (halves + (uppers << 16))
-#define GATHERED_HI ((uppers >> 16) + (halves + (uppers << 16) < halves ? 1u : 0u))
-#endif
 // Adds a · b to the sum lo, hi.
 #define ADD_PRODUCT(lo, hi, a, b)               \
     {                                           \
@@ -61,10 +56,10 @@ for (uint bit = few ? 32u : 0u; bit > 0u; --bit) {
 // How much may be left out of them.
 uint each = sy_weigh(top - BITS_FLOAT(sy_unkey(least)), scale), out_lo = 0u, out_hi = 0u;
 {
-    uint halves = 0u, uppers = 0u;
+    uint sum_lo = 0u, sum_hi = 0u;
     for (uint i = part ? lid : cols; i < cols; i += WG)
         GATHER(KEY(i) > least ? WEIGHT(i) : 0u);
-    uint lo = GATHERED_LO, hi = GATHERED_HI;
+    uint lo = sum_lo, hi = sum_hi;
     GROUP_MASS(lo, hi);
     ADD_PRODUCT(lo, hi, spare, each);
     out_lo = sy_mulhi(lo, share);
@@ -74,13 +69,13 @@ uint each = sy_weigh(top - BITS_FLOAT(sy_unkey(least)), scale), out_lo = 0u, out
 uint edge = 0u, under_lo = 0u, under_hi = 0u;
 for (uint bit = part ? 32u : 0u; bit > 0u; --bit) {
     const uint trial = edge | 1u << (bit - 1u);
-    uint halves = 0u, uppers = 0u;
+    uint sum_lo = 0u, sum_hi = 0u;
     for (uint i = lid; i < cols; i += 2u * WG) {
         const uint next = min(i + WG, cols - 1u), key = KEY(i), other = KEY(next);
         GATHER(key > least && key < trial ? WEIGHT(i) : 0u);
         GATHER(i + WG < cols && other > least && other < trial ? WEIGHT(next) : 0u);
     }
-    uint lo = GATHERED_LO, hi = GATHERED_HI;
+    uint lo = sum_lo, hi = sum_hi;
     GROUP_MASS(lo, hi);
     if (least < trial)
         ADD_PRODUCT(lo, hi, spare, each);
@@ -112,13 +107,13 @@ for (uint bit = part ? 32u : 0u; bit > 0u; --bit) {
 
 // Items take neighbours now. Each knows what those before it weigh, and who has the random number looks for it.
 const uint size = (cols + WG - 1u) / WG, first = min(cols, lid * size), end = min(cols, first + size);
-uint own_equal = 0u, halves = 0u, uppers = 0u;
+uint own_equal = 0u, sum_lo = 0u, sum_hi = 0u;
 for (uint i = first; i < end; ++i) {
     const uint key = KEY(i);
     own_equal += key == least ? 1u : 0u;
     GATHER(key > least ? WEIGHT(i) : 0u);
 }
-uint before = own_equal, own_lo = GATHERED_LO, own_hi = GATHERED_HI;
+uint before = own_equal, own_lo = sum_lo, own_hi = sum_hi;
 COUNT_BEFORE(before);
 uint room = min(own_equal, spare - min(before, spare));
 ADD_PRODUCT(own_lo, own_hi, room, each);
@@ -138,14 +133,14 @@ if (!MORE(from_lo, from_hi, want_lo, want_hi) && MORE(to_lo, to_hi, want_lo, wan
         // What a chunk weighs is soon known; only that of the token is walked through.
         const uint stop = min(end, chunk + CHUNK);
         uint alike = 0u;
-        halves = 0u;
-        uppers = 0u;
+        sum_lo = 0u;
+        sum_hi = 0u;
         for (uint i = chunk; i < stop; ++i) {
             const uint key = KEY(i);
             alike += key == least ? 1u : 0u;
             GATHER(key > least ? WEIGHT(i) : 0u);
         }
-        uint lo = GATHERED_LO, hi = GATHERED_HI;
+        uint lo = sum_lo, hi = sum_hi;
         ADD_PRODUCT(lo, hi, min(alike, room), each);
         lo += from_lo;
         hi += from_hi + (lo < from_lo ? 1u : 0u);

@@ -19,14 +19,7 @@ OUT(6, float, lse);
 ARGS(sy_attention_args);
 #include "coop_attention.glsl"
 
-// Each of a sub-group's lines of scores is shared by SHARERS items, in units of eight keys in turn; AT_ONCE of them are
-// done at once, all in TURNS.
-const uint WANTED = LANES / SIDE > SHARE ? LANES / SIDE : SHARE;
-const uint SHARERS = WANTED < WALK / PIECE ? WANTED : WALK / PIECE;
-const uint AT_ONCE = LANES / SHARERS < SIDE ? LANES / SHARERS : SIDE;
-const uint TURNS = SIDE / AT_ONCE;
-const uint UNITS = WALK / PIECE / SHARERS;
-const uint S_LD = WALK / 4u + 1u;     // pieces of a line of scores
+LINES_SHARED(SIDE, WALK)
 const uint P_LD = WALK / PIECE + 1u;  // and of probabilities
 const uint TILE = ROWS * (S_LD > LINE ? S_LD : LINE);
 

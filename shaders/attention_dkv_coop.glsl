@@ -22,14 +22,8 @@ INOUT(7, T, dkv);
 ARGS(sy_attention_args);
 #include "coop_attention.glsl"
 
-// A sub-group's scores are WALK lines, one for each query, of SIDE keys: SHARERS items to a line, in units of eight keys
-// in turn; AT_ONCE lines at once, all in TURNS.
-const uint WANTED = LANES / WALK > SHARE ? LANES / WALK : SHARE;
-const uint SHARERS = WANTED < SIDE / PIECE ? WANTED : SIDE / PIECE;
-const uint AT_ONCE = LANES / SHARERS < WALK ? LANES / SHARERS : WALK;
-const uint TURNS = WALK / AT_ONCE;
-const uint UNITS = SIDE / PIECE / SHARERS;
-const uint S_LD = SIDE / 4u + 1u;  // pieces of a line
+// A line of scores is a query's here.
+LINES_SHARED(WALK, SIDE)
 const uint STRIP = WALK * S_LD;    // and of a sub-group
 const uint TILE = SUBS * STRIP > ROWS * LINE ? SUBS * STRIP : ROWS * LINE;
 const uint ACROSS = SIDE / CN; // matrices of the sub-group's keys as columns

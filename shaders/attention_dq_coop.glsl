@@ -22,13 +22,7 @@ OUT(8, float, drel);
 ARGS(sy_attention_args);
 #include "coop_attention.glsl"
 
-// Lines and their items as in attention_coop.glsl.
-const uint WANTED = LANES / SIDE > SHARE ? LANES / SIDE : SHARE;
-const uint SHARERS = WANTED < WALK / PIECE ? WANTED : WALK / PIECE;
-const uint AT_ONCE = LANES / SHARERS < SIDE ? LANES / SHARERS : SIDE;
-const uint TURNS = SIDE / AT_ONCE;
-const uint UNITS = WALK / PIECE / SHARERS;
-const uint S_LD = WALK / 4u + 1u; // pieces of a line of scores
+LINES_SHARED(SIDE, WALK)
 const uint TILE = ROWS * (S_LD > LINE ? S_LD : LINE);
 
 shared uvec4 tile[TILE];   // queries at first; then scores, their gradients ds in f32, results

@@ -82,6 +82,16 @@ vec4 score_gradients(vec4 x, vec4 prob, vec4 dp, float delta)
     return mix(prob * (dp - delta), vec4(0.0), greaterThanEqual(x, vec4(0.0)));
 }
 
+// A sub-group's scores are `lines` lines of `keys` columns, S_LD pieces apart. SHARERS items share a line, in units of eight
+// columns in turn (UNITS each); AT_ONCE lines are done at once, all in TURNS.
+#define LINES_SHARED(lines, keys)                                                                              \
+    const uint WANTED = LANES / lines > SHARE ? LANES / lines : SHARE;                                         \
+    const uint SHARERS = WANTED < keys / PIECE ? WANTED : keys / PIECE;                                        \
+    const uint AT_ONCE = LANES / SHARERS < lines ? LANES / SHARERS : lines;                                    \
+    const uint TURNS = lines / AT_ONCE;                                                                        \
+    const uint UNITS = keys / PIECE / SHARERS;                                                                 \
+    const uint S_LD = keys / 4u + 1u;
+
 // next[] = lines of k|v, q or do from line `from` of the sequence on; `lines` it has in all.
 #define LINES_FETCH(next, pieces, x, wide, at, stride, from, lines)                                            \
     FETCH(next, pieces, HEAD, x, wide, (at) + (from) * (stride), stride, left_of(lines, from), p.dim, whole)
